@@ -1,0 +1,131 @@
+"""Every error housecarl raises, and who may read its text.
+
+    HousecarlError
+    ├── ConfigError          operator   file:line:col, the line, what to do; all faults at once
+    ├── ModuleError          operator   a module file that cannot be used, with file:line
+    ├── StorageError         operator   spool or journal cannot be written or read: the restart path
+    │   ├── SpoolFull        operator   no room; a door answers 452, the sender's server tries again
+    │   └── JournalError     operator   the journal is damaged, newer than us, or held by another daemon
+    ├── FormError            nobody     a message that does not pass the form gate; only its reason is kept
+    ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
+    ├── PostError            operator   the smarthost said no
+    │   ├── PostLater        operator   for now: the reply waits and is tried again
+    │   └── PostRefused      operator   for good: the reply is kept as refused and shown
+    ├── Unreachable          operator   a service a verb needs cannot be reached
+    └── CommandError         sender     one short sentence about their command
+        ├── UnknownCommand   sender     with at most one suggestion
+        ├── BadArgument      sender     with the usage
+        ├── NotAllowed       sender     this person, this command, this proof
+        └── CommandFailed    sender     it ran and broke; the trace is in the operator's log
+
+Nothing here may hold a secret, a full phone number or a path in a text that a sender reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HousecarlError(Exception):
+    """The root: catching it catches everything housecarl raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in a config file: where it stands and what to do; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.file}:{self.line}:{self.column}: {self.text}"
+        if not self.excerpt:
+            return head
+        return f"{head}\n    {self.excerpt}\n    {' ' * (self.column - 1)}^"
+
+
+class ConfigError(HousecarlError):
+    """The configuration cannot be used; `problems` holds every fault that was found."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ModuleError(HousecarlError):
+    """A module file cannot be used; the text names file and line."""
+
+
+class StorageError(HousecarlError):
+    """The spool or the journal cannot be read or written: drop what is in hand and start again."""
+
+
+class SpoolFull(StorageError):
+    """There is no room for another message; nothing was stored."""
+
+
+class JournalError(StorageError):
+    """The journal is damaged, was written by a newer housecarl, or belongs to a running daemon."""
+
+
+class FormError(HousecarlError):
+    """A message does not pass the form gate; `reason` is one stable word with dashes."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class TrustLater(HousecarlError):
+    """A check could not be made yet; the message waits in work/ and is tried again."""
+
+
+class PostError(HousecarlError):
+    """The smarthost did not take a reply."""
+
+
+class PostLater(PostError):
+    """The smarthost did not take a reply for now."""
+
+
+class PostRefused(PostError):
+    """The smarthost will never take this reply."""
+
+
+class Unreachable(HousecarlError):
+    """A service that a verb needs cannot be reached (exit code 69)."""
+
+
+class CommandError(HousecarlError):
+    """What the sender should read: one short sentence, no trace, no path, no secret."""
+
+    #: the stable word that `why` and the journal show
+    reason = "command-error"
+
+
+class UnknownCommand(CommandError):
+    """There is no such command for this person."""
+
+    reason = "unknown-command"
+
+
+class BadArgument(CommandError):
+    """The words after the command do not fit; the text holds the usage."""
+
+    reason = "bad-argument"
+
+
+class NotAllowed(CommandError):
+    """This person may not run this command, or not with this proof."""
+
+    reason = "not-allowed"
+
+
+class CommandFailed(CommandError):
+    """The command ran and broke: an exception, a time limit, a dead worker process."""
+
+    reason = "failed"

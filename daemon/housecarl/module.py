@@ -1,0 +1,208 @@
+"""What a module author sees: `Call`, `Reply`, `command`, `Risk` and the argument types."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from housecarl.errors import CommandError
+
+__all__ = [
+    "Call",
+    "CommandError",
+    "House",
+    "Means",
+    "Reply",
+    "Rest",
+    "Risk",
+    "Spec",
+    "Store",
+    "command",
+]
+
+
+class Risk(StrEnum):
+    """What a command can do to the house; time limit, late rule and confirmation follow from it."""
+
+    #: reads only: may be repeated, may be old
+    LOOK = "look"
+    #: changes something: runs at most once per message, refused when 15 minutes old or more
+    CHANGE = "change"
+    #: needs a one-time code, stands alone in its message, never resumes by itself
+    DANGER = "danger"
+
+
+class RestMark:
+    """Marks the argument that takes all remaining words."""
+
+
+#: All remaining words as one argument, blanks kept as typed.
+Rest = Annotated[str, RestMark()]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back to the sender.
+
+    `text` is one line, the whole SMS. `rows` are (name, value) pairs that an e-mail shows as a table,
+    `bars` are (label, value) pairs it shows as a bar chart in `unit`.
+    """
+
+    text: str
+    rows: Sequence[tuple[str, str]] = ()
+    bars: Sequence[tuple[str, float]] = ()
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a command may know of the house it runs in; `units` is "us" or "metric"."""
+
+    name: str = "house"
+    timezone: str = "UTC"
+    units: Literal["us", "metric"] = "us"
+
+
+class Store(Protocol):
+    """Small values and series of one module, kept in the journal."""
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value stored under `key` (anything JSON holds), else `default`."""
+
+    async def set(self, key: str, value: Any) -> None:
+        """Store a JSON value of at most 64 KiB; None removes the key."""
+
+    async def append(self, series: str, value: float, at: datetime | None = None) -> None:
+        """Add one reading to a series; `at` defaults to now."""
+
+    async def series(
+        self, series: str, since: datetime, until: datetime | None = None
+    ) -> list[tuple[datetime, float]]:
+        """The readings of a series in order of time, at most 100,000."""
+
+
+class Means(Protocol):
+    """The further means of an `async def` command; the daemon provides them, a worker process none."""
+
+    store: Store
+
+    async def follow_up(self, reply: Reply) -> None:
+        """Send a second message on the same conversation when slow work ends."""
+
+    async def schedule(self, when: datetime | timedelta, text: str) -> int:
+        """Run `text` later as the same person; the number of the job."""
+
+    def progress(self, fraction: float) -> None:
+        """Tell how far slow work is, 0.0 to 1.0."""
+
+    def lock(self, device: str) -> AbstractAsyncContextManager[None]:
+        """One call at a time per device: `async with call.lock("plug 192.168.1.41"):`."""
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Go on in the background after the reply; the daemon waits for it, bounded, when it stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command of one message: its words, who asked, and what the command may use.
+
+    `id` is the journal's id of the message, `name` the command's own name even when an alias was
+    typed. `proof` is the word of the proof table. `settings` is the module's section of the config.
+    """
+
+    name: str
+    args: tuple[str, ...] = ()
+    person: str = ""
+    id: str = ""
+    proof: str = ""
+    door: str = ""
+    settings: Any = None
+    house: House = field(default_factory=House)
+    means: Means | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def words(self) -> list[str]:
+        """The call as `why` shows it: the name, then each argument."""
+        return [self.name, *self.args]
+
+    @property
+    def store(self) -> Store:
+        """Small values and series of this module, kept in the journal; `async def` only."""
+        return self._means().store
+
+    async def follow_up(self, reply: Reply) -> None:
+        """Send a second message on the same conversation; `async def` only."""
+        await self._means().follow_up(reply)
+
+    async def schedule(self, when: datetime | timedelta, text: str) -> int:
+        """Run `text` later as the same person, with their rights of then; `async def` only."""
+        return await self._means().schedule(when, text)
+
+    def progress(self, fraction: float) -> None:
+        """Tell how far slow work is, 0.0 to 1.0; `async def` only."""
+        self._means().progress(fraction)
+
+    def lock(self, device: str) -> AbstractAsyncContextManager[None]:
+        """One call at a time per device; `async def` only."""
+        return self._means().lock(device)
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Go on in the background after the reply; `async def` only."""
+        self._means().spawn(work)
+
+    def _means(self) -> Means:
+        if self.means is None:
+            raise RuntimeError(
+                f"{self.name}: a plain def has only its arguments and settings; write async def"
+            )
+        return self.means
+
+
+RiskRule = Risk | Callable[[Any], Risk]
+ConfirmRule = Callable[[Any], str | Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What `@command` noted about a function; the registry makes a command of it.
+
+    `risk` and `confirm` may be functions of the bound arguments: an object with one attribute per
+    argument and `call`. `timeout` is seconds; `late` is the age in seconds at which a change is
+    refused (None: the house's rule).
+    """
+
+    name: str
+    risk: RiskRule = Risk.LOOK
+    aliases: tuple[str, ...] = ()
+    timeout: float = 20.0
+    late: float | None = None
+    confirm: ConfirmRule | None = None
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+#: The attribute under which a function carries its `Spec`.
+SPEC = "__housecarl_command__"
+
+
+def command(
+    *,
+    risk: RiskRule = Risk.LOOK,
+    name: str | None = None,
+    aliases: Sequence[str] = (),
+    timeout: float = 20.0,
+    late: float | None = None,
+    confirm: ConfirmRule | None = None,
+) -> Callable[[Function], Function]:
+    """Make a function a command that people can text; see `Spec` for what the words mean."""
+
+    def mark(function: Function) -> Function:
+        spec = Spec(name or function.__name__, risk, tuple(aliases), timeout, late, confirm)
+        setattr(function, SPEC, spec)
+        return function
+
+    return mark
