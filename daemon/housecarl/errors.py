@@ -4,9 +4,9 @@
     ├── ConfigError          operator   file:line:col, the line, what to do; all faults at once
     ├── ModuleError          operator   a module file that cannot be used, with file:line
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
-    │   ├── SpoolFull        operator   no room; a door answers 452, the sender's server tries again
-    │   └── JournalError     operator   the journal is damaged, newer than us, or held by another daemon
-    ├── FormError            nobody     a message that does not pass the form gate; only its reason is kept
+    │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
+    │   └── JournalError     operator   the journal is damaged, newer than us, or held by another
+    ├── FormError            nobody     a message that does not pass the form gate
     ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
     ├── PostError            operator   the smarthost said no
     │   ├── PostLater        operator   for now: the reply waits and is tried again

@@ -48,8 +48,8 @@ Rest = Annotated[str, RestMark()]
 class Reply:
     """What goes back to the sender.
 
-    `text` is one line, the whole SMS. `rows` are (name, value) pairs that an e-mail shows as a table,
-    `bars` are (label, value) pairs it shows as a bar chart in `unit`.
+    `text` is one line, the whole SMS. `rows` are (name, value) pairs that an e-mail shows as a
+    table, `bars` are (label, value) pairs it shows as a bar chart in `unit`.
     """
 
     text: str
@@ -72,38 +72,45 @@ class Store(Protocol):
 
     async def get(self, key: str, default: Any = None) -> Any:
         """The value stored under `key` (anything JSON holds), else `default`."""
+        ...
 
     async def set(self, key: str, value: Any) -> None:
         """Store a JSON value of at most 64 KiB; None removes the key."""
+        ...
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
+        ...
 
     async def series(
         self, series: str, since: datetime, until: datetime | None = None
     ) -> list[tuple[datetime, float]]:
         """The readings of a series in order of time, at most 100,000."""
+        ...
 
 
 class Means(Protocol):
-    """The further means of an `async def` command; the daemon provides them, a worker process none."""
+    """The further means of an `async def` command; in a worker process there are none."""
 
     store: Store
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation when slow work ends."""
+        ...
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person; the number of the job."""
+        ...
 
     def progress(self, fraction: float) -> None:
         """Tell how far slow work is, 0.0 to 1.0."""
 
     def lock(self, device: str) -> AbstractAsyncContextManager[None]:
         """One call at a time per device: `async with call.lock("plug 192.168.1.41"):`."""
+        ...
 
     def spawn(self, work: Awaitable[None]) -> None:
-        """Go on in the background after the reply; the daemon waits for it, bounded, when it stops."""
+        """Go on in the background after the reply; a stop waits for it, bounded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ class Proof(StrEnum):
 class Verdict:
     """What trust found out about one message; nothing in it was merely claimed.
 
-    `person` is None for strangers. `sender` is the proven address or E.164 number. `reason` is one
-    stable word with dashes when the message must not be obeyed, else None. `sent` is when it was sent
-    by trusted time only, None when no trusted time is known. `keys` say "the same message": each may
-    be obeyed once. `checks` names every check that was made and its result, for `why`.
+    `person` is None for strangers. `sender` is the proven address or E.164 number. `reason` is
+    one stable word with dashes when the message must not be obeyed, else None. `sent` is when it
+    was sent by trusted time only, None when no trusted time is known. `keys` say "the same
+    message": each may be obeyed once. `checks` names every check that was made and its result.
     """
 
     person: str | None = None

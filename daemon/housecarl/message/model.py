@@ -35,8 +35,8 @@ class Message:
 
     `sender` is the address, lower-case domain, or for a text the E.164 number. `text` holds the
     commands if there are any: for mail the chosen body part as plain text, for a text what was
-    texted. `subject` may carry the one command when the body holds none. `reply_to` is the address an
-    answer goes to, None when there is no way back. `facts` holds what only one format knows:
+    texted. `subject` may carry the one command when the body holds none. `reply_to` is the address
+    an answer goes to, None when there is no way back. `facts` holds what only one format knows:
     `gv_number`, `token`, `name` for Google Voice, `account`, `code`, `link` for a confirmation.
     """
 
