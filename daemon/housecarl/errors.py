@@ -2,6 +2,7 @@
 
     HousecarlError
     ├── ConfigError          operator   file:line:col, the line, what to do; all faults at once
+    │   └── SecretError      operator   a secret cannot be read, or others can read it too
     ├── ModuleError          operator   a module file that cannot be used, with file:line
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
@@ -32,7 +33,10 @@ class HousecarlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in a config file: where it stands and what to do; line and column count from 1."""
+    """One fault in a config file: where it stands and what to do.
+
+    Line and column count from 1; line 0 means the fault is not at one place in the file.
+    """
 
     file: str
     line: int
@@ -41,6 +45,8 @@ class Problem:
     excerpt: str = ""
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.file}: {self.text}"
         head = f"{self.file}:{self.line}:{self.column}: {self.text}"
         if not self.excerpt:
             return head
@@ -53,6 +59,13 @@ class ConfigError(HousecarlError):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class SecretError(ConfigError):
+    """A secret cannot be read; `name` says which, the text what to do, neither holds its value."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(Problem(name, 0, 0, text))
 
 
 class ModuleError(HousecarlError):

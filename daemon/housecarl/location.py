@@ -1,0 +1,75 @@
+"""Places a configuration names: paths relative to its file, and host:port pairs."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+
+
+def _located(value: object, info: ValidationInfo) -> Path:
+    """Join a path to the folder of the configuration, which the validation context carries."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("should be a path, relative to this file or absolute")
+    folder = (info.context or {}).get("folder") or Path.cwd()
+    return Path(os.path.normpath(Path(folder) / Path(value).expanduser()))
+
+
+#: An absolute path; written relative to the folder of the configuration file.
+Location = Annotated[Path, BeforeValidator(_located), WithJsonSchema({"type": "string"})]
+
+
+def split(endpoint: str) -> tuple[str, int]:
+    """`"127.0.0.1:2525"` or `"[::1]:2525"` -> host without brackets, port.
+
+    Raises ValueError with what to write instead.
+    """
+    host, colon, port = endpoint.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not host:
+        raise ValueError(f"'{endpoint}' is no HOST:PORT such as \"127.0.0.1:2525\"")
+    if not 1 <= int(port[:6]) <= 65535:
+        raise ValueError(f"port {port[:6]} is not between 1 and 65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"'{endpoint}': put an IPv6 address in brackets, \"[::1]:2525\"")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant by `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _endpoint(text: str) -> str:
+    split(text)
+    return text
+
+
+def _numeric(text: str) -> str:
+    """A name server: an IP address, port 53 unless it says otherwise."""
+    try:
+        bare = ipaddress.ip_address(text)
+    except ValueError:
+        host, _ = split(text)
+        ipaddress.ip_address(host)
+        return text
+    return f"[{bare}]:53" if bare.version == 6 else f"{bare}:53"
+
+
+#: A text of the form HOST:PORT; `split` takes it apart.
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+#: IP:PORT of a name server; the port is 53 when left out.
+NameServer = Annotated[str, AfterValidator(_numeric)]
+
+#: A TCP port.
+Port = Annotated[int, AfterValidator(lambda port: split(f"x:{port}")[1])]

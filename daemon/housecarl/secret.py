@@ -1,0 +1,132 @@
+"""A secret: where it is kept, how it is read, and that others cannot read it; never its value."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from housecarl.errors import SecretError
+from housecarl.location import Location
+
+#: bytes; the longest thing kept this way is a token file of an OAuth client, a few KiB
+LARGEST = 64 * 1024
+
+_HOW = "write {credential: NAME} (systemd), {file: PATH} or {env: NAME}"
+
+
+class Secret(BaseModel):
+    """Names one secret by exactly one of `credential`, `file` and `env`; holds no value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    credential: str | None = Field(
+        None, description="Name of a systemd credential (LoadCredential=NAME:PATH in the unit)."
+    )
+    file: Location | None = Field(
+        None, description="Path of a file that only its owner can read (chmod 600)."
+    )
+    env: str | None = Field(None, description="Name of an environment variable.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_never_inline(cls, data: Any) -> Any:
+        if not isinstance(data, dict | cls):
+            raise ValueError(f"a secret never stands in this file; {_HOW}")
+        return data
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if sum(value is not None for value in (self.credential, self.file, self.env)) != 1:
+            raise ValueError(f"needs exactly one of credential, file and env; {_HOW}")
+        if self.credential is not None and not re.fullmatch(r"[\w-][\w.-]*", self.credential):
+            raise ValueError(f"'{self.credential}' is no name of a credential")
+        if self.env is not None and not re.fullmatch(r"[A-Za-z_]\w*", self.env):
+            raise ValueError(f"'{self.env}' is no name of an environment variable")
+        return self
+
+    def __str__(self) -> str:
+        kind, name = next((k, v) for k, v in self if v is not None)
+        return f"{kind} {name}"
+
+    def read(self) -> str:
+        """The secret, without its last line end.
+
+        Raises SecretError with what to do: it is missing, empty, or others can read it.
+        """
+        if self.env is not None:
+            value = os.environ.get(self.env)
+            if value is None:
+                raise SecretError(str(self), "not set in the environment of this process")
+        elif self.credential is not None:
+            value = _read(self._credential(), str(self))
+        else:
+            assert self.file is not None
+            value = _read(self.file, str(self), private=True)
+        if not value:
+            raise SecretError(str(self), "is empty; write the secret into it")
+        return value
+
+    def fault(self) -> str | None:
+        """What is wrong with the file's permissions as far as anybody can see, else None."""
+        if self.file is None:
+            return None
+        return exposed(self.file)
+
+    def _credential(self) -> Path:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder:
+            raise SecretError(
+                str(self),
+                f"systemd passed no credentials; add LoadCredential={self.credential}:PATH to the "
+                "unit, or name the secret by {file: PATH}",
+            )
+        return Path(folder, str(self.credential))
+
+
+def exposed(file: Path) -> str | None:
+    """What to do when others than its owner can read or write `file`; None when all is well.
+
+    A file that is missing, or in a folder we cannot look into, is no fault here.
+    """
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return None
+    return _too_open(file, mode)
+
+
+def _too_open(file: Path, mode: int) -> str | None:
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return f"others can read or change {file}; run: chmod 600 {file}"
+    return None
+
+
+def _read(file: Path, name: str, *, private: bool = False) -> str:
+    """Read through one descriptor, so that what was checked is what is read."""
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for a writer
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise SecretError(name, f"{file} does not exist; create it with mode 600") from None
+    except OSError as error:
+        raise SecretError(name, f"{file} cannot be opened: {error.strerror}") from None
+    with os.fdopen(handle, "rb") as stream:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretError(name, f"{file} is not a plain file")
+        if private and (fault := _too_open(file, status.st_mode)):
+            raise SecretError(name, fault)
+        if private and status.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+            raise SecretError(name, f"{file} belongs to another user; run: chown $USER {file}")
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise SecretError(name, f"{file} is larger than {LARGEST // 1024} KiB: no secret")
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SecretError(name, f"{file} is not UTF-8 text") from None
