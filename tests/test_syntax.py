@@ -1,0 +1,193 @@
+"""The language of a message, as interface.md of the docs states it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from housecarl import syntax
+from housecarl.errors import CommandError
+
+
+@dataclass(frozen=True)
+class Language:
+    symbol: str = "!"
+    delimiter: str = " "
+
+
+SPACES = Language()
+BARS = Language(delimiter="|")
+
+
+def words(text: str, subject: str = "", language: Language = SPACES) -> list[list[str]]:
+    return [call.words for call in syntax.parse(text, subject, language)]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("!plug lamp on", [["plug", "lamp", "on"]]),
+        ("\n\n  !help", [["help"]]),
+        (
+            "!plug a on\n!ping nas\r\n\n!help\n\nthanks\n!plug b off",
+            [["plug", "a", "on"], ["ping", "nas"], ["help"]],
+        ),
+        ("!ping nas\nOn Monday you wrote:\n!plug lamp off", [["ping", "nas"]]),
+        ("!ping nas\n> !plug lamp off", [["ping", "nas"]]),
+        ("good morning\n!plug lamp off", []),
+        ("", []),
+        ("?plug lamp", []),
+    ],
+)
+def test_leading_command_lines_run_and_nothing_below_them(
+    text: str, calls: list[list[str]]
+) -> None:
+    assert words(text) == calls
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("!Plug LAMP on", ["plug", "LAMP", "on"]),
+        ("! plug lamp on", ["plug", "lamp", "on"]),
+        ("!plug\u00a0lamp\u202fon", ["plug", "lamp", "on"]),
+        ("!plug lamp on.", ["plug", "lamp", "on"]),
+        ("!plug. lamp on", ["plug", "lamp", "on"]),
+        ("!ping 192.168.1.1.", ["ping", "192.168.1.1"]),
+        ("!ping 192.168.1.1", ["ping", "192.168.1.1"]),
+        ("!say wait...", ["say", "wait..."]),
+        ("!list .", ["list", "."]),
+        ("\uff01plug lamp", ["plug", "lamp"]),
+        ("\u200f\ufeff \u202b!plug lamp\u202c\u200e", ["plug", "lamp"]),
+        ("!say \u201ctwo words\u201d \u2014 don\u2019t", ["say", "two words", "--", "don't"]),
+        ("!add \u22125\u2026", ["add", "-5..."]),
+        ('!say "two  words" end', ["say", "two  words", "end"]),
+        ('!say ""', ["say", ""]),
+        ('!say 6" pipe', ["say", '6"', "pipe"]),
+        ("!weather coeur d'alene", ["weather", "coeur", "d'alene"]),
+        ("!say a\\b #c $(d) `e`", ["say", "a\\b", "#c", "$(d)", "`e`"]),
+        ("!call \u202dann", None),
+        ("!call \u200eann\u200e", ["call", "ann"]),
+    ],
+)
+def test_a_phone_keyboard_is_forgiven(text: str, call: list[str] | None) -> None:
+    if call is None:
+        with pytest.raises(CommandError):
+            words(text)
+    else:
+        assert words(text) == [call]
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        (
+            "!Say|kitchen|\u201cdinner\u2019s ready\u201d \u2014 come down",
+            ["say", "kitchen", '"dinner\'s ready" -- come down'],
+        ),
+        ("!ping|192.168.1.1", ["ping", "192.168.1.1"]),
+        ("!weather|10001", ["weather", "10001"]),
+        ("!plug\uff5c living room | off. ", ["plug", "living room", "off"]),
+        ("!plug||off", ["plug", "", "off"]),
+        ("!help", ["help"]),
+    ],
+)
+def test_another_delimiter_splits_exactly_there(text: str, call: list[str]) -> None:
+    assert words(text, language=BARS) == [call]
+
+
+def test_a_delimiter_that_folding_would_touch_still_splits() -> None:
+    assert words("!a\u2014b", language=Language(delimiter="\u2014")) == [["a", "b"]]
+    assert words("!a.b.on.", language=Language(delimiter=".")) == [["a", "b", "on"]]
+    assert words("\u00bfplug lamp", language=Language(symbol="\u00bf")) == [["plug", "lamp"]]
+
+
+def test_the_subject_carries_the_one_command_when_the_body_holds_none() -> None:
+    assert words("-- \nAnn", "!plug lamp on") == [["plug", "lamp", "on"]]
+    assert words("!help", "!plug lamp on") == [["help"]]
+    assert words("hello", "Re: !plug lamp on") == []
+    with pytest.raises(CommandError, match="damaged"):
+        words("", "!help\r\n!plug lamp on")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("!help\n" * 6, "At most 5"),
+        ("!plug la\ufffdmp on", "damaged"),
+        ("!plug lamp\x07 on", "damaged"),
+        ("!pl\u202eug lamp", "damaged"),
+        ("!pl\u200bug lamp", "hidden"),
+        ("!\u200fplug lamp", "hidden"),
+        ("!plug \u2066lamp", "damaged"),
+        ("!", "No command after the !"),
+        ("!help\n! ", "No command"),
+        ("!say " + "a" * 1000, "1000 characters"),
+        ("!say" + " a" * 101, "100 words"),
+        ('!"" lamp', "No command"),
+    ],
+)
+def test_a_line_that_cannot_be_read_stops_the_message_with_a_sentence(text: str, says: str) -> None:
+    with pytest.raises(CommandError, match=says) as caught:
+        words(text)
+    assert len(str(caught.value)) <= 160
+    assert not str(caught.value).startswith("!")
+
+
+def test_five_commands_are_allowed() -> None:
+    assert words("!help\n" * 5 + "Ann") == [["help"]] * 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b" * 250_000 + "!",
+        "\n" * 250_000,
+        "!" * 250_000,
+        "!\n" * 125_000,
+        '!say "' + '" "' * 80_000,
+        " \u00a0" * 125_000 + "x",
+    ],
+    ids=["marks", "lines", "symbols", "bare", "quotes", "blanks"],
+)
+def test_a_hostile_quarter_megabyte_takes_no_time(text: str) -> None:
+    begun = time.process_time()
+    try:
+        words(text)
+    except CommandError:
+        pass
+    assert time.process_time() - begun < 0.2
+
+
+@given(st.text(max_size=300), st.text(max_size=60), st.sampled_from([SPACES, BARS]))
+@settings(max_examples=150, deadline=None)
+def test_any_text_gives_bounded_calls_or_a_sentence(
+    text: str, subject: str, language: Language
+) -> None:
+    try:
+        calls = syntax.parse("!" + text, subject, language)
+    except CommandError as error:
+        assert "\n" not in str(error)
+    else:
+        assert 1 <= len(calls) <= syntax.MAX_COMMANDS
+        for call in calls:
+            assert call.name
+            assert call.name == call.name.casefold()
+            assert not any("\ufffd" in word or "\n" in word for word in call.words)
+
+
+@given(
+    st.lists(
+        st.from_regex(r"[a-z0-9:/][a-z0-9.:/-]{0,8}[a-z0-9]", fullmatch=True),
+        min_size=1,
+        max_size=6,
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_plain_words_come_through_unchanged(typed: list[str]) -> None:
+    assert words("!" + " ".join(typed)) == [typed]
+    assert words("!" + "|".join(typed), language=BARS) == [typed]
