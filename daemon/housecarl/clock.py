@@ -1,0 +1,62 @@
+"""The time: one object that everything asks, so that a test can hold it in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+#: Seconds after boot in which a clock without time service is not believed (10 min: a slow router).
+SETTLE_SECONDS = 600.0
+
+#: adjtimex(2): the kernel says that nothing disciplines the clock.
+_STA_UNSYNC = 0x0040
+
+
+class Clock(Protocol):
+    """What the daemon asks for the time."""
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        ...
+
+    def synchronised(self) -> bool:
+        """Whether the time can be believed yet; False only shortly after a boot."""
+        ...
+
+    async def wait_until(self, when: datetime) -> None:
+        """Return once it is `when`; a clock that was set in between is noticed within a minute."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The time now, in UTC."""
+        return datetime.now(UTC)
+
+    def synchronised(self) -> bool:
+        """False while the machine has just booted and no time service has set its clock."""
+        if time.clock_gettime(time.CLOCK_BOOTTIME) > SETTLE_SECONDS:
+            return True
+        return not _kernel_status() & _STA_UNSYNC
+
+    async def wait_until(self, when: datetime) -> None:
+        """Sleep in steps of a minute at most, since a timer does not see the clock being set."""
+        while (left := (when - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, 60.0))
+
+
+def _kernel_status() -> int:
+    """The status bits of adjtimex(2); 0 (all well) where the call is not to be had."""
+    # struct timex: modes and four longs before status, on every 64-bit Linux.
+    buffer = (ctypes.c_long * 64)()
+    try:
+        if ctypes.CDLL(None, use_errno=True).adjtimex(buffer) < 0:
+            return 0
+    except (OSError, AttributeError):
+        return 0
+    return ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10]

@@ -1,0 +1,221 @@
+"""The drop door: a file put into the spool's root is a message from the owner of the file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from watchdog.events import FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from housecarl.clock import Clock
+from housecarl.errors import SpoolFull, StorageError
+from housecarl.message.stamp import Stamp
+
+Deliver = Callable[[bytes, Stamp], Awaitable[str]]
+Tell = Callable[[str, str], Awaitable[None]]
+
+#: Bytes of one dropped file, as for every door (256 KiB: a command is a line).
+MAX_BYTES = 256 * 1024
+
+#: Seconds a file must be left alone before a scan takes it: its writer may be slow.
+SETTLED_SECONDS = 2.0
+
+#: Seconds between scans; events are only hints, the folder is the truth.
+SCAN_SECONDS = 60.0
+
+#: Seconds until a file is looked at again when the spool would not take it.
+AGAIN_SECONDS = 5.0
+
+_HEADER = re.compile(rb"[!-9;-~]+:[ \t]?")
+_AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One file as it was read: what it holds and what the kernel says about it."""
+
+    data: bytes
+    uid: int
+    key: str
+
+
+class DropDoor:
+    """Watches `root` and hands whole files to `deliver`; each is removed once it is safe."""
+
+    def __init__(self, root: Path, deliver: Deliver, clock: Clock, tell: Tell) -> None:
+        self.root = root
+        self._deliver = deliver
+        self._clock = clock
+        self._tell = tell
+        self._closed: set[str] = set()
+        self._told: set[str] = set()
+        self._hint = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._observer = Observer()
+
+    async def start(self) -> None:
+        """Watch the folder, then take what is there already."""
+        loop = asyncio.get_running_loop()
+        self._observer.schedule(_Hints(loop, self._note), str(self.root), recursive=False)
+        await asyncio.to_thread(self._observer.start)
+        self._task = loop.create_task(self._watch(), name="drop door")
+
+    async def stop(self) -> None:
+        """Take no more files; one that is being taken is finished."""
+        await asyncio.to_thread(self._observer.stop)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._observer.join)
+
+    def _note(self, name: str) -> None:
+        """An event said that this file was closed, or renamed into the folder."""
+        self._closed.add(name)
+        self._hint.set()
+
+    async def _watch(self) -> None:
+        while True:
+            self._hint.clear()
+            wait = await self._scan()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._hint.wait()
+            except TimeoutError:
+                pass
+
+    async def _scan(self) -> float:
+        """Take every file that is ready; the seconds until the folder wants another look."""
+        wait = SCAN_SECONDS
+        closed, self._closed = self._closed, set()
+        for name, age in await asyncio.to_thread(_candidates, self.root):
+            if name not in closed and age < SETTLED_SECONDS:
+                wait = min(wait, SETTLED_SECONDS - age + 0.05)
+                continue
+            try:
+                await self._take(name)
+            except (SpoolFull, StorageError) as error:
+                log.warning("drop-waits", file=name, why=str(error))
+                wait = min(wait, AGAIN_SECONDS)
+        return wait
+
+    async def _take(self, name: str) -> None:
+        """Read one file, hand it on, remove it once it is safe; what cannot be read is told once."""
+        path = self.root / name
+        try:
+            dropped = await asyncio.to_thread(_read, path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            await self._tell_once(name, f"{name} in the spool cannot be taken: {error.strerror}")
+            return
+        as_person, data = split_as(dropped.data)
+        stamp = Stamp(
+            door="drop",
+            arrived=self._clock.now(),
+            key=dropped.key,
+            uid=str(dropped.uid),
+            as_person=as_person,
+        )
+        await self._deliver(as_message(data), stamp)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        self._told.discard(name)
+
+    async def _tell_once(self, name: str, text: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            await self._tell("drop-unreadable", text)
+
+
+class _Hints(FileSystemEventHandler):
+    """Turns the observer thread's events into notes on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, note: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._note = note
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if isinstance(event, FileClosedEvent):
+            path = event.src_path
+        elif isinstance(event, FileMovedEvent):
+            path = event.dest_path
+        else:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._note, os.path.basename(os.fsdecode(path)))  # noqa: PTH119 - a plain name
+        except RuntimeError:
+            pass  # the loop has ended, and the door with it
+
+
+def _candidates(root: Path) -> list[tuple[str, float]]:
+    """The (name, seconds since last written) of what may be a message, oldest first."""
+    import time
+
+    found = []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(".part"):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                continue
+            try:
+                written = entry.stat(follow_symlinks=False).st_mtime
+            except FileNotFoundError:
+                continue
+            found.append((written, entry.name))
+    now = time.time()
+    return [(name, max(0.0, now - written)) for written, name in sorted(found)]
+
+
+def _read(path: Path) -> Dropped:
+    """The whole file and its owner; OSError says why it is not a message.
+
+    A link proves nothing about who wrote the file it points to, so only a plain file with one name.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(0, "not a plain file")
+        if about.st_nlink != 1:
+            raise OSError(0, "it has more than one name (a hard link); copy it instead")
+        if about.st_size > MAX_BYTES:
+            raise OSError(0, f"{about.st_size} bytes, {MAX_BYTES} at most")
+        data = b""
+        while chunk := os.read(fd, MAX_BYTES + 1 - len(data)):
+            data += chunk
+            if len(data) > MAX_BYTES:
+                raise OSError(0, f"more than {MAX_BYTES} bytes")
+    finally:
+        os.close(fd)
+    key = f"{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{path.name}"
+    return Dropped(data, about.st_uid, key)
+
+
+def split_as(data: bytes) -> tuple[str, bytes]:
+    """A first line `As: NAME` and what follows it; no such line: ("", all of it)."""
+    match = _AS.match(data)
+    return ("", data) if match is None else (match[1].decode(), data[match.end() :])
+
+
+def as_message(data: bytes) -> bytes:
+    """A dropped file as message bytes with CR LF: an e-mail as it is, a text below a Content-Type."""
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if looks_like_mail(data):
+        return lines
+    return b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + lines
+
+
+def looks_like_mail(data: bytes) -> bool:
+    """Whether a file begins with a header block that has a From line."""
+    head = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    first = head.partition(b"\n")[0]
+    return bool(_HEADER.match(first)) and bool(re.search(rb"(?mi)^from:", head))

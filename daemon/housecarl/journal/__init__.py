@@ -1,0 +1,20 @@
+"""The journal: everything that was decided, in SQLite; the only folder with SQL.
+
+Each file owns one noun and holds plain functions of a connection; `Database` runs them.
+"""
+
+from housecarl.journal import codes, events, jobs, people, receipts, replies, runs, values
+from housecarl.journal.database import Database, connect
+
+__all__ = [
+    "Database",
+    "codes",
+    "connect",
+    "events",
+    "jobs",
+    "people",
+    "receipts",
+    "replies",
+    "runs",
+    "values",
+]

@@ -1,0 +1,92 @@
+"""One-time codes: what waits for its !yes, which TOTP steps are spent, who guessed wrong."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A challenge that was sent: bound to a person and to the very words of the command."""
+
+    id: int
+    person: str
+    code: str
+    words: tuple[str, ...]
+    receipt: str
+    expires: float
+    tries: int
+
+
+def issue(
+    conn: sqlite3.Connection,
+    person: str,
+    code: str,
+    words: tuple[str, ...],
+    receipt: str,
+    created: float,
+    expires: float,
+) -> int:
+    """Keep a challenge; an older one of the same person is cancelled."""
+    cancel(conn, person)
+    cursor = conn.execute(
+        "INSERT INTO codes (person, code, words, receipt, created, expires, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'waiting')",
+        (person, code, json.dumps(words), receipt, created, expires),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
+    """The challenge this person may still answer."""
+    row = conn.execute(
+        "SELECT id, person, code, words, receipt, expires, tries FROM codes "
+        "WHERE person = ? AND state = 'waiting' AND expires > ? ORDER BY id DESC LIMIT 1",
+        (person, now),
+    ).fetchone()
+    if row is None:
+        return None
+    values = dict(row)
+    values["words"] = tuple(json.loads(values["words"]))
+    return Code(**values)
+
+
+def close(conn: sqlite3.Connection, code: int, state: str) -> None:
+    """End a challenge as "used", "cancelled" or "spent"."""
+    conn.execute("UPDATE codes SET state = ? WHERE id = ? AND state = 'waiting'", (state, code))
+
+
+def cancel(conn: sqlite3.Connection, person: str) -> bool:
+    """Cancel what waits for this person's !yes; False when nothing did."""
+    cursor = conn.execute(
+        "UPDATE codes SET state = 'cancelled' WHERE person = ? AND state = 'waiting'", (person,)
+    )
+    return cursor.rowcount > 0
+
+
+def miss(conn: sqlite3.Connection, person: str, code: int | None, at: float) -> int:
+    """Count a wrong code; returns how many tries the open challenge has seen."""
+    conn.execute("INSERT INTO wrong_codes (person, at) VALUES (?, ?)", (person, at))
+    if code is None:
+        return 0
+    conn.execute("UPDATE codes SET tries = tries + 1 WHERE id = ?", (code,))
+    row = conn.execute("SELECT tries FROM codes WHERE id = ?", (code,)).fetchone()
+    return int(row[0])
+
+
+def misses(conn: sqlite3.Connection, person: str, since: float) -> int:
+    """How many wrong codes this person sent since a time."""
+    row = conn.execute(
+        "SELECT count(*) FROM wrong_codes WHERE person = ? AND at >= ?", (person, since)
+    ).fetchone()
+    return int(row[0])
+
+
+def spend_step(conn: sqlite3.Connection, person: str, step: int) -> bool:
+    """Use up a TOTP step (RFC 6238); False when it was used before."""
+    cursor = conn.execute(
+        "INSERT OR IGNORE INTO totp_steps (person, step) VALUES (?, ?)", (person, step)
+    )
+    return cursor.rowcount > 0

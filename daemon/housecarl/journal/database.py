@@ -1,0 +1,205 @@
+"""The SQLite file behind the journal: one writer thread, commits grouped, one reader thread."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from housecarl.errors import JournalError, StorageError
+from housecarl.journal.schema import migrate
+
+T = TypeVar("T")
+Do = Callable[[sqlite3.Connection], T]
+
+#: Operations that share one commit at the most: bounds how long the first of them waits.
+GROUP = 256
+
+#: Seconds a writer waits for another process (a CLI verb) that holds the write lock.
+BUSY_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Job:
+    do: Do[Any]
+    done: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection with our settings; a writer's commit is on the disk when it returns.
+
+    Raises JournalError when the file is damaged or newer than this housecarl, StorageError when it
+    cannot be opened.
+    """
+    uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
+    try:
+        conn = sqlite3.connect(
+            uri,
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_SECONDS,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        conn.row_factory = sqlite3.Row
+        if readonly:
+            conn.execute("PRAGMA query_only = ON")
+            conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return conn
+        conn.execute("PRAGMA journal_mode = WAL")
+        # FULL: every commit syncs the write-ahead log; claim and result are barriers.
+        conn.execute("PRAGMA synchronous = FULL")
+        conn.execute("PRAGMA foreign_keys = OFF")
+        migrate(conn)
+    except sqlite3.DatabaseError as error:
+        raise _journal_error(path, error) from error
+    path.chmod(0o600)
+    return conn
+
+
+class Database:
+    """Runs functions of a connection: `write` in grouped transactions, `read` beside them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def open(self) -> None:
+        """Open the file, bring it up to date, start the threads; raises JournalError."""
+        writer = connect(self.path)
+        reader = connect(self.path, readonly=True)
+        for name, target, conn in (
+            ("journal", self._write_all, writer),
+            ("journal-read", self._read_all, reader),
+        ):
+            thread = threading.Thread(target=target, args=(conn,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    async def close(self) -> None:
+        """Commit what waits and end the threads."""
+        self._writes.put(None)
+        self._reads.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._threads.clear()
+
+    async def write(self, do: Do[T]) -> T:
+        """Run `do` in a transaction shared with what else waits; returns once it is on the disk.
+
+        An exception of `do` undoes only its own changes. Raises StorageError when the disk fails.
+        """
+        job = _Job(do, asyncio.get_running_loop().create_future())
+        self._writes.put(job)
+        result: T = await job.done
+        return result
+
+    async def read(self, do: Do[T]) -> T:
+        """Run `do` on a connection that cannot write; sees everything committed."""
+        job = _Job(do, asyncio.get_running_loop().create_future())
+        self._reads.put(job)
+        result: T = await job.done
+        return result
+
+    def _write_all(self, conn: sqlite3.Connection) -> None:
+        """The writer thread: one commit, hence one sync, for everything that waits."""
+        going = True
+        while going:
+            group, going = _gather(self._writes)
+            if group:
+                self._commit(conn, group)
+        conn.close()
+
+    def _commit(self, conn: sqlite3.Connection, group: list[_Job]) -> None:
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            for job in group:
+                _run(conn, job)
+            conn.execute("COMMIT")
+        except sqlite3.Error as error:
+            trouble = _journal_error(self.path, error)
+            for job in group:
+                job.error = trouble
+            if conn.in_transaction:
+                try:
+                    conn.execute("ROLLBACK")
+                except sqlite3.Error:
+                    pass  # the restart path opens the journal anew
+        _deliver(group)
+
+    def _read_all(self, conn: sqlite3.Connection) -> None:
+        """The reader thread: one job at a time, each sees the newest commit."""
+        while (job := self._reads.get()) is not None:
+            try:
+                job.result = job.do(conn)
+            except sqlite3.Error as error:
+                job.error = _journal_error(self.path, error)
+            except Exception as error:  # noqa: BLE001 - belongs to whoever asked
+                job.error = error
+            _deliver([job])
+        conn.close()
+
+
+def _gather(jobs: queue.SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
+    """Wait for one job, take what else is there; False when the last word was "close"."""
+    job = jobs.get()
+    if job is None:
+        return [], False
+    group = [job]
+    while len(group) < GROUP:
+        try:
+            job = jobs.get_nowait()
+        except queue.Empty:
+            break
+        if job is None:
+            return group, False
+        group.append(job)
+    return group, True
+
+
+def _run(conn: sqlite3.Connection, job: _Job) -> None:
+    """One job inside the group's transaction; its own failure takes back only its own changes."""
+    conn.execute("SAVEPOINT job")
+    try:
+        job.result = job.do(conn)
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - belongs to whoever asked
+        job.error = error
+        conn.execute("ROLLBACK TO job")
+    conn.execute("RELEASE job")
+
+
+def _deliver(group: list[_Job]) -> None:
+    """Hand the results to their loop, all at once."""
+    try:
+        group[0].done.get_loop().call_soon_threadsafe(_resolve, group)
+    except RuntimeError:
+        pass  # the loop is gone: nobody waits any more
+
+
+def _resolve(group: list[_Job]) -> None:
+    for job in group:
+        if job.done.done():
+            continue
+        if job.error is not None:
+            job.done.set_exception(job.error)
+        else:
+            job.done.set_result(job.result)
+
+
+def _journal_error(path: Path, error: sqlite3.Error) -> StorageError:
+    """The operator's sentence; damage is told apart from a disk that is full or failing."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return JournalError(f"the journal {path} is damaged: {error}")
+    return StorageError(f"the journal {path}: {error} ({code or type(error).__name__})")

@@ -1,0 +1,86 @@
+"""Jobs: commands for later and for regularly."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command to run at `due` (seconds since 1970); `every` None: once."""
+
+    id: int
+    person: str
+    text: str
+    due: float
+    every: str | None
+    receipt: str
+    created: float
+
+
+_COLUMNS = "id, person, text, due, every, receipt, created"
+
+
+def add(
+    conn: sqlite3.Connection,
+    person: str,
+    text: str,
+    due: float,
+    every: str | None,
+    receipt: str,
+    created: float,
+) -> int:
+    """Keep a job; returns its number."""
+    cursor = conn.execute(
+        "INSERT INTO jobs (person, text, due, every, receipt, created, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'waiting')",
+        (person, text, due, every, receipt, created),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def waiting(conn: sqlite3.Connection, person: str | None = None) -> list[Job]:
+    """The jobs still to come, soonest first; of one person or of all."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' AND (? IS NULL OR person = ?) "
+        "ORDER BY due, id",
+        (person, person),
+    )
+    return [Job(**dict(row)) for row in rows]
+
+
+def find(conn: sqlite3.Connection, job: int) -> Job | None:
+    """One job that is still to come."""
+    row = conn.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND state = 'waiting'", (job,)
+    ).fetchone()
+    return None if row is None else Job(**dict(row))
+
+
+def due(conn: sqlite3.Connection, now: float) -> list[Job]:
+    """The jobs whose time has come, oldest first."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' AND due <= ? ORDER BY due, id",
+        (now,),
+    )
+    return [Job(**dict(row)) for row in rows]
+
+
+def next_due(conn: sqlite3.Connection) -> float | None:
+    """When the next job is due."""
+    row = conn.execute("SELECT min(due) FROM jobs WHERE state = 'waiting'").fetchone()
+    return None if row[0] is None else float(row[0])
+
+
+def close(conn: sqlite3.Connection, job: int, state: str) -> bool:
+    """End a job as "done", "missed" or "cancelled"; False when it had ended."""
+    cursor = conn.execute(
+        "UPDATE jobs SET state = ? WHERE id = ? AND state = 'waiting'", (state, job)
+    )
+    return cursor.rowcount > 0
+
+
+def postpone(conn: sqlite3.Connection, job: int, due: float) -> None:
+    """Set the next time of a regular job."""
+    conn.execute("UPDATE jobs SET due = ? WHERE id = ? AND state = 'waiting'", (due, job))

@@ -1,0 +1,84 @@
+"""People as the journal knows them: switched off, reached which way, in the middle of a reply."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One conversation a person is reached by; `token` is the pinned part of its address."""
+
+    address: str
+    sender: str
+    token: str
+    kind: str
+    used: float
+
+
+def switch_off(conn: sqlite3.Connection, person: str, at: float) -> None:
+    """Obey this person no more, at once."""
+    conn.execute("INSERT OR REPLACE INTO people_off (person, at) VALUES (?, ?)", (person, at))
+
+
+def switch_on(conn: sqlite3.Connection, person: str) -> bool:
+    """Obey this person again; False when they were not off."""
+    return conn.execute("DELETE FROM people_off WHERE person = ?", (person,)).rowcount > 0
+
+
+def off(conn: sqlite3.Connection) -> dict[str, float]:
+    """Who is switched off, and since when."""
+    return {str(name): float(at) for name, at in conn.execute("SELECT person, at FROM people_off")}
+
+
+def use_way(conn: sqlite3.Connection, person: str, way: Way) -> None:
+    """Note that this conversation was used; the first use pins its token."""
+    conn.execute(
+        "INSERT INTO ways (person, address, sender, token, kind, used) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (person, address) DO UPDATE SET used = excluded.used",
+        (person, way.address, way.sender, way.token, way.kind, way.used),
+    )
+
+
+def pinned(conn: sqlite3.Connection, person: str, sender: str) -> str | None:
+    """The conversation token pinned for this person and number, None before the first use."""
+    row = conn.execute(
+        "SELECT token FROM ways WHERE person = ? AND sender = ? AND token <> '' "
+        "ORDER BY used LIMIT 1",
+        (person, sender),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_way(conn: sqlite3.Connection, person: str) -> Way | None:
+    """The conversation this person used last."""
+    row = conn.execute(
+        "SELECT address, sender, token, kind, used FROM ways WHERE person = ? "
+        "ORDER BY used DESC LIMIT 1",
+        (person,),
+    ).fetchone()
+    return None if row is None else Way(**dict(row))
+
+
+def forget_ways(conn: sqlite3.Connection, person: str) -> int:
+    """Drop the pinned conversations of a person, so that the next one is pinned anew."""
+    return conn.execute("DELETE FROM ways WHERE person = ?", (person,)).rowcount
+
+
+def keep_pages(conn: sqlite3.Connection, person: str, rest: list[str], at: float) -> None:
+    """Keep the rest of a long reply for !more; an empty rest forgets it."""
+    if not rest:
+        conn.execute("DELETE FROM pages WHERE person = ?", (person,))
+        return
+    conn.execute(
+        "INSERT OR REPLACE INTO pages (person, rest, at) VALUES (?, ?, ?)",
+        (person, json.dumps(rest), at),
+    )
+
+
+def pages(conn: sqlite3.Connection, person: str) -> list[str]:
+    """What is left of the last long reply."""
+    row = conn.execute("SELECT rest FROM pages WHERE person = ?", (person,)).fetchone()
+    return [] if row is None else [str(text) for text in json.loads(row[0])]

@@ -1,0 +1,166 @@
+"""Receipts: what was decided about each message, and the keys that say "the same message"."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One message as the journal knows it; times are seconds since 1970."""
+
+    id: str
+    file: str
+    arrived: float
+    door: str
+    kind: str = ""
+    person: str | None = None
+    sender: str | None = None
+    proof: str = ""
+    verdict: str = ""
+    reason: str | None = None
+    calls: tuple[tuple[str, ...], ...] = ()
+    sent: float | None = None
+    reply_to: str | None = None
+    thread: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
+    state: str = "waiting"
+    tries: int = 0
+    next_try: float | None = None
+
+
+_COLUMNS = (
+    "id, file, arrived, door, kind, person, sender, proof, verdict, reason, calls, sent, reply_to, "
+    "thread, checks, state, tries, next_try"
+)
+_MARKS = ", ".join("?" * 18)
+
+
+def store(conn: sqlite3.Connection, receipt: Receipt, keys: Iterable[str] = ()) -> None:
+    """Write a receipt, or write it anew, and take its keys."""
+    conn.execute(
+        f"INSERT OR REPLACE INTO receipts ({_COLUMNS}) VALUES ({_MARKS})",
+        (
+            receipt.id,
+            receipt.file,
+            receipt.arrived,
+            receipt.door,
+            receipt.kind,
+            receipt.person,
+            receipt.sender,
+            receipt.proof,
+            receipt.verdict,
+            receipt.reason,
+            json.dumps(receipt.calls),
+            receipt.sent,
+            receipt.reply_to,
+            json.dumps(dict(receipt.thread)),
+            json.dumps(dict(receipt.checks)),
+            receipt.state,
+            receipt.tries,
+            receipt.next_try,
+        ),
+    )
+    conn.executemany(
+        "INSERT OR IGNORE INTO keys (key, receipt, at) VALUES (?, ?, ?)",
+        [(key, receipt.id, receipt.arrived) for key in keys],
+    )
+
+
+def find_same(conn: sqlite3.Connection, keys: Iterable[str], own: str) -> str | None:
+    """The id of another message that took one of these keys, if any."""
+    for key in keys:
+        row = conn.execute(
+            "SELECT receipt FROM keys WHERE key = ? AND receipt <> ?", (key, own)
+        ).fetchone()
+        if row is not None:
+            return str(row[0])
+    return None
+
+
+def find(conn: sqlite3.Connection, identity: str) -> Receipt | None:
+    """The newest receipt whose id begins with `identity` (hex digits)."""
+    row = conn.execute(
+        f"SELECT {_COLUMNS} FROM receipts WHERE id >= ? AND id < ? ORDER BY arrived DESC LIMIT 1",
+        (identity, identity + "g"),
+    ).fetchone()
+    return None if row is None else _receipt(row)
+
+
+def shorten(conn: sqlite3.Connection, identity: str) -> str:
+    """The shortest beginning of an id, four digits at least, that no other message shares."""
+    longest = 0
+    for order, side in (("DESC", "<"), ("ASC", ">")):
+        row = conn.execute(
+            f"SELECT id FROM receipts WHERE id {side} ? ORDER BY id {order} LIMIT 1", (identity,)
+        ).fetchone()
+        if row is not None:
+            longest = max(longest, _common(str(row[0]), identity))
+    return identity[: max(4, longest + 1)]
+
+
+def find_open(conn: sqlite3.Connection) -> list[Receipt]:
+    """The messages that are waiting or were started and never finished."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM receipts WHERE state IN ('waiting', 'started') ORDER BY arrived"
+    )
+    return [_receipt(row) for row in rows]
+
+
+def listing(
+    conn: sqlite3.Connection,
+    *,
+    limit: int,
+    person: str | None = None,
+    since: float | None = None,
+    failed: bool = False,
+) -> list[Receipt]:
+    """The newest receipts, newest first; `failed` keeps those with a run that did not end well."""
+    where, values = ["1"], list[object]()
+    if person is not None:
+        where.append("person = ?")
+        values.append(person)
+    if since is not None:
+        where.append("arrived >= ?")
+        values.append(since)
+    if failed:
+        where.append(
+            "(state = 'failed' OR EXISTS (SELECT 1 FROM runs WHERE receipt = receipts.id AND "
+            "outcome IN ('failed', 'timeout', 'interrupted')))"
+        )
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM receipts WHERE {' AND '.join(where)} "
+        "ORDER BY arrived DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [_receipt(row) for row in rows]
+
+
+def count(conn: sqlite3.Connection, since: float) -> dict[str, int]:
+    """How many messages ended in each state since a time."""
+    rows = conn.execute(
+        "SELECT state, count(*) FROM receipts WHERE arrived >= ? GROUP BY state", (since,)
+    )
+    return {str(state): int(number) for state, number in rows}
+
+
+def _receipt(row: sqlite3.Row) -> Receipt:
+    values = dict(row)
+    values["calls"] = tuple(tuple(call) for call in json.loads(values["calls"]))
+    values["thread"] = json.loads(values["thread"])
+    values["checks"] = json.loads(values["checks"])
+    return Receipt(**values)
+
+
+def _common(one: str, other: str) -> int:
+    """How many first characters two ids share."""
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

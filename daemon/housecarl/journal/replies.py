@@ -1,0 +1,148 @@
+"""Replies: what goes out, until it is sent or refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One reply, follow-up, challenge or alert, ready to send; `address` None: no way back."""
+
+    person: str
+    kind: str
+    address: str | None
+    message_id: str
+    text: str
+    mail: bytes
+    created: float
+    receipt: str | None = None
+    parts: int = 1
+    #: seconds since 1970 before which it is not sent (a limit on outgoing texts)
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One reply that is to be sent now; `id` also gives the order."""
+
+    id: int
+    person: str
+    to: str
+    mail: bytes
+    tries: int
+    created: float
+    message_id: str
+
+
+def add(conn: sqlite3.Connection, out: Outgoing) -> int:
+    """Queue one; without an address it is only recorded, as "no-way". Returns its id."""
+    state = "waiting" if out.address else "no-way"
+    cursor = conn.execute(
+        "INSERT INTO replies (receipt, person, kind, address, message_id, text, mail, parts, "
+        "created, next_try, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            out.receipt,
+            out.person,
+            out.kind,
+            out.address,
+            out.message_id,
+            out.text,
+            out.mail,
+            out.parts,
+            out.created,
+            max(out.created, out.not_before),
+            state,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
+    """What is to be sent now, oldest first; a person's later reply waits behind an earlier one."""
+    rows = conn.execute(
+        "SELECT id, person, address AS 'to', mail, tries, created, message_id FROM replies AS r "
+        "WHERE state = 'waiting' AND next_try <= ? AND NOT EXISTS (SELECT 1 FROM replies AS e "
+        "WHERE e.state = 'waiting' AND e.next_try > ? AND e.person = r.person AND e.id < r.id) "
+        "ORDER BY id LIMIT ?",
+        (now, now, limit),
+    )
+    return [Due(**dict(row)) for row in rows]
+
+
+def next_due(conn: sqlite3.Connection) -> float | None:
+    """When the next reply is to be tried; None when none waits."""
+    row = conn.execute("SELECT min(next_try) FROM replies WHERE state = 'waiting'").fetchone()
+    return None if row[0] is None else float(row[0])
+
+
+def sent(conn: sqlite3.Connection, ids: list[int], at: float) -> None:
+    """Note that the smarthost took them; the mail itself is dropped."""
+    conn.executemany(
+        "UPDATE replies SET state = 'sent', mail = NULL, error = NULL, ended = ? WHERE id = ?",
+        [(at, reply) for reply in ids],
+    )
+
+
+def later(conn: sqlite3.Connection, reply: int, next_try: float, error: str) -> None:
+    """Note a try that failed for now."""
+    conn.execute(
+        "UPDATE replies SET tries = tries + 1, next_try = ?, error = ? WHERE id = ?",
+        (next_try, error, reply),
+    )
+
+
+def refused(conn: sqlite3.Connection, reply: int, error: str, at: float) -> None:
+    """Note that it will never be taken; the mail is kept for `queue retry`."""
+    conn.execute(
+        "UPDATE replies SET state = 'refused', tries = tries + 1, error = ?, ended = ? "
+        "WHERE id = ?",
+        (error, at, reply),
+    )
+
+
+def retry(conn: sqlite3.Connection, reply: int, now: float) -> bool:
+    """Try one again now, whether it waits or was refused; False when there is none to try."""
+    cursor = conn.execute(
+        "UPDATE replies SET state = 'waiting', next_try = ?, ended = NULL "
+        "WHERE id = ? AND state IN ('waiting', 'refused') AND mail IS NOT NULL",
+        (now, reply),
+    )
+    return cursor.rowcount > 0
+
+
+def drop(conn: sqlite3.Connection, reply: int, now: float) -> bool:
+    """Give one up; False when it is not waiting or refused."""
+    cursor = conn.execute(
+        "UPDATE replies SET state = 'dropped', mail = NULL, ended = ? "
+        "WHERE id = ? AND state IN ('waiting', 'refused')",
+        (now, reply),
+    )
+    return cursor.rowcount > 0
+
+
+def queue(conn: sqlite3.Connection, limit: int = 1000) -> list[sqlite3.Row]:
+    """What waits or was refused, oldest first."""
+    return conn.execute(
+        "SELECT id, receipt, person, kind, address, text, created, tries, next_try, state, error "
+        "FROM replies WHERE state IN ('waiting', 'refused') ORDER BY id LIMIT ?",
+        (limit,),
+    ).fetchall()
+
+
+def of(conn: sqlite3.Connection, receipt: str) -> list[sqlite3.Row]:
+    """Everything that went out, or should, for one message."""
+    return conn.execute(
+        "SELECT id, kind, address, message_id, text, parts, created, tries, state, error, ended "
+        "FROM replies WHERE receipt = ? ORDER BY id",
+        (receipt,),
+    ).fetchall()
+
+
+def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | None]:
+    """How many wait, since when the oldest, and the newest error among them."""
+    row = conn.execute(
+        "SELECT count(*), min(created), max(error) FROM replies WHERE state = 'waiting'"
+    ).fetchone()
+    return int(row[0]), row[1], row[2]

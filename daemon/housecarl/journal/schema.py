@@ -1,0 +1,186 @@
+"""The tables of the journal and how an older journal becomes a newer one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from housecarl.errors import JournalError
+
+#: Each entry brings a journal from version n (its index) to n + 1; released entries never change.
+MIGRATIONS = (
+    """
+    -- one row per message that was taken from the spool
+    CREATE TABLE receipts (
+        id        TEXT PRIMARY KEY,          -- 16 hex digits, the id in the file name
+        file      TEXT NOT NULL,             -- the name for life
+        arrived   REAL NOT NULL,             -- seconds since 1970, the door's clock
+        door      TEXT NOT NULL,
+        kind      TEXT NOT NULL DEFAULT '',
+        person    TEXT,
+        sender    TEXT,
+        proof     TEXT NOT NULL DEFAULT '',
+        verdict   TEXT NOT NULL DEFAULT '',  -- run | confirm | refuse | ignore
+        reason    TEXT,
+        calls     TEXT NOT NULL DEFAULT '[]',
+        sent      REAL,
+        reply_to  TEXT,
+        thread    TEXT NOT NULL DEFAULT '{}',
+        checks    TEXT NOT NULL DEFAULT '{}',
+        state     TEXT NOT NULL,             -- waiting | started | executed | refused | failed
+        tries     INTEGER NOT NULL DEFAULT 0,
+        next_try  REAL
+    ) WITHOUT ROWID;
+    CREATE INDEX receipts_arrived ON receipts(arrived);
+    CREATE INDEX receipts_person ON receipts(person, arrived);
+    CREATE INDEX receipts_open ON receipts(state) WHERE state IN ('waiting', 'started');
+
+    -- what says "the same message"; kept longer than any message may be late
+    CREATE TABLE keys (
+        key       TEXT PRIMARY KEY,
+        receipt   TEXT NOT NULL,
+        at        REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX keys_at ON keys(at);
+
+    -- one row per command of a message
+    CREATE TABLE runs (
+        receipt   TEXT NOT NULL,
+        n         INTEGER NOT NULL,          -- place of the call in its message, from 0
+        command   TEXT NOT NULL,
+        words     TEXT NOT NULL,             -- JSON list: name, arguments
+        person    TEXT NOT NULL,
+        risk      TEXT NOT NULL,
+        started   REAL NOT NULL,
+        ended     REAL,
+        outcome   TEXT,                      -- done | failed | timeout | refused | interrupted
+        text      TEXT NOT NULL DEFAULT '',
+        detail    TEXT NOT NULL DEFAULT '',  -- for the operator
+        PRIMARY KEY (receipt, n)
+    ) WITHOUT ROWID;
+    CREATE INDEX runs_recent ON runs(person, started);
+
+    -- replies and alerts on their way out, and what became of them
+    CREATE TABLE replies (
+        id         INTEGER PRIMARY KEY,
+        receipt    TEXT,
+        person     TEXT NOT NULL,
+        kind       TEXT NOT NULL,            -- reply | follow-up | alert | challenge
+        address    TEXT,                     -- NULL: no way back
+        message_id TEXT NOT NULL,
+        text       TEXT NOT NULL,
+        mail       BLOB,                     -- dropped once it is sent
+        parts      INTEGER NOT NULL DEFAULT 1,
+        created    REAL NOT NULL,
+        tries      INTEGER NOT NULL DEFAULT 0,
+        next_try   REAL,
+        state      TEXT NOT NULL,            -- waiting | sent | refused | no-way | dropped
+        error      TEXT,
+        ended      REAL
+    );
+    CREATE INDEX replies_due ON replies(next_try) WHERE state = 'waiting';
+    CREATE INDEX replies_receipt ON replies(receipt);
+    CREATE INDEX replies_person ON replies(person, created);
+
+    -- where a person is reached: conversations pinned on first use, and the last one used
+    CREATE TABLE ways (
+        person    TEXT NOT NULL,
+        address   TEXT NOT NULL,
+        sender    TEXT NOT NULL DEFAULT '',
+        token     TEXT NOT NULL DEFAULT '',
+        kind      TEXT NOT NULL,             -- sms | mail
+        used      REAL NOT NULL,
+        PRIMARY KEY (person, address)
+    ) WITHOUT ROWID;
+
+    -- one-time codes waiting for their !yes, and TOTP steps that were used
+    CREATE TABLE codes (
+        id        INTEGER PRIMARY KEY,
+        person    TEXT NOT NULL,
+        code      TEXT NOT NULL,
+        words     TEXT NOT NULL,
+        receipt   TEXT NOT NULL,
+        created   REAL NOT NULL,
+        expires   REAL NOT NULL,
+        tries     INTEGER NOT NULL DEFAULT 0,
+        state     TEXT NOT NULL              -- waiting | used | cancelled | spent
+    );
+    CREATE INDEX codes_person ON codes(person, state);
+    CREATE TABLE totp_steps (
+        person    TEXT NOT NULL,
+        step      INTEGER NOT NULL,
+        PRIMARY KEY (person, step)
+    ) WITHOUT ROWID;
+    CREATE TABLE wrong_codes (
+        person    TEXT NOT NULL,
+        at        REAL NOT NULL
+    );
+    CREATE INDEX wrong_codes_person ON wrong_codes(person, at);
+
+    -- people who were switched off: a lost phone
+    CREATE TABLE people_off (
+        person    TEXT PRIMARY KEY,
+        at        REAL NOT NULL
+    ) WITHOUT ROWID;
+
+    -- the rest of a long reply, for !more
+    CREATE TABLE pages (
+        person    TEXT PRIMARY KEY,
+        rest      TEXT NOT NULL,             -- JSON list of texts still to send
+        at        REAL NOT NULL
+    ) WITHOUT ROWID;
+
+    -- what modules keep: small values, and series of readings
+    CREATE TABLE stored (
+        module    TEXT NOT NULL,
+        key       TEXT NOT NULL,
+        value     TEXT NOT NULL,
+        at        REAL NOT NULL,
+        PRIMARY KEY (module, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE readings (
+        module    TEXT NOT NULL,
+        series    TEXT NOT NULL,
+        at        REAL NOT NULL,
+        value     REAL NOT NULL,
+        PRIMARY KEY (module, series, at)
+    ) WITHOUT ROWID;
+
+    -- commands for later and for regularly
+    CREATE TABLE jobs (
+        id        INTEGER PRIMARY KEY,
+        person    TEXT NOT NULL,
+        text      TEXT NOT NULL,
+        due       REAL NOT NULL,
+        every     TEXT,                      -- NULL: once
+        receipt   TEXT NOT NULL,             -- who asked, where and how
+        created   REAL NOT NULL,
+        state     TEXT NOT NULL              -- waiting | done | missed | cancelled
+    );
+    CREATE INDEX jobs_due ON jobs(due) WHERE state = 'waiting';
+
+    -- what happened to the house itself: a door lost and back, a reload, a warning
+    CREATE TABLE events (
+        id        INTEGER PRIMARY KEY,
+        at        REAL NOT NULL,
+        kind      TEXT NOT NULL,
+        text      TEXT NOT NULL,
+        data      TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE INDEX events_kind ON events(kind, at);
+    """,
+)
+
+#: The version this housecarl reads and writes.
+VERSION = len(MIGRATIONS)
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Bring the journal to VERSION, each step in its own transaction; raises JournalError."""
+    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalError(
+            f"the journal is of version {version}, this housecarl knows {VERSION}: "
+            "install the newer housecarl again, or restore the backup made before it"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        conn.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")

@@ -1,0 +1,55 @@
+"""What modules keep: small values and series of readings."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+#: Bytes of JSON one value may take (64 KiB: a note, not a file).
+MAX_VALUE = 64 * 1024
+
+#: Readings one answer may hold; a minute's readings of two months.
+MAX_READINGS = 100_000
+
+
+def get(conn: sqlite3.Connection, module: str, key: str) -> Any:
+    """The value of a key, None when there is none."""
+    row = conn.execute(
+        "SELECT value FROM stored WHERE module = ? AND key = ?", (module, key)
+    ).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> None:
+    """Store a JSON value; None removes the key. Raises ValueError when it is too large."""
+    if value is None:
+        conn.execute("DELETE FROM stored WHERE module = ? AND key = ?", (module, key))
+        return
+    text = json.dumps(value)
+    if len(text) > MAX_VALUE:
+        raise ValueError(f"{module}: value {key!r} takes {len(text)} bytes, {MAX_VALUE} at most")
+    conn.execute(
+        "INSERT OR REPLACE INTO stored (module, key, value, at) VALUES (?, ?, ?, ?)",
+        (module, key, text, at),
+    )
+
+
+def read(conn: sqlite3.Connection, module: str, series: str, at: float, value: float) -> None:
+    """Add one reading to a series."""
+    conn.execute(
+        "INSERT OR REPLACE INTO readings (module, series, at, value) VALUES (?, ?, ?, ?)",
+        (module, series, at, value),
+    )
+
+
+def readings(
+    conn: sqlite3.Connection, module: str, series: str, since: float, until: float
+) -> list[tuple[float, float]]:
+    """The readings of a series in order of time: (seconds since 1970, value)."""
+    rows = conn.execute(
+        "SELECT at, value FROM readings WHERE module = ? AND series = ? AND at >= ? AND at < ? "
+        "ORDER BY at LIMIT ?",
+        (module, series, since, until, MAX_READINGS),
+    )
+    return [(float(at), float(value)) for at, value in rows]

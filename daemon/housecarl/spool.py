@@ -1,0 +1,283 @@
+"""The spool: one file per message, whose folder says its state.
+
+    (root)            dropped by a person or a script; the drop door takes it
+    tmp               being written; never read; older than 36 h may be removed
+    new               whole and safe; waiting
+    work              taken by the worker
+    executed/YYYY-MM  its commands were carried out, whatever their outcome; the journal knows more
+    refused           not trusted, too late, a repeat, or no command in it
+    failed            we broke on it: kept for a person, never retried by itself
+    .journal          the journal and its side files
+
+A name is for life and each step is one rename. Only `put` is a barrier (file and folder are synced
+before it returns); after a crash the journal decides and the folders follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from housecarl.errors import SpoolFull, StorageError
+from housecarl.message.stamp import Stamp
+
+#: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
+TMP_SECONDS = 36 * 3600
+
+#: Bytes that stay free for the rest of the machine; below this `put` refuses.
+RESERVE_BYTES = 64 * 1024 * 1024
+
+#: Messages kept in memory between `put` and `take`, so that a quiet house never reads a file back.
+FRESH = 64
+
+#: Threads that sync files of one batch side by side; the kernel groups what waits together.
+SYNC_THREADS = 4
+
+
+T = TypeVar("T")
+
+
+class State(StrEnum):
+    """The folders a message can be in."""
+
+    NEW = "new"
+    WORK = "work"
+    EXECUTED = "executed"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+def make_name(arrived: datetime) -> str:
+    """A new name for life: arrival time, so that names sort, and 16 random hex digits, the id."""
+    return f"{arrived.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(8)}.eml"
+
+
+def id_of(name: str) -> str:
+    """The id in a file name: its 16 hex digits."""
+    return name.rpartition("-")[2].partition(".")[0]
+
+
+class Spool:
+    """The folders under `root`; disk work runs in one thread, in the order it was asked for."""
+
+    def __init__(self, root: Path, reserve: int = RESERVE_BYTES) -> None:
+        self.root = root
+        self.reserve = reserve
+        self.trouble: asyncio.Future[StorageError] | None = None
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._sync = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="spool-sync")
+        self._pending: deque[tuple[str, bytes, asyncio.Future[str]]] = deque()
+        self._flushing = False
+        self._fresh: OrderedDict[str, bytes] = OrderedDict()
+
+    def open(self) -> None:
+        """Make the folders, see that a rename between them works, and clear old files from tmp/."""
+        try:
+            for folder in ("tmp", *State, ".journal"):
+                (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.root / "tmp" / ".probe"
+            probe.touch(mode=0o600)
+            probe.rename(self.root / "work" / ".probe").unlink()
+            for left in (self.root / "tmp").iterdir():
+                if time.time() - left.stat().st_mtime > TMP_SECONDS:
+                    left.unlink()
+        except OSError as error:
+            raise StorageError(f"spool {self.root}: {error.strerror}: {error.filename}") from error
+
+    async def start(self) -> None:
+        """Bind to the running loop: `trouble` becomes a future that a failed rename resolves."""
+        self.trouble = asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        """Wait until every rename that was asked for is done."""
+        await asyncio.to_thread(self._disk.shutdown)
+        await asyncio.to_thread(self._sync.shutdown)
+
+    async def put(self, raw: bytes, stamp: Stamp) -> str:
+        """Keep a message: on return it is in new/, its file and the folder are synced.
+
+        Raises SpoolFull when space is short, StorageError when the disk fails; then nothing stays.
+        """
+        name = make_name(stamp.arrived)
+        data = stamp.line() + raw
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._pending.append((name, data, done))
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().create_task(self._flush(), name="spool put")
+        return await done
+
+    async def _flush(self) -> None:
+        """Put everything that waits, batch by batch: while one is synced the next gathers."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._pending:
+                batch = list(self._pending)
+                self._pending.clear()
+                work = [(name, data) for name, data, _ in batch]
+                try:
+                    results = await loop.run_in_executor(self._disk, self._put_all, work)
+                except (OSError, RuntimeError) as error:
+                    results = [_storage_error("put", error)] * len(batch)
+                for (name, data, done), result in zip(batch, results, strict=True):
+                    if done.done():
+                        continue
+                    if result is not None:
+                        done.set_exception(result)
+                        continue
+                    self._remember(name, data)
+                    done.set_result(name)
+        finally:
+            self._flushing = False
+
+    def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
+        """Write and sync each file, rename the whole ones, sync the folder once."""
+        free = shutil.disk_usage(self.root).free
+        if free - sum(len(data) for _, data in work) < self.reserve:
+            full = SpoolFull(f"spool {self.root}: {free} bytes free, {self.reserve} stay reserved")
+            return [full] * len(work)
+        if len(work) == 1:
+            results = [self._write(*work[0])]
+        else:
+            results = list(self._sync.map(lambda item: self._write(*item), work))
+        try:
+            sync_folder(self.root / State.NEW)
+        except OSError as error:
+            self._forget(work)
+            return [_storage_error("sync new/", error)] * len(work)
+        return results
+
+    def _write(self, name: str, data: bytes) -> StorageError | None:
+        """One message through tmp/ into new/; on an error nothing of it stays."""
+        path = self.root / "tmp" / name
+        try:
+            write_synced(path, data)
+            path.rename(self.root / State.NEW / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return _storage_error("put", error)
+        return None
+
+    def _forget(self, work: list[tuple[str, bytes]]) -> None:
+        """Take back names that may not be durable: the sender will bring the message again."""
+        for name, _ in work:
+            with contextlib.suppress(OSError):
+                (self.root / State.NEW / name).unlink()
+
+    def _remember(self, name: str, data: bytes) -> None:
+        self._fresh[name] = data
+        if len(self._fresh) > FRESH:
+            self._fresh.popitem(last=False)
+
+    async def take(self, name: str) -> bytes:
+        """new/ -> work/: the stored bytes, stamp line first. Raises StorageError."""
+        data = self._fresh.pop(name, None)
+        if data is not None:
+            self.move(name, State.NEW, State.WORK)
+            return data
+        return await self.ask(lambda: self._take(name))
+
+    def _take(self, name: str) -> bytes:
+        here = self.root / State.WORK / name
+        if not here.exists():
+            (self.root / State.NEW / name).rename(here)
+        return here.read_bytes()
+
+    def move(self, name: str, source: State, target: State) -> None:
+        """Rename from one state to another, soon and in order; a failure shows in `trouble`."""
+        if target is State.WORK:
+            self._fresh.pop(name, None)
+        self._disk.submit(self._move, name, source, target).add_done_callback(self._look)
+
+    def _move(self, name: str, source: State, target: State) -> None:
+        goal = self.root / target
+        if target is State.EXECUTED:
+            goal = goal / f"{name[:4]}-{name[4:6]}"
+            goal.mkdir(mode=0o700, exist_ok=True)
+        try:
+            (self.root / source / name).rename(goal / name)
+        except FileNotFoundError:
+            # Already there: a restart repeats moves, the first of them counts.
+            if not (goal / name).exists():
+                raise
+
+    def _look(self, done: Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None or self.trouble is None:
+            return
+        future, trouble = self.trouble, _storage_error("move", error)
+        future.get_loop().call_soon_threadsafe(_resolve, future, trouble)
+
+    async def settle(self) -> None:
+        """Wait until the renames asked for so far are done."""
+        await self.ask(lambda: None)
+
+    async def waiting(self, state: State) -> list[str]:
+        """The names in a folder, oldest first."""
+        return await self.ask(lambda: names_in(self.root / state))
+
+    async def ask(self, do: Callable[[], T]) -> T:
+        """Run `do` in the disk thread, behind the renames asked for so far."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._disk, do)
+        except OSError as error:
+            raise _storage_error("read", error) from error
+
+
+def names_in(folder: Path) -> list[str]:
+    """The message files of one folder, oldest first; dot names are never messages."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
+
+
+def find_file(root: Path, identity: str) -> Path | None:
+    """The file of a message by its full id, in whichever state it is."""
+    for state in State:
+        for path in (root / state).rglob(f"*-{identity}.eml"):
+            return path
+    return None
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """A new file with mode 0600, on the disk before this returns."""
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable; without this a rename can be lost with the power."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _resolve(future: asyncio.Future[StorageError], trouble: StorageError) -> None:
+    if not future.done():
+        future.set_result(trouble)
+
+
+def _storage_error(doing: str, error: BaseException) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    detail = getattr(error, "strerror", None) or str(error)
+    return StorageError(f"spool: {doing}: {detail}")
