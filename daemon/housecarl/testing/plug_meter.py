@@ -1,0 +1,104 @@
+"""The meter of a simulated plug: a load that draws what it is told, and how it goes wrong."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from housecarl.testing.plug_nature import Nature
+
+Args = dict[str, Any]
+
+
+class Meter:
+    """Counts energy in simulated time; `on` tells whether the relay is closed."""
+
+    def __init__(self, nature: Nature, on: Callable[[], bool]) -> None:
+        self._nature = nature
+        self._on = on
+        self._today = nature.today_kwh
+        self._total = nature.total_kwh
+        self._counted_at = time.monotonic()
+        self._nan = False
+        #: readings given so far
+        self.readings = 0
+        #: what the broken meter reports; 0 when it is well
+        self.glitch_watts = nature.glitch_watts
+        #: what the thing in the socket draws
+        self.watts = nature.watts
+
+    def members(self, *, nan: bool) -> dict[str, Callable[[Args], Args]]:
+        """What the plug's `emeter` module understands."""
+        self._nan = nan
+        return {
+            "get_realtime": lambda _: self._realtime(),
+            "get_daystat": self._daystat,
+            "get_monthstat": self._monthstat,
+            "erase_emeter_stat": lambda _: self._erase(),
+            "get_vgain_igain": lambda _: {"vgain": 13462, "igain": 16835},
+        }
+
+    def settle(self) -> None:
+        """Count what was drawn until now."""
+        now = time.monotonic()
+        hours = (now - self._counted_at) / self._nature.scale / 3600
+        self._counted_at = now
+        if self._on():
+            self._today += self.watts / 1000 * hours
+            self._total += self.watts / 1000 * hours
+
+    def _reported(self) -> float:
+        """Watts of the next reading."""
+        number = self.readings
+        self.readings += 1
+        if self._nan:
+            return math.nan
+        glitch = dict(self._nature.glitches).get(number, self.glitch_watts)
+        return glitch or (self.watts if self._on() else 0.0)
+
+    def _realtime(self) -> Args:
+        self.settle()
+        nature = self._nature
+        watts = self._reported()
+        true_watts = self.watts if self._on() else 0.0
+        amperes = true_watts / (nature.volts * nature.power_factor)
+        if nature.emeter == "v1":
+            return {
+                "current": round(amperes, 6),
+                "voltage": round(nature.volts, 6),
+                "power": round(watts, 6),
+                "total": round(self._total, 3),
+            }
+        return {
+            "current_ma": int(amperes * 1000),
+            "voltage_mv": int(nature.volts * 1000),
+            "power_mw": watts if math.isnan(watts) else int(watts * 1000),
+            "total_wh": int(self._total * 1000),
+        }
+
+    def _energy(self, kwh: float) -> Args:
+        if self._nature.emeter == "v1":
+            return {"energy": round(kwh, 3)}
+        return {"energy_wh": int(kwh * 1000)}
+
+    def _daystat(self, args: Args) -> Args:
+        self.settle()
+        now = time.localtime()
+        if (args.get("year"), args.get("month")) != (now.tm_year, now.tm_mon):
+            return {"day_list": []}
+        day = {"year": now.tm_year, "month": now.tm_mon, "day": now.tm_mday}
+        return {"day_list": [day | self._energy(self._today)]}
+
+    def _monthstat(self, args: Args) -> Args:
+        self.settle()
+        now = time.localtime()
+        if args.get("year") != now.tm_year:
+            return {"month_list": []}
+        month = {"year": now.tm_year, "month": now.tm_mon}
+        return {"month_list": [month | self._energy(self._today)]}
+
+    def _erase(self) -> Args:
+        self._today = self._total = 0.0
+        return {}
