@@ -46,7 +46,7 @@ class SystemClock:
 
     async def wait_until(self, when: datetime) -> None:
         """Sleep in steps of a minute at most, since a timer does not see the clock being set."""
-        while (left := (when - self.now()).total_seconds()) > 0:
+        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event to await
             await asyncio.sleep(min(left, 60.0))
 
 
@@ -59,4 +59,4 @@ def _kernel_status() -> int:
             return 0
     except (OSError, AttributeError):
         return 0
-    return ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10]
+    return int(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10])

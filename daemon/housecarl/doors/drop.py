@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import stat
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ class DropDoor:
         return wait
 
     async def _take(self, name: str) -> None:
-        """Read one file, hand it on, remove it once it is safe; what cannot be read is told once."""
+        """Read one file, hand it on, remove it once it is safe; one that cannot be is told once."""
         path = self.root / name
         try:
             dropped = await asyncio.to_thread(_read, path)
@@ -157,8 +158,6 @@ class _Hints(FileSystemEventHandler):
 
 def _candidates(root: Path) -> list[tuple[str, float]]:
     """The (name, seconds since last written) of what may be a message, oldest first."""
-    import time
-
     found = []
     with os.scandir(root) as entries:
         for entry in entries:
@@ -207,7 +206,7 @@ def split_as(data: bytes) -> tuple[str, bytes]:
 
 
 def as_message(data: bytes) -> bytes:
-    """A dropped file as message bytes with CR LF: an e-mail as it is, a text below a Content-Type."""
+    """A dropped file with CR LF: an e-mail as it is, a text below a Content-Type."""
     lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if looks_like_mail(data):
         return lines
