@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from housecarl import Call, Reply, command
 
 #: file systems of this machine's own disks; a dead network mount would hold the answer up
-LOCAL = ("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfsplus")
+LOCAL: tuple[str, ...] = (
+    "bcachefs",
+    "btrfs",
+    "exfat",
+    "ext2",
+    "ext3",
+    "ext4",
+    "f2fs",
+    "fuseblk",
+    "hfsplus",
+)
 LOCAL += ("jfs", "ntfs", "ntfs3", "reiserfs", "vfat", "xfs", "zfs")
 #: made with each image and always full, or too small to matter
 QUIET = ("/boot", "/snap/", "/var/lib/docker/", "/efi")
