@@ -1,0 +1,111 @@
+"""The commands as they stand: which file gives which, which is off and why."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from housecarl import module_settings
+from housecarl.commands import Command
+from housecarl.errors import Problem
+from housecarl.module_settings import Locate
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells that a file was changed."""
+
+    mtime_ns: int
+    size: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One module file, loaded or broken (`error`, "file:line: text")."""
+
+    file: str
+    section: str
+    stamp: Stamp | None
+    module: ModuleType | None = None
+    commands: tuple[Command, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Built whole from all entries, then swapped in one step."""
+
+    words: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    unset: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def index_of(
+    builtins: Sequence[Command],
+    entries: Sequence[Entry],
+    sections: Mapping[str, Any],
+    locate: Locate,
+) -> Index:
+    """Put the commands of all entries together; earlier entries win."""
+    index = Index(commands={command.name: command for command in builtins})
+    problems: list[Problem] = []
+    for entry in entries:
+        if entry.module is None:
+            index.broken[entry.file] = entry.error
+            continue
+        checked = module_settings.check(
+            entry.module, entry.section, sections.get(entry.section), locate
+        )
+        if checked.problems:
+            problems += checked.problems
+            index.broken[entry.file] = str(checked.problems[0])
+        elif checked.unset:
+            index.unset[entry.file] = checked.unset
+        else:
+            _enter(index, entry, checked.settings)
+    known = {entry.section for entry in entries}
+    problems += (
+        locate(("modules", name), f"no module '{name}'{_near(name, known)}")
+        for name in sections
+        if name not in known
+    )
+    _enter_words(index)
+    ordered = dict(sorted(index.commands.items()))
+    return replace(index, commands=ordered, problems=tuple(problems))
+
+
+def _enter(index: Index, entry: Entry, settings: Any) -> None:
+    for command in entry.commands:
+        if (other := index.commands.get(command.name)) is not None:
+            line = command.function.__code__.co_firstlineno
+            index.broken[entry.file] = (
+                f"{entry.file}:{line}: {command.name} is already a command of {other.file};"
+                " give it another name"
+            )
+            return
+    for command in entry.commands:
+        index.commands[command.name] = replace(command, settings=settings)
+
+
+def _enter_words(index: Index) -> None:
+    """Names first, then aliases in the order of the folders: no alias ever hides a command."""
+    index.words.update(index.commands)
+    for command in index.commands.values():
+        for alias in command.aliases:
+            other = index.words.setdefault(alias, command)
+            if other is not command:
+                index.notes[command.file] = (
+                    f"alias {alias} of {command.name} is {other.name} already"
+                )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,130 @@
+"""A command: a marked function with its name, arguments, risk and help."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import structlog
+
+from housecarl.arguments import Args, Arguments
+from housecarl.errors import CommandFailed, ModuleError
+from housecarl.module import SPEC, Call, Risk, Spec
+
+log = structlog.get_logger()
+
+#: a name that a phone can type and that can never be a path
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+#: seconds; a longer command is a background job (`call.spawn`)
+LONGEST = 3600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Command:
+    """One command that people can text.
+
+    `module` is the name of its settings section, `file` where it was read from, `source` the name
+    it has in `sys.modules`, `attribute` the function's name there. `builtin` ones belong to the
+    daemon and always run in its loop. `settings` is the checked section, or None.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    module: str
+    file: str
+    source: str
+    attribute: str
+    spec: Spec
+    function: Callable[..., Any]
+    arguments: Arguments
+    help: str = ""
+    long_help: str = ""
+    settings: Any = None
+    builtin: bool = False
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it runs in the daemon's loop (async def), not in a worker process (def)."""
+        return self.builtin or inspect.iscoroutinefunction(self.function)
+
+    def usage(self) -> str:
+        """How to write it: "plug NAME [on|off]"."""
+        return self.arguments.usage(self.name)
+
+    def bind(self, call: Call) -> Args:
+        """Check the words of a call; raises BadArgument with the usage."""
+        return self.arguments.bind(call)
+
+    def risk(self, args: Args) -> Risk:
+        """What this call can do; CommandFailed when the module's own rule breaks."""
+        rule = self.spec.risk
+        if not callable(rule):
+            return Risk(rule)
+        try:
+            return Risk(rule(args))
+        except Exception as error:
+            log.warning("risk rule failed", command=self.name, file=self.file, error=repr(error))
+            raise CommandFailed(f"{self.name} failed before it did anything.") from error
+
+
+def commands_of(module: ModuleType, section: str, file: str) -> list[Command]:
+    """The marked functions of a module as they stand; raises ModuleError with file:line."""
+    found = [
+        command_of(value, attribute, section, file)
+        for attribute, value in vars(module).items()
+        if isinstance(getattr(value, SPEC, None), Spec)
+        and getattr(value, "__module__", None) == module.__name__
+    ]
+    unique = {id(command.function): command for command in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+def command_of(
+    function: Callable[..., Any],
+    attribute: str,
+    section: str,
+    file: str,
+    *,
+    builtin: bool = False,
+) -> Command:
+    """The command that a marked function is; raises ModuleError with file:line."""
+    spec: Spec = getattr(function, SPEC)
+    help_, _, long_help = inspect.cleandoc(function.__doc__ or "").partition("\n")
+    try:
+        _check(function, spec)
+        arguments = Arguments.of(function)
+    except ModuleError as error:
+        line = getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
+        raise ModuleError(f"{file}:{line}: {error}") from error.__cause__
+    return Command(
+        name=spec.name,
+        aliases=spec.aliases,
+        module=section,
+        file=file,
+        source=function.__module__,
+        attribute=attribute,
+        spec=spec,
+        function=function,
+        arguments=arguments,
+        help=help_.strip(),
+        long_help=long_help.strip(),
+        builtin=builtin,
+    )
+
+
+def _check(function: Callable[..., Any], spec: Spec) -> None:
+    for name in (spec.name, *spec.aliases):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ModuleError(f"{name!r} is no command name: a-z, then a-z 0-9 _ -, at most 32")
+    if not callable(function) or inspect.isclass(function):
+        raise ModuleError(f"{spec.name}: @command marks functions only")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ModuleError(f"{spec.name}: a command returns its Reply, it does not yield")
+    if not isinstance(spec.timeout, int | float) or not 0 < spec.timeout <= LONGEST:
+        raise ModuleError(f"{spec.name}: timeout must be above 0 and at most {LONGEST:g} seconds")
+    if not callable(spec.risk) and spec.risk not in set(Risk):
+        raise ModuleError(f"{spec.name}: risk must be a Risk or a function of the arguments")

@@ -1,0 +1,90 @@
+"""A module file: loaded by its path under a private name, its faults told as file:line."""
+
+from __future__ import annotations
+
+import importlib.util
+import stat
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from housecarl.errors import ModuleError
+
+#: modules live under this name in `sys.modules`: an `email.py` of a user's folder hides nothing
+PREFIX = "_housecarl_modules"
+#: bytes; the largest file that is read as a module
+LARGEST = 1 << 20
+
+
+def private_name(path: Path) -> str:
+    """The name of a file in `sys.modules`: the same in every process, another for every folder."""
+    from hashlib import blake2s
+
+    mark = blake2s(str(path).encode(errors="surrogateescape"), digest_size=4).hexdigest()
+    return f"{PREFIX}.{path.stem}_{mark}"
+
+
+def load(path: Path, name: str) -> ModuleType:
+    """Execute a file as module `name`; raises ModuleError with file:line and leaves nothing behind.
+
+    Whatever the file raises, SystemExit too, becomes a ModuleError. No bytecode is read or
+    written: its cache tells files apart by whole seconds and size, too coarse for an editor that
+    saves twice.
+    """
+    source = _read(path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise ModuleError(f"{path}:1: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    _register(name, module)
+    try:
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error:  # sys.exit in a module must not end the daemon
+        forget(name)
+        raise ModuleError(fault(error, path)) from error
+    return module
+
+
+def forget(name: str) -> None:
+    """Take a module out of `sys.modules`; what still runs keeps it."""
+    sys.modules.pop(name, None)
+
+
+def fault(error: BaseException, path: Path) -> str:
+    """What went wrong in a file, as "file:line: Kind: text"; its deepest line in the trace."""
+    if isinstance(error, ModuleError):
+        return str(error)
+    text = str(error)
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f"{path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
+    lines = [
+        frame.lineno or 1
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{path}:{lines[-1] if lines else 1}: {said}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise ModuleError(f"{path}:1: not a regular file")
+        if about.st_mode & stat.S_IWOTH:
+            raise ModuleError(f"{path}:1: everybody may write it; chmod o-w {path}")
+        if about.st_size > LARGEST:
+            raise ModuleError(f"{path}:1: larger than {LARGEST >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModuleError(f"{path}:1: {error.strerror or error}") from error
+
+
+def _register(name: str, module: ModuleType) -> None:
+    """Before it runs: dataclasses and pickle look a class's module up by its name."""
+    if PREFIX not in sys.modules:
+        parent = ModuleType(PREFIX, "The modules that housecarl loaded by path.")
+        parent.__path__ = []
+        sys.modules[PREFIX] = parent
+    sys.modules[name] = module

@@ -1,0 +1,87 @@
+"""The settings of a module: its section of the config through its own pydantic model."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from housecarl.errors import Problem
+
+Loc = tuple[str | int, ...]
+#: points at a place of the config file: (place, text) -> Problem
+Locate = Callable[[Loc, str], Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome for one module: its settings, or why it has none.
+
+    `problems` are faults of a section that was written; `unset` says what a section that is missing
+    would have to hold.
+    """
+
+    settings: Any = None
+    problems: tuple[Problem, ...] = ()
+    unset: str = ""
+
+
+def check(module: ModuleType, section: str, given: Any, locate: Locate) -> Checked:
+    """Check the section of a module; `given` is None when the config has no such section."""
+    model = getattr(module, "Settings", None)
+    where: Loc = ("modules", section)
+    if model is None:
+        if not given:
+            return Checked()
+        return Checked(problems=(locate(where, f"module {section} has no settings"),))
+    if not isinstance(given, Mapping | None):
+        return Checked(problems=(locate(where, f"{section} must be a section of keys"),))
+    return _validate(model, section, given, locate)
+
+
+def _validate(model: Any, section: str, given: Mapping[str, Any] | None, locate: Locate) -> Checked:
+    from pydantic import ValidationError
+
+    unknown = tuple(_unknown(model, section, given or {}, locate))
+    try:
+        settings = model.model_validate({} if given is None else dict(given))
+    except ValidationError as error:
+        found = [(tuple(one["loc"]), _text(one, model)) for one in error.errors()]
+        if given is None:
+            keys = ", ".join(".".join(map(str, ("modules", section, *loc))) for loc, _ in found)
+            return Checked(unset=f"{section} is not set up: the config needs {keys}")
+        told = (locate(("modules", section, *loc), text) for loc, text in found)
+        return Checked(problems=(*unknown, *told))
+    return Checked(settings=settings, problems=unknown)
+
+
+def _unknown(model: Any, section: str, given: Mapping[str, Any], locate: Locate) -> list[Problem]:
+    """Keys that the model would silently ignore: a typo must not go unseen."""
+    fields = model.model_fields
+    if model.model_config.get("extra") in ("allow", "forbid"):
+        return []
+    known = [*fields, *(field.alias for field in fields.values() if field.alias)]
+    return [
+        locate(("modules", section, key), f"unknown key '{key}'{_near(str(key), known)}")
+        for key in given
+        if key not in known
+    ]
+
+
+def _text(error: Any, model: Any) -> str:
+    key = error["loc"][-1] if error["loc"] else ""
+    if error["type"] == "missing":
+        return f"required key '{key}' is missing"
+    if error["type"] == "extra_forbidden":
+        known = list(model.model_fields) if len(error["loc"]) == 1 else []
+        return f"unknown key '{key}'{_near(str(key), known)}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return str(error["msg"])
+
+
+def _near(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,202 @@
+"""The commands by name, from folders of module files that are read again when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import structlog
+
+from housecarl import module_file, module_settings
+from housecarl.command_index import Entry, Index, Stamp, index_of
+from housecarl.commands import Command, command_of, commands_of
+from housecarl.errors import ConfigError, ModuleError, Problem
+from housecarl.module_settings import Locate
+
+__all__ = ["Changes", "Command", "Registry"]
+
+log = structlog.get_logger()
+
+#: seconds that a file may take at its top level, trial and load each; an import of a large library
+#: on a small board takes a few
+LOAD_LIMIT = 15.0
+
+#: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound
+Trial = Callable[[Path], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reload did: names of commands that came or went, files that were read again."""
+
+    added: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()
+
+
+def _nowhere(loc: module_settings.Loc, text: str) -> Problem:
+    return Problem("config", 1, 1, f"{'.'.join(map(str, loc))}: {text}")
+
+
+class Registry:
+    """The commands of the shipped folder, of the user's folders and of installed packages.
+
+    The shipped folder is trusted and loaded as it is; a file of any other folder goes through
+    `trial` first. Earlier folders win: a file whose command exists already is off and named in
+    `broken`; an alias that exists already is left out and named in `notes`. Until `reload` has run
+    there are only the built-in commands.
+    """
+
+    def __init__(
+        self,
+        shipped: Path | None,
+        folders: Sequence[Path] = (),
+        settings: Mapping[str, Any] | None = None,
+        *,
+        locate: Locate = _nowhere,
+        trial: Trial | None = None,
+    ) -> None:
+        self.shipped = shipped
+        self.folders = tuple(folders)
+        self._settings = dict(settings or {})
+        self._locate = locate
+        self._trial = trial
+        self._builtins: list[Command] = []
+        self._files: dict[Path, Entry] = {}
+        self._installed: dict[str, Entry] = {}
+        self._index = Index()
+        self._lock = asyncio.Lock()
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """Every command by its own name, sorted."""
+        return self._index.commands
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """The files that are off because of a fault: file -> "file:line: text"."""
+        return self._index.broken
+
+    @property
+    def unset(self) -> Mapping[str, str]:
+        """The files that are off because the config lacks their section: file -> what it needs."""
+        return self._index.unset
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Files that work, with something the operator should know."""
+        return self._index.notes
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """The folders to watch; after any event in one of them call `reload`."""
+        return (*((self.shipped,) if self.shipped else ()), *self.folders)
+
+    def find(self, word: str) -> Command | None:
+        """The command of a name or alias, whatever its capitals."""
+        return self._index.words.get(word.casefold())
+
+    def suggest(self, word: str, allowed: Iterable[str]) -> str | None:
+        """The nearest of the allowed commands, by name or alias; None when nothing is near."""
+        names = set(allowed)
+        words = {
+            known: command.name
+            for known, command in self._index.words.items()
+            if command.name in names
+        }
+        near = difflib.get_close_matches(word.casefold(), words, n=1)
+        return words[near[0]] if near else None
+
+    def add_builtin(self, *functions: Callable[..., Any]) -> None:
+        """Add the daemon's own commands: functions with the `@command` mark, run in its loop."""
+        for function in functions:
+            name = getattr(function, "__name__", "")
+            self._builtins.append(command_of(function, name, "", "built in", builtin=True))
+        self._build()
+
+    def check_settings(self) -> None:
+        """Raise ConfigError with every fault in the sections of the modules (start, `check`)."""
+        if self._index.problems:
+            raise ConfigError(*self._index.problems)
+
+    async def reload(
+        self, settings: Mapping[str, Any] | None = None, locate: Locate | None = None
+    ) -> Changes:
+        """Read what is new or changed, drop what is gone, check the settings; never raises.
+
+        With `settings` the sections are replaced (a new config).
+        """
+        async with self._lock:
+            if settings is not None:
+                self._settings = dict(settings)
+            self._locate = locate or self._locate
+            found = await asyncio.to_thread(self._scan)
+            changed = [
+                path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp
+            ]
+            for path in self._files.keys() - found.keys():
+                module_file.forget(module_file.private_name(path))
+            files = {path: self._files[path] for path in found if path in self._files}
+            for path in changed:
+                files[path] = await self._read(path, found[path])
+            self._files = {path: files[path] for path in found}
+            return self._build(changed)
+
+    def _stamp(self, path: Path) -> Stamp | None:
+        return self._files[path].stamp if path in self._files else None
+
+    def _scan(self) -> dict[Path, Stamp | None]:
+        """The module files of all folders in their order; a stamp of None cannot be read."""
+        found: dict[Path, Stamp | None] = {}
+        for folder in self.watched:
+            for path in sorted(folder.glob("*.py")):
+                if path.name.startswith(("_", ".")):
+                    continue
+                try:
+                    about = path.stat()
+                    found[path] = Stamp(about.st_mtime_ns, about.st_size, about.st_ino)
+                except OSError:  # a dangling link: named as broken, tried again at every reload
+                    found[path] = None
+        return found
+
+    async def _read(self, path: Path, stamp: Stamp | None) -> Entry:
+        section, file = path.stem, str(path)
+        try:
+            if self._trial and path.parent != self.shipped and (fault := await self._trial(path)):
+                raise ModuleError(fault)
+            module, commands = await asyncio.wait_for(
+                asyncio.to_thread(_load, path, section), LOAD_LIMIT
+            )
+        except (ModuleError, TimeoutError) as error:
+            name = module_file.private_name(path)
+            module_file.forget(name)
+            text = str(error) or f"{file}:1: its top level took longer than {LOAD_LIMIT:g} s"
+            log.warning("module off", file=file, fault=text)
+            return Entry(file, section, stamp, error=text)
+        return Entry(file, section, stamp, module, commands)
+
+    def _build(self, changed: Sequence[Path] = ()) -> Changes:
+        before = self._index.commands.keys()
+        self._index = index_of(
+            self._builtins,
+            [*self._files.values(), *self._installed.values()],
+            self._settings,
+            self._locate,
+        )
+        after = self._index.commands.keys()
+        return Changes(
+            frozenset(after - before), frozenset(before - after), tuple(map(str, changed))
+        )
+
+
+def _load(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
+    module = module_file.load(path, module_file.private_name(path))
+    commands = tuple(commands_of(module, section, str(path)))
+    if not commands:
+        raise ModuleError(f"{path}:1: no @command in it; a file of parts starts with _")
+    return module, commands
