@@ -1,0 +1,196 @@
+"""A plug of the Kasa generation: who it is, how it stands, and switching it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from housecarl.plugs import meter, wire
+from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.wire import Answer, PlugError, PlugRefused, PlugUnclear
+
+#: seconds between a bad reading and the next look at it
+RECHECK_AFTER = 1.0
+#: what a plug's text fields are cut to
+TEXT_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What `get_sysinfo` says of a plug; `hw_id` are 32 hex digits or empty."""
+
+    model: str
+    hw_ver: str
+    sw_ver: str
+    hw_id: str
+    mac: str
+    alias: str
+    rssi: int
+    on: bool
+    updating: bool
+    metered: bool
+
+    @property
+    def version(self) -> str:
+        """The short firmware version, e.g. 1.1.1."""
+        return self.sw_ver.split(" ", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a plug stands: who it is, what the meter said, the energy of today."""
+
+    identity: Identity
+    reading: meter.Reading | None = None
+    today_kwh: float | None = None
+
+
+def identified(name: str, answer: Answer) -> Identity:
+    """The identity in an answer; PlugUnclear when it is not one of a plug."""
+    info = wire.member(name, answer, "system", "get_sysinfo")
+    kind = str(info.get("type") or info.get("mic_type") or "")
+    relay = info.get("relay_state")
+    if "PLUG" not in kind or relay not in (0, 1):
+        raise PlugUnclear(name, "answers, but is not a single plug.", sent=True)
+
+    def text(key: str) -> str:
+        return "".join(filter(str.isprintable, str(info.get(key, ""))))[:TEXT_LIMIT]
+
+    rssi = info.get("rssi", 0)
+    return Identity(
+        text("model"),
+        text("hw_ver"),
+        text("sw_ver"),
+        text("hwId").upper(),
+        text("mac").upper(),
+        text("alias"),
+        rssi if isinstance(rssi, int) else 0,
+        relay == 1,
+        info.get("updating") == 1,
+        "ENE" in text("feature"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One configured plug; keeps no connection, as the plug serves one at a time."""
+
+    name: str
+    address: PlugAddress
+
+    @property
+    def key(self) -> str:
+        """What to lock while talking to it."""
+        return f"plug {self.address.host}:{self.address.port}"
+
+    async def ask(
+        self, request: Answer, *, seconds: float = wire.DEADLINE, tries: int = 1
+    ) -> Answer:
+        """One raw request; see `wire.ask`."""
+        host, port = self.address.host, self.address.port
+        return await wire.ask(self.name, host, port, request, seconds=seconds, tries=tries)
+
+    async def identity(self, *, seconds: float = wire.DEADLINE) -> Identity:
+        """Who it is, asked afresh."""
+        request: Answer = {"system": {"get_sysinfo": {}}}
+        return identified(self.name, await self.ask(request, seconds=seconds, tries=2))
+
+    async def look(self, today: date, *, seconds: float = wire.DEADLINE) -> Look:
+        """How it stands, with one request."""
+        request: Answer = {
+            "system": {"get_sysinfo": {}},
+            "emeter": {
+                "get_realtime": {},
+                "get_daystat": {"year": today.year, "month": today.month},
+            },
+        }
+        answer = await self.ask(request, seconds=seconds, tries=2)
+        identity = identified(self.name, answer)
+        if not identity.metered:
+            return Look(identity)
+        return Look(identity, self._reading(answer), _today(answer, today))
+
+    async def switch(self, on: bool, *, seconds: float = wire.DEADLINE) -> None:
+        """Set the relay; setting it twice does no harm, so a lost connection is tried again."""
+        request: Answer = {"system": {"set_relay_state": {"state": int(on)}}}
+        answer = await self.ask(request, seconds=seconds, tries=2)
+        wire.member(self.name, answer, "system", "set_relay_state")
+
+    async def readings(self, count: int, *, pause: float) -> list[meter.Reading]:
+        """So many readings, `pause` seconds apart; none when it has no meter."""
+        readings: list[meter.Reading] = []
+        for number in range(count):
+            if number:
+                await asyncio.sleep(pause)
+            answer = await self.ask({"emeter": {"get_realtime": {}}}, tries=2)
+            reading = self._reading(answer)
+            if reading is None:
+                return []
+            readings.append(reading)
+        return readings
+
+    async def count_down(self, seconds: int, on: bool) -> bool:
+        """Let the plug itself switch after so many seconds; False when it cannot."""
+        rule = {"enable": 1, "delay": seconds, "act": int(on), "name": "housecarl"}
+        request: Answer = {"count_down": {"delete_all_rules": {}, "add_rule": rule}}
+        try:
+            wire.member(self.name, await self.ask(request), "count_down", "add_rule")
+        except PlugError:
+            return False
+        return True
+
+    def _reading(self, answer: Answer) -> meter.Reading | None:
+        try:
+            return meter.Reading.read(wire.member(self.name, answer, "emeter", "get_realtime"))
+        except PlugRefused:
+            return None
+
+
+async def judged(
+    device: Device, look: Look, *, pause: float = RECHECK_AFTER
+) -> meter.Judgement | None:
+    """What the meter says, read again before a bad reading is believed; None without a meter."""
+    if look.reading is None:
+        return None
+    on = look.identity.on
+    limit = meter.max_watts(look.identity.model, device.address.max_watts)
+    readings: Sequence[meter.Reading] = [look.reading]
+    if meter.implausible(look.reading, on, limit) is not None:
+        await asyncio.sleep(pause)
+        again = await device.readings(meter.RECHECKS, pause=pause)
+        readings = [look.reading, *again]
+    return meter.judge(readings, on, limit)
+
+
+def _today(answer: Answer, today: date) -> float | None:
+    """kWh of the day in a `get_daystat` answer."""
+    return _entry(answer, "get_daystat", "day_list", {"month": today.month, "day": today.day})
+
+
+def _entry(answer: Answer, member: str, key: str, wanted: dict[str, int]) -> float | None:
+    for entry in entries(answer, member, key):
+        if all(entry.get(name) == value for name, value in wanted.items()):
+            return kwh(entry)
+    return None
+
+
+def entries(answer: Answer, member: str, key: str) -> list[dict[str, Any]]:
+    """The entries of a statistic; empty when the plug gives none."""
+    part = answer.get("emeter")
+    part = part.get(member) if isinstance(part, dict) else None
+    listed = part.get(key) if isinstance(part, dict) else None
+    return (
+        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    )
+
+
+def kwh(entry: dict[str, Any]) -> float | None:
+    """The energy of one entry, whichever unit it is in."""
+    value = meter.Reading.read(
+        {"total": entry["energy"]} if "energy" in entry else {"total_wh": entry.get("energy_wh")}
+    )
+    total = value.total_kwh
+    return total if total is not None and total >= 0 else None

@@ -1,0 +1,110 @@
+"""What a plug's meter says, in SI units, and whether that can be true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: watts when neither the configuration nor the model says less: a 16 A socket and some
+DEFAULT_MAX_WATTS = 4000.0
+#: watts by the region in the model's name; 15 A at 125 V, 16 A at 230 V, 13 A at 230 V
+MAX_WATTS = {"US": 1875.0, "EU": 3680.0, "UK": 2990.0, "AU": 2400.0, "JP": 1500.0}
+#: amperes; the largest socket plus one
+MAX_AMPERES = 17.0
+#: volts; mains anywhere, with a tenth to spare
+VOLTS = (85.0, 265.0)
+#: watts with the relay off that are still the meter's own noise
+OFF_WATTS = 5.0
+#: watts may exceed volts times amperes by a rounding, not by more
+PHYSICS_SLACK = 1.05
+#: readings: one bad one is read again this often before anything is said
+RECHECKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading; None is what the plug does not tell, NaN what it tells that is no number."""
+
+    watts: float | None
+    amperes: float | None = None
+    volts: float | None = None
+    total_kwh: float | None = None
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any]) -> Reading:
+        """From `get_realtime`, by the names of its keys: A V W kWh, or mA mV mW Wh."""
+        if "power" in answer and "power_mw" in answer:
+            return cls(math.nan)
+        return cls(
+            _si(answer, "power", "power_mw"),
+            _si(answer, "current", "current_ma"),
+            _si(answer, "voltage", "voltage_mv"),
+            _si(answer, "total", "total_wh"),
+        )
+
+
+def _si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
+    if unit in answer:
+        return _number(answer[unit])
+    return _number(answer[thousandth]) / 1000 if thousandth in answer else None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return float(value)
+
+
+def max_watts(model: str, configured: float | None = None) -> float:
+    """The most this plug can carry: as configured, else by its model's region."""
+    if configured is not None:
+        return configured
+    region = model.rpartition("(")[2].rstrip(")")
+    return MAX_WATTS.get(region, DEFAULT_MAX_WATTS)
+
+
+def implausible(reading: Reading, on: bool, limit: float) -> str | None:
+    """Why this reading cannot be true, as the end of a sentence on the plug; None when it can."""
+    watts, amperes, volts = reading.watts, reading.amperes, reading.volts
+    if watts is None:
+        return None
+    if math.isnan(watts) or math.isinf(watts):
+        return "reports a power that is no number"
+    if watts > limit:
+        return f"reports {watts:.0f} W, over its {limit:.0f} W limit"
+    if watts < 0:
+        return f"reports {watts:.0f} W, less than nothing"
+    if not on and watts > OFF_WATTS:
+        return f"reports {watts:.0f} W while it is off"
+    if amperes is not None and not 0 <= amperes <= MAX_AMPERES:
+        return f"reports {amperes:.0f} A"
+    if volts and not VOLTS[0] <= volts <= VOLTS[1]:
+        return f"reports {volts:.0f} V"
+    if volts and amperes and watts > PHYSICS_SLACK * volts * amperes + 1:
+        return f"reports {watts:.0f} W, more than {volts:.0f} V and {amperes:.2f} A can be"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What several readings say together.
+
+    `reading` is the one to tell; `fault` why the meter is wrong (all readings are bad); `glitches`
+    how many bad readings were left out.
+    """
+
+    reading: Reading
+    fault: str | None = None
+    glitches: int = 0
+
+
+def judge(readings: Sequence[Reading], on: bool, limit: float) -> Judgement:
+    """All bad: a fault. Some bad: glitches, and the middle of the good ones counts."""
+    reasons = [implausible(reading, on, limit) for reading in readings]
+    good = [reading for reading, reason in zip(readings, reasons, strict=True) if reason is None]
+    if not good:
+        return Judgement(readings[-1], reasons[-1])
+    good.sort(key=lambda reading: reading.watts or 0.0)
+    return Judgement(good[len(good) // 2], None, len(readings) - len(good))

@@ -1,0 +1,80 @@
+"""Which plug a typed word means: its name in the config, its host, its alias or its MAC address."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+
+from housecarl.errors import CommandError
+from housecarl.plugs.device import Device, Identity
+from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.wire import PlugError
+
+#: seconds to ask all plugs for their alias and MAC when a word is no name
+ALIAS_SECONDS = 2.0
+#: characters of a list of plugs in a reply, so that the rest fits one SMS
+LIST_LIMIT = 80
+
+
+async def named(
+    words: Sequence[str], plugs: Mapping[str, PlugAddress], also: Sequence[str] = ()
+) -> list[Device]:
+    """The plugs the words mean, each once; `all` means every one.
+
+    `also` are words that could have been meant in the last place. Raises CommandError with one
+    suggestion.
+    """
+    if not plugs:
+        raise CommandError("No plugs in the config yet. Add one under modules: plug: plugs:.")
+    if not words or any(word.casefold() == "all" for word in words):
+        return [Device(name, plugs[name]) for name in sorted(plugs)]
+    known = {name.casefold(): name for name in plugs}
+    known |= {address.host.casefold(): name for name, address in plugs.items()}
+    if any(word.casefold() not in known for word in words):
+        known = await _aliases(plugs) | known
+    found: dict[str, Device] = {}
+    for number, word in enumerate(words):
+        name = known.get(_folded(word)) or known.get(word.casefold())
+        if name is None:
+            last = number > 0 and number == len(words) - 1
+            raise CommandError(_unknown(word, plugs, also if last else ()))
+        found[name] = Device(name, plugs[name])
+    return list(found.values())
+
+
+async def _aliases(plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
+    """Alias and MAC of every plug that answers in time, folded, to its name."""
+
+    async def ask(name: str) -> Identity | None:
+        try:
+            return await Device(name, plugs[name]).identity(seconds=ALIAS_SECONDS)
+        except PlugError:
+            return None
+
+    names = sorted(plugs)
+    answers = await asyncio.gather(*(ask(name) for name in names))
+    known: dict[str, str] = {}
+    for name, identity in zip(names, answers, strict=True):
+        if identity is not None:
+            known.setdefault(identity.alias.casefold(), name)
+            known[_folded(identity.mac)] = name
+    known.pop("", None)
+    return known
+
+
+def _folded(word: str) -> str:
+    """A MAC address without its separators; another word as it is, folded."""
+    bare = word.replace(":", "").replace("-", "").casefold()
+    return bare if len(bare) == 12 and set(bare) <= set("0123456789abcdef") else word.casefold()
+
+
+def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -> str:
+    shown = "".join(c if c.isprintable() and c.isascii() else "?" for c in word)[:20]
+    folded = {name.casefold(): name for name in [*plugs, *also]}
+    near = difflib.get_close_matches(word.casefold(), folded, 1)
+    guess = f" Did you mean {folded[near[0]]}?" if near else ""
+    names = ", ".join(sorted(plugs))
+    if len(names) > LIST_LIMIT:
+        names = names[:LIST_LIMIT].rpartition(",")[0] + ", ..."
+    return f"No plug {shown}.{guess} Plugs: {names}."

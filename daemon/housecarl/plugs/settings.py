@@ -1,0 +1,42 @@
+"""Which plugs there are: name, address, and what is special about each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from housecarl.secret import Secret
+
+#: the port of plugs of the Kasa generation
+PORT = 9999
+
+
+class PlugAddress(BaseModel):
+    """One plug as configured; a bare text is its host."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: address or host name
+    host: str
+    port: int = Field(default=PORT, ge=1, le=65535)
+    #: watts; more than this the meter cannot truly say
+    max_watts: float | None = Field(default=None, gt=0)
+    #: TP-Link account, for newer (KLAP, Tapo) devices only
+    user: str | None = None
+    password: Secret | None = None
+
+
+def _address(value: Any) -> Any:
+    """`lamp: 192.168.1.41` and `lamp: 192.168.1.41:9998` are short for a mapping."""
+    if not isinstance(value, str):
+        return value
+    host, colon, port = value.rpartition(":")
+    if colon and port.isdigit() and ":" not in host:
+        return {"host": host, "port": int(port)}
+    return {"host": value}
+
+
+#: The `plugs:` mapping of the configuration.
+Plugs = Mapping[str, Annotated[PlugAddress, BeforeValidator(_address)]]

@@ -1,0 +1,205 @@
+"""Switch smart plugs and ask how they stand."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
+from housecarl.plugs.meter import Judgement
+from housecarl.plugs.names import named
+from housecarl.plugs.settings import Plugs
+from housecarl.plugs.wire import PlugError
+
+State = Literal["on", "off", "toggle"]
+STATES: tuple[State, ...] = ("on", "off", "toggle")
+#: minutes of `on 30`; a day is more than anybody means
+LONGEST = 24 * 60
+
+
+class Settings(BaseModel):
+    """`plugs` are the plugs people may text; `recheck` the seconds until a bad reading is repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plugs: Plugs = Field(default_factory=dict)
+    recheck: float = Field(default=RECHECK_AFTER, ge=0, le=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the words ask for; no state means to look."""
+
+    names: tuple[str, ...]
+    state: State | None = None
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was read back of one plug, or why nothing was."""
+
+    device: Device
+    look: Look | None = None
+    judgement: Judgement | None = None
+    error: str = ""
+
+
+def wished(words: tuple[str, ...], state: State | None = None) -> Wish:
+    """Names, then perhaps a state, then perhaps minutes; commas between names are fine."""
+    names = [part for word in words for part in word.split(",") if part]
+    minutes = 0
+    if state is None and len(names) > 1 and names[-1].isdecimal() and _state(names[-2]):
+        minutes = int(names.pop()[:6])
+    if state is None and names and (state := _state(names[-1])):
+        names.pop()
+    return Wish(tuple(names), state, minutes)
+
+
+def _state(word: str) -> State | None:
+    return next((state for state in STATES if state == word.casefold()), None)
+
+
+def risk(args: Any) -> Risk:
+    """Asking looks, switching changes."""
+    return Risk.LOOK if wished(args.plugs, args.state).state is None else Risk.CHANGE
+
+
+@command(risk=risk, aliases=("p",), timeout=20)
+async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
+    """Switch plugs or ask about them: plug lamp on
+
+    plug lamp tells how it stands; plug lamp heater off and plug all off switch several; plug lamp
+    on 30 switches it back after 30 minutes. What you read was read back from the plug.
+    """
+    wish = wished(plugs, state)
+    if wish.state and not wish.names:
+        raise CommandError(
+            f"plug {wish.state}: which plug? {', '.join(sorted(call.settings.plugs))}"
+        )
+    if wish.minutes > LONGEST or (wish.minutes and wish.state == "toggle"):
+        raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
+    devices = await named(wish.names, call.settings.plugs, STATES)
+    told = await asyncio.gather(*(_one(call, device, wish) for device in devices))
+    if all(one.error for one in told):
+        raise CommandError(" ".join(one.error for one in told[:3]))
+    if len(told) > 1:
+        return _several(told)
+    return Reply(_sentence(told[0], wish) + await _back(call, told[0], wish), rows=_rows(told[0]))
+
+
+async def _one(call: Call, device: Device, wish: Wish) -> Told:
+    """Switch one plug, if that is asked, and read it back; one call at a time per plug."""
+    async with call.lock(device.key):
+        switched = False
+        try:
+            if wish.state == "toggle":
+                on = not (await device.identity()).on
+            else:
+                on = wish.state == "on"
+            if wish.state is not None:
+                await device.switch(on)
+                switched = True
+            look = await device.look(datetime.now(_zone(call)).date())
+            if switched and look.identity.on != on:
+                state = "on" if look.identity.on else "off"
+                return Told(device, error=f"{device.name} said yes but is still {state}.")
+            return Told(device, look, await judged(device, look, pause=call.settings.recheck))
+        except PlugError as error:
+            return Told(device, error=f"{error}{_left(wish, error, switched)}")
+
+
+def _left(wish: Wish, error: PlugError, switched: bool) -> str:
+    """What a failed call left behind."""
+    if wish.state is None:
+        return "" if error.sent else " Is it powered and on the Wi-Fi?"
+    if switched:
+        return " It was told to switch; how it stands is not known."
+    return " It may have switched." if error.sent else " Nothing was switched."
+
+
+async def _back(call: Call, told: Told, wish: Wish) -> str:
+    """Arrange the switching back of `on 30`; the plug's own countdown is the second belt."""
+    if not wish.minutes:
+        return ""
+    other = "off" if wish.state == "on" else "on"
+    later = timedelta(minutes=wish.minutes)
+    await call.schedule(later, f"!plug {told.device.name} {other}")
+    async with call.lock(told.device.key):
+        await told.device.count_down(wish.minutes * 60, other == "on")
+    at = datetime.now(_zone(call)) + later
+    return f" {other.capitalize()} again at {at:%H:%M}."
+
+
+def _sentence(told: Told, wish: Wish) -> str:
+    """What one plug says, as one SMS."""
+    if told.look is None:
+        return told.error
+    name, on = told.device.name, told.look.identity.on
+    judgement = told.judgement
+    if judgement is not None and judgement.fault is not None:
+        subject = name if wish.state is None else f"{name} {'on' if on else 'off'}. It"
+        return f"{subject} {judgement.fault}: the meter is wrong. Try !firmware {name}."
+    parts = []
+    if judgement is not None and judgement.reading.watts is not None:
+        parts.append(f"{_watts(judgement.reading.watts)} now")
+    if told.look.today_kwh is not None:
+        parts.append(f"{told.look.today_kwh:.2f} kWh today")
+    text = f"{name} {'on' if on else 'off'}." + (f" {', '.join(parts)}." if parts else "")
+    if judgement is not None and judgement.glitches:
+        text += " 1 glitch ignored." if judgement.glitches == 1 else " 2 glitches ignored."
+    return text
+
+
+def _several(told: list[Told]) -> Reply:
+    """One line about several plugs; what failed comes first, because it matters most."""
+    failed = [one.error for one in told if one.error]
+    well = [one for one in told if not one.error]
+    total = sum(_power(one) for one in well)
+    text = ", ".join(f"{one.device.name} {_brief(one)}" for one in well) + "."
+    if total:
+        text += f" {_watts(total)} in all."
+    bars = [(one.device.name, round(_power(one), 1)) for one in well]
+    rows = [row for one in told for row in _rows(one)]
+    return Reply(" ".join([*failed, text]), rows=rows, bars=bars if total else (), unit="W")
+
+
+def _brief(told: Told) -> str:
+    state = "on" if told.look is not None and told.look.identity.on else "off"
+    return f"{state} (meter wrong)" if told.judgement and told.judgement.fault else state
+
+
+def _power(told: Told) -> float:
+    """Watts of one plug as far as they can be believed."""
+    if told.judgement is None or told.judgement.fault is not None:
+        return 0.0
+    return told.judgement.reading.watts or 0.0
+
+
+def _watts(watts: float) -> str:
+    return f"{watts:.0f} W" if watts >= 10 or watts == 0 else f"{watts:.1f} W"
+
+
+def _rows(told: Told) -> list[tuple[str, str]]:
+    """The table of an e-mail."""
+    if told.look is None:
+        return [(told.device.name, told.error)]
+    identity, reading = told.look.identity, told.look.reading
+    rows = [(told.device.name, "on" if identity.on else "off")]
+    if reading is not None and reading.watts is not None:
+        rows.append(("Power", f"{reading.watts:.1f} W"))
+    if reading is not None and reading.volts:
+        rows.append(("Voltage", f"{reading.volts:.1f} V"))
+    if told.look.today_kwh is not None:
+        rows.append(("Today", f"{told.look.today_kwh:.2f} kWh"))
+    rows.append(("Device", f"{identity.model} {identity.hw_ver}, firmware {identity.version}"))
+    rows.append(("Signal", f"{identity.rssi} dBm"))
+    return rows
+
+
+def _zone(call: Call) -> ZoneInfo:
+    return ZoneInfo(call.house.timezone)
