@@ -22,7 +22,7 @@ LONGEST = 24 * 60
 
 
 class Settings(BaseModel):
-    """`plugs` are the plugs people may text; `recheck` the seconds until a bad reading is repeated."""
+    """`plugs` may be texted; a bad reading is repeated after `recheck` seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,10 +97,9 @@ async def _one(call: Call, device: Device, wish: Wish) -> Told:
     async with call.lock(device.key):
         switched = False
         try:
+            on = wish.state == "on"
             if wish.state == "toggle":
                 on = not (await device.identity()).on
-            else:
-                on = wish.state == "on"
             if wish.state is not None:
                 await device.switch(on)
                 switched = True
