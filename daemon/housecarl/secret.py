@@ -25,12 +25,13 @@ class Secret(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     credential: str | None = Field(
-        None, description="Name of a systemd credential (LoadCredential=NAME:PATH in the unit)."
+        default=None,
+        description="Name of a systemd credential (LoadCredential=NAME:PATH in the unit).",
     )
     file: Location | None = Field(
-        None, description="Path of a file that only its owner can read (chmod 600)."
+        default=None, description="Path of a file that only its owner can read (chmod 600)."
     )
-    env: str | None = Field(None, description="Name of an environment variable.")
+    env: str | None = Field(default=None, description="Name of an environment variable.")
 
     @model_validator(mode="before")
     @classmethod

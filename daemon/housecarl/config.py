@@ -1,0 +1,227 @@
+"""The typed configuration: every key, its default, and the reason for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from housecarl.config_doors import Doors
+from housecarl.config_people import Name, Person
+from housecarl.config_post import Post
+from housecarl.config_section import Line, Section
+from housecarl.config_trust import Trust
+from housecarl.location import Location
+from housecarl.module import Risk
+from housecarl.quantity import DAY, MIB, Duration, Size
+
+__all__ = [
+    "CommandRule",
+    "Config",
+    "Keep",
+    "KeepJournal",
+    "Language",
+    "Limits",
+    "Modules",
+    "Retention",
+    "spool_folder",
+]
+
+
+def _mark(text: str) -> str:
+    if len(text) != 1:
+        raise ValueError("should be exactly one character")
+    if text.isalnum() or text in "\"'" or not text.isprintable():
+        raise ValueError(f"'{text}' cannot be told from the words of a command")
+    return text
+
+
+def _symbol(text: str) -> str:
+    if text.isspace() or text == ">":
+        raise ValueError(f"'{text}' begins lines that are no commands")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # not there, not a name, a folder
+        raise ValueError(f"'{text}' is no time zone such as America/Denver") from None
+    return text
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", text):
+        raise ValueError(f"'{text}' is no command: lower-case letters, digits, - and _, at most 32")
+    return text
+
+
+def _steps(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+#: The name of a command or alias.
+Word = Annotated[str, AfterValidator(_word)]
+
+
+def spool_folder() -> Path:
+    """Where the spool is when nothing is said.
+
+    systemd's `$STATE_DIRECTORY/spool`; else `spool/` of a checkout; else the user's state folder.
+    """
+    if state := os.environ.get("STATE_DIRECTORY"):
+        return Path(state.split(":")[0], "spool")  # systemd joins several by colons
+    checkout = Path(__file__).parents[2]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "spool"
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home, "housecarl", "spool")
+
+
+class Language(Section):
+    """How a command is told from other text and cut into words."""
+
+    symbol: Annotated[str, AfterValidator(_mark), AfterValidator(_symbol)] = Field(
+        default="!", description="One character that begins every command."
+    )
+    delimiter: Annotated[str, AfterValidator(_mark)] = Field(
+        default=" ",
+        description="One character between words; with a space, quotes keep words together.",
+    )
+
+
+class Modules(Section):
+    """Where modules are found; every other key is the settings of the module of that name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    # pydantic's own way to type the keys that are not fields
+    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    folders: list[Location] = Field(
+        default=[], description="Folders of your own modules, besides the shipped ones."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_settings(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            key: {} if value is None else value
+            for key, value in data.items()
+            if value is not None or key != "folders"
+        }
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of each module by its name, as they stand in the file."""
+        return self.__pydantic_extra__
+
+
+class CommandRule(Section):
+    """What the house decides about one command in place of its module."""
+
+    risk: Risk | None = Field(
+        default=None,
+        description="look, change or danger, whatever the arguments; the module's own.",
+    )
+    timeout: Duration | None = Field(default=None, description="Time limit; the module's own.")
+    late: Duration | None = Field(
+        default=None,
+        description="Age at which a change is not run; the module's own, else trust.late.",
+    )
+
+
+class Limits(Section):
+    """Bounds that keep one person, or one mistake, from flooding the house or Google."""
+
+    reply_septets: int = Field(
+        default=160,
+        ge=40,
+        le=1530,
+        description="Longest SMS reply in GSM-7 septets; 160 is one SMS.",
+    )
+    lines: int = Field(default=5, ge=1, le=50, description="Commands in one message.")
+    calls_per_hour: int = Field(
+        default=60, ge=0, description="Commands a person may run in an hour; 0 is no bound."
+    )
+    texts_per_hour: int = Field(
+        default=10,
+        ge=0,
+        description="SMS sent in an hour; Google flags numbers that script. 0: no bound.",
+    )
+    texts_per_day: int = Field(
+        default=60, ge=0, description="SMS sent in a day, likewise. 0: no bound."
+    )
+
+
+class Keep(Section):
+    """How long and how much of one folder is kept; what is over either goes, oldest first."""
+
+    age: Duration = Field(default=90 * DAY, description="Older ones go; a season to look back.")
+    size: Size = Field(
+        default=256 * MIB, description="Beyond this the oldest go; small beside any disk."
+    )
+
+
+class KeepJournal(Keep):
+    """How long and how much the journal remembers."""
+
+    age: Duration = Field(
+        default=400 * DAY, description="Older entries go; last year can be compared."
+    )
+    size: Size = Field(default=1024 * MIB, description="Beyond this the oldest entries go.")
+
+
+class Retention(Section):
+    """What is kept of the past, so that the house needs no broom."""
+
+    executed: Keep = Field(default=Keep(), description="Messages whose commands were carried out.")
+    refused: Keep = Field(
+        default=Keep(), description="Messages of strangers, repeats, and the late."
+    )
+    failed: Keep = Field(
+        default=Keep(), description="Messages that broke us, kept for a person to see."
+    )
+    journal: KeepJournal = Field(
+        default=KeepJournal(), description="Entries, readings and old replies."
+    )
+
+
+class Config(Section):
+    """The whole configuration; `config_file.load` reads one from a file."""
+
+    house: Line = Field(default="house", description="What replies and the log call it.")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="Time zone of the house, such as America/Denver."
+    )
+    units: Literal["us", "metric"] = Field(
+        default="us", description="us (F, mph) or metric (C, km/h)."
+    )
+    spool: Location = Field(
+        default_factory=spool_folder,
+        description="Where messages live: $STATE_DIRECTORY/spool, else spool/ of a checkout.",
+    )
+    language: Language = Field(default=Language(), description="What a command looks like.")
+    people: dict[Name, Person] = Field(
+        default={}, description="Whom the house obeys, by name; nobody else is ever answered."
+    )
+    doors: Doors = Field(default=Doors(), description="The ways in.")
+    trust: Trust = Field(default=Trust(), description="What counts as proof of the sender.")
+    post: Post | None = Field(
+        default=None, description="The way out; without it nobody is answered."
+    )
+    modules: Modules = Field(default=Modules(), description="Folders and settings of modules.")
+    commands: dict[Word, CommandRule] = Field(
+        default={}, description="What the house decides about a command in place of its module."
+    )
+    aliases: dict[Word, Annotated[list[Line], BeforeValidator(_steps), Field(min_length=1)]] = (
+        Field({}, description="Words of your own for one or several commands, without the symbol.")
+    )
+    limits: Limits = Field(default=Limits(), description="Bounds against floods.")
+    retention: Retention = Field(default=Retention(), description="What is kept of the past.")

@@ -1,0 +1,163 @@
+"""Combinations of settings that cannot work, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from housecarl.config import Config
+from housecarl.config_post import Post
+from housecarl.location import is_loopback, split
+from housecarl.secret import Secret, exposed
+
+#: A path of keys and list positions.
+Loc = tuple[str | int, ...]
+
+#: where it stands, what is wrong, and the other place that takes part in it
+Clash = tuple[Loc, str, Loc]
+
+
+def cross(config: Config) -> Iterator[Clash]:
+    """Every clash in a configuration whose values are each right by themselves."""
+    yield from _people(config)
+    yield from _smtp(config)
+    yield from _imap(config)
+    yield from _post(config)
+    yield from _google_voice(config)
+    yield from _times(config)
+    yield from _secrets(config)
+
+
+def _people(config: Config) -> Iterator[Clash]:
+    owners: dict[tuple[str, str], tuple[str, Loc]] = {}
+    for name, person in config.people.items():
+        at: Loc = ("people", name)
+        marks: list[tuple[str, str, Loc]] = [("name", name.casefold(), at)]
+        marks += [("phone", x, (*at, "phones", i)) for i, x in enumerate(person.phones)]
+        marks += [
+            ("address", x.casefold(), (*at, "addresses", i)) for i, x in enumerate(person.addresses)
+        ]
+        marks += [("unix login", x, (*at, "unix", i)) for i, x in enumerate(person.unix)]
+        if person.login:
+            marks.append(("login", person.login.user.casefold(), (*at, "login", "user")))
+        if len(marks) == 1:
+            yield at, "cannot be recognised; give phones, addresses, unix or login", at
+        for kind, value, loc in marks:
+            other, first = owners.setdefault((kind, value), (name, loc))
+            if first != loc:
+                whose = "named twice" if other == name else f"also {other}'s"
+                yield loc, f"this {kind} is {whose}; one person only", first
+
+
+def _smtp(config: Config) -> Iterator[Clash]:
+    smtp, at = config.doors.smtp, ("doors", "smtp")
+    if smtp is None:
+        return
+    if smtp.listen_tls and not smtp.certificate:
+        yield (*at, "listen_tls"), "needs a certificate", (*at, "certificate")
+    if smtp.listen_tls == smtp.listen:
+        yield (*at, "listen_tls"), "is the same as listen", (*at, "listen")
+    logins = [name for name, person in config.people.items() if person.login]
+    if logins and not smtp.certificate and not is_loopback(split(smtp.listen)[0]):
+        yield (
+            (*at, "listen"),
+            f"{logins[0]} has a login, and AUTH over a network needs a certificate",
+            (*at, "certificate"),
+        )
+    if smtp.command > smtp.session:
+        yield (*at, "command"), "is longer than the session", (*at, "session")
+
+
+def _imap(config: Config) -> Iterator[Clash]:
+    imap, at = config.doors.imap, ("doors", "imap")
+    if imap is None:
+        return
+    if imap.password and imap.oauth:
+        yield (*at, "oauth"), "password and oauth both; keep one", (*at, "password")
+    if not imap.password and not imap.oauth:
+        yield at, "needs a password or oauth", (*at, "password")
+    if imap.tls == "none" and not is_loopback(imap.host):
+        yield (*at, "tls"), "none is for loopback only; use tls", (*at, "host")
+    if imap.executed == imap.folder:
+        yield (*at, "executed"), "is the folder that is watched", (*at, "folder")
+
+
+def _post(config: Config) -> Iterator[Clash]:
+    post, at = config.post, ("post",)
+    if post is None:
+        return
+    if post.user and not post.password:
+        yield (*at, "user"), "needs a password", (*at, "password")
+    if post.password and not post.user:
+        yield (*at, "password"), "needs a user", (*at, "user")
+    if post.tls == "none" and not is_loopback(post.host):
+        yield (*at, "tls"), "none is for loopback only; use starttls or tls", (*at, "host")
+
+
+def _google_voice(config: Config) -> Iterator[Clash]:
+    voice, post = config.trust.google_voice, config.post
+    if voice is None or post is None:
+        return
+    at: Loc = ("trust", "google_voice", "account")
+    for key, value in _senders(post):
+        if value.casefold() != voice.account.casefold():
+            yield (
+                at,
+                f"Google drops replies that do not come from {voice.account}, "
+                f"and post.{key} is {value}",
+                ("post", key),
+            )
+            return
+
+
+def _senders(post: Post) -> Iterator[tuple[str, str]]:
+    """Who Google sees a reply come from; a user name without @ is some other host's affair."""
+    yield "from", post.from_
+    if post.user and "@" in post.user:
+        yield "user", post.user
+
+
+def _times(config: Config) -> Iterator[Clash]:
+    trust, at = config.trust, ("trust",)
+    if trust.late > trust.max_age:
+        yield (*at, "late"), "is longer than max_age; nothing that old is run", (*at, "max_age")
+    if trust.remember <= trust.max_age:
+        yield (
+            (*at, "remember"),
+            "must be longer than max_age, or a message could run twice",
+            (*at, "max_age"),
+        )
+    if config.retention.journal.age < trust.remember:
+        yield (
+            ("retention", "journal", "age"),
+            "must not be shorter than trust.remember, or a message could run twice",
+            (*at, "remember"),
+        )
+
+
+def _secrets(config: Config) -> Iterator[Clash]:
+    for loc, secret in _secrets_of(config):
+        if fault := secret.fault():
+            yield loc, fault, loc
+    smtp, imap = config.doors.smtp, config.doors.imap
+    files = [
+        (
+            ("doors", "smtp", "certificate", "key"),
+            smtp and smtp.certificate and smtp.certificate.key,
+        ),
+        (("doors", "imap", "oauth", "client_file"), imap and imap.oauth and imap.oauth.client_file),
+    ]
+    for place, file in files:
+        if file and (fault := exposed(file)):
+            yield place, fault, place
+
+
+def _secrets_of(config: Config) -> Iterator[tuple[Loc, Secret]]:
+    for name, person in config.people.items():
+        if person.login:
+            yield ("people", name, "login", "hash"), person.login.hash
+        if person.totp:
+            yield ("people", name, "totp"), person.totp
+    if config.doors.imap and config.doors.imap.password:
+        yield ("doors", "imap", "password"), config.doors.imap.password
+    if config.post and config.post.password:
+        yield ("post", "password"), config.post.password

@@ -1,0 +1,268 @@
+"""A configuration file: found, read, checked as a whole, pointed into when something is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from housecarl.config import Config
+from housecarl.config_check import cross
+from housecarl.config_text import LARGEST, Loc, Text, parse
+from housecarl.errors import ConfigError, Problem
+
+#: characters; a longer line is not quoted in a problem, the position says enough
+_WIDEST = 200
+
+#: keys whose value is not shown even when it stands where no secret may stand
+_HIDDEN = re.compile(
+    r"""((?:pass|secret|token|hash|totp|credential|api_?key)\w*["']?\s*:\s*)(?![{\s])[^,}#]+""",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text a configuration came from: turns places in it into problems an operator can read."""
+
+    path: Path
+    lines: tuple[str, ...]
+    text: Text
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The validation context that makes `Location` and `Secret` relative to this file."""
+        return {"folder": self.path.absolute().parent}
+
+    def problem(self, loc: Loc, text: str, *, key: bool = False) -> Problem:
+        """A fault at `loc`, such as `("people", "ann", "may", 0)`; `key` points at the key."""
+        mark = self.text.mark(loc, key=key)
+        where = ".".join(str(part) for part in loc)
+        return self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
+
+    def problems(
+        self, error: ValidationError, model: type[BaseModel], at: Loc = ()
+    ) -> list[Problem]:
+        """The faults pydantic found when `model` read the section at `at`."""
+        return [
+            self.problem((*at, *loc), text, key=key) for loc, text, key in _faults(error, model)
+        ]
+
+    def broken(self) -> list[Problem]:
+        """The faults of the text itself."""
+        return [self._at(f.mark.line, f.mark.column, f.text) for f in self.text.faults]
+
+    def _at(self, line: int, column: int, text: str) -> Problem:
+        excerpt = self.lines[line] if line < len(self.lines) else ""
+        if len(excerpt) > _WIDEST:
+            excerpt = ""
+        shown = "".join(c if c.isprintable() else " " for c in _HIDDEN.sub(r"\1...", excerpt))
+        return Problem(str(self.path), line + 1, column + 1, text, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that passed every check, and the text it came from."""
+
+    config: Config
+    source: Source
+
+
+def find(given: Path | None = None) -> Path:
+    """The configuration file to use: the one given, else the first that exists.
+
+    The order: -c FILE, $HOUSECARL_CONFIG, ./config/housecarl.yaml,
+    ~/.config/housecarl/housecarl.yaml, /etc/housecarl/housecarl.yaml. Raises ConfigError when a
+    named one does not exist, or none does.
+    """
+    named = given or os.environ.get("HOUSECARL_CONFIG")
+    if named:
+        if not Path(named).exists():
+            by = "" if given else " ($HOUSECARL_CONFIG)"
+            raise ConfigError(Problem(str(named), 0, 0, f"no such file{by}"))
+        return Path(named)
+    places = [
+        Path("config/housecarl.yaml"),
+        Path.home() / ".config/housecarl/housecarl.yaml",
+        Path("/etc/housecarl/housecarl.yaml"),
+    ]
+    for place in places:
+        if place.exists():
+            return place
+    tried = ", ".join(str(place) for place in places)
+    text = f"not found in {tried}; `housecarl init` writes one, `housecarl demo` needs none"
+    raise ConfigError(Problem("housecarl.yaml", 0, 0, text))
+
+
+def load(path: Path | str) -> Loaded:
+    """Read a configuration file. Raises ConfigError with every fault in it."""
+    source, config, problems = _examine(Path(path))
+    if problems or config is None:
+        raise ConfigError(*problems)
+    return Loaded(config, source)
+
+
+def check(path: Path | str) -> list[Problem]:
+    """Every fault of a configuration file, in the order of its lines; empty when it is well."""
+    try:
+        return _examine(Path(path))[2]
+    except ConfigError as error:
+        return list(error.problems)
+
+
+def read(path: Path) -> Source:
+    """The text of a file, parsed. Raises ConfigError when it cannot be read or is no UTF-8 text."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(Problem(str(path), 0, 0, f"cannot be read: {error.strerror}")) from None
+    if len(data) > LARGEST:
+        raise ConfigError(Problem(str(path), 0, 0, f"is larger than {LARGEST // 1024} KiB"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        fault = f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        raise ConfigError(Problem(str(path), line, column, fault)) from None
+    return Source(path, tuple(re.split(r"\r\n|\r|\n", text)), parse(text))
+
+
+def _examine(path: Path) -> tuple[Source, Config | None, list[Problem]]:
+    source = read(path)
+    problems = source.broken()
+    if source.text.broken:
+        return source, None, problems
+    faulty = [fault.loc for fault in source.text.faults]
+    config, wrong = _validate(source, source.text.data)
+    found = [f for f in wrong if not any(_touches(f[0], loc) for loc in faulty)]
+    problems += [source.problem(loc, text, key=key) for loc, text, key in found]
+    known = faulty + [loc for loc, _, _ in wrong]
+    if config is None:
+        config = _mended(source, wrong)
+    if config is not None:
+        for loc, text, other in cross(config):
+            if not any(_touches(place, bad) for place in (loc, other) for bad in known):
+                problems.append(source.problem(loc, text))
+    problems.sort(key=lambda problem: (problem.line, problem.column))
+    return source, None if problems else config, problems
+
+
+#: where, what, and whether the key (and not the value) is meant
+_Found = tuple[Loc, str, bool]
+
+
+def _validate(source: Source, data: Any) -> tuple[Config | None, list[_Found]]:
+    try:
+        return Config.model_validate(data, context=source.context), []
+    except ValidationError as error:
+        return None, list(_faults(error, Config))
+
+
+def _mended(source: Source, wrong: list[_Found]) -> Config | None:
+    """The configuration without its faulty parts, so that what is left can be checked too."""
+    data = source.text.data
+    for _ in range(8):  # a part that is required takes what is around it along, one level a round
+        for loc, _, _ in wrong:
+            data = _without(data, loc)
+        config, wrong = _validate(source, data)
+        if config is not None:
+            return config
+    return None
+
+
+def _without(data: Any, loc: Loc) -> Any:
+    """A copy of `data` without the part at `loc`, or without what holds it when it is missing."""
+    if not loc or not isinstance(data, dict):
+        return None
+    key, rest = str(loc[0]), loc[1:]
+    copy = dict(data)
+    if rest and isinstance(copy.get(key), dict):
+        inner = _without(copy[key], rest)
+        if inner is not None:
+            copy[key] = inner
+            return copy
+    if key not in copy:
+        return None
+    del copy[key]
+    return copy
+
+
+def _touches(one: Loc, other: Loc) -> bool:
+    """Whether one place lies within the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
+    for fault in error.errors(include_url=False, include_input=False):
+        loc, kind = fault["loc"], fault["type"]
+        if loc and loc[-1] == "[key]":
+            loc = loc[:-1]
+        if kind == "extra_forbidden":
+            near = difflib.get_close_matches(str(loc[-1]), _keys(model, loc[:-1]), 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            yield loc, f"unknown key{hint}", True
+        elif kind == "missing":
+            yield loc, f"is missing: {_meaning(model, loc)}", False
+        else:
+            yield (
+                loc,
+                _words(kind, fault),
+                kind == "value_error" and fault["loc"][-1:] == ("[key]",),
+            )
+
+
+def _words(kind: str, fault: Any) -> str:
+    """What pydantic says, in the words of somebody who edits a file."""
+    if kind == "value_error":
+        return str(fault["ctx"]["error"])
+    if kind == "string_type":
+        return "needs quotes, or has no value (a # must be in quotes)"
+    if kind in ("model_type", "dict_type"):
+        return "should be a section of keys"
+    if kind == "list_type":
+        return "should be a list: [one, two]"
+    if kind == "too_short":
+        return "is empty; name at least one"
+    text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _section(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
+    """The model that reads the section at `loc`, as far as it can be told."""
+    for part in loc:
+        for name, field in model.model_fields.items():
+            if part in (field.alias, name):
+                model = _model_in(field.annotation) or model
+                break
+    return model
+
+
+def _model_in(kind: Any) -> type[BaseModel] | None:
+    """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    for part in get_args(kind):
+        if found := _model_in(part):
+            return found
+    return None
+
+
+def _keys(model: type[BaseModel], loc: Loc) -> list[str]:
+    fields = _section(model, loc).model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _meaning(model: type[BaseModel], loc: Loc) -> str:
+    for name, field in _section(model, loc[:-1]).model_fields.items():
+        if loc[-1] in (field.alias, name):
+            return field.description or "required"
+    return "required"

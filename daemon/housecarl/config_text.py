@@ -1,0 +1,231 @@
+"""YAML text as plain data, with the place of every key and value; strict where YAML is a trap.
+
+YAML 1.2 scalars: only `true`, `false`, `null`, decimal whole numbers and plain fractions mean
+anything but themselves. Refused: repeated keys, anchors, aliases, tags, several documents.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+#: bytes; 1,000 people fit, and the largest file is still read in a fraction of a second
+LARGEST = 256 * 1024
+
+#: nested sections; the deepest key of ours has 6
+_DEEPEST = 24
+
+_CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
+#: as many digits as surely fit in 64 bits; longer ones are some kind of id and stay text
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_FRACTION = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
+#: what may stand in a text file of people; YAML 1.2 section 5.1 without DEL and C1
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+#: the C parser of libyaml where it is built in: ten times as fast
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: A path of keys and list positions.
+Loc = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """A place in the text; line and column count from 0."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with the text itself; `loc` is as far as it could be told."""
+
+    loc: Loc
+    mark: Mark
+    text: str
+
+
+@dataclass(slots=True)
+class Text:
+    """A parsed text: its data, and where each key and value stands.
+
+    `broken` says that it could not be parsed to its end.
+    """
+
+    data: Any = None
+    keys: dict[Loc, Mark] = field(default_factory=dict)
+    values: dict[Loc, Mark] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    broken: bool = False
+
+    def mark(self, loc: Loc, *, key: bool = False) -> Mark:
+        """Where `loc` stands, or the nearest section around it that does."""
+        if key and loc in self.keys:
+            return self.keys[loc]
+        while loc and loc not in self.values:
+            loc = loc[:-1]
+        return self.values.get(loc, Mark(0, 0))
+
+
+def parse(text: str) -> Text:
+    """Parse a whole configuration; faults are in the result, nothing is raised."""
+    builder = _Builder()
+    if found := _UNPRINTABLE.search(text):
+        before = text[: found.start()]
+        mark = Mark(before.count("\n"), found.start() - (before.rfind("\n") + 1))
+        builder.stop(mark, f"character U+{ord(found[0]):04X} cannot stand here; delete it")
+        return builder.text
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            builder.take(event)
+    except yaml.MarkedYAMLError as error:
+        place = error.problem_mark or error.context_mark
+        mark = Mark(place.line, place.column) if place else Mark(0, 0)
+        builder.stop(mark, _reason(error, text, mark))
+    except _TooDeep as error:
+        builder.stop(error.mark, f"nested more than {_DEEPEST} deep")
+    return builder.text
+
+
+def scalar(text: str) -> Any:
+    """What an unquoted word means: `"on"` and `"0123"` themselves, `"25"` 25, `"~"` None."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _FRACTION.fullmatch(text):
+        return float(text)
+    return text
+
+
+class _TooDeep(Exception):
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or list that is being filled; `key` waits for its value."""
+
+    into: dict[str, Any] | list[Any]
+    loc: Loc
+    key: str | None = None
+
+
+class _Builder:
+    """Turns the events of the YAML parser into a `Text`, without recursion."""
+
+    def __init__(self) -> None:
+        self.text = Text()
+        self._open: list[_Frame] = []
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """One event of the parser."""
+        assert event.start_mark is not None  # the parser marks all, only emitters do not
+        mark = Mark(event.start_mark.line, event.start_mark.column)
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents == 2:
+                self._fault((), mark, "a second document; the file is one, without --- inside")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._open.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event, mark)
+
+    def stop(self, mark: Mark, text: str) -> None:
+        """The text cannot be understood from here on."""
+        self.text.broken = True
+        loc = self._open[-1].loc if self._open else ()
+        self.text.faults.append(Fault(loc, mark, text))
+
+    def _node(self, event: yaml.NodeEvent, mark: Mark) -> None:
+        frame = self._open[-1] if self._open else None
+        if frame is not None and isinstance(frame.into, dict) and frame.key is None:
+            self._key(frame, event, mark)
+            return
+        loc = self._next(frame)
+        self._plain_only(event, loc, mark)
+        self.text.values.setdefault(loc, mark)
+        if isinstance(event, yaml.CollectionStartEvent):
+            into: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self._put(frame, into)
+            self._enter(into, loc, mark)
+        elif isinstance(event, yaml.ScalarEvent):
+            plain = event.implicit[0]
+            self._put(frame, scalar(event.value) if plain else event.value)
+        else:
+            self._put(frame, None)
+
+    def _next(self, frame: _Frame | None) -> Loc:
+        if frame is None:
+            return ()
+        if isinstance(frame.into, dict):
+            return (*frame.loc, frame.key or "")
+        return (*frame.loc, len(frame.into))
+
+    def _key(self, frame: _Frame, event: yaml.NodeEvent, mark: Mark) -> None:
+        value = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        loc = (*frame.loc, value)
+        if not isinstance(event, yaml.ScalarEvent):
+            self._fault(loc, mark, "a key must be a plain word")
+        self._plain_only(event, loc, mark)
+        assert isinstance(frame.into, dict)
+        if value in frame.into:
+            first = self.text.keys[loc].line + 1
+            self._fault(loc, mark, f"'{value}' stands here a second time (first on line {first})")
+        self.text.keys.setdefault(loc, mark)
+        frame.key = value
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._enter({} if isinstance(event, yaml.MappingStartEvent) else [], loc, mark)
+
+    def _enter(self, into: dict[str, Any] | list[Any], loc: Loc, mark: Mark) -> None:
+        if len(self._open) >= _DEEPEST:
+            raise _TooDeep(mark)
+        self._open.append(_Frame(into, loc))
+
+    def _put(self, frame: _Frame | None, value: Any) -> None:
+        if frame is None:
+            if self._documents == 1:
+                self.text.data = value
+        elif isinstance(frame.into, list):
+            frame.into.append(value)
+        else:
+            frame.into.setdefault(frame.key or "", value)
+            frame.key = None
+
+    def _plain_only(self, event: yaml.NodeEvent, loc: Loc, mark: Mark) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._fault(loc, mark, f"alias *{event.anchor}: write the value itself")
+        elif event.anchor is not None:
+            self._fault(
+                loc, mark, f"anchor &{event.anchor}: write the value itself where it is used"
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag.startswith("!"):
+            self._fault(loc, mark, "a value that begins with ! needs quotes")
+        elif tag is not None:
+            self._fault(loc, mark, f"tag {tag}: write the plain value")
+
+    def _fault(self, loc: Loc, mark: Mark, text: str) -> None:
+        self.text.faults.append(Fault(loc, mark, text))
+
+
+def _reason(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
+    """The parser's words, or better ones for what people do most."""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "a tab cannot indent; use spaces"
+    if line[mark.column : mark.column + 1] in ("*", "%", "@", "`", "!", "&"):
+        return f"a value that begins with {line[mark.column]} needs quotes"
+    problem = error.problem or "cannot be understood"
+    if "mapping values are not allowed" in problem:
+        return "a second ': ' on this line; put the value in quotes, or check the indentation"
+    context = f" ({error.context})" if error.context else ""
+    return f"{problem}{context}"
