@@ -1,0 +1,167 @@
+"""A `Reply` made readable: one line for a text, plain text and HTML for a mail, from templates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from housecarl import folding
+from housecarl.module import Reply
+from housecarl.septets import PART, pages, plain
+from housecarl.shipped import shipped
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
+log = structlog.get_logger()
+
+#: Characters of one reply's text; a mail is no place for a log file, and no amplifier.
+MAX_TEXT = 4096
+#: Rows and bars of one reply: what a person reads.
+MAX_ROWS = 100
+#: What is sent when nothing of a reply can be texted (pictures only, say).
+EMPTY = "(a reply without text)"
+#: Characters of one cell.
+MAX_CELL = 200
+
+#: Controls, lone surrogates and marks that reorder text; line feed and tab may stay in a mail.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What templates may say besides the replies: the house, the journal's short id, the calls."""
+
+    house: str = "house"
+    id: str = ""
+    asked: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders replies with the templates of `folder`, for what it lacks with the shipped ones.
+
+    `symbol` starts commands in this house: nothing rendered begins with it. A template that cannot
+    be used is logged and the shipped one stands in, because a reply must go out.
+    """
+
+    folder: Path | None = None
+    symbol: str = "!"
+    budget: int = PART
+    _compiled: dict[tuple[str, bool], Template] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def pages(self, replies: Sequence[Reply], facts: Facts = Facts()) -> list[str]:
+        """The text messages of `replies`, each one line within the budget; the first goes now."""
+        line = self._render("sms.txt.j2", replies, facts)
+        return pages(line if plain(line) else EMPTY, self.budget, self.symbol)
+
+    def text(self, replies: Sequence[Reply], facts: Facts = Facts()) -> str:
+        """The plain text part of a mail, lines ended by a line feed."""
+        text = self._render("mail.txt.j2", replies, facts).strip("\n") + "\n"
+        first = text.lstrip(folding.EDGES + "\n")[:1]
+        return f"- {text}" if first and folding.same(first, self.symbol) else text
+
+    def html(self, replies: Sequence[Reply], facts: Facts = Facts()) -> str:
+        """The HTML part of a mail; everything that is not the template's own is escaped."""
+        return self._render("mail.html.j2", replies, facts).strip("\n") + "\n"
+
+    def faults(self) -> list[str]:
+        """What is wrong with the templates of `folder`: "file:line: text" each; none is well."""
+        from jinja2 import TemplateError, TemplateSyntaxError
+
+        found = []
+        sample = [Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.0)], unit="kWh")]
+        for name in ("sms.txt.j2", "mail.txt.j2", "mail.html.j2"):
+            try:
+                self._fill(name, True, sample, Facts(id="7f3a", asked=("!plug lamp on",)))
+            except TemplateSyntaxError as error:
+                found.append(f"{error.filename or name}:{error.lineno}: {error.message}")
+            except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+                found.append(f"{self.folder or ''}/{name}: {error}")
+        return found
+
+    def _render(self, name: str, replies: Sequence[Reply], facts: Facts) -> str:
+        shown = [_bounded(reply) for reply in replies]
+        facts = replace(facts, house=_clean(facts.house), asked=tuple(map(_clean, facts.asked)))
+        try:
+            return self._fill(name, True, shown, facts)
+        except Exception as error:  # noqa: BLE001  an operator's template can raise anything
+            log.error("template unusable", template=name, error=str(error))
+            return self._fill(name, False, shown, facts)
+
+    def _fill(self, name: str, own: bool, replies: Sequence[Reply], facts: Facts) -> str:
+        template = self._compiled.get((name, own))
+        if template is None:
+            environment = self._own if own else self._shipped
+            template = self._compiled[name, own] = environment.get_template(name)
+        return template.render(
+            replies=replies, house=facts.house, id=facts.id, asked=facts.asked, symbol=self.symbol
+        )
+
+    @cached_property
+    def _own(self) -> SandboxedEnvironment:
+        return _environment([self.folder] if self.folder else [])
+
+    @cached_property
+    def _shipped(self) -> SandboxedEnvironment:
+        return _environment([])
+
+
+def _environment(folders: Sequence[Path]) -> SandboxedEnvironment:
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(
+        loader=FileSystemLoader([*folders, shipped("config") / "templates"]),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["bars"] = _bars
+    return environment
+
+
+def _bars(reply: Reply) -> list[dict[str, Any]]:
+    """The bars of a reply: label, value with its unit, and its part of the longest, 0 to 100."""
+    longest = max((v for _, v in reply.bars if math.isfinite(v)), default=0.0)
+    return [
+        {
+            "label": label,
+            "value": f"{_number(value)} {reply.unit}".rstrip(),
+            "part": round(100 * value / longest) if math.isfinite(value) and value > 0 else 0,
+        }
+        for label, value in reply.bars
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if math.isfinite(value) else "?"
+
+
+def _bounded(reply: Reply) -> Reply:
+    """`reply` with nothing in it that could harm a mail: no controls, no endless text or table."""
+    return Reply(
+        _clean(reply.text, MAX_TEXT),
+        [(_clean(name), _clean(value)) for name, value in reply.rows[:MAX_ROWS]],
+        [(_clean(label), float(value)) for label, value in reply.bars[:MAX_ROWS]],
+        _clean(reply.unit),
+    )
+
+
+def _clean(text: object, limit: int = MAX_CELL) -> str:
+    text = str(text)
+    if not (text.isascii() and text.isprintable()):
+        text = _CONTROLS.sub(" ", text.replace("\r\n", "\n"))
+    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."

@@ -1,0 +1,92 @@
+"""Replies made readable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from housecarl.module import Reply
+from housecarl.reply import EMPTY, MAX_TEXT, Facts, Renderer
+
+LAMP = Reply("lamp on. 43 W now.", rows=[("Power", "43 W")])
+WEEK = Reply(
+    "heater: 7 days.", bars=[("Mon", 1.5), ("Tue", 3.0), ("Wed", float("nan"))], unit="kWh"
+)
+
+
+def test_several_replies_are_one_text() -> None:
+    assert Renderer().pages([LAMP, WEEK]) == ["lamp on. 43 W now. heater: 7 days."]
+
+
+def test_a_text_has_no_rows_and_keeps_its_budget() -> None:
+    cut = Renderer(budget=60).pages([Reply("word " * 30, rows=[("a", "b")])])
+    assert len(cut) == 3
+    assert cut[0].endswith("(1/3)")
+
+
+def test_a_reply_of_pictures_only_is_not_an_empty_text() -> None:
+    assert Renderer().pages([Reply("😀")]) == [EMPTY]
+
+
+def test_a_mail_shows_rows_bars_and_the_log_id() -> None:
+    facts = Facts("Elm Street", "7f3a")
+    text = Renderer().text([LAMP, WEEK], facts)
+    assert "lamp on. 43 W now.\n  Power: 43 W\n" in text
+    assert "Mon        ########## 1.5 kWh\n" in text
+    assert "Wed        ? kWh\n" in text
+    assert text.endswith("-- \nElm Street, log 7f3a\n")
+    html = Renderer().html([LAMP, WEEK], facts)
+    assert ">43 W</td>" in html
+    assert "width:100px;height:12px" in html
+    assert "width:200px;height:12px" in html
+
+
+def test_html_escapes_what_the_template_did_not_write() -> None:
+    html = Renderer().html([Reply("<script>&", rows=[("<b>", '"x"')])], Facts("<i>"))
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "<i>" not in html
+
+
+@pytest.mark.parametrize("text", ["!plug off", " \u200b\u200f!plug off", "\uff01plug", "\n!plug"])
+def test_nothing_said_begins_with_the_command_symbol(text: str) -> None:
+    assert Renderer().text([Reply(text)]).startswith("- ")
+    assert Renderer().pages([Reply(text)])[0].startswith("- ")
+
+
+def test_controls_and_endless_texts_are_cut() -> None:
+    text = Renderer().text([Reply("a\x00\x1b[2J\u202eb\r\nc" + "d" * 9000)])
+    assert text.startswith("a  [2J b\ncdd")
+    assert len(text) < MAX_TEXT + 50
+    many = Reply("x", rows=[("a", "b" * 999)] * 999)
+    assert len(Renderer().text([many])) < 100 * 210 + 50
+
+
+def test_a_template_of_the_operator_wins_and_the_rest_stays_shipped(tmp_path: Path) -> None:
+    (tmp_path / "sms.txt.j2").write_text("{{ house }}: {{ replies[0].text }}")
+    renderer = Renderer(tmp_path)
+    assert renderer.pages([LAMP], Facts("Elm")) == ["Elm: lamp on. 43 W now."]
+    assert "Power" in renderer.text([LAMP])
+    assert renderer.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ replies[0].text", "sms.txt.j2:1: "),
+        ("{{ nosuch }}", "'nosuch' is undefined"),
+        ("{{ 1 / 0 }}", "division"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+    ],
+)
+def test_a_broken_template_is_named_and_the_reply_goes_out(
+    tmp_path: Path, template: str, says: str
+) -> None:
+    (tmp_path / "sms.txt.j2").write_text(template)
+    renderer = Renderer(tmp_path)
+    assert [says in fault for fault in renderer.faults()] == [True]
+    with capture_logs() as logs:
+        assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
+    assert [entry["event"] for entry in logs] == ["template unusable"]
