@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -50,7 +51,9 @@ def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):  # not there, not a name, a folder
-        raise ValueError(f"'{text}' is no time zone such as America/Denver") from None
+        near = difflib.get_close_matches(text, available_timezones(), 1)
+        hint = f"did you mean {near[0]}?" if near else "such as America/Denver"
+        raise ValueError(f"'{text}' is no time zone; {hint}") from None
     return text
 
 

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from housecarl.config import Config
 from housecarl.config_check import cross
+from housecarl.config_keys import home, meaning, names
 from housecarl.config_text import LARGEST, Loc, Text, parse
 from housecarl.errors import ConfigError, Problem
 
@@ -21,10 +22,7 @@ from housecarl.errors import ConfigError, Problem
 _WIDEST = 200
 
 #: keys whose value is not shown even when it stands where no secret may stand
-_HIDDEN = re.compile(
-    r"""((?:pass|secret|token|hash|totp|credential|api_?key)\w*["']?\s*:\s*)(?![{\s])[^,}#]+""",
-    re.I,
-)
+_HIDDEN = re.compile(r"""(?:pass|secret|token|hash|totp|api_?key)\w*["']?\s*:\s*(?![{\s])""", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,7 @@ class Source:
 
     def _at(self, line: int, column: int, text: str) -> Problem:
         excerpt = self.lines[line] if line < len(self.lines) else ""
-        if len(excerpt) > _WIDEST:
-            excerpt = ""
-        shown = "".join(c if c.isprintable() else " " for c in _HIDDEN.sub(r"\1...", excerpt))
-        return Problem(str(self.path), line + 1, column + 1, text, shown)
+        return Problem(str(self.path), line + 1, column + 1, text, _shown(excerpt, column))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +130,21 @@ def read(path: Path) -> Source:
     return Source(path, tuple(re.split(r"\r\n|\r|\n", text)), parse(text))
 
 
+def _shown(line: str, column: int) -> str:
+    """The line as it may be quoted: cut before a secret, empty when that leaves nothing to see."""
+    if hidden := _HIDDEN.search(line):
+        line = line[: hidden.end()] + "..."
+    if len(line) > _WIDEST or column > len(line):
+        return ""
+    return "".join(c if c.isprintable() else " " for c in line)
+
+
 def _examine(path: Path) -> tuple[Source, Config | None, list[Problem]]:
     source = read(path)
     problems = source.broken()
     if source.text.broken:
         return source, None, problems
-    faulty = [fault.loc for fault in source.text.faults]
+    faulty = [fault.loc for fault in source.text.faults if fault.spoils]
     config, wrong = _validate(source, source.text.data)
     found = [f for f in wrong if not any(_touches(f[0], loc) for loc in faulty)]
     problems += [source.problem(loc, text, key=key) for loc, text, key in found]
@@ -202,67 +206,48 @@ def _touches(one: Loc, other: Loc) -> bool:
 
 
 def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
-    for fault in error.errors(include_url=False, include_input=False):
+    for fault in error.errors(include_url=False):
         loc, kind = fault["loc"], fault["type"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
         if kind == "extra_forbidden":
-            near = difflib.get_close_matches(str(loc[-1]), _keys(model, loc[:-1]), 1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            yield loc, f"unknown key{hint}", True
+            yield loc, f"unknown key{_hint(model, loc)}", True
         elif kind == "missing":
-            yield loc, f"is missing: {_meaning(model, loc)}", False
+            yield loc, f"is missing: {meaning(model, loc)}", False
         else:
-            yield (
-                loc,
-                _words(kind, fault),
-                kind == "value_error" and fault["loc"][-1:] == ("[key]",),
-            )
+            yield loc, _words(kind, fault), fault["loc"] != loc
+
+
+def _hint(model: type[BaseModel], loc: Loc) -> str:
+    """What was probably meant by an unknown key, empty when nothing is near."""
+    key = str(loc[-1])
+    if near := difflib.get_close_matches(key, names(model, loc[:-1]), 1):
+        return f"; did you mean '{near[0]}'?"
+    section = home(key) if model is Config else None
+    return f"; it belongs under {section}" if section else ""
+
+
+#: pydantic's kinds of faults in the words of somebody who edits a file
+_WORDS = {
+    "model_type": "should be a section of keys",
+    "dict_type": "should be a section of keys",
+    "list_type": "should be a list: [one, two]",
+    "too_short": "is empty; name at least one",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "bool_parsing": "should be true or false",
+}
 
 
 def _words(kind: str, fault: Any) -> str:
-    """What pydantic says, in the words of somebody who edits a file."""
+    """What is wrong with a value, without the value: it may be a secret."""
     if kind == "value_error":
         return str(fault["ctx"]["error"])
-    if kind == "string_type":
-        return "needs quotes, or has no value (a # must be in quotes)"
-    if kind in ("model_type", "dict_type"):
-        return "should be a section of keys"
-    if kind == "list_type":
-        return "should be a list: [one, two]"
-    if kind == "too_short":
-        return "is empty; name at least one"
+    if fault["input"] is None:
+        return "has no value; give one (a # needs quotes), or put # before the key"
+    if kind == "string_type" and not isinstance(fault["input"], dict | list):
+        return "needs quotes around it, to be text"
+    if kind in _WORDS:
+        return _WORDS[kind]
     text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
-
-
-def _section(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
-    """The model that reads the section at `loc`, as far as it can be told."""
-    for part in loc:
-        for name, field in model.model_fields.items():
-            if part in (field.alias, name):
-                model = _model_in(field.annotation) or model
-                break
-    return model
-
-
-def _model_in(kind: Any) -> type[BaseModel] | None:
-    """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind
-    for part in get_args(kind):
-        if found := _model_in(part):
-            return found
-    return None
-
-
-def _keys(model: type[BaseModel], loc: Loc) -> list[str]:
-    fields = _section(model, loc).model_fields
-    return [field.alias or name for name, field in fields.items()]
-
-
-def _meaning(model: type[BaseModel], loc: Loc) -> str:
-    for name, field in _section(model, loc[:-1]).model_fields.items():
-        if loc[-1] in (field.alias, name):
-            return field.description or "required"
-    return "required"

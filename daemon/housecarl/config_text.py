@@ -43,11 +43,12 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the text itself; `loc` is as far as it could be told."""
+    """What is wrong with the text itself; `spoils`: so that the value at `loc` says nothing."""
 
     loc: Loc
     mark: Mark
     text: str
+    spoils: bool = False
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ class _Builder:
         value = event.value if isinstance(event, yaml.ScalarEvent) else ""
         loc = (*frame.loc, value)
         if not isinstance(event, yaml.ScalarEvent):
-            self._fault(loc, mark, "a key must be a plain word")
+            self._fault(loc, mark, "a key must be a plain word", spoils=True)
         self._plain_only(event, loc, mark)
         assert isinstance(frame.into, dict)
         if value in frame.into:
@@ -201,19 +202,19 @@ class _Builder:
 
     def _plain_only(self, event: yaml.NodeEvent, loc: Loc, mark: Mark) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._fault(loc, mark, f"alias *{event.anchor}: write the value itself")
+            self._fault(loc, mark, f"alias *{event.anchor}: write the value itself", spoils=True)
         elif event.anchor is not None:
             self._fault(
                 loc, mark, f"anchor &{event.anchor}: write the value itself where it is used"
             )
         tag = getattr(event, "tag", None)
         if tag is not None and tag.startswith("!"):
-            self._fault(loc, mark, "a value that begins with ! needs quotes")
+            self._fault(loc, mark, "a value that begins with ! needs quotes", spoils=True)
         elif tag is not None:
-            self._fault(loc, mark, f"tag {tag}: write the plain value")
+            self._fault(loc, mark, f"tag {tag}: write the plain value", spoils=True)
 
-    def _fault(self, loc: Loc, mark: Mark, text: str) -> None:
-        self.text.faults.append(Fault(loc, mark, text))
+    def _fault(self, loc: Loc, mark: Mark, text: str, *, spoils: bool = False) -> None:
+        self.text.faults.append(Fault(loc, mark, text, spoils))
 
 
 def _reason(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
@@ -227,5 +228,6 @@ def _reason(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
     problem = error.problem or "cannot be understood"
     if "mapping values are not allowed" in problem:
         return "a second ': ' on this line; put the value in quotes, or check the indentation"
-    context = f" ({error.context})" if error.context else ""
-    return f"{problem}{context}"
+    if error.context is None or error.context_mark is None:
+        return problem
+    return f"{problem} ({error.context} that begins on line {error.context_mark.line + 1})"

@@ -1,0 +1,106 @@
+"""Every key a configuration may hold: its path, its type, its default and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from housecarl.config import Config
+from housecarl.secret import Secret
+
+#: A path of keys and list positions.
+Loc = tuple[str | int, ...]
+
+#: what a reader sees in place of a name they choose, or of one of several
+_ANY = "NAME"
+_EACH = "[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: `people.NAME.phones`; `default` is YAML text, `required` for one that has none."""
+
+    path: str
+    default: str
+    meaning: str
+
+
+def keys(model: type[BaseModel] = Config, above: str = "") -> Iterator[Key]:
+    """Every key of a model, sections before what they hold, in the order of the file."""
+    for name, field in model.model_fields.items():
+        path = f"{above}{field.alias or name}"
+        yield Key(path, _default(field), field.description or "")
+        inner = model_in(field.annotation)
+        if inner is not None and inner is not Secret:
+            holder = get_origin(field.annotation)
+            step = f".{_ANY}" if holder is dict else _EACH if holder is list else ""
+            yield from keys(inner, f"{path}{step}.")
+
+
+def names(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys that may stand in the section at `loc`."""
+    return [field.alias or name for name, field in _section(model, loc).model_fields.items()]
+
+
+def meaning(model: type[BaseModel], loc: Loc) -> str:
+    """The description of the key at `loc`, empty when there is none."""
+    for name, field in _section(model, loc[:-1]).model_fields.items():
+        if loc[-1] in (field.alias, name):
+            return field.description or ""
+    return ""
+
+
+def home(key: str) -> str | None:
+    """The section of the configuration that holds `key`, for who wrote it elsewhere."""
+    for each in keys():
+        section, _, last = each.path.rpartition(".")
+        if last == key and section:
+            return section
+    return None
+
+
+def model_in(kind: Any) -> type[BaseModel] | None:
+    """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    for part in get_args(kind):
+        if found := model_in(part):
+            return found
+    return None
+
+
+def _section(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
+    """The model that reads the section at `loc`, as far as it can be told."""
+    for part in loc:
+        for name, field in model.model_fields.items():
+            if part in (field.alias, name):
+                model = model_in(field.annotation) or model
+                break
+    return model
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as it would be written, `-` for what is absent or a section of defaults."""
+    if field.is_required():
+        return "required"
+    if field.default_factory is not None:
+        return "see there"
+    if field.default is None or isinstance(field.default, BaseModel):
+        return "-"
+    return _written(field.default, field)
+
+
+def _written(value: Any, field: FieldInfo) -> str:
+    for mark in field.metadata:
+        write = getattr(mark, "func", None)
+        if hasattr(mark, "when_used") and write is not None:  # Duration, Size
+            return str(write(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and not value.isalnum():
+        return f'"{value}"'
+    return "{}" if value == {} else "[]" if value == [] else str(value)
