@@ -118,8 +118,8 @@ async def test_a_typo_gets_one_suggestion_in_one_sms(wake: Commands) -> None:
 
 
 async def test_a_packet_that_cannot_leave_is_said_so(wake: Commands) -> None:
-    """A link-local address without its link: the kernel refuses it."""
-    wake.set(machines={"nas": {"mac": MAC, "broadcast": "fe80::1"}})
+    """Broadcast in the clothes of IPv6: the kernel refuses it."""
+    wake.set(machines={"nas": {"mac": MAC, "broadcast": "::ffff:255.255.255.255"}})
     with pytest.raises(CommandError, match=r"nas: the wake packet could not be sent \(.+\)\."):
         await wake.run("wake", "nas")
 
