@@ -1,6 +1,7 @@
 """Switch smart plugs and ask how they stand."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
 from housecarl.plugs.settings import Plugs
-from housecarl.plugs.wire import PlugError
+from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent
 
 State = Literal["on", "off", "toggle"]
 STATES: tuple[State, ...] = ("on", "off", "toggle")
@@ -22,11 +23,14 @@ LONGEST = 24 * 60
 
 
 class Settings(BaseModel):
-    """`plugs` may be texted; a bad reading is repeated after `recheck` seconds."""
+    """`plugs` may be texted; a silent one is told after `patience` seconds, a bad reading is
+    repeated after `recheck` seconds.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     plugs: Plugs = Field(default_factory=dict)
+    patience: float = Field(default=DEADLINE, gt=0, le=DEADLINE)
     recheck: float = Field(default=RECHECK_AFTER, ge=0, le=2)
 
 
@@ -83,7 +87,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         )
     if wish.minutes > LONGEST or (wish.minutes and wish.state == "toggle"):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
-    devices = await named(wish.names, call.settings.plugs, STATES)
+    patience = call.settings.patience
+    devices = await named(wish.names, call.settings.plugs, also=STATES, seconds=patience)
     told = await asyncio.gather(*(_one(call, device, wish) for device in devices))
     if all(one.error for one in told):
         raise CommandError(" ".join(one.error for one in told[:3]))
@@ -95,15 +100,17 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
 async def _one(call: Call, device: Device, wish: Wish) -> Told:
     """Switch one plug, if that is asked, and read it back; one call at a time per plug."""
     async with call.lock(device.key):
+        end = time.monotonic() + device.seconds
         switched = False
         try:
             on = wish.state == "on"
             if wish.state == "toggle":
                 on = not (await device.identity()).on
             if wish.state is not None:
-                await device.switch(on)
+                await device.switch(on, seconds=end - time.monotonic())
                 switched = True
-            look = await device.look(datetime.now(_zone(call)).date())
+            today = datetime.now(_zone(call)).date()
+            look = await device.look(today, seconds=end - time.monotonic())
             if switched and look.identity.on != on:
                 state = "on" if look.identity.on else "off"
                 return Told(device, error=f"{device.name} said yes but is still {state}.")
@@ -115,7 +122,7 @@ async def _one(call: Call, device: Device, wish: Wish) -> Told:
 def _left(wish: Wish, error: PlugError, switched: bool) -> str:
     """What a failed call left behind."""
     if wish.state is None:
-        return "" if error.sent else " Is it powered and on the Wi-Fi?"
+        return " Is it powered and on the Wi-Fi?" if isinstance(error, PlugSilent) else ""
     if switched:
         return " It was told to switch; how it stands is not known."
     return " It may have switched." if error.sent else " Nothing was switched."

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from housecarl import CommandError
-from housecarl.module import SPEC, Risk
+from housecarl.module import SPEC, Call, Risk
 from housecarl.testing.plug import SimulatedPlug
 
 from .conftest import Commands, sms
@@ -34,7 +38,7 @@ def make(house: Commands) -> Iterator[Make]:
         def start(alias: str, max_watts: float | None = None, **options: Any) -> SimulatedPlug:
             made = stack.enter_context(SimulatedPlug(alias=alias, **options))
             addresses[alias] = {"host": made.host, "port": made.port, "max_watts": max_watts}
-            house.set(plugs=addresses, recheck=0.0)
+            house.set(plugs=addresses, recheck=0.0, patience=0.4)
             return made
 
         yield start
@@ -74,3 +78,176 @@ async def test_toggle_switches_to_the_other_state(house: Commands, make: Make) -
 async def test_a_plug_without_meter_tells_its_state_only(house: Commands, make: Make) -> None:
     make("lamp", emeter="none", model="HS100(US)")
     assert await house.text("plug", "lamp", "on") == "lamp on."
+
+
+async def test_a_plug_of_later_hardware_is_the_same_to_the_sender(
+    house: Commands, make: Make
+) -> None:
+    plug = make("lamp", relay=False, hw_ver="4.0", profile="rtl", emeter="v2", keep_open=True)
+    assert await house.text("plug", "lamp", "on") == "lamp on. 43 W now, 0.31 kWh today."
+    assert plug.relay
+
+
+@pytest.mark.parametrize("manner", [{"segment": 7}, {"zero_header": True}, {"delay": 0.05}])
+async def test_odd_manners_of_honest_plugs_are_understood(
+    house: Commands, make: Make, manner: dict[str, Any]
+) -> None:
+    plug = make("lamp", relay=False, **manner)
+    assert await house.text("plug", "lamp", "on") == "lamp on. 43 W now, 0.31 kWh today."
+    assert plug.relay
+
+
+async def test_all_off(house: Commands, make: Make) -> None:
+    lamp, heater = make("lamp"), make("heater", watts=900.0)
+    assert await house.text("plug", "all", "off") == "heater off, lamp off."
+    assert not lamp.relay and not heater.relay
+
+
+async def test_several_named_at_once(house: Commands, make: Make) -> None:
+    lamp, fan, heater = make("lamp", relay=False), make("fan", relay=False), make("heater")
+    assert await house.text("plug", "lamp,fan", "on") == "lamp on, fan on. 86 W in all."
+    assert lamp.relay and fan.relay and heater.asked("set_relay_state") == 0
+
+
+async def test_one_of_several_fails_and_the_rest_is_done(house: Commands, make: Make) -> None:
+    lamp, fan = make("lamp"), make("fan", fault="rst")
+    reply = await house.text("plug", "all", "off")
+    assert reply == "fan gives an answer that makes no sense. It may have switched. lamp off."
+    assert not lamp.relay and fan.relay
+
+
+async def test_without_a_name_all_plugs_are_told(house: Commands, make: Make) -> None:
+    make("lamp"), make("fan", relay=False)
+    assert await house.text("plug") == "fan off, lamp on. 43 W in all."
+
+
+async def test_on_for_minutes_is_scheduled_and_counted_down_by_the_plug(
+    house: Commands, make: Make
+) -> None:
+    plug = make("lamp", relay=False, scale=0.0001)
+    reply = await house.text("plug", "lamp", "on", "30")
+    assert re.fullmatch(r"lamp on\. 43 W now, 0\.\d\d kWh today\. Off again at \d\d:\d\d\.", reply)
+    assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp off")]
+    end = time.monotonic() + 5
+    while plug.relay and time.monotonic() < end:
+        await house.text("plug", "lamp")
+    assert not plug.relay, "the plug's own countdown switches it off"
+
+
+@pytest.mark.parametrize(
+    ("words", "reply"),
+    [
+        (("lmap", "on"), "No plug lmap. Did you mean lamp? Plugs: heater, lamp."),
+        (("kitchen",), "No plug kitchen. Plugs: heater, lamp."),
+        (("lamp", "onn"), "No plug onn. Did you mean on? Plugs: heater, lamp."),
+        (("off",), "plug off: which plug? heater, lamp"),
+        (("lamp", "toggle", "5"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+        (("lamp", "on", "9999"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+    ],
+)
+async def test_a_wrong_word_switches_nothing(
+    house: Commands, make: Make, words: tuple[str, ...], reply: str
+) -> None:
+    lamp, heater = make("lamp"), make("heater")
+    assert await refusal(house, *words) == reply
+    assert lamp.asked("set_relay_state") == heater.asked("set_relay_state") == 0
+
+
+@pytest.mark.parametrize("word", ["Living Lamp", "50:c7:bf:01:02:03", "50-C7-BF-01-02-03", "LAMP"])
+async def test_alias_mac_and_name_mean_the_plug(house: Commands, make: Make, word: str) -> None:
+    plug = make("lamp")
+    plug.device.alias = "Living Lamp"
+    assert await house.text("plug", word, "off") == "lamp off. 0 W now, 0.31 kWh today."
+
+
+async def test_no_plugs_in_the_config(house: Commands) -> None:
+    expected = "No plugs in the config yet. Add one under modules: plug: plugs:."
+    assert await refusal(house, "lamp", "on") == expected
+
+
+FAULTS = {
+    "silent": ("lamp does not answer. It may have switched.", False),
+    "drip_reply": ("lamp does not answer. It may have switched.", False),
+    "rst": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "garbage": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "half_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "huge_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "empty_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "list_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "deep_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "relay_stuck": ("lamp said yes but is still off.", False),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_faulty_plug_is_told_in_one_sentence_and_in_time(
+    house: Commands, make: Make, fault: str
+) -> None:
+    reply, relay = FAULTS[fault]
+    plug = make("lamp", relay=False, fault=fault)
+    started = time.monotonic()
+    assert await refusal(house, "lamp", "on") == reply
+    assert plug.relay is relay
+    assert time.monotonic() - started < 1.5
+
+
+async def test_a_plug_that_is_gone_was_not_switched(house: Commands, make: Make) -> None:
+    make("lamp").stop()
+    assert await refusal(house, "lamp", "on") == "lamp does not answer. Nothing was switched."
+    assert await refusal(house, "lamp") == ("lamp does not answer. Is it powered and on the Wi-Fi?")
+
+
+async def test_the_28000_watt_meter_is_not_believed(house: Commands, make: Make) -> None:
+    make("heater", max_watts=1875, glitch_watts=28417.0)
+    assert await house.text("plug", "heater") == (
+        "heater reports 28417 W, over its 1875 W limit: the meter is wrong. Try !firmware heater."
+    )
+    assert await house.text("plug", "heater", "off") == (
+        "heater off. It reports 28417 W, over its 1875 W limit: the meter is wrong. "
+        "Try !firmware heater."
+    )
+
+
+async def test_one_glitch_is_left_out(house: Commands, make: Make) -> None:
+    make("lamp", glitches=((0, 9800.0),))
+    assert await house.text("plug", "lamp") == (
+        "lamp on. 43 W now, 0.31 kWh today. 1 glitch ignored."
+    )
+
+
+async def test_a_power_that_is_no_number_is_told(house: Commands, make: Make) -> None:
+    make("lamp", fault="nan_reply")
+    assert await house.text("plug", "lamp") == (
+        "lamp reports a power that is no number: the meter is wrong. Try !firmware lamp."
+    )
+
+
+def test_asking_looks_and_switching_changes(house: Commands) -> None:
+    rule = getattr(house.module.plug, SPEC).risk
+
+    def risk(*plugs: str, state: str | None = None) -> Risk:
+        return Risk(rule(SimpleNamespace(call=Call("plug"), plugs=plugs, state=state)))
+
+    assert risk("lamp") is Risk.LOOK
+    assert risk("lamp", state="on") is Risk.CHANGE
+    assert risk("lamp", "on", "30") is Risk.CHANGE
+    assert risk("lamp", "OFF") is Risk.CHANGE
+
+
+async def test_switch_and_read_back_take_under_60_ms(house: Commands, make: Make) -> None:
+    make("lamp")
+    await house.run("plug", "lamp", "on")
+    times = []
+    for state in ("off", "on") * 8:
+        started = time.perf_counter()
+        sms(await house.run("plug", "lamp", state))
+        times.append(time.perf_counter() - started)
+    assert statistics.median(times) < 0.06
+
+
+def test_kasa_is_not_imported_until_a_plug_is_asked() -> None:
+    code = (
+        "import sys; from housecarl.plugs import device, names, settings;"
+        "sys.exit(any(name in sys.modules for name in ('kasa', 'aiohttp')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -80,40 +82,43 @@ class Device:
 
     name: str
     address: PlugAddress
+    #: until a silent plug is told
+    seconds: float = wire.DEADLINE
 
     @property
     def key(self) -> str:
         """What to lock while talking to it."""
         return f"plug {self.address.host}:{self.address.port}"
 
-    async def ask(
-        self, request: Answer, *, seconds: float = wire.DEADLINE, tries: int = 1
-    ) -> Answer:
+    async def ask(self, request: Answer, *, seconds: float | None = None, tries: int = 1) -> Answer:
         """One raw request; see `wire.ask`."""
         host, port = self.address.host, self.address.port
-        return await wire.ask(self.name, host, port, request, seconds=seconds, tries=tries)
+        limit = self.seconds if seconds is None else seconds
+        return await wire.ask(self.name, host, port, request, seconds=limit, tries=tries)
 
-    async def identity(self, *, seconds: float = wire.DEADLINE) -> Identity:
+    async def identity(self, *, seconds: float | None = None) -> Identity:
         """Who it is, asked afresh."""
         request: Answer = {"system": {"get_sysinfo": {}}}
         return identified(self.name, await self.ask(request, seconds=seconds, tries=2))
 
-    async def look(self, today: date, *, seconds: float = wire.DEADLINE) -> Look:
-        """How it stands, with one request."""
+    async def look(self, today: date, *, seconds: float | None = None) -> Look:
+        """How it stands, in one request; in two when its clock is in another month than ours."""
         request: Answer = {
             "system": {"get_sysinfo": {}},
-            "emeter": {
-                "get_realtime": {},
-                "get_daystat": {"year": today.year, "month": today.month},
-            },
+            "time": {"get_time": {}},
+            "emeter": {"get_realtime": {}, "get_daystat": _month(today)},
         }
         answer = await self.ask(request, seconds=seconds, tries=2)
         identity = identified(self.name, answer)
         if not identity.metered:
             return Look(identity)
-        return Look(identity, self._reading(answer), _today(answer, today))
+        reading = self._reading(answer)
+        day = _date(answer) or today
+        if _month(day) != _month(today):
+            answer = await self.ask({"emeter": {"get_daystat": _month(day)}}, tries=2)
+        return Look(identity, reading, _energy_of(answer, day))
 
-    async def switch(self, on: bool, *, seconds: float = wire.DEADLINE) -> None:
+    async def switch(self, on: bool, *, seconds: float | None = None) -> None:
         """Set the relay; setting it twice does no harm, so a lost connection is tried again."""
         request: Answer = {"system": {"set_relay_state": {"state": int(on)}}}
         answer = await self.ask(request, seconds=seconds, tries=2)
@@ -160,19 +165,29 @@ async def judged(
     readings: Sequence[meter.Reading] = [look.reading]
     if meter.implausible(look.reading, on, limit) is not None:
         await asyncio.sleep(pause)
-        again = await device.readings(meter.RECHECKS, pause=pause)
-        readings = [look.reading, *again]
+        with contextlib.suppress(PlugError):  # then the one reading must do
+            readings = [look.reading, *await device.readings(meter.RECHECKS, pause=pause)]
     return meter.judge(readings, on, limit)
 
 
-def _today(answer: Answer, today: date) -> float | None:
-    """kWh of the day in a `get_daystat` answer."""
-    return _entry(answer, "get_daystat", "day_list", {"month": today.month, "day": today.day})
+def _month(day: date) -> dict[str, int]:
+    return {"year": day.year, "month": day.month}
 
 
-def _entry(answer: Answer, member: str, key: str, wanted: dict[str, int]) -> float | None:
-    for entry in entries(answer, member, key):
-        if all(entry.get(name) == value for name, value in wanted.items()):
+def _date(answer: Answer) -> date | None:
+    """The date the plug believes in, by which it counts its days."""
+    part = answer.get("time")
+    now = part.get("get_time") if isinstance(part, dict) else None
+    try:
+        return date(now["year"], now["month"], now["mday"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _energy_of(answer: Answer, day: date) -> float | None:
+    """kWh of a day in a `get_daystat` answer."""
+    for entry in entries(answer, "get_daystat", "day_list"):
+        if (entry.get("month"), entry.get("day")) == (day.month, day.day):
             return kwh(entry)
     return None
 
@@ -182,15 +197,12 @@ def entries(answer: Answer, member: str, key: str) -> list[dict[str, Any]]:
     part = answer.get("emeter")
     part = part.get(member) if isinstance(part, dict) else None
     listed = part.get(key) if isinstance(part, dict) else None
-    return (
-        [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
-    )
+    if not isinstance(listed, list):
+        return []
+    return [entry for entry in listed if isinstance(entry, dict)]
 
 
 def kwh(entry: dict[str, Any]) -> float | None:
-    """The energy of one entry, whichever unit it is in."""
-    value = meter.Reading.read(
-        {"total": entry["energy"]} if "energy" in entry else {"total_wh": entry.get("energy_wh")}
-    )
-    total = value.total_kwh
-    return total if total is not None and total >= 0 else None
+    """The energy of one entry, whichever unit it is in; None when it is no energy."""
+    total = meter.si(entry, "energy", "energy_wh")
+    return total if total is not None and 0 <= total < math.inf else None

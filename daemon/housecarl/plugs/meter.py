@@ -38,14 +38,15 @@ class Reading:
         if "power" in answer and "power_mw" in answer:
             return cls(math.nan)
         return cls(
-            _si(answer, "power", "power_mw"),
-            _si(answer, "current", "current_ma"),
-            _si(answer, "voltage", "voltage_mv"),
-            _si(answer, "total", "total_wh"),
+            si(answer, "power", "power_mw"),
+            si(answer, "current", "current_ma"),
+            si(answer, "voltage", "voltage_mv"),
+            si(answer, "total", "total_wh"),
         )
 
 
-def _si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
+def si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
+    """A value by the name of its unit or of the thousandth of it; NaN for what is no number."""
     if unit in answer:
         return _number(answer[unit])
     return _number(answer[thousandth]) / 1000 if thousandth in answer else None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from housecarl.errors import CommandError
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.settings import PlugAddress
-from housecarl.plugs.wire import PlugError
+from housecarl.plugs.wire import DEADLINE, PlugError
 
 #: seconds to ask all plugs for their alias and MAC when a word is no name
 ALIAS_SECONDS = 2.0
@@ -18,17 +18,21 @@ LIST_LIMIT = 80
 
 
 async def named(
-    words: Sequence[str], plugs: Mapping[str, PlugAddress], also: Sequence[str] = ()
+    words: Sequence[str],
+    plugs: Mapping[str, PlugAddress],
+    *,
+    also: Sequence[str] = (),
+    seconds: float = DEADLINE,
 ) -> list[Device]:
     """The plugs the words mean, each once; `all` means every one.
 
-    `also` are words that could have been meant in the last place. Raises CommandError with one
-    suggestion.
+    `also` are words that could have been meant in the last place, `seconds` how long each plug may
+    take to answer. Raises CommandError with one suggestion.
     """
     if not plugs:
         raise CommandError("No plugs in the config yet. Add one under modules: plug: plugs:.")
     if not words or any(word.casefold() == "all" for word in words):
-        return [Device(name, plugs[name]) for name in sorted(plugs)]
+        return [Device(name, plugs[name], seconds) for name in sorted(plugs)]
     known = {name.casefold(): name for name in plugs}
     known |= {address.host.casefold(): name for name, address in plugs.items()}
     if any(word.casefold() not in known for word in words):
@@ -39,7 +43,7 @@ async def named(
         if name is None:
             last = number > 0 and number == len(words) - 1
             raise CommandError(_unknown(word, plugs, also if last else ()))
-        found[name] = Device(name, plugs[name])
+        found[name] = Device(name, plugs[name], seconds)
     return list(found.values())
 
 
