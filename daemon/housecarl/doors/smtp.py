@@ -1,0 +1,205 @@
+"""The SMTP door: takes messages over the network and hands each to the spool before it says 250."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from housecarl.clock import Clock, SystemClock
+from housecarl.doors.smtp_connection import TRY_LATER, Arrived, Desk, Refusal
+from housecarl.doors.smtp_crowd import Crowd
+from housecarl.doors.smtp_login import Logins
+from housecarl.doors.smtp_rules import Rules
+from housecarl.doors.smtp_session import SmtpSession
+from housecarl.doors.smtp_settings import SmtpSettings
+from housecarl.errors import ConfigError, FormError, Problem, SpoolFull, StorageError, Unreachable
+from housecarl.message.form import gate
+from housecarl.message.stamp import Stamp
+
+Deliver = Callable[[bytes, Stamp], Awaitable[str]]
+
+#: Connections the kernel keeps for us while we are busy; a burst waits instead of failing.
+BACKLOG = 128
+
+#: Seconds that messages being stored have when the door stops.
+STOP_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class SmtpDoor:
+    """Serves SMTP in the running loop; `logins` maps a user name to (person, argon2id hash).
+
+    `deliver` returns once a message is safe. What it raises decides the reply: FormError 550,
+    SpoolFull 452, anything else 451. While `closed` is true every message gets 451.
+    """
+
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        deliver: Deliver,
+        logins: Mapping[str, tuple[str, str]] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = settings
+        self._deliver = deliver
+        self._clock = clock or SystemClock()
+        self._rules = Rules(settings.rules)
+        crowd = Crowd(settings.connections, settings.per_address, settings.rate, settings.grace)
+        self._desk = Desk(settings, crowd, Logins(logins or {}), None, self._receive)
+        self._servers: list[asyncio.Server] = []
+        self._plain: list[socket.socket] = []
+        self._tls: list[socket.socket] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether every message is put off with 451: storage is on its restart path."""
+        return self._desk.closed
+
+    @closed.setter
+    def closed(self, closed: bool) -> None:
+        self._desk.closed = closed
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) where plain SMTP is served."""
+        return _address(self._plain)
+
+    @property
+    def address_tls(self) -> tuple[str, int]:
+        """(host, port) where SMTP under TLS from the first byte is served."""
+        return _address(self._tls)
+
+    async def start(
+        self,
+        sockets: Sequence[socket.socket] | None = None,
+        sockets_tls: Sequence[socket.socket] = (),
+    ) -> None:
+        """Listen; sockets that systemd opened already are used in place of `listen`.
+
+        Raises ConfigError for a certificate that cannot be used, Unreachable for a place that
+        cannot be listened on.
+        """
+        # aiosmtpd writes down whatever a stranger says; what matters is logged here.
+        logging.getLogger("mail.log").disabled = True
+        loop = asyncio.get_running_loop()
+        settings = self._settings
+        if settings.cert is not None and settings.key is not None:
+            self._desk.tls = await asyncio.to_thread(_context, settings.cert, settings.key)
+        given = sockets is not None or bool(sockets_tls)
+        self._plain = list(sockets or ())
+        self._tls = list(sockets_tls)
+        if not given and settings.listen is not None:
+            self._plain = await _opened(loop, "listen", settings.listen)
+        if not given and settings.listen_tls is not None:
+            self._tls = await _opened(loop, "listen_tls", settings.listen_tls)
+        if self._tls and self._desk.tls is None:
+            raise Unreachable("doors.smtp.listen_tls needs doors.smtp.certificate")
+        for under_tls, several in ((False, self._plain), (True, self._tls)):
+            for each in several:
+                meet = partial(self._session, loop, under_tls)
+                server = await loop.create_server(meet, sock=each, backlog=BACKLOG)
+                self._servers.append(server)
+
+    async def stop(self) -> None:
+        """Listen no more, let messages that are being stored be stored, end every session."""
+        for server in self._servers:
+            server.close()
+        guests = list(self._desk.crowd.guests.values())
+        if guests:
+            partings = [guest.finish("421 4.3.2 Closing, try again later") for guest in guests]
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await asyncio.gather(*partings)
+            except TimeoutError:
+                log.warning("smtp-stopped-late", sessions=len(self._desk.crowd.guests))
+                for guest in guests:
+                    guest.make_room()
+        self._servers.clear()
+
+    def _session(self, loop: asyncio.AbstractEventLoop, under_tls: bool) -> asyncio.BaseProtocol:
+        if not self._desk.crowd.has_room():
+            return Refusal(under_tls)
+        return SmtpSession(self._desk, loop, under_tls)
+
+    async def _receive(self, arrived: Arrived) -> str:
+        """Check one message's form and hand it on; the reply says what became of it."""
+        try:
+            form = gate(arrived.body, max_size=self._settings.max_size)
+            if not arrived.login and not self._rules.admit(form):
+                log.info("smtp-refused", peer=arrived.peer, reason="no-rule")
+                return "550 5.7.1 Not taken here"
+            if self.closed:
+                return TRY_LATER
+            await self._deliver(arrived.body, self._stamp(arrived))
+        except FormError as error:
+            log.info("smtp-refused", peer=arrived.peer, reason=error.reason)
+            return "550 5.6.0 Not in the form of a message"
+        except SpoolFull as error:
+            log.error("smtp-put-off", peer=arrived.peer, why=str(error))
+            return "452 4.3.1 No room, try again later"
+        except StorageError as error:
+            log.error("smtp-put-off", peer=arrived.peer, why=str(error))
+            return TRY_LATER
+        except Exception:
+            # whatever broke, the sender tries again and is told nothing of it
+            log.exception("smtp-put-off", peer=arrived.peer)
+            return TRY_LATER
+        return "250 2.0.0 Safe"
+
+    def _stamp(self, arrived: Arrived) -> Stamp:
+        return Stamp(
+            door="smtp",
+            arrived=self._clock.now(),
+            peer=arrived.peer,
+            helo=arrived.helo,
+            mail_from=arrived.mail_from,
+            rcpt_to=",".join(arrived.rcpt_tos),
+            tls=arrived.tls,
+            login=arrived.login,
+        )
+
+
+def _context(cert: Path, key: Path) -> ssl.SSLContext:
+    """A TLS 1.2 or 1.3 context. Raises ConfigError naming the file and what is wrong with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError is one too
+        why = error.strerror or "not a certificate and its key in PEM"
+        text = f"doors.smtp.certificate cannot be used with key {key}: {why}"
+        raise ConfigError(Problem(str(cert), 1, 1, text)) from None
+    return context
+
+
+async def _opened(loop: asyncio.AbstractEventLoop, key: str, place: str) -> list[socket.socket]:
+    """Sockets bound to HOST:PORT, one for each address of a name. Raises Unreachable."""
+    host, _, port = place.rpartition(":")
+    opened: list[socket.socket] = []
+    try:
+        found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in found:
+            each = socket.socket(family, kind, protocol)
+            opened.append(each)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            each.bind(address)
+    except OSError as error:
+        for each in opened:
+            each.close()
+        raise Unreachable(f"doors.smtp.{key}: cannot listen on {place}: {error.strerror}") from None
+    return opened
+
+
+def _address(sockets: Sequence[socket.socket]) -> tuple[str, int]:
+    host, port = sockets[0].getsockname()[:2]
+    return str(host), int(port)

@@ -1,0 +1,279 @@
+"""One connection to the SMTP door: its bytes, its time, its TLS, its turn-taking."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from housecarl.doors.smtp_crowd import Crowd, counted
+from housecarl.doors.smtp_intake import BadLine, Intake
+from housecarl.doors.smtp_login import Logins
+from housecarl.doors.smtp_settings import (
+    BYTES_FACTOR,
+    CALLS,
+    CALLS_OF,
+    HANDSHAKE_SECONDS,
+    SmtpSettings,
+)
+
+#: What a stranger reads of any trouble of ours.
+TRY_LATER = "451 4.3.0 Temporary failure, try again later"
+
+#: Bytes read from a socket at once; asyncio's own 256 KiB would be mapped and unmapped every time.
+CHUNK = 64 * 1024
+
+#: One buffer for all: what is read into it is copied before anything else can run.
+_BUFFER = memoryview(bytearray(CHUNK))
+
+log = structlog.get_logger()
+
+
+class Goodbye(Exception):
+    """The session ends with this reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One message and what the session knows of it; `body` as its sender wrote it, with CR LF."""
+
+    body: bytes
+    peer: str
+    helo: str
+    mail_from: str
+    rcpt_tos: tuple[str, ...]
+    tls: str
+    login: str
+
+
+@dataclass(slots=True)
+class Desk:
+    """What all sessions of the door share; `receive` makes a message safe and returns the reply."""
+
+    settings: SmtpSettings
+    crowd: Crowd
+    logins: Logins
+    tls: ssl.SSLContext | None
+    receive: Callable[[Arrived], Awaitable[str]]
+    closed: bool = False
+
+
+class SmtpConnection(SMTP, asyncio.BufferedProtocol):
+    """aiosmtpd's protocol with its gaps closed; `under_tls` asks for a handshake before all else.
+
+    aiosmtpd 1.4.6 by itself keeps a body without CR LF in memory whole, waits for peers that never
+    read, tells a peer our exceptions, and bounds neither connections nor the length of a session.
+    """
+
+    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop, under_tls: bool) -> None:
+        super().__init__(None, hostname=desk.settings.name, loop=loop)
+        self.desk = desk
+        self.address = ""
+        self.since = loop.time()
+        self.peer = ""
+        self.tls_name = ""
+        self.person = ""
+        self.busy = False
+        self.sender: str | None = None
+        self.rcpt_tos: list[str] = []
+        self.intake = Intake(loop)
+        self._under_tls = under_tls
+        self._raw: asyncio.Transport | None = None
+        self._calls: dict[str, int] = {}
+        self._heard = self.since
+        self._ends_at = self.since + desk.settings.session
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the peer in, or turn it away."""
+        assert isinstance(transport, asyncio.Transport)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else ""
+        self.address = counted(self.peer)
+        if not self.desk.crowd.enter(self):
+            refusal = Refusal(self._under_tls)
+            transport.set_protocol(refusal)
+            refusal.connection_made(transport)
+            return
+        if self._under_tls:
+            transport.pause_reading()  # the handshake must find every byte
+        self._raw = self.intake.transport = transport
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the session see that its peer has gone; a message that is being stored is stored."""
+        self.desk.crowd.leave(self)
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        asyncio.StreamReaderProtocol.connection_lost(self, exc)
+        self.intake.end()
+
+    def eof_received(self) -> bool:
+        """A peer that only stops sending is still answered; TLS knows no such half."""
+        self.intake.end()
+        return not self.tls_name
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the loop puts what it reads."""
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Keep what was read; a peer that sends on and on and brings nothing is cut."""
+        self.intake.feed(_BUFFER[:nbytes])
+        if self.intake.fed > BYTES_FACTOR * self.desk.settings.max_size + CHUNK:
+            self.cut("421 4.7.0 Too much data")
+
+    def cut(self, reply: str) -> None:
+        """End at once, also when the peer never reads; the reply gets there if it can."""
+        if self._raw is None or self.transport is None:
+            return
+        log.info("smtp-cut", peer=self.peer, reply=reply)
+        if not self.transport.is_closing() and self.intake.transport is not None:
+            self._writer.write(reply.encode() + b"\r\n")
+        self._raw.abort()
+
+    def make_room(self) -> None:
+        """Leave a full door to somebody else."""
+        self.cut("421 4.3.2 Busy, try again later")
+
+    @property
+    def keeps_its_place(self) -> bool:
+        """Whether it is known, or a message of it is being stored."""
+        return self.busy or bool(self.person)
+
+    async def finish(self, reply: str) -> None:
+        """Cut the session, but let a message that is being stored be stored and answered first."""
+        if self.busy and self._handler_coroutine is not None:
+            self._ends_at = self.loop.time()
+            await asyncio.wait([self._handler_coroutine])
+        else:
+            self.cut(reply)
+
+    # Time
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Note that a command came; the session's one timer looks later how long ago that was."""
+        self._heard = self.loop.time()
+        if self._timeout_handle is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        when = min(self._ends_at, self._heard + self.desk.settings.command)
+        self._timeout_handle = self.loop.call_at(when, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        """Cut what takes too long, but not while we are the slow ones."""
+        now = self.loop.time()
+        if self.busy:
+            self._heard = now
+            self._ends_at = max(self._ends_at, now + 1.0)
+        elif now >= min(self._ends_at, self._heard + self.desk.settings.command):
+            self.cut("421 4.4.2 Too slow, goodbye")
+            return
+        self._arm()
+
+    # The dialogue
+
+    async def _handle_client(self) -> None:
+        """Answer one command after another until one side has had enough."""
+        try:
+            if self._under_tls:
+                await self.secure()
+            await self.push(f"220 {self.hostname} ESMTP")
+            while self.loop.time() < self._ends_at:
+                await self._serve(await self.intake.line())
+        except (Goodbye, BadLine) as goodbye:
+            await self._part(str(goodbye))
+        except OSError:
+            pass  # the peer has gone, or never spoke TLS
+        else:
+            await self._part("421 4.4.2 Time is up, goodbye")
+        finally:
+            if self.transport is not None:
+                self.transport.close()
+
+    async def _part(self, reply: str) -> None:
+        try:
+            await self.push(reply)
+        except OSError:
+            pass  # it did not wait for the answer
+
+    async def _serve(self, line: str) -> None:
+        """One command; an error of ours is a 451 and the session goes on."""
+        self._reset_timeout()
+        if not line.isascii() or not line.isprintable():
+            self._count("?")
+            await self.push("500 5.5.2 Plain ASCII only")
+            return
+        word, _, argument = line.partition(" ")
+        word = word.upper()
+        method = self._smtp_methods.get(word)
+        self._count(word if method is not None else "?")
+        if method is None:
+            await self.push("500 5.5.1 Command unknown")
+            return
+        try:
+            await method(argument.strip(" "))
+        except (OSError, Goodbye, BadLine):
+            raise
+        except Exception:
+            # whatever broke, the sender tries again and is told nothing of it
+            log.exception("smtp-broke", peer=self.peer, command=word)
+            await self.push(TRY_LATER)
+
+    def _count(self, word: str) -> None:
+        """Bound how often a command may come before the next accepted message."""
+        calls = self._calls.get(word, 0) + 1
+        if calls > CALLS_OF.get(word, CALLS):
+            raise Goodbye("421 4.7.0 Too many commands, goodbye")
+        self._calls[word] = calls
+
+    def forgive(self) -> None:
+        """It has brought a message: bytes, commands and its place are counted anew."""
+        self._calls.clear()
+        self.intake.forgive()
+        self.since = self.loop.time()
+
+    def _set_rset_state(self) -> None:
+        """Forget the message that was begun."""
+        self.sender = None
+        self.rcpt_tos = []
+
+    async def secure(self) -> None:
+        """The TLS handshake; what came in the clear is dropped before. Raises OSError."""
+        assert self.desk.tls is not None and self._raw is not None and self.session is not None
+        self._raw.pause_reading()
+        self.intake.forget()
+        transport = await self.loop.start_tls(
+            self._raw,
+            self,
+            self.desk.tls,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+        )
+        if transport is None:
+            raise ConnectionResetError("the peer has gone")
+        self.transport = self.intake.transport = transport
+        self._writer._transport = transport  # type: ignore[attr-defined] # as asyncio's start_tls
+        self.tls_name = transport.get_extra_info("ssl_object").version()
+        self.session.host_name = None
+        self._set_rset_state()
+
+
+class Refusal(asyncio.Protocol):
+    """Turns one peer away: 421, or without a word under TLS, where it could not read that."""
+
+    def __init__(self, under_tls: bool) -> None:
+        self._under_tls = under_tls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say so and close."""
+        assert isinstance(transport, asyncio.Transport)
+        if self._under_tls:
+            transport.abort()
+            return
+        transport.write(b"421 4.3.2 Busy, try again later\r\n")
+        transport.close()
