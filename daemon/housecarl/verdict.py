@@ -23,12 +23,15 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What trust found out about one message; nothing in it was merely claimed.
+    """What trust found out about one message.
 
     `person` is None for strangers. `sender` is the proven address or E.164 number. `reason` is
     one stable word with dashes when the message must not be obeyed, else None. `sent` is when it
     was sent by trusted time only, None when no trusted time is known. `keys` say "the same
     message": each may be obeyed once. `checks` names every check that was made and its result.
+    `token` is the Google Voice conversation, for whoever pins it. With proof `claimed` person and
+    sender are only whom the message names; a reason beside a better proof (`stale`, `future`,
+    `no-key`) means that they are known and may be told, but not obeyed.
     """
 
     person: str | None = None
@@ -38,3 +41,4 @@ class Verdict:
     sent: datetime | None = None
     keys: tuple[str, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""

@@ -1,0 +1,171 @@
+"""Who sent this, and how do we know: every way in has its own proof, and here is their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from housecarl.errors import FormError
+from housecarl.message.form import Form, gate
+from housecarl.message.model import Message
+from housecarl.message.stamp import Stamp
+from housecarl.trust import freshness, mail, original, voice
+from housecarl.trust.case import Case, Finding
+from housecarl.trust.dns import Answers, NameServers, Resolver
+from housecarl.trust.identity import Known, People, plain
+from housecarl.verdict import Proof, Verdict
+
+if TYPE_CHECKING:
+    from housecarl.config import Config
+
+__all__ = ["Answers", "NameServers", "Resolver", "Trust"]
+
+#: Proofs from weak to strong.
+_RANK = tuple(Proof)
+
+
+class Trust:
+    """The judge of senders: holds what the configuration says, stores nothing.
+
+    `recipients` are the addresses of the SMTP door, `google_voice` our Google account, `host` the
+    mail host whose own Authentication-Results count by IMAP. What was seen before, and which
+    conversation token belongs to whom, is the journal's to know.
+    """
+
+    def __init__(
+        self,
+        people: Mapping[str, Known],
+        resolver: Resolver,
+        *,
+        recipients: Collection[str] = (),
+        google_voice: voice.Account | None = None,
+        forwarders: Collection[str] = (),
+        host: str | None = None,
+        require: Proof = Proof.SIGNED,
+        max_age: timedelta = timedelta(days=2),
+    ) -> None:
+        self._people = People(people)
+        self._dns = resolver
+        self._recipients = frozenset(plain(each) for each in recipients)
+        self._voice = google_voice
+        self._forwarders = frozenset(plain(each) for each in forwarders)
+        self._host = plain(host) if host else None
+        self._require = require
+        self._max_age = max_age
+        self._loaded = False
+
+    @classmethod
+    def of(cls, config: Config, resolver: Resolver | None = None) -> Trust:
+        """The judge that a configuration describes; `resolver` stands in for its name servers."""
+        rules, smtp = config.trust, config.doors.smtp
+        return cls(
+            config.people,
+            resolver or NameServers(rules.resolver),
+            recipients=smtp.recipients if smtp else (),
+            google_voice=rules.google_voice,
+            forwarders=[each.domain for each in rules.forwarders],
+            host=rules.authserv_id,
+            require=rules.require,
+            max_age=timedelta(seconds=rules.max_age),
+        )
+
+    async def verify(
+        self, raw: bytes | Form, message: Message, stamp: Stamp | None, now: datetime
+    ) -> Verdict:
+        """Say who sent it and what proves it; TrustLater when DNS owes an answer, never a guess.
+
+        `raw` is the message without its stamp, or what the gate made of it; `message` what was read
+        from the same bytes. The verdict of a message that is not proven names whom it claims to be
+        from, with proof `claimed` and the reason; nothing of it may be obeyed.
+        """
+        try:
+            case = Case(original.opened(_form(raw, stamp)), message, stamp, now)
+        except FormError as fault:
+            return Verdict(reason="form", checks={"form": str(fault)})
+        if self._misdirected(stamp):
+            return self._verdict(case, Finding(reason="wrong-recipient"))
+        finding = await self._prove(case)
+        if finding.reason is None and finding.proof is not Proof.LOCAL:
+            finding = self._fresh(case, finding)
+        return self._verdict(case, finding)
+
+    async def _prove(self, case: Case) -> Finding:
+        """The route of its own kind: what the door saw first, then what the message carries."""
+        if case.stamp and case.door in ("drop", "try"):
+            return await self._by_owner(case, case.stamp)
+        if case.stamp and case.stamp.login:
+            return self._by_login(case, case.stamp)
+        await self._load()
+        if voice.is_notice(case):
+            return await voice.prove_notice(case, self._dns)
+        if voice.is_text(case):
+            return await voice.prove_text(
+                case, self._people, self._dns, self._voice, self._recipients, self._host
+            )
+        found = await mail.prove(case, self._people, self._dns, self._forwarders, self._host)
+        if _RANK.index(found.proof) < _RANK.index(self._require):
+            return replace(found, reason=found.reason or "no-proof")
+        return found
+
+    def _misdirected(self, stamp: Stamp | None) -> bool:
+        """Whether it came by SMTP for an address that is not ours."""
+        if stamp is None or stamp.door != "smtp" or not stamp.rcpt_to:
+            return False
+        return plain(stamp.rcpt_to) not in self._recipients
+
+    def _by_login(self, case: Case, stamp: Stamp) -> Finding:
+        """SMTP AUTH: the door checked the password; From only says where the answer goes."""
+        person = self._people.by_name(stamp.login)
+        case.checks["login"] = "pass" if person else "nobody"
+        if person is None:
+            return Finding(reason="stranger")
+        address = case.message.from_address
+        own = self._people.by_address(address) == person
+        case.checks["from"] = "own" if own else "other"
+        return Finding(person, address if own else f"login:{person}", Proof.SIGNED, None)
+
+    async def _by_owner(self, case: Case, stamp: Stamp) -> Finding:
+        """A file: its owner's uid; what the file says of its sender grants nothing."""
+        person = await asyncio.to_thread(self._people.by_owner, stamp)
+        case.checks["owner"] = (
+            f"uid {stamp.uid}" if person else f"uid {stamp.uid} speaks for nobody"
+        )
+        if person is None:
+            return Finding(sender=f"uid:{stamp.uid}", reason="stranger")
+        return Finding(person, f"uid:{stamp.uid}", Proof.LOCAL, None)
+
+    def _fresh(self, case: Case, finding: Finding) -> Finding:
+        """Refuse what is too old to answer for, and what could be repeated without our noticing."""
+        moment = freshness.sent(case, finding)
+        reason = freshness.stale(moment, case.now, self._max_age)
+        if reason is None and not freshness.keys(case, finding):
+            reason = "no-key"
+        return replace(finding, reason=reason)
+
+    def _verdict(self, case: Case, finding: Finding) -> Verdict:
+        proven = finding.proof is not Proof.CLAIMED
+        return Verdict(
+            person=finding.person,
+            sender=finding.sender,
+            proof=finding.proof,
+            reason=finding.reason,
+            sent=freshness.sent(case, finding),
+            keys=freshness.keys(case, finding) if proven else (),
+            checks=dict(case.checks),
+            token=(case.message.facts.get("token") or "") if proven else "",
+        )
+
+    async def _load(self) -> None:
+        """Import dkimpy and dnspython off the loop, once: it takes 140 ms."""
+        if not self._loaded:
+            await asyncio.to_thread(__import__, "dkim")
+            self._loaded = True
+
+
+def _form(raw: bytes | Form, stamp: Stamp | None) -> Form:
+    if isinstance(raw, Form):
+        return raw
+    return gate(raw, needs_from=stamp is None or stamp.door not in ("drop", "try"))

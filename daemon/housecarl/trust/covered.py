@@ -1,0 +1,65 @@
+"""Which unsigned fields a reader may still believe, and which make a signature worthless."""
+
+from __future__ import annotations
+
+import re
+
+from housecarl.trust.original import Original
+from housecarl.trust.signature import Signature
+from housecarl.trust.tags import Unsound
+
+#: What Google always signs, each also against a second one on top.
+STRICT = (b"from", b"to", b"subject", b"date", b"message-id")
+
+#: What must be signed in any mail we obey. Outlook signs no To, Yahoo no Message-ID; neither field
+#: says what to do: a repeat under another Message-ID is known by its signature.
+NEEDED = (b"from", b"subject")
+
+#: Charsets in which a command can only be the bytes that were signed.
+_CHARSETS = ("us-ascii", "ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows-1252")
+
+_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"\\]{1,70})"|([^\s";()<>@,]{1,70}))', re.I)
+_CHARSET = re.compile(r'charset\s*=\s*"?([^\s";]+)', re.I)
+
+
+def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = NEEDED) -> None:
+    """Unsound("uncovered-NAME") when what matters is unsigned or could be doubled."""
+    for name in needed:
+        if not signature.covered(original, name) or (
+            name == b"from" and name not in signature.covers
+        ):
+            raise Unsound(f"uncovered-{name.decode()}")
+    if not signature.covered(original, b"content-type") and not _body_is_plain(original):
+        raise Unsound("uncovered-content-type")
+
+
+def notes(signature: Signature, original: Original) -> str:
+    """What is present and unsigned though it need not be, for `why`."""
+    names = (*STRICT, b"reply-to", b"content-type")
+    return " ".join(each.decode() for each in names if not signature.covered(original, each))
+
+
+def _body_is_plain(original: Original) -> bool:
+    """Whether an unsigned Content-Type could not change what the signed body says.
+
+    Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
+    boundary is the body's own first line can be cut in one way only, and text in a charset that
+    keeps ASCII reads the same. Anything else could bring other lines of the body to the front.
+    """
+    field = original.only(b"content-type")
+    if field is None:
+        return not original.all(b"content-type")
+    kind = field.text.partition(";")[0].strip().lower()
+    if kind.startswith("multipart/"):
+        found = _BOUNDARY.findall(field.text)
+        if len(found) != 1:
+            return False
+        boundary: str = found[0][0] or found[0][1]
+        return (
+            original.body.lstrip(b"\r\n").partition(b"\r\n")[0].rstrip()
+            == b"--" + boundary.encode()
+        )
+    if kind not in ("text/plain", "text/html"):
+        return False
+    charsets = _CHARSET.findall(field.text)
+    return len(charsets) < 2 and all(each.lower() in _CHARSETS for each in charsets)

@@ -1,0 +1,133 @@
+"""The DKIM signature of a domain (RFC 6376), in a stricter reading than dkimpy's."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from housecarl.errors import TrustLater
+from housecarl.trust import covered, key, signature
+from housecarl.trust.case import Case
+from housecarl.trust.dns import Resolver
+from housecarl.trust.original import Field, Original
+from housecarl.trust.signature import Signature
+from housecarl.trust.tags import Unsound
+
+#: Signatures of fitting domains that are looked at; two key types and two selectors make four.
+MAX_SIGNATURES = 5
+
+#: How close a signed Date must be, in seconds, where a signature has no time of its own: a sender's
+#: clock may be wrong, but a mail of last year must not be sent again.
+DATE_SLACK = 2 * 86400
+
+_DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The first signature that held, else one word for each that did not."""
+
+    passed: Signature | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def later(self) -> bool:
+        """Whether a key could not be asked for just now."""
+        return "dns" in self.words
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing speaks against a signature but that its key is not to be had."""
+        return bool(self.words) and set(self.words) <= {"dns", "key-gone", "expired"}
+
+
+def parents(domain: str) -> tuple[str, ...]:
+    """The domain and those above it, never a bare top level: whose signature is aligned."""
+    labels = domain.lower().split(".")
+    return tuple(".".join(labels[i:]) for i in range(len(labels) - 1))
+
+
+async def check(
+    case: Case,
+    domains: Container[str],
+    dns: Resolver,
+    needed: tuple[bytes, ...] = covered.NEEDED,
+) -> Result:
+    """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
+    words: list[str] = []
+    for found in _candidates(case.original, domains)[:MAX_SIGNATURES]:
+        try:
+            signed = _sound(found, case, needed)
+            await _check_key(signed, case.original, dns)
+        except Unsound as fault:
+            words.append(str(fault))
+            continue
+        except TrustLater:
+            words.append("dns")
+            continue
+        unsigned = covered.notes(signed, case.original)
+        case.checks["dkim"] = f"pass {signed.domain}" + (
+            f" (unsigned: {unsigned})" if unsigned else ""
+        )
+        return Result(signed)
+    case.checks["dkim"] = " ".join(words) or "none"
+    return Result(words=tuple(words))
+
+
+def _candidates(original: Original, domains: Container[str]) -> list[Field]:
+    found = []
+    for field in original.all(b"dkim-signature"):
+        try:
+            if signature.read(field).domain in domains:
+                found.append(field)
+        except Unsound:
+            if len(original.all(b"dkim-signature")) == 1:
+                found.append(field)  # so that `why` can say what is wrong with it
+    return found
+
+
+def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
+    """Everything that can be said without asking for the key."""
+    signed = signature.read(field)
+    if signed.tags.get(b"v") != b"1" or not signed.covers:
+        raise Unsound("syntax")
+    if b"dns/txt" not in signed.tags.get(b"q", b"dns/txt").split(b":"):
+        raise Unsound("syntax")
+    if not f".{_identity(signed)}".endswith(f".{signed.domain}"):
+        raise Unsound("identity")
+    signature.check_time(signed, case.now)
+    covered.check(signed, case.original, needed)
+    if signed.signed is None and signed.expires is None:
+        _check_date(signed, case.original, case.now)
+    signature.check_body(signed, case.original, _DEFAULT)
+    return signed
+
+
+async def _check_key(signed: Signature, original: Original, dns: Resolver) -> None:
+    public = key.read(await dns.txt(signed.name))
+    if public.strict and _identity(signed) != signed.domain:
+        raise Unsound("identity")
+    signature.check_value(signed, public, original.fields, signed.covers, _DEFAULT)
+
+
+def _identity(signed: Signature) -> str:
+    """The domain of i=, which is d= when absent (RFC 6376 3.5)."""
+    if b"i" not in signed.tags:
+        return signed.domain
+    _, at, domain = signed.tags[b"i"].decode("ascii", "replace").lower().rpartition("@")
+    return domain if at else ""
+
+
+def _check_date(signed: Signature, original: Original, now: datetime) -> None:
+    """A signature without t= and x= is good for ever: then the signed Date must be near."""
+    field = original.only(b"date")
+    if field is None or not signed.covered(original, b"date") or b"date" not in signed.covers:
+        raise Unsound("no-time")
+    try:
+        date = parsedate_to_datetime(field.text[:100]).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        raise Unsound("no-time") from None
+    if abs(now.timestamp() - date) > DATE_SLACK:
+        raise Unsound("expired")

@@ -1,0 +1,64 @@
+"""When a message was sent, by trusted clocks only, and what marks it as the same message."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from housecarl.trust.case import Case, Finding
+
+#: How far a hop's clock may run ahead of ours.
+CLOCK_SLACK = timedelta(minutes=10)
+
+
+def sent(case: Case, finding: Finding) -> datetime | None:
+    """The earliest moment a trusted hop vouches for; the Date header is nobody's word.
+
+    Arrival for AUTH and files; for mail also the times inside accepted signatures and the
+    mailbox's INTERNALDATE. None without a stamp and without a signature's time.
+    """
+    moments = [datetime.fromtimestamp(each, UTC) for each in finding.times]
+    if case.stamp is not None:
+        moments.append(case.stamp.arrived)
+        if case.stamp.internal and (internal := _moment(case.stamp.internal)):
+            moments.append(internal)
+    return min(moments, default=None)
+
+
+def stale(moment: datetime | None, now: datetime, max_age: timedelta) -> str | None:
+    """`stale` when it is older than anything we would run, `future` when it cannot be."""
+    if moment is None:
+        return None
+    if now - moment > max_age:
+        return "stale"
+    return "future" if moment - now > CLOCK_SLACK else None
+
+
+def keys(case: Case, finding: Finding) -> tuple[str, ...]:
+    """What marks a repeat: each may be obeyed once."""
+    stamp, message_id = case.stamp, case.message.message_id
+    if stamp is not None and (stamp.door == "drop" or stamp.uid):
+        return (f"drop:{stamp.key}",) if stamp.key else ()
+    found = [f"sig:{mark}" for mark in finding.marks]
+    if message_id:
+        found.insert(0, f"id:{finding.sender}:{message_id}")
+    elif stamp is not None and stamp.login:
+        found.append(f"auth:{_content(case, finding)}")
+    return tuple(found)
+
+
+def _content(case: Case, finding: Finding) -> str:
+    """Sender, Date and body: a client that gives no Message-ID repeats these when it repeats."""
+    digest = hashlib.sha256(str(finding.sender).encode() + b"\0")
+    for field in case.original.all(b"date"):
+        digest.update(field.value + b"\0")
+    digest.update(case.original.body_hash(b"simple"))
+    return digest.hexdigest()
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
