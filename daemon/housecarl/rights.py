@@ -52,7 +52,7 @@ class Request:
 
 
 def may_use(may: tuple[str, ...] | list[str], name: str, *, builtin: bool) -> bool:
-    """Whether a person with this `may` list may use a command; the built-in ones are everybody's."""
+    """Whether a `may` list covers a command; the built-in ones are everybody's."""
     return builtin or "*" in may or name in may
 
 
@@ -70,19 +70,23 @@ def decide(request: Request, timezone: ZoneInfo) -> Decision:
         return Decision("refuse", request.risk, "no-time", text)
     age = (request.now - request.sent).total_seconds()
     if age >= request.late:
-        return Decision("refuse", request.risk, "late", _late(request, age, timezone))
+        text = f"{request.name}: {too_old(request.sent, request.now, timezone)}"
+        return Decision("refuse", request.risk, "late", text)
     if request.risk is Risk.DANGER and not request.alone:
         text = f"{request.name} must stand alone in its message. Nothing was done."
         return Decision("refuse", request.risk, "not-alone", text)
     return Decision(word, request.risk)
 
 
-def _late(request: Request, age: float, timezone: ZoneInfo) -> str:
-    assert request.sent is not None
-    sent = request.sent.astimezone(timezone)
-    day = "" if sent.date() == request.now.astimezone(timezone).date() else f"{sent:%d %b} "
+def too_old(sent: datetime | None, now: datetime, timezone: ZoneInfo) -> str:
+    """The sentence for a message that is not carried out because of its age."""
+    if sent is None or sent > now:
+        return "Not done: I cannot tell when it was sent. Text it again if you still want it."
+    local = sent.astimezone(timezone)
+    day = "" if local.date() == now.astimezone(timezone).date() else f"{local:%d %b} "
+    age = span((now - sent).total_seconds())
     return (
-        f"{request.name} not done: sent {day}{sent:%H:%M}, reached me {span(age)} late. "
+        f"Not done: sent {day}{local:%H:%M}, reached me {age} late. "
         "Text it again if you still want it."
     )
 

@@ -21,6 +21,12 @@ def get(conn: sqlite3.Connection, module: str, key: str) -> Any:
     return None if row is None else json.loads(row[0])
 
 
+def everything(conn: sqlite3.Connection, module: str) -> dict[str, Any]:
+    """All values of a module by key."""
+    rows = conn.execute("SELECT key, value FROM stored WHERE module = ? ORDER BY key", (module,))
+    return {str(key): json.loads(value) for key, value in rows}
+
+
 def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> None:
     """Store a JSON value; None removes the key. Raises ValueError when it is too large."""
     if value is None:

@@ -1,0 +1,62 @@
+"""What the journal has to say before a message is carried out: its conversation, its code."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+from housecarl import confirm
+from housecarl.confirm import Confirmation
+from housecarl.journal import Database, people
+from housecarl.judge import Case, Judge
+from housecarl.module import Call
+from housecarl.rights import Decision
+
+
+class Admission:
+    """Checks a judged message against the journal; what it changes is what `!yes` stands for."""
+
+    def __init__(self, db: Database, judge: Judge) -> None:
+        self._db = db
+        self._judge = judge
+
+    async def admit(self, case: Case) -> Case:
+        """The case as it is to be carried out."""
+        if case.word not in ("run", "confirm"):
+            return case
+        if await self._foreign_conversation(case):
+            return replace(case, word="refuse", reason="token", steps=())
+        if case.calls[0].name == "yes":
+            return await self._redeem(case)
+        return case
+
+    async def _foreign_conversation(self, case: Case) -> bool:
+        """Whether a text came on another conversation than the one pinned for its number."""
+        token, sender = case.message.facts.get("token"), case.verdict.sender
+        if not token or sender is None:
+            return False
+        known = await self._db.read(lambda conn: people.pinned(conn, case.person, sender))
+        return known is not None and known != token
+
+    async def _redeem(self, case: Case) -> Case:
+        """`!yes CODE` becomes the command that the code was sent for."""
+        typed = case.steps[0].call.args[0]
+        person = self._judge.config.people[case.person]
+        now = case.now.timestamp()
+
+        def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
+            secret = person.totp.read() if person.totp is not None else None
+            return confirm.find(conn, case.person, typed, now, secret)
+
+        found = await self._db.write(find)
+        if isinstance(found, confirm.WrongCode):
+            reason = "locked" if found.locked else found.reason
+            return replace(case, word="refuse", reason=reason, text=str(found), steps=())
+        name, *args = found.code.words
+        asked = replace(case, calls=(Call(name, tuple(args)),))
+        decided = self._judge.decide(asked)
+        if decided.word != "confirm":
+            return decided
+        step = decided.steps[0]
+        freed = replace(step, decision=Decision("run", step.decision.risk))
+        return replace(decided, word="run", steps=(freed,), confirmed=found)

@@ -1,0 +1,108 @@
+"""One-time codes: the challenge before a danger, and the !yes that answers it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from housecarl.config import Config
+from housecarl.errors import NotAllowed
+from housecarl.journal import codes
+
+#: Seconds in which a challenge can be answered (10 min: long enough to find the phone).
+CODE_SECONDS = 600.0
+
+#: Wrong answers to one challenge; the third ends it.
+MAX_TRIES = 3
+
+#: Wrong codes within LOCK_SECONDS that lock a person out of codes for the rest of that time.
+LOCK_MISSES = 5
+LOCK_SECONDS = 3600.0
+
+#: Seconds of one TOTP step (RFC 6238).
+STEP_SECONDS = 30
+
+#: Steps before and after now that are taken: clocks of phones differ by less than half a minute.
+STEP_WINDOW = 1
+
+
+class WrongCode(NotAllowed):
+    """A code that does not fit; `locked` says that it was the one that locked the person out."""
+
+    reason = "wrong-code"
+
+    def __init__(self, text: str, *, locked: bool = False) -> None:
+        super().__init__(text)
+        self.locked = locked
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A code to be sent: `code` is empty for a person whose authenticator app makes the codes."""
+
+    code: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The command that a right code set free; the code is used up with its claim."""
+
+    code: codes.Code
+    totp_step: int | None = None
+
+
+def make_challenge(config: Config, person: str, now: float) -> Challenge:
+    """A new challenge; with TOTP the code is never sent, so that a stolen mailbox is not enough."""
+    totp = config.people[person].totp is not None
+    return Challenge("" if totp else f"{secrets.randbelow(10_000):04d}", now + CODE_SECONDS)
+
+
+def find(
+    conn: sqlite3.Connection, person: str, typed: str, now: float, totp: str | None
+) -> Confirmation | WrongCode:
+    """The command that this code sets free; a wrong code is counted and returned as WrongCode.
+
+    Returned and not raised: what was counted must stay counted.
+    """
+    if codes.misses(conn, person, now - LOCK_SECONDS) >= LOCK_MISSES:
+        return WrongCode("Too many wrong codes. Codes are off for you for an hour.")
+    open_code = codes.waiting(conn, person, now)
+    if open_code is None:
+        codes.miss(conn, person, None, now)
+        return WrongCode("Nothing waits for a code, or it came too late. Text the command again.")
+    step = matching_step(totp, typed, now) if totp else None
+    if totp and step is not None and not codes.spend_step(conn, person, step):
+        step = None
+    if step is not None or (open_code.code and same(open_code.code, typed)):
+        return Confirmation(open_code, step)
+    tries = codes.miss(conn, person, open_code.id, now)
+    locked = codes.misses(conn, person, now - LOCK_SECONDS) >= LOCK_MISSES
+    if tries >= MAX_TRIES:
+        codes.close(conn, open_code.id, "spent")
+        return WrongCode("Wrong code, the third. Nothing was done.", locked=locked)
+    left = MAX_TRIES - tries
+    tell = f"Wrong code. {left} {'try' if left == 1 else 'tries'} left. Nothing was done."
+    return WrongCode(tell, locked=locked)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two codes are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.strip().encode())
+
+
+def matching_step(secret: str, typed: str, now: float) -> int | None:
+    """The TOTP step whose code was typed, None when it is none of those around now."""
+    import pyotp
+
+    totp = pyotp.TOTP(secret, interval=STEP_SECONDS)
+    current = int(now) // STEP_SECONDS
+    found = None
+    for step in range(current - STEP_WINDOW, current + STEP_WINDOW + 1):
+        moment = datetime.fromtimestamp(step * STEP_SECONDS, UTC)
+        if same(totp.at(moment), typed):
+            found = step
+    return found

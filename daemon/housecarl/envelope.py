@@ -1,0 +1,109 @@
+"""An answer on its way: whom it is for, by which conversation, as the one mail that is sent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from housecarl.config import Config
+from housecarl.journal import people
+from housecarl.journal.replies import Outgoing
+from housecarl.letter import Letter, compose
+from housecarl.message.model import Thread
+from housecarl.module import Reply
+from housecarl.reply import Facts, Renderer
+from housecarl.septets import parts
+
+#: Where Google takes a mail and texts it on (read in public mails of 2010 to 2026).
+GOOGLE_VOICE = "@txt.voice.google.com"
+
+Kind = Literal["reply", "follow-up", "alert", "challenge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where an answer goes and in which conversation; `address` None: there is no way back."""
+
+    address: str | None
+    thread: Thread = field(default_factory=Thread)
+
+    @property
+    def texted(self) -> bool:
+        """Whether it arrives as a text message."""
+        return self.address is not None and self.address.endswith(GOOGLE_VOICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer before it has a way: for whom, about which message, what it says.
+
+    `part` tells the answers to one message apart; it never changes, so that one that is sent twice
+    is seen to be the same.
+    """
+
+    person: str
+    replies: Sequence[Reply]
+    kind: Kind = "reply"
+    receipt: str = ""
+    asked: Sequence[str] = ()
+    part: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """Makes answers ready to send, in the house's words and from the house's address."""
+
+    config: Config
+    renderer: Renderer
+
+    def way_back(self, conn: sqlite3.Connection, person: str, own: Way | None = None) -> Way:
+        """This conversation; else the one this person used last; else their first address."""
+        if own is not None and own.address:
+            return own
+        last = people.last_way(conn, person)
+        if last is not None:
+            return Way(last.address)
+        known = self.config.people.get(person)
+        return Way(known.addresses[0] if known and known.addresses else None)
+
+    def seal(self, answer: Answer, way: Way, now: float) -> tuple[Outgoing, list[str]]:
+        """The mail to send and, for a text that is too long, the pages that wait for !more."""
+        facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
+        pages = self.renderer.pages(answer.replies, facts)
+        text = pages[0] if way.texted else self.renderer.text(answer.replies, facts)
+        html = None if way.texted else self.renderer.html(answer.replies, facts)
+        message_id = self._message_id(answer)
+        out = Outgoing(
+            person=answer.person,
+            kind=answer.kind,
+            address=way.address,
+            message_id=message_id,
+            text=text.strip(),
+            mail=b"" if way.address is None else self._mail(way, message_id, text, html, now),
+            created=now,
+            receipt=answer.receipt or None,
+            parts=parts(text) if way.texted else 1,
+        )
+        return out, pages[1:] if way.texted else []
+
+    def _mail(self, way: Way, message_id: str, text: str, html: str | None, now: float) -> bytes:
+        letter = Letter(
+            sender=self._sender(),
+            to=way.address or "",
+            message_id=message_id,
+            date=datetime.fromtimestamp(now, UTC),
+            thread=way.thread,
+            subject=self.config.house,
+        )
+        return compose(letter, text, html)
+
+    def _sender(self) -> str:
+        post = self.config.post
+        return post.from_ if post is not None else "housecarl@localhost.invalid"
+
+    def _message_id(self, answer: Answer) -> str:
+        domain = self._sender().rpartition("@")[2]
+        return f"<housecarl.{answer.receipt or 'house'}.{answer.kind}.{answer.part}@{domain}>"

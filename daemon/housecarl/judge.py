@@ -1,0 +1,194 @@
+"""What is to become of one message: read, verify, parse, decide; nothing is run or stored here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from housecarl import rights, syntax
+from housecarl.arguments import Args
+from housecarl.commands import Command
+from housecarl.config import Config
+from housecarl.confirm import Confirmation
+from housecarl.errors import CommandError, FormError, UnknownCommand
+from housecarl.message import gate, read_form
+from housecarl.message.model import Kind, Message
+from housecarl.message.stamp import Stamp
+from housecarl.module import Call, House
+from housecarl.registry import Registry
+from housecarl.rights import Decision, Request
+from housecarl.trust import Trust
+from housecarl.verdict import Proof, Verdict
+
+Word = Literal["run", "confirm", "refuse", "ignore"]
+
+#: Doors whose messages are notes of a local user: no From line, and none needed.
+LOCAL_DOORS = ("drop", "try")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a message, bound to its command and decided."""
+
+    call: Call
+    command: Command
+    args: Args
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One message and everything decided about it.
+
+    `id` is the message's own, `word` the verdict of `why`; `text` is what the sender reads when it
+    is not run, empty for silence. `calls` are what was asked, also when nothing of it may run.
+    `confirmed` is the code that set a danger free.
+    """
+
+    id: str
+    stamp: Stamp | None
+    message: Message
+    verdict: Verdict
+    now: datetime
+    word: Word = "run"
+    reason: str | None = None
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    steps: tuple[Step, ...] = ()
+    confirmed: Confirmation | None = None
+
+    @property
+    def person(self) -> str:
+        """The proven person; "" for a stranger, whoever they claim to be."""
+        return (self.verdict.person or "") if self.verdict.proof is not Proof.CLAIMED else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges messages by a configuration; `off` tells who is switched off right now."""
+
+    config: Config
+    trust: Trust
+    registry: Registry
+    off: Callable[[str], bool]
+
+    async def judge(self, identity: str, raw: bytes, stamp: Stamp | None, now: datetime) -> Case:
+        """Everything that is decided about a message before anything is run.
+
+        Raises TrustLater while a check has no answer.
+        """
+        try:
+            form = gate(raw, needs_from=stamp is None or stamp.door not in LOCAL_DOORS)
+            read = read_form(form)
+        except FormError as error:
+            unread = Case(identity, stamp, Message(Kind.NONE), _unread(error), now)
+            return replace(unread, word="refuse", reason="form")
+        verdict = await self.trust.verify(form, read, stamp, now)
+        case = Case(identity, stamp, read, verdict, now)
+        if (silent := self._silence(case)) is not None:
+            return silent
+        return self._answer(case)
+
+    def _silence(self, case: Case) -> Case | None:
+        """The cases that are never answered: no command in them, or nobody we know."""
+        kind = case.message.kind
+        if kind not in (Kind.SMS, Kind.MAIL):
+            return replace(case, word="ignore", reason=kind.value)
+        if not case.person:
+            return replace(case, word="refuse", reason=case.verdict.reason or "stranger")
+        reason = self._ended(case.person, case.now)
+        return None if reason is None else replace(case, word="refuse", reason=reason)
+
+    def _ended(self, name: str, now: datetime) -> str | None:
+        """Why a person is not obeyed any more, if so."""
+        person = self.config.people.get(name)
+        if person is None:
+            return "stranger"
+        if self.off(name):
+            return "off"
+        today = now.astimezone(ZoneInfo(self.config.timezone)).date()
+        return "until" if person.until is not None and today > person.until else None
+
+    def _answer(self, case: Case) -> Case:
+        """What is to be done for somebody we know."""
+        try:
+            calls = syntax.parse(case.message.text, case.message.subject, self.config.language)
+        except CommandError as error:
+            return replace(case, word="refuse", reason=error.reason, text=str(error))
+        if not calls:
+            return replace(case, word="ignore", reason="no-command")
+        case = replace(case, calls=calls)
+        if case.verdict.reason is not None:
+            text = rights.too_old(case.verdict.sent, case.now, ZoneInfo(self.config.timezone))
+            return replace(case, word="refuse", reason=case.verdict.reason, text=text)
+        return self.decide(case)
+
+    def decide(self, case: Case) -> Case:
+        """Bind and decide each call; if one cannot run, none does."""
+        steps = []
+        for call in case.calls:
+            try:
+                step = self._step(case, call)
+            except CommandError as error:
+                return replace(case, word="refuse", reason=error.reason, text=str(error))
+            if step.decision.word == "refuse":
+                refusal = step.decision
+                return replace(case, word="refuse", reason=refusal.reason, text=refusal.text)
+            steps.append(step)
+        word: Word = "confirm" if any(s.decision.word == "confirm" for s in steps) else "run"
+        return replace(case, word=word, steps=tuple(steps))
+
+    def _step(self, case: Case, call: Call) -> Step:
+        command = self.find(case.person, call.name)
+        whole = replace(
+            call,
+            name=command.name,
+            person=case.person,
+            proof=case.verdict.proof.value,
+            door=case.stamp.door if case.stamp else "",
+            settings=command.settings,
+            house=House(self.config.house, self.config.timezone, self.config.units),
+        )
+        args = command.bind(whole)
+        rule = self.config.commands.get(command.name)
+        risk = rule.risk if rule and rule.risk else command.risk(args)
+        late = (rule.late if rule else None) or command.spec.late or self.config.trust.late
+        request = Request(
+            name=command.name,
+            risk=risk,
+            proof=case.verdict.proof,
+            sent=case.verdict.sent,
+            now=case.now,
+            late=late,
+            alone=len(case.calls) == 1,
+        )
+        decision = rights.decide(request, ZoneInfo(self.config.timezone))
+        return Step(whole, command, args, decision)
+
+    def find(self, person: str, word: str) -> Command:
+        """The command a person means; UnknownCommand tells nothing of what is not theirs."""
+        command = self.registry.find(word)
+        if command is not None and self.may(person, command):
+            return command
+        near = self.registry.suggest(word, [c.name for c in self.allowed(person)])
+        hint = f"Did you mean {near}? " if near else ""
+        raise UnknownCommand(
+            f"No command {word}. {hint}{self.config.language.symbol}help lists them."
+        )
+
+    def may(self, person: str, command: Command) -> bool:
+        """Whether a person may use a command at all."""
+        return rights.may_use(self.config.people[person].may, command.name, builtin=command.builtin)
+
+    def allowed(self, person: str) -> list[Command]:
+        """The commands a person may use, by name."""
+        commands = (self.registry.commands[name] for name in sorted(self.registry.commands))
+        return [command for command in commands if self.may(person, command)]
+
+
+def _unread(error: FormError) -> Verdict:
+    """What is known of a message that did not pass the form gate: what was wrong with it."""
+    return Verdict(reason="form", checks={"form": error.reason})

@@ -1,0 +1,182 @@
+"""The further means of an `async def` command: its store, follow-ups, later calls, locks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from weakref import WeakValueDictionary
+
+import structlog
+
+from housecarl.clock import Clock
+from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.journal import Database, jobs, replies, values
+from housecarl.module import Reply
+
+log = structlog.get_logger()
+
+#: The module name under which work that goes on after its reply is noted in the journal.
+BACKGROUND = "_background"
+
+#: Seconds a stop waits for work that goes on in the background (a flash takes up to two minutes).
+STOP_SECONDS = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStore:
+    """Small values and series of one module, kept in the journal."""
+
+    db: Database
+    module: str
+    clock: Clock
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value stored under `key`, else `default`."""
+        value = await self.db.read(lambda c: values.get(c, self.module, key))
+        return default if value is None else value
+
+    async def set(self, key: str, value: Any) -> None:
+        """Store a JSON value of at most 64 KiB; None removes the key."""
+        at = self.clock.now().timestamp()
+        await self.db.write(lambda c: values.put(c, self.module, key, value, at))
+
+    async def append(self, series: str, value: float, at: datetime | None = None) -> None:
+        """Add one reading to a series; `at` defaults to now."""
+        when = (at or self.clock.now()).timestamp()
+        await self.db.write(lambda c: values.read(c, self.module, series, when, value))
+
+    async def series(
+        self, series: str, since: datetime, until: datetime | None = None
+    ) -> list[tuple[datetime, float]]:
+        """The readings of a series in order of time, at most 100,000."""
+        end = (until or self.clock.now() + timedelta(seconds=1)).timestamp()
+        start = since.timestamp()
+        rows = await self.db.read(lambda c: values.readings(c, self.module, series, start, end))
+        return [(datetime.fromtimestamp(at, UTC), value) for at, value in rows]
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What all calls share: the locks of devices and the work that goes on in the background."""
+
+    db: Database
+    envelopes: Envelopes
+    clock: Clock
+    wake_post: Callable[[], None]
+    wake_jobs: Callable[[], None]
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def lock(self, device: str) -> AbstractAsyncContextManager[None]:
+        """One call at a time per device."""
+        lock = self.locks.get(device)
+        if lock is None:
+            lock = self.locks[device] = asyncio.Lock()
+        return lock
+
+    async def send(self, answer: Answer, own: Way | None) -> None:
+        """Queue one more message for a person, durable on return, and wake the post."""
+        now = self.clock.now().timestamp()
+
+        def queue(conn: sqlite3.Connection) -> None:
+            way = self.envelopes.way_back(conn, answer.person, own)
+            out, _ = self.envelopes.seal(answer, way, now)
+            replies.add(conn, out)
+
+        await self.db.write(queue)
+        self.wake_post()
+
+    async def remember(self, key: str, note: dict[str, str]) -> None:
+        """Note work that goes on in the background, before it does."""
+        at = self.clock.now().timestamp()
+        await self.db.write(lambda conn: values.put(conn, BACKGROUND, key, note, at))
+
+    async def forget(self, key: str) -> None:
+        """Note that background work has ended, or that its end was told."""
+        await self.db.write(lambda conn: values.put(conn, BACKGROUND, key, None, 0.0))
+
+    async def stop(self) -> None:
+        """Wait for background work, bounded; what is cut off is told at the next start."""
+        if self.tasks:
+            log.info("waiting-for-background-work", count=len(self.tasks))
+            await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CallMeans:
+    """The means of one call."""
+
+    workshop: Workshop
+    store: JournalStore
+    person: str
+    command: str
+    receipt: str
+    way: Way | None
+
+    async def follow_up(self, reply: Reply) -> None:
+        """Send a second message on the same conversation."""
+        part = secrets.token_hex(4)
+        answer = Answer(self.person, [reply], "follow-up", self.receipt, part=part)
+        await self.workshop.send(answer, self.way)
+
+    async def schedule(self, when: datetime | timedelta, text: str) -> int:
+        """Run `text` later as the same person; the number of the job."""
+        now = self.workshop.clock.now()
+        due = now + when if isinstance(when, timedelta) else when
+        job = await self.workshop.db.write(
+            lambda c: jobs.add(
+                c, self.person, text, due.timestamp(), None, self.receipt, now.timestamp()
+            )
+        )
+        self.workshop.wake_jobs()
+        return job
+
+    def progress(self, fraction: float) -> None:
+        """Tell how far slow work is."""
+        log.info("progress", command=self.command, id=self.receipt[:4], percent=int(fraction * 100))
+
+    def lock(self, device: str) -> AbstractAsyncContextManager[None]:
+        """One call at a time per device."""
+        return self.workshop.lock(device)
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Go on in the background; the journal knows, so that a crash is told."""
+        task = asyncio.create_task(self._background(work), name=f"background {self.command}")
+        self.workshop.tasks.add(task)
+        task.add_done_callback(self.workshop.tasks.discard)
+
+    async def _background(self, work: Awaitable[None]) -> None:
+        key = f"{self.receipt}.{time.monotonic_ns()}"
+        await self.workshop.remember(key, json_of(self))
+        try:
+            await work
+        except Exception:
+            log.exception("background-failed", command=self.command, id=self.receipt[:4])
+            await self.follow_up(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
+        await self.workshop.forget(key)
+
+
+def json_of(means: CallMeans) -> dict[str, str]:
+    """What the next start must know to tell the truth about work that was cut off."""
+    way = means.way
+    thread = way.thread if way else None
+    return {
+        "person": means.person,
+        "command": means.command,
+        "receipt": means.receipt,
+        "address": (way.address or "") if way else "",
+        "subject": thread.subject if thread else "",
+        "in_reply_to": thread.in_reply_to if thread else "",
+        "references": json.dumps(thread.references if thread else ()),
+    }

@@ -1,0 +1,87 @@
+"""Performing a decided call: its means, its time limit, and the challenge before a danger."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from housecarl.config import CommandRule, Config
+from housecarl.confirm import make_challenge
+from housecarl.errors import CommandError
+from housecarl.execute import Outcome, execute
+from housecarl.judge import Case, Step
+from housecarl.loop_watch import LoopWatch
+from housecarl.means import CallMeans, JournalStore, Workshop
+from housecarl.module import Call, Reply
+from housecarl.record import Done, way_of
+
+log = structlog.get_logger()
+
+
+class Performer:
+    """Gives each call its means and carries it out under its time limit."""
+
+    def __init__(self, config: Config, workshop: Workshop, watch: LoopWatch | None) -> None:
+        self._config = config
+        self._rules: Mapping[str, CommandRule] = config.commands
+        self._workshop = workshop
+        self._watch = watch
+
+    async def perform(self, case: Case, step: Step) -> Outcome:
+        """Carry out one call; never raises, whatever the command does."""
+        call = self._call(case, step)
+        rule = self._rules.get(step.command.name)
+        timeout = rule.timeout if rule else None
+        return await execute(step.command, step.args, call, timeout=timeout, watch=self._watch)
+
+    async def challenge(self, case: Case) -> Done:
+        """The sentence and the code that stand between a danger and its being done."""
+        step = case.steps[0]
+        try:
+            sentence = await self._sentence(case, step)
+        except CommandError as error:
+            return Done(replies=(Reply(str(error)),))
+        now = case.now.timestamp()
+        challenge = make_challenge(self._config, case.person, now)
+        until = datetime.fromtimestamp(challenge.expires, UTC)
+        clock = f"{until.astimezone(ZoneInfo(self._config.timezone)):%H:%M}"
+        symbol = self._config.language.symbol
+        typed = challenge.code or "and the code of your app"
+        text = f"{sentence} Text {symbol}yes {typed} before {clock}."
+        return Done(replies=(Reply(text),), challenge=challenge)
+
+    async def _sentence(self, case: Case, step: Step) -> str:
+        """What the command itself says before the code; a CommandError of it is the answer."""
+        rule = step.command.spec.confirm
+        if rule is None:
+            return f"{' '.join(step.call.words)}?"
+        step.args.call = self._call(case, step)
+        try:
+            async with asyncio.timeout(step.command.spec.timeout):
+                said = rule(step.args)
+                return str(await said if inspect.isawaitable(said) else said)
+        except CommandError:
+            raise
+        except Exception as error:
+            log.exception("confirm-failed", command=step.command.name, id=case.id[:4])
+            raise CommandError(
+                f"{step.command.name} cannot be prepared. Nothing was done. Log {case.id[:4]}."
+            ) from error
+
+    def _call(self, case: Case, step: Step) -> Call:
+        command = step.command
+        means = CallMeans(
+            workshop=self._workshop,
+            store=JournalStore(self._workshop.db, command.module, self._workshop.clock),
+            person=case.person,
+            command=command.name,
+            receipt=case.id,
+            way=way_of(case),
+        )
+        return replace(step.call, id=case.id, means=means)

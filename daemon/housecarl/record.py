@@ -1,0 +1,236 @@
+"""The record of one message: what the journal is told about it, one transaction at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from housecarl.confirm import Challenge
+from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.journal import Database, codes, people, receipts, replies, runs
+from housecarl.journal.people import Way as KnownWay
+from housecarl.journal.receipts import Receipt
+from housecarl.journal.runs import Run
+from housecarl.judge import Case
+from housecarl.message.model import Thread
+from housecarl.module import Reply
+from housecarl.spool import State
+
+#: Seconds within which the same change by the same person runs once (two taps, a resent text).
+SAME_SECONDS = 60.0
+
+
+class Repeated(Exception):
+    """The message is one that was seen before; `first` is the id it had then."""
+
+    def __init__(self, case: Case, first: str) -> None:
+        super().__init__(first)
+        self.case = case
+        self.first = first
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a message: its runs, what to answer, and a challenge that goes with it."""
+
+    runs: tuple[Run, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    challenge: Challenge | None = None
+    #: the rest of a long reply that this one is a page of
+    more: tuple[str, ...] | None = None
+
+
+def way_of(case: Case) -> Way | None:
+    """The conversation a message came in on, None when it cannot be answered there."""
+    return Way(case.message.reply_to, case.message.thread) if case.message.reply_to else None
+
+
+def receipt_of(case: Case, file: str, state: str) -> Receipt:
+    """The journal's line about a message."""
+    thread = case.message.thread
+    return Receipt(
+        id=case.id,
+        file=file,
+        arrived=(case.stamp.arrived if case.stamp else case.now).timestamp(),
+        door=case.stamp.door if case.stamp else "",
+        kind=case.message.kind.value,
+        person=case.verdict.person,
+        sender=case.verdict.sender or case.message.sender,
+        proof=case.verdict.proof.value,
+        verdict=case.word,
+        reason=case.reason,
+        calls=tuple(tuple(call.words) for call in case.calls),
+        sent=case.verdict.sent.timestamp() if case.verdict.sent else None,
+        reply_to=case.message.reply_to,
+        thread={
+            "subject": thread.subject,
+            "in_reply_to": thread.in_reply_to,
+            "references": list(thread.references),
+        },
+        checks=case.verdict.checks,
+        state=state,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Writes the record of messages; each method is one transaction, on the disk on return."""
+
+    db: Database
+    envelopes: Envelopes
+
+    async def claim(self, case: Case, file: str, run: Run) -> Run | None:
+        """Note that a change begins, before it does; with the first the message's keys are taken.
+
+        Returns an earlier run when the very same was asked a moment ago: then nothing is claimed
+        and its outcome is the answer. Raises Repeated for a message that was seen before.
+        """
+
+        def write(conn: sqlite3.Connection) -> Run | None:
+            _take_keys(conn, case, file)
+            same = runs.latest_same(conn, run.person, run.words, run.started - SAME_SECONDS)
+            if same is not None and same.receipt != case.id:
+                return same
+            runs.start(conn, run)
+            if case.confirmed is not None:
+                codes.close(conn, case.confirmed.code.id, "used")
+            return None
+
+        return await self.db.write(write)
+
+    async def note(self, run: Run) -> None:
+        """Note the outcome of a change that is not the last call of its message."""
+        await self.db.write(lambda conn: runs.finish(conn, run))
+
+    async def conclude(self, case: Case, file: str, done: Done) -> State:
+        """Outcome and reply in one transaction; the folder the file belongs in from now on."""
+        state = State.EXECUTED if case.word in ("run", "confirm") else State.REFUSED
+
+        def write(conn: sqlite3.Connection) -> None:
+            first = receipts.find_same(conn, case.verdict.keys, case.id)
+            if first is not None:
+                raise Repeated(case, first)
+            keys = case.verdict.keys if case.verdict.person else ()
+            receipts.store(conn, receipt_of(case, file, state.value), keys)
+            for run in done.runs:
+                runs.finish(conn, run)
+            if done.challenge is not None:
+                _issue(conn, case, done.challenge)
+            self._answer(conn, case, done)
+
+        await self.db.write(write)
+        return state
+
+    def _answer(self, conn: sqlite3.Connection, case: Case, done: Done) -> None:
+        """The one reply to a message; strangers have none."""
+        own, now = way_of(case), case.now.timestamp()
+        if own is not None and own.texted and case.word != "ignore" and case.person:
+            people.use_way(conn, case.person, _known(case, own, now))
+        if not done.replies or not case.person:
+            return
+        kind = "reply" if done.challenge is None else "challenge"
+        asked = [" ".join(call.words) for call in case.calls]
+        answer = Answer(case.person, done.replies, kind, case.id, asked)  # type: ignore[arg-type]
+        way = self.envelopes.way_back(conn, case.person, own)
+        out, rest = self.envelopes.seal(answer, way, now)
+        replies.add(conn, out)
+        if done.more is not None:
+            rest = list(done.more)
+        if rest or done.more is not None:
+            people.keep_pages(conn, case.person, rest, now)
+
+    async def refuse_repeat(self, repeated: Repeated, file: str) -> None:
+        """Note a message that was seen before; it is not answered again."""
+        case = repeated.case
+        receipt = receipt_of(case, file, State.REFUSED.value)
+        checks = {**receipt.checks, "replay": f"of {repeated.first}"}
+        await self._store(receipt, verdict="refuse", reason="replay", checks=checks)
+
+    async def fail(self, identity: str, file: str, now: float) -> None:
+        """Note a message that we broke on; whoever is known to have sent it gets one sentence."""
+
+        def write(conn: sqlite3.Connection) -> None:
+            receipt = receipts.find(conn, identity) or Receipt(identity, file, now, "")
+            receipts.store(conn, replace(receipt, state=State.FAILED.value))
+            if receipt.person:
+                text = f"Something broke here. It may not have been done. Log {identity[:4]}."
+                self._send(conn, receipt, text, now)
+
+        await self.db.write(write)
+
+    async def defer(self, receipt: Receipt) -> None:
+        """Note that a message waits in work/ for an answer of DNS."""
+        await self._store(receipt)
+
+    async def _store(self, receipt: Receipt, **changes: object) -> None:
+        whole = replace(receipt, **changes)  # type: ignore[arg-type]
+        await self.db.write(lambda conn: receipts.store(conn, whole))
+
+    async def conclude_interrupted(self, receipt: Receipt, left: Sequence[Run], now: float) -> None:
+        """Tell the truth about a message that was cut off by a crash: it may have run."""
+        await self.db.write(lambda conn: self._interrupted(conn, receipt, left, now))
+
+    def _interrupted(
+        self, conn: sqlite3.Connection, receipt: Receipt, left: Sequence[Run], now: float
+    ) -> None:
+        told = []
+        for run in left:
+            if run.outcome is None:
+                text = f"{run.words[0]} was interrupted by a restart. It may have been done."
+                run = replace(run, ended=now, outcome="interrupted", text=text)
+                runs.finish(conn, run)
+            told.append(run.text)
+        if len(left) < len(receipt.calls):
+            told.append("The rest was not run.")
+        text = f"{' '.join(told)} Log {receipt.id[:4]}."
+        receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
+        self._send(conn, receipt, text, now)
+
+    def _send(self, conn: sqlite3.Connection, receipt: Receipt, text: str, now: float) -> None:
+        """One sentence about a message that is known from the journal only."""
+        answer = Answer(receipt.person or "", [Reply(text)], "reply", receipt.id)
+        way = self.envelopes.way_back(conn, receipt.person or "", way_of_receipt(receipt))
+        out, _ = self.envelopes.seal(answer, way, now)
+        replies.add(conn, out)
+
+
+def _take_keys(conn: sqlite3.Connection, case: Case, file: str) -> None:
+    """Store the receipt as started, once, with the keys nobody else may have."""
+    first = receipts.find_same(conn, case.verdict.keys, case.id)
+    if first is not None:
+        raise Repeated(case, first)
+    receipts.store(conn, receipt_of(case, file, "started"), case.verdict.keys)
+
+
+def _issue(conn: sqlite3.Connection, case: Case, challenge: Challenge) -> None:
+    words = tuple(case.steps[0].call.words)
+    codes.issue(
+        conn,
+        case.person,
+        challenge.code,
+        words,
+        case.id,
+        case.now.timestamp(),
+        challenge.expires,
+    )
+
+
+def _known(case: Case, way: Way, now: float) -> KnownWay:
+    token = str(case.message.facts.get("token") or "")
+    return KnownWay(way.address or "", case.verdict.sender or "", token, "sms", now)
+
+
+def way_of_receipt(receipt: Receipt) -> Way | None:
+    """The conversation of a message that is known from the journal only."""
+    if not receipt.reply_to:
+        return None
+    thread = receipt.thread
+    return Way(
+        receipt.reply_to,
+        Thread(
+            str(thread.get("subject", "")),
+            str(thread.get("in_reply_to", "")),
+            tuple(thread.get("references", ())),
+        ),
+    )

@@ -1,0 +1,171 @@
+"""The worker: carries one message through every step, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from housecarl.admit import Admission
+from housecarl.clock import Clock
+from housecarl.errors import StorageError, TrustLater
+from housecarl.execute import Outcome
+from housecarl.journal.runs import Run
+from housecarl.judge import Case, Judge, Step
+from housecarl.message.stamp import split
+from housecarl.module import Reply, Risk
+from housecarl.record import Done, Record, Repeated
+from housecarl.spool import Spool, State, id_of
+
+log = structlog.get_logger()
+
+#: Messages carried at once: enough to fill a commit, few enough to stay small.
+CARRIERS = 32
+
+Perform = Callable[[Case, Step], Awaitable[Outcome]]
+Challenge = Callable[[Case], Awaitable[Done]]
+Postpone = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Worker:
+    """Takes names of messages and carries each through every step.
+
+    `perform` executes one decided call, `challenge` makes the code for a danger, `postpone` keeps a
+    message for later while a check has no answer. A storage fault shows in `trouble`: what is in
+    hand is dropped and the restart path takes over.
+    """
+
+    spool: Spool
+    judge: Judge
+    admission: Admission
+    record: Record
+    perform: Perform
+    challenge: Challenge
+    postpone: Postpone
+    clock: Clock
+    wake_post: Callable[[], None]
+    trouble: asyncio.Future[StorageError] = field(init=False)
+    _names: asyncio.Queue[str | None] = field(init=False)
+    _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
+    _turns: dict[str, asyncio.Lock] = field(init=False, default_factory=dict)
+
+    async def start(self) -> None:
+        """Begin to carry."""
+        loop = asyncio.get_running_loop()
+        self._names = asyncio.Queue()
+        self.trouble = loop.create_future()
+        self._carriers = [
+            loop.create_task(self._work(), name=f"carrier {n}") for n in range(CARRIERS)
+        ]
+
+    async def stop(self) -> None:
+        """Finish what is in hand; what waits stays where it is."""
+        while not self._names.empty():
+            self._names.get_nowait()
+        for _ in self._carriers:
+            self._names.put_nowait(None)
+        await asyncio.gather(*self._carriers)
+
+    def offer(self, name: str) -> None:
+        """A message that is safe in new/ or work/ and waits to be carried."""
+        self._names.put_nowait(name)
+
+    async def carry(self, name: str) -> None:
+        """One message through every step; a door and the spool have done 1 receive and 2 put."""
+        stored = await self.spool.take(name)  # 3 take: new/ -> work/
+        stamp, raw = split(stored)
+        case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
+        case = await self.admission.admit(case)  # 6 parse, 7 decide
+        done = await self._run(case, name)  # 8 claim, 9 execute
+        state = await self.record.conclude(case, name, done)  # 10 outcome and reply
+        self.spool.move(name, State.WORK, state)  # 11 file
+        if done.replies:
+            self.wake_post()  # 12 send
+        _tell(case, done)
+
+    async def _run(self, case: Case, name: str) -> Done:
+        """Each call in turn; or the challenge, or the sentence that says why not."""
+        if case.word == "confirm":
+            return await self.challenge(case)
+        if case.word != "run":
+            return Done(replies=(Reply(case.text),) if case.text else ())
+        runs: list[Run] = []
+        replies: list[Reply] = []
+        async with self._turn(case):
+            for n, step in enumerate(case.steps):
+                run, reply = await self._call(case, name, n, step)
+                runs.append(run)
+                replies.append(reply)
+        return Done(tuple(runs), tuple(replies))
+
+    async def _call(self, case: Case, name: str, n: int, step: Step) -> tuple[Run, Reply]:
+        """One call; a change is claimed before it begins, its outcome noted before the next."""
+        risk = step.decision.risk
+        words = tuple(step.call.words)
+        run = Run(case.id, n, words, case.person, risk.value, self.clock.now().timestamp())
+        if risk is not Risk.LOOK:
+            same = await self.record.claim(case, name, run)
+            if same is not None:
+                return self._same(run, same)
+        outcome = await self.perform(case, step)
+        run = self._end(run, outcome.state, outcome.reply.text, outcome.detail)
+        if risk is not Risk.LOOK and n + 1 < len(case.steps):
+            await self.record.note(run)
+        return run, outcome.reply
+
+    def _same(self, run: Run, earlier: Run) -> tuple[Run, Reply]:
+        """The answer to a change that was asked for a moment ago: what came of it then."""
+        text = f"Already done: {earlier.text}" if earlier.ended else f"{run.words[0]} is under way."
+        return self._end(run, "refused", text, f"the same as {earlier.receipt}"), Reply(text)
+
+    def _end(self, run: Run, outcome: str, text: str, detail: str) -> Run:
+        ended = self.clock.now().timestamp()
+        return replace(run, ended=ended, outcome=outcome, text=text, detail=detail)
+
+    def _turn(self, case: Case) -> AbstractAsyncContextManager[object]:
+        """Changes of one person happen one after another; who only looks need not wait."""
+        if all(step.decision.risk is Risk.LOOK for step in case.steps):
+            return nullcontext()
+        return self._turns.setdefault(case.person, asyncio.Lock())
+
+    async def _work(self) -> None:
+        while (name := await self._names.get()) is not None:
+            try:
+                await self._carry_safely(name)
+            except StorageError as error:
+                if not self.trouble.done():
+                    self.trouble.set_result(error)
+                return
+
+    async def _carry_safely(self, name: str) -> None:
+        """Carry a message; whatever it does to us, the next one is served."""
+        try:
+            await self.carry(name)
+        except Repeated as repeated:
+            await self.record.refuse_repeat(repeated, name)
+            self.spool.move(name, State.WORK, State.REFUSED)
+            log.info("repeated", id=id_of(name)[:4], first=repeated.first[:4])
+        except TrustLater as later:
+            await self.postpone(name, str(later))
+        except (StorageError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("failed", id=id_of(name)[:4], file=name)
+            await self.record.fail(id_of(name), name, self.clock.now().timestamp())
+            self.spool.move(name, State.WORK, State.FAILED)
+
+
+def _tell(case: Case, done: Done) -> None:
+    """One log line for each message."""
+    log.info(
+        case.word if not done.runs else "carried",
+        id=case.id[:4],
+        person=case.person or None,
+        reason=case.reason,
+        calls=[call.name for call in case.calls] or None,
+        outcome=[run.outcome for run in done.runs] or None,
+    )
