@@ -92,7 +92,10 @@ class Store(Protocol):
 class Means(Protocol):
     """The further means of an `async def` command; in a worker process there are none."""
 
-    store: Store
+    @property
+    def store(self) -> Store:
+        """Small values and series of the module."""
+        ...
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation when slow work ends."""

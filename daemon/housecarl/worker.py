@@ -22,6 +22,9 @@ from housecarl.spool import Spool, State, id_of
 
 log = structlog.get_logger()
 
+#: Seconds a stop waits for the commands that run; what is cut off is told at the next start.
+STOP_SECONDS = 25.0
+
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
 
@@ -63,12 +66,15 @@ class Worker:
         ]
 
     async def stop(self) -> None:
-        """Finish what is in hand; what waits stays where it is."""
+        """Finish what is in hand, bounded; what waits stays where it is."""
         while not self._names.empty():
             self._names.get_nowait()
         for _ in self._carriers:
             self._names.put_nowait(None)
-        await asyncio.gather(*self._carriers)
+        _, late = await asyncio.wait(self._carriers, timeout=STOP_SECONDS)
+        for carrier in late:
+            carrier.cancel()
+        await asyncio.gather(*self._carriers, return_exceptions=True)
 
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""

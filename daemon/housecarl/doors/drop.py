@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from watchdog.events import FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
 
 from housecarl.clock import Clock
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
+from housecarl.watch import Watch
 
 Deliver = Callable[[bytes, Stamp], Awaitable[str]]
-Tell = Callable[[str, str], Awaitable[None]]
+Tell = Callable[[str, bool, str], Awaitable[None]]
 
 #: Bytes of one dropped file, as for every door (256 KiB: a command is a line).
 MAX_BYTES = 256 * 1024
@@ -50,33 +49,35 @@ class Dropped:
 
 
 class DropDoor:
-    """Watches `root` and hands whole files to `deliver`; each is removed once it is safe."""
+    """Watches `root` and hands whole files to `deliver`; each is removed once it is safe.
 
-    def __init__(self, root: Path, deliver: Deliver, clock: Clock, tell: Tell) -> None:
+    `tell` gets ("drop", whether all is well, one line for the operator) when that changes.
+    """
+
+    def __init__(
+        self, root: Path, deliver: Deliver, clock: Clock, tell: Tell, watch: Watch
+    ) -> None:
         self.root = root
         self._deliver = deliver
         self._clock = clock
         self._tell = tell
         self._closed: set[str] = set()
-        self._told: set[str] = set()
+        self._unread: dict[str, str] = {}
+        self._told = ""
         self._hint = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._observer = Observer()
+        self._watch_folder = watch
 
     async def start(self) -> None:
         """Watch the folder, then take what is there already."""
-        loop = asyncio.get_running_loop()
-        self._observer.schedule(_Hints(loop, self._note), str(self.root), recursive=False)
-        await asyncio.to_thread(self._observer.start)
-        self._task = loop.create_task(self._watch(), name="drop door")
+        self._watch_folder.add(self.root, self._note)
+        self._task = asyncio.create_task(self._watch(), name="drop door")
 
     async def stop(self) -> None:
         """Take no more files; one that is being taken is finished."""
-        await asyncio.to_thread(self._observer.stop)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._observer.join)
 
     def _note(self, name: str) -> None:
         """An event said that this file was closed, or renamed into the folder."""
@@ -97,6 +98,7 @@ class DropDoor:
         """Take every file that is ready; the seconds until the folder wants another look."""
         wait = SCAN_SECONDS
         closed, self._closed = self._closed, set()
+        self._unread.clear()
         for name, age in await asyncio.to_thread(_candidates, self.root):
             if name not in closed and age < SETTLED_SECONDS:
                 wait = min(wait, SETTLED_SECONDS - age + 0.05)
@@ -106,17 +108,24 @@ class DropDoor:
             except (SpoolFull, StorageError) as error:
                 log.warning("drop-waits", file=name, why=str(error))
                 wait = min(wait, AGAIN_SECONDS)
+        await self._tell_news("; ".join(self._unread.values()))
         return wait
 
+    async def _tell_news(self, trouble: str) -> None:
+        """Say once what cannot be taken, and once that nothing is left of it."""
+        if trouble != self._told:
+            self._told = trouble
+            await self._tell("drop", not trouble, trouble or "every file in the spool is taken")
+
     async def _take(self, name: str) -> None:
-        """Read one file, hand it on, remove it once it is safe; one that cannot be is told once."""
+        """Read one file, hand it on, remove it once it is safe; note one that cannot be read."""
         path = self.root / name
         try:
             dropped = await asyncio.to_thread(_read, path)
         except FileNotFoundError:
             return
         except OSError as error:
-            await self._tell_once(name, f"{name} in the spool cannot be taken: {error.strerror}")
+            self._unread[name] = f"{name} in the spool cannot be taken: {error.strerror}"
             return
         as_person, data = split_as(dropped.data)
         stamp = Stamp(
@@ -128,32 +137,6 @@ class DropDoor:
         )
         await self._deliver(as_message(data), stamp)
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        self._told.discard(name)
-
-    async def _tell_once(self, name: str, text: str) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            await self._tell("drop-unreadable", text)
-
-
-class _Hints(FileSystemEventHandler):
-    """Turns the observer thread's events into notes on the loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, note: Callable[[str], None]) -> None:
-        self._loop = loop
-        self._note = note
-
-    def dispatch(self, event: FileSystemEvent) -> None:
-        if isinstance(event, FileClosedEvent):
-            path = event.src_path
-        elif isinstance(event, FileMovedEvent):
-            path = event.dest_path
-        else:
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._note, os.path.basename(os.fsdecode(path)))  # noqa: PTH119 - a plain name
-        except RuntimeError:
-            pass  # the loop has ended, and the door with it
 
 
 def _candidates(root: Path) -> list[tuple[str, float]]:

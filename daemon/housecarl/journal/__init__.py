@@ -3,12 +3,23 @@
 Each file owns one noun and holds plain functions of a connection; `Database` runs them.
 """
 
-from housecarl.journal import codes, events, jobs, people, receipts, replies, runs, values
+from housecarl.journal import (
+    codes,
+    conditions,
+    events,
+    jobs,
+    people,
+    receipts,
+    replies,
+    runs,
+    values,
+)
 from housecarl.journal.database import Database, connect
 
 __all__ = [
     "Database",
     "codes",
+    "conditions",
     "connect",
     "events",
     "jobs",

@@ -158,6 +158,14 @@ MIGRATIONS = (
     );
     CREATE INDEX jobs_due ON jobs(due) WHERE state = 'waiting';
 
+    -- how each part of the house is right now: a door, the post, a module file
+    CREATE TABLE conditions (
+        name      TEXT PRIMARY KEY,          -- door.imap, post, module.FILE ...
+        ok        INTEGER NOT NULL,
+        text      TEXT NOT NULL,
+        since     REAL NOT NULL
+    ) WITHOUT ROWID;
+
     -- what happened to the house itself: a door lost and back, a reload, a warning
     CREATE TABLE events (
         id        INTEGER PRIMARY KEY,

@@ -1,0 +1,26 @@
+"""`!yes CODE` and `!no`: the answer to a challenge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from housecarl.journal import Database, codes
+from housecarl.module import Call, CommandError, Reply, command
+
+
+def make(db: Database) -> tuple[Callable[..., Awaitable[Reply]], ...]:
+    """Both commands, over the journal."""
+
+    @command()
+    async def yes(call: Call, code: str) -> Reply:
+        """Confirm what I asked you to confirm: yes 4821"""
+        # A right code is turned into its command before anything is run; only others come here.
+        raise CommandError("Nothing waits for a code. Text the command again.")
+
+    @command()
+    async def no(call: Call) -> Reply:
+        """Cancel what waits for your code."""
+        cancelled = await db.write(lambda conn: codes.cancel(conn, call.person))
+        return Reply("Cancelled. Nothing was done." if cancelled else "Nothing waits for a code.")
+
+    return yes, no

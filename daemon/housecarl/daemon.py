@@ -1,0 +1,260 @@
+"""The daemon: doors in front of a house, its signals, its restarts, its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from housecarl import config_file
+from housecarl.clock import Clock
+from housecarl.config_file import Loaded
+from housecarl.doors.drop import DropDoor
+from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp_settings import SmtpSettings
+from housecarl.errors import ConfigError, JournalError, StorageError, Unreachable
+from housecarl.house import JOURNAL, House
+from housecarl.message.stamp import Stamp
+from housecarl.notify import listening, notify, watchdog_seconds
+from housecarl.trust import Resolver
+from housecarl.watch import Watch
+
+log = structlog.get_logger()
+
+#: Seconds to wait after a storage fault before the next try; the last one repeats.
+BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+#: Seconds of storage faults after which the daemon gives up with exit code 75 (10 min).
+GIVE_UP_SECONDS = 600.0
+
+#: The file that a verb touches when it has changed the journal.
+WAKE = "wake"
+
+
+class Door(Protocol):
+    """A way in, as the daemon sees it."""
+
+    async def stop(self) -> None:
+        """Take nothing more; what is being stored is stored."""
+        ...
+
+
+class Daemon:
+    """Serves one configuration file until it is told to stop."""
+
+    def __init__(self, loaded: Loaded, clock: Clock, resolver: Resolver | None = None) -> None:
+        self.loaded = loaded
+        self.clock = clock
+        self._resolver = resolver
+        self._former: Loaded | None = None
+        self.house: House | None = None
+        self.smtp: SmtpDoor | None = None
+        self._doors: list[Door] = []
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until `stop`; raises ConfigError, JournalError, Unreachable, StorageError."""
+        lock = await asyncio.to_thread(hold, self.loaded.config.spool)
+        try:
+            while not self._stop.is_set():
+                await self._serve_or_fall_back()
+        finally:
+            os.close(lock)
+            notify("STOPPING=1")
+
+    async def _serve_or_fall_back(self) -> None:
+        """Serve; a new configuration that cannot be served is named and the old one taken again."""
+        try:
+            await self._serve()
+        except (ConfigError, Unreachable) as error:
+            if self._former is None:
+                raise
+            log.error("reload-refused", problems=str(error))
+            self.loaded, self._former = self._former, None
+
+    def stop(self) -> None:
+        """End after what is in hand."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the configuration again."""
+        self._reload.set()
+
+    def handle_signals(self) -> None:
+        """SIGTERM and SIGINT stop, SIGHUP reloads."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    async def deliver(self, raw: bytes, stamp: Stamp) -> str:
+        """What every door does with a message; StorageError while the house is being reopened."""
+        if self.house is None:
+            raise StorageError("the house is being reopened")
+        return await self.house.deliver(raw, stamp)
+
+    async def tell(self, name: str, ok: bool, text: str) -> None:
+        """Note how a door is."""
+        if self.house is not None:
+            await self.house.tell(f"door.{name}", ok, text)
+
+    async def _serve(self) -> None:
+        """One configuration: open the house, open the doors, close both again."""
+        self._reload.clear()
+        await self._open_house()
+        watch = Watch()
+        await watch.start()
+        try:
+            await self._open_doors(watch)
+            notify("READY=1")
+            self.ready.set()
+            log.info("ready", house=self.loaded.config.house, doors=len(self._doors))
+            await self._live()
+        finally:
+            notify("RELOADING=1" if self._reload.is_set() else "STOPPING=1")
+            for door in self._doors:
+                await door.stop()
+            self._doors.clear()
+            await watch.stop()
+            await self._close_house()
+
+    async def _open_house(self) -> None:
+        house = House(self.loaded, self.clock, self._resolver)
+        await house.open()
+        self.house = house
+
+    async def _close_house(self) -> None:
+        house, self.house = self.house, None
+        if house is not None:
+            await house.close()
+
+    async def _open_doors(self, watch: Watch) -> None:
+        """Each door that the configuration names, and the folders that bring news."""
+        doors, spool = self.loaded.config.doors, self.loaded.config.spool
+        if doors.smtp is not None:
+            settings = SmtpSettings.of(doors.smtp)
+            self.smtp = SmtpDoor(settings, self.deliver, self._logins(), self.clock)
+            given = listening()
+            await self.smtp.start(given.get("smtp"), given.get("smtps", ()))
+            self._doors.append(self.smtp)
+        if doors.drop is not None:
+            drop = DropDoor(spool, self.deliver, self.clock, self.tell, watch)
+            await drop.start()
+            self._doors.append(drop)
+        wake = spool / JOURNAL.parent / WAKE
+        wake.touch(mode=0o600)
+        watch.add(wake, lambda _: self._later(House.refresh))
+        for folder in self._module_folders():
+            watch.add(folder, lambda _: self._later(House.reload_modules))
+
+    def _module_folders(self) -> list[Path]:
+        house = self.house
+        return [] if house is None else [f for f in house.registry.watched if f.is_dir()]
+
+    def _later(self, what: Callable[[House], Awaitable[None]]) -> None:
+        """Do something with the house soon; news come in bursts, the house sorts them out."""
+        if self.house is not None:
+            asyncio.ensure_future(what(self.house))
+
+    def _logins(self) -> dict[str, tuple[str, str]]:
+        """SMTP AUTH: user -> (person, argon2id hash)."""
+        return {
+            person.login.user: (name, person.login.hash.read())
+            for name, person in self.loaded.config.people.items()
+            if person.login is not None
+        }
+
+    async def _live(self) -> None:
+        """Until a stop or a reload; a storage fault reopens the house behind the open doors."""
+        ping = asyncio.create_task(self._ping(), name="watchdog")
+        try:
+            while not self._stop.is_set():
+                assert self.house is not None
+                trouble = asyncio.create_task(self.house.trouble())
+                stop = asyncio.create_task(self._stop.wait())
+                reload = asyncio.create_task(self._reload.wait())
+                waits = (trouble, stop, reload)
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in (stop, reload):
+                    wait.cancel()
+                if trouble.done():
+                    await self._reopen(trouble.result())
+                    continue
+                trouble.cancel()
+                if self._reload.is_set() and not self._read_config():
+                    self._reload.clear()
+                    continue
+                return
+        finally:
+            ping.cancel()
+
+    async def _reopen(self, error: StorageError) -> None:
+        """The restart path: drop what is in hand, open again; the doors say 451 meanwhile."""
+        began = time.monotonic()
+        for n in range(10_000):
+            log.error("storage-fault", why=str(error))
+            if self.smtp is not None:
+                self.smtp.closed = True
+            await self._close_house()
+            if time.monotonic() - began > GIVE_UP_SECONDS:
+                raise error
+            await self._pause(BACK_OFF[min(n, len(BACK_OFF) - 1)])
+            if self._stop.is_set():
+                return
+            try:
+                await self._open_house()
+            except StorageError as again:
+                error = again
+                continue
+            break
+        if self.smtp is not None:
+            self.smtp.closed = False
+        log.info("storage-well", seconds=round(time.monotonic() - began, 1))
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+
+    def _read_config(self) -> bool:
+        """Read the configuration again; a bad one is named and the old one stays."""
+        try:
+            loaded = config_file.load(self.loaded.source.path)
+        except ConfigError as error:
+            log.error("reload-refused", problems=str(error))
+            return False
+        self.loaded, self._former = loaded, self.loaded
+        return True
+
+    async def _ping(self) -> None:
+        """Tell systemd that the loop turns."""
+        every = watchdog_seconds()
+        while every is not None:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(every)
+
+
+def hold(spool: Path) -> int:
+    """Hold the journal for this process alone; the descriptor of the lock. Raises JournalError."""
+    folder = spool / JOURNAL.parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(f"spool {spool}: {error.strerror}: {error.filename}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise JournalError(f"another housecarl already serves the spool {spool}") from None
+    return fd

@@ -1,0 +1,63 @@
+"""How the house is, from its journal alone: one line per part, by text and in the shell."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from housecarl.journal import conditions, people, receipts, replies
+from housecarl.rights import span
+
+#: Seconds a reply may wait before that is trouble (5 min: a slow smarthost is none yet).
+WAITING_SECONDS = 300.0
+
+DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the house and how it is."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All parts, trouble first, and what was done in the last day by outcome."""
+
+    parts: tuple[Part, ...]
+    today: Mapping[str, int]
+
+    @property
+    def well(self) -> bool:
+        """Whether no part is in trouble."""
+        return all(part.ok for part in self.parts)
+
+
+def examine(conn: sqlite3.Connection, now: float) -> Health:
+    """Read from the journal how the house is."""
+    parts = [
+        Part(c.name, c.ok, c.text if c.ok else f"{c.text} (for {span(now - c.since)})")
+        for c in conditions.listing(conn)
+    ]
+    parts.append(_post(conn, now))
+    off = people.off(conn)
+    if off:
+        parts.append(Part("people", True, f"{', '.join(sorted(off))} switched off"))
+    open_messages = len(receipts.find_open(conn))
+    if open_messages:
+        parts.append(Part("spool", True, f"{open_messages} messages wait"))
+    parts.sort(key=lambda part: (part.ok, part.name))
+    return Health(tuple(parts), receipts.count(conn, now - DAY_SECONDS))
+
+
+def _post(conn: sqlite3.Connection, now: float) -> Part:
+    count, oldest, error = replies.count_waiting(conn)
+    if not count or oldest is None:
+        return Part("replies", True, "none waiting")
+    age = now - oldest
+    text = f"{count} waiting for {span(age)}" + (f": {error}" if error else "")
+    return Part("replies", age < WAITING_SECONDS, text)

@@ -1,0 +1,180 @@
+"""The house: all parts between the doors and the world, built from one configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from housecarl import builtin
+from housecarl.admit import Admission
+from housecarl.clock import Clock
+from housecarl.config_file import Loaded
+from housecarl.envelope import Envelopes
+from housecarl.errors import StorageError
+from housecarl.journal import Database, conditions, people
+from housecarl.journal.conditions import Condition
+from housecarl.judge import Judge
+from housecarl.loop_watch import LoopWatch
+from housecarl.means import Workshop
+from housecarl.message.stamp import Stamp
+from housecarl.perform import Performer
+from housecarl.post import Post
+from housecarl.process import try_file
+from housecarl.record import Record
+from housecarl.recover import Recovery, Waiting
+from housecarl.registry import Registry
+from housecarl.reply import Renderer
+from housecarl.shipped import shipped
+from housecarl.spool import Spool
+from housecarl.trust import Resolver, Trust
+from housecarl.worker import Worker
+
+log = structlog.get_logger()
+
+#: Where the journal is, below the spool.
+JOURNAL = Path(".journal") / "journal.sqlite"
+
+
+class House:
+    """Spool, journal, judge, worker and post of one life; `open`, then `close` once.
+
+    Raises ConfigError for what only the modules can tell is wrong, StorageError when spool or
+    journal cannot be used.
+    """
+
+    def __init__(self, loaded: Loaded, clock: Clock, resolver: Resolver | None = None) -> None:
+        config = loaded.config
+        self.config = config
+        self.clock = clock
+        self.spool = Spool(config.spool)
+        self.db = Database(config.spool / JOURNAL)
+        self.registry = Registry(
+            shipped("modules"),
+            config.modules.folders,
+            config.modules.settings,
+            locate=loaded.source.problem,
+            trial=try_file,
+        )
+        self.off: dict[str, float] = {}
+        self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
+        self.registry.add_builtin(*builtin.commands(self.db, self.judge, config, clock))
+        renderer = Renderer(
+            symbol=config.language.symbol,
+            budget=config.limits.reply_septets,
+        )
+        envelopes = Envelopes(config, renderer)
+        self.post = Post(config.post, self.db, clock) if config.post else None
+        self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
+        self.watch = LoopWatch()
+        self.performer = Performer(config, self.workshop, self.watch)
+        self.record = Record(self.db, envelopes)
+        self.waiting = Waiting(self.db, self.record, clock, self.offer)
+        self.worker = Worker(
+            spool=self.spool,
+            judge=self.judge,
+            admission=Admission(self.db, self.judge),
+            record=self.record,
+            perform=self.performer.perform,
+            challenge=self.performer.challenge,
+            postpone=self.waiting.postpone,
+            clock=clock,
+            wake_post=self.wake_post,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Open spool and journal, load the modules, take up what the last life left."""
+        await asyncio.to_thread(self.spool.open)
+        await asyncio.to_thread(self.db.open)
+        await self.spool.start()
+        await self.reload_modules()
+        self.registry.check_settings()
+        await self.refresh()
+        await self.worker.start()
+        if self.post is not None:
+            self._tasks.append(asyncio.create_task(self.post.run(), name="post"))
+        recovery = Recovery(
+            self.spool,
+            self.db,
+            self.record,
+            self.waiting,
+            self.workshop,
+            self.clock,
+            self.offer,
+        )
+        await recovery.recover()
+
+    async def close(self) -> None:
+        """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
+        self.waiting.stop()
+        with suppress(StorageError):
+            await self.worker.stop()
+            await self.workshop.stop()
+        if self.post is not None:
+            await self.post.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.spool.stop()
+        await self.db.close()
+
+    async def deliver(self, raw: bytes, stamp: Stamp) -> str:
+        """What a door does with a message: safe on return, then carried."""
+        name = await self.spool.put(raw, stamp)
+        self.offer(name)
+        return name
+
+    def offer(self, name: str) -> None:
+        """Carry a message that is safe in the spool."""
+        self.worker.offer(name)
+
+    def wake_post(self) -> None:
+        """A reply waits."""
+        if self.post is not None:
+            self.post.wake()
+
+    def wake_jobs(self) -> None:
+        """A job was added."""
+
+    async def refresh(self) -> None:
+        """Take over what another process wrote into the journal."""
+        off = await self.db.read(people.off)
+        self.off.clear()
+        self.off.update(off)
+        self.wake_post()
+        self.wake_jobs()
+
+    async def reload_modules(self) -> None:
+        """Read module files that are new or changed; a broken one is off and named."""
+        before = dict(self.registry.broken)
+        await self.registry.reload()
+        now = self.registry.broken
+        for file in sorted(before.keys() | now.keys()):
+            if before.get(file) != now.get(file):
+                fault = now.get(file)
+                await self.tell(f"module.{file}", fault is None, fault or f"{file} works again")
+
+    async def tell(self, name: str, ok: bool, text: str) -> None:
+        """Note how a part of the house is; a change is one log line and one event."""
+        at = self.clock.now().timestamp()
+        news = await self.db.write(
+            lambda conn: conditions.note(conn, Condition(name, ok, text, at))
+        )
+        if news:
+            (log.info if ok else log.warning)(name, well=ok, text=text)
+
+    async def trouble(self) -> StorageError:
+        """Wait until spool, journal or post cannot go on."""
+        waits: list[asyncio.Future[StorageError] | asyncio.Task[None]] = [self.worker.trouble]
+        if self.spool.trouble is not None:
+            waits.append(self.spool.trouble)
+        waits += self._tasks
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            error = each.exception() or each.result()
+            if isinstance(error, StorageError):
+                return error
+            if isinstance(error, BaseException):
+                raise error
+        return StorageError("a part of the house ended")

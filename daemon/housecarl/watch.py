@@ -1,0 +1,60 @@
+"""Watching folders: a hint on the loop when a file in one was finished, renamed or removed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import (
+    FileClosedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+
+#: Called on the loop with the file's name; only a hint, the folder is the truth.
+Note = Callable[[str], None]
+
+#: What is worth a hint; a file that is merely written to is not finished.
+_EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileDeletedEvent]
+
+
+class Watch:
+    """Watches folders through the kernel; costs nothing while nothing happens."""
+
+    def __init__(self) -> None:
+        self._observer = Observer()
+
+    async def start(self) -> None:
+        """Begin to watch what was and will be added."""
+        await asyncio.to_thread(self._observer.start)
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        await asyncio.to_thread(self._observer.stop)
+        await asyncio.to_thread(self._observer.join)
+
+    def add(self, place: Path, note: Note) -> None:
+        """Watch one folder, not those below it, or one file; must run in the loop."""
+        hints = _Hints(asyncio.get_running_loop(), note)
+        self._observer.schedule(hints, str(place), recursive=False, event_filter=_EVENTS)
+
+
+class _Hints(FileSystemEventHandler):
+    """Turns the observer thread's events into notes on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, note: Note) -> None:
+        self._loop = loop
+        self._note = note
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        moved = isinstance(event, FileMovedEvent) and event.dest_path
+        path = os.fsdecode(event.dest_path if moved else event.src_path)
+        try:
+            self._loop.call_soon_threadsafe(self._note, Path(path).name)
+        except RuntimeError:
+            pass  # the loop has ended, and with it whoever watched
