@@ -68,7 +68,7 @@ class House:
         envelopes = Envelopes(config, renderer)
         self.post = Post(config.post, self.db, clock) if config.post else None
         self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
-        self.watch = LoopWatch()
+        self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
         self.record = Record(self.db, envelopes)
         self.waiting = Waiting(self.db, self.record, clock, self.offer)
@@ -116,6 +116,7 @@ class House:
         if self.post is not None:
             await self.post.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.watch.stop)
         await self.spool.stop()
         await self.db.close()
 

@@ -1,0 +1,48 @@
+"""Conditions: how each part of the house is right now; each change is an event."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from housecarl.journal import events
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One part of the house: `since` is when it became as it is, in seconds since 1970."""
+
+    name: str
+    ok: bool
+    text: str
+    since: float
+
+
+def note(conn: sqlite3.Connection, condition: Condition) -> bool:
+    """Note how a part is; True when that is news, which is then an event too."""
+    known = conn.execute(
+        "SELECT ok, text FROM conditions WHERE name = ?", (condition.name,)
+    ).fetchone()
+    news = bool(known["ok"]) != condition.ok if known is not None else not condition.ok
+    if known is None or news or known["text"] != condition.text:
+        conn.execute(
+            "INSERT INTO conditions (name, ok, text, since) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET since = CASE ok WHEN excluded.ok THEN since "
+            "ELSE excluded.since END, ok = excluded.ok, text = excluded.text",
+            (condition.name, condition.ok, condition.text, condition.since),
+        )
+    if news:
+        kind = f"{condition.name.partition('.')[0]}-{'well' if condition.ok else 'trouble'}"
+        events.add(conn, events.Event(condition.since, kind, condition.text))
+    return news
+
+
+def forget(conn: sqlite3.Connection, name: str) -> None:
+    """Drop a part that is no more: a door that was taken out of the config, a deleted module."""
+    conn.execute("DELETE FROM conditions WHERE name = ?", (name,))
+
+
+def listing(conn: sqlite3.Connection) -> list[Condition]:
+    """Every part that was noted, trouble first."""
+    rows = conn.execute("SELECT name, ok, text, since FROM conditions ORDER BY ok, name")
+    return [Condition(name, bool(ok), text, since) for name, ok, text, since in rows]

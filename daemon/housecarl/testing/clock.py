@@ -1,0 +1,51 @@
+"""A clock that a test holds in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+#: When test clocks start: a quiet Monday noon.
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """Stands still until it is moved; who waits for a time wakes when it is passed."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self._now = now
+        self._synchronised = True
+        self._waiting: list[tuple[datetime, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        """The time it shows."""
+        return self._now
+
+    def synchronised(self) -> bool:
+        """Whether it is believed; see `doubt`."""
+        return self._synchronised
+
+    def doubt(self, doubtful: bool = True) -> None:
+        """Make it a clock that has not been set since the boot."""
+        self._synchronised = not doubtful
+
+    async def wait_until(self, when: datetime) -> None:
+        """Return once it was moved to `when` or beyond."""
+        if when <= self._now:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((when, future))
+        await future
+
+    def move(self, by: timedelta | float) -> None:
+        """Move it by a time span or by seconds, also backwards."""
+        self.set(self._now + (by if isinstance(by, timedelta) else timedelta(seconds=by)))
+
+    def set(self, now: datetime) -> None:
+        """Set it; everybody whose time has come wakes, soonest first."""
+        self._now = now
+        due = sorted((w for w in self._waiting if w[0] <= now), key=lambda w: w[0])
+        self._waiting = [w for w in self._waiting if w[0] > now]
+        for _, future in due:
+            if not future.done():
+                future.set_result(None)

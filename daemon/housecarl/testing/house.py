@@ -1,0 +1,180 @@
+"""A whole house for a test: the real daemon on loopback, in a thread, in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import yaml
+
+from housecarl import config_file
+from housecarl.clock import Clock, SystemClock
+from housecarl.daemon import Daemon
+from housecarl.testing.carrier import Carrier
+from housecarl.testing.inbox import Inbox
+from housecarl.testing.phone import Phone
+from housecarl.trust import Answers
+
+T = TypeVar("T")
+
+#: Seconds the daemon may take to open or close before the test fails.
+PATIENCE = 15.0
+
+#: The address that mail for the house is sent to.
+ADDRESS = "cmd@home.example"
+
+
+class TestHouse:
+    """The daemon with SMTP and drop doors, its smarthost's inbox, its carrier and its phones.
+
+    `people` as in the configuration; `modules` are its module sections; `more` is merged over the
+    whole configuration. The files are under `folder`; nothing outside loopback is touched.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        folder: Path,
+        people: dict[str, Any] | None = None,
+        modules: dict[str, Any] | None = None,
+        clock: Clock | None = None,
+        **more: Any,
+    ) -> None:
+        self.folder = folder
+        self.carrier = Carrier()
+        self.inbox = Inbox()
+        self.clock = clock or SystemClock()
+        self.people = people or {"ann": {"phones": ["+13035550123"], "may": ["*"]}}
+        self._modules = modules or {}
+        self._more = more
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="house", daemon=True)
+        self.daemon: Daemon | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> TestHouse:
+        self._thread.start()
+        self.do(self.inbox.start())
+        try:
+            self.start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            self._end()
+
+    def start(self) -> None:
+        """Write the configuration and open the house; may be called again after `stop`."""
+        path = self.folder / "housecarl.yaml"
+        path.write_text(yaml.safe_dump(self.config(), sort_keys=False))
+        self.do(self._open(path))
+
+    def stop(self) -> None:
+        """Stop the daemon as SIGTERM does."""
+        if self.daemon is not None:
+            self.do(self._close())
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the house's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    @property
+    def spool(self) -> Path:
+        """The spool's folder."""
+        return self.folder / "spool"
+
+    @property
+    def smtp(self) -> tuple[str, int]:
+        """Where the SMTP door is."""
+        assert self.daemon is not None and self.daemon.smtp is not None
+        return self.daemon.smtp.address
+
+    def phone(self, person: str = "ann") -> Phone:
+        """The phone of a person: their first number."""
+        return Phone(self, self.people[person]["phones"][0].replace(" ", ""))
+
+    def drop(self, text: str, name: str = "note.txt") -> None:
+        """Put a file into the spool as this login."""
+        part = self.spool / f"{name}.part"
+        part.write_text(text)
+        part.rename(self.spool / name)
+
+    def send(self, raw: bytes, mail_from: str = "bounce@example.org", to: str = ADDRESS) -> None:
+        """Hand a mail in at the SMTP door, as a mail server of the world does."""
+        host, port = self.smtp
+        with smtplib.SMTP(host, port, timeout=PATIENCE) as client:
+            client.sendmail(mail_from, [to], raw)
+
+    def config(self) -> dict[str, Any]:
+        """The configuration as it is written."""
+        whole: dict[str, Any] = {
+            "house": "Elm Street",
+            "timezone": "UTC",
+            "spool": "spool",
+            "people": self.people,
+            "doors": {"smtp": {"listen": "127.0.0.1:0", "recipients": [ADDRESS]}, "drop": {}},
+            "trust": {
+                "google_voice": {
+                    "account": self.carrier.account,
+                    "number": self.carrier.number,
+                    "without_arc": True,
+                }
+            },
+            "post": {
+                "host": "127.0.0.1",
+                "port": self.inbox.port,
+                "tls": "none",
+                "from": self.carrier.account,
+            },
+            "modules": self._modules,
+        }
+        return _merged(whole, self._more)
+
+    async def _open(self, path: Path) -> None:
+        answers = Answers(self.carrier.dns)
+        self.daemon = Daemon(config_file.load(path), self.clock, answers)
+        self._running = asyncio.create_task(self.daemon.run())
+        ready = asyncio.create_task(self.daemon.ready.wait())
+        await asyncio.wait((self._running, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._running.done():
+            self._running.result()
+
+    async def _close(self) -> None:
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None and self._running is not None:
+            daemon.stop()
+            await self._running
+
+    def _end(self) -> None:
+        self.do(self.inbox.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """`other` over `one`, mapping by mapping."""
+    merged = dict(one)
+    for key, value in other.items():
+        known = merged.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = _merged(known, value)
+        merged[key] = value
+    return merged
