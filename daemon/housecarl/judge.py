@@ -98,9 +98,19 @@ class Judge:
         if kind not in (Kind.SMS, Kind.MAIL):
             return replace(case, word="ignore", reason=kind.value)
         if not case.person:
-            return replace(case, word="refuse", reason=case.verdict.reason or "stranger")
+            reason = case.verdict.reason or "stranger"
+            return replace(case, word="refuse", reason=reason, calls=self._asked(case))
         reason = self._ended(case.person, case.now)
         return None if reason is None else replace(case, word="refuse", reason=reason)
+
+    def _asked(self, case: Case) -> tuple[Call, ...]:
+        """What a message asks that claims to be from one of us: for `why`, never to be run."""
+        if case.verdict.person is None:
+            return ()
+        try:
+            return syntax.parse(case.message.text, case.message.subject, self.config.language)
+        except CommandError:
+            return ()
 
     def _ended(self, name: str, now: datetime) -> str | None:
         """Why a person is not obeyed any more, if so."""

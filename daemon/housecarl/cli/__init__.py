@@ -1,0 +1,87 @@
+"""The command line: one short file per group of verbs, loaded when its verb is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from housecarl import errors
+
+#: Every verb, the file it stands in, and its help: so that `--help` loads no other file.
+VERBS = {
+    "demo": ("demo", "Text a made-up house on this machine and watch what it does."),
+    "check": ("check", "Check the configuration, offline."),
+    "run": ("run", "Run the daemon in the foreground."),
+    "try": ("try_", "Carry out a command here and print the reply."),
+    "send": ("send", "Drop a command into the spool as a person."),
+    "status": ("status", "How the house is; exit code 1 in trouble."),
+    "log": ("log", "What the house did."),
+    "why": ("why", "Every decision about one message, with its reason."),
+    "queue": ("queue", "Replies that wait or were refused."),
+    "person": ("person", "List people, set passwords and codes, switch a person off."),
+    "module": ("module", "List modules, write a new one, test one."),
+    "completion": ("completion", "Shell completion."),
+}
+
+#: Exit codes of sysexits(3), by the error that leads to them.
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.ConfigError, 78),
+    (errors.NotAllowed, 77),
+    (errors.Unreachable, 69),
+    (errors.StorageError, 75),
+    (errors.HousecarlError, 1),
+)
+
+
+class Verbs(click.Group):
+    """Finds a verb by name and imports its file only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every verb, in the order of a newcomer's needs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's own command."""
+        if cmd_name not in VERBS:
+            return None
+        file, _ = VERBS[cmd_name]
+        found = importlib.import_module(f"housecarl.cli.{file}").verb
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs for `--help`."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
+@click.version_option(package_name="housecarl")
+@click.pass_context
+def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:
+    """Text or e-mail your house: it checks that it is you, does it, and texts back.
+
+    \b
+    Exit codes: 0 done, 1 failed or trouble, 2 usage, 69 a service cannot be reached,
+    75 try again later, 77 not allowed, 78 config wrong.
+    """
+    ctx.obj = config
+    ctx.color = None if "NO_COLOR" not in os.environ else False
+    level = "debug" if verbose else "warning" if quiet else "info"
+    ctx.meta["housecarl.level"] = level
+
+
+def main() -> None:
+    """The program `housecarl`: errors become one clear text on stderr and an exit code."""
+    try:
+        housecarl.main(standalone_mode=True)
+    except errors.HousecarlError as error:
+        click.echo(str(error), err=True)
+        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
