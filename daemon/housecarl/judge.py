@@ -98,10 +98,10 @@ class Judge:
         if kind not in (Kind.SMS, Kind.MAIL):
             return replace(case, word="ignore", reason=kind.value)
         if not case.person:
-            reason = case.verdict.reason or "stranger"
-            return replace(case, word="refuse", reason=reason, calls=self._asked(case))
-        reason = self._ended(case.person, case.now)
-        return None if reason is None else replace(case, word="refuse", reason=reason)
+            unknown = case.verdict.reason or "stranger"
+            return replace(case, word="refuse", reason=unknown, calls=self._asked(case))
+        ended = self._ended(case.person, case.now)
+        return None if ended is None else replace(case, word="refuse", reason=ended)
 
     def _asked(self, case: Case) -> tuple[Call, ...]:
         """What a message asks that claims to be from one of us: for `why`, never to be run."""

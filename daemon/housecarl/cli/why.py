@@ -41,7 +41,17 @@ class Circumstances:
 @click.option("--peer", help="Address of the client that a door would have seen.")
 @click.option("--door", type=click.Choice(["smtp", "imap", "drop"]), help="The door it came by.")
 @click.pass_context
-def verb(ctx: click.Context, message: str, as_json: bool, **how: Any) -> None:
+def verb(
+    ctx: click.Context,
+    message: str,
+    as_json: bool,
+    at: str | None,
+    dns: Path | None,
+    mail_from: str | None,
+    rcpt_to: str | None,
+    peer: str | None,
+    door: str | None,
+) -> None:
     """Tell every decision about MESSAGE: the id of a message that was handled, or a file.
 
     A file is judged afresh: read, trust, syntax and rights; nothing is run or written.
@@ -51,8 +61,8 @@ def verb(ctx: click.Context, message: str, as_json: bool, **how: Any) -> None:
     loaded = config_file.load(config_file.find(ctx.obj))
     path = Path(message)
     if path.is_file():
-        at = _time(how.pop("at"))
-        told = asyncio.run(_judge(loaded, path, Circumstances(at=at, **how)))
+        how = Circumstances(_time(at), dns, door, mail_from, rcpt_to, peer)
+        told = asyncio.run(_judge(loaded, path, how))
     elif re.fullmatch(r"[0-9a-fA-F]{4,16}", message):
         told = _recall(loaded, message.casefold())
     else:
