@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -106,6 +107,22 @@ class House:
             self.offer,
         )
         await recovery.recover()
+
+    @asynccontextmanager
+    async def at_the_desk(self) -> AsyncIterator[None]:
+        """Open just what a verb needs to carry out one command beside a running daemon."""
+        await asyncio.to_thread(self.spool.open)
+        await asyncio.to_thread(self.db.open)
+        try:
+            await self.registry.reload()
+            self.registry.check_settings()
+            self.off.update(await self.db.read(people.off))
+            yield
+        finally:
+            await self.workshop.stop()
+            await asyncio.to_thread(self.watch.stop)
+            await self.spool.stop()
+            await self.db.close()
 
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""

@@ -103,8 +103,11 @@ class Record:
         """Note the outcome of a change that is not the last call of its message."""
         await self.db.write(lambda conn: runs.finish(conn, run))
 
-    async def conclude(self, case: Case, file: str, done: Done) -> State:
-        """Outcome and reply in one transaction; the folder the file belongs in from now on."""
+    async def conclude(self, case: Case, file: str, done: Done, *, answered: bool = True) -> State:
+        """Outcome and reply in one transaction; the folder the file belongs in from now on.
+
+        `answered` False is for who reads the reply on a terminal: it is noted and not sent.
+        """
         state = State.EXECUTED if case.word in ("run", "confirm") else State.REFUSED
 
         def write(conn: sqlite3.Connection) -> None:
@@ -117,7 +120,8 @@ class Record:
                 runs.finish(conn, run)
             if done.challenge is not None:
                 _issue(conn, case, done.challenge)
-            self._answer(conn, case, done)
+            if answered:
+                self._answer(conn, case, done)
 
         await self.db.write(write)
         return state

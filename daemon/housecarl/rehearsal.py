@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+
 from housecarl import builtin
 from housecarl.clock import SystemClock
 from housecarl.config_file import Loaded
+from housecarl.errors import Problem
 from housecarl.house import JOURNAL
 from housecarl.journal import Database
 from housecarl.judge import Judge
@@ -29,3 +32,23 @@ async def make_judge(loaded: Loaded, resolver: Resolver | None = None) -> Judge:
     registry.add_builtin(*builtin.commands(unopened, judge, config, SystemClock()))
     await registry.reload()
     return judge
+
+
+def unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
+    """Names of commands in the configuration that no module has: a typo gives nobody a right."""
+    config = loaded.config
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        (("people", person, "may", n), name)
+        for person, settings in config.people.items()
+        for n, name in enumerate(settings.may)
+        if name != "*"
+    ]
+    named += [(("commands", name), name) for name in config.commands]
+    known = {*registry.commands, *config.aliases}
+    problems = []
+    for loc, name in named:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            problems.append(loaded.source.problem(loc, f"no command '{name}'{hint}"))
+    return problems

@@ -86,14 +86,14 @@ class Worker:
         stamp, raw = split(stored)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         case = await self.admission.admit(case)  # 6 parse, 7 decide
-        done = await self._run(case, name)  # 8 claim, 9 execute
+        done = await self.run(case, name)  # 8 claim, 9 execute
         state = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
         if done.replies:
             self.wake_post()  # 12 send
         _tell(case, done)
 
-    async def _run(self, case: Case, name: str) -> Done:
+    async def run(self, case: Case, name: str) -> Done:
         """Each call in turn; or the challenge, or the sentence that says why not."""
         if case.word == "confirm":
             return await self.challenge(case)

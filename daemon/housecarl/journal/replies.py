@@ -140,6 +140,19 @@ def of(conn: sqlite3.Connection, receipt: str) -> list[sqlite3.Row]:
     ).fetchall()
 
 
+def answer_to(conn: sqlite3.Connection, key: str) -> str | None:
+    """What was answered to the message with this key; "" when it was not, None while it runs."""
+    row = conn.execute(
+        "SELECT receipts.state, (SELECT text FROM replies WHERE receipt = receipts.id "
+        "ORDER BY replies.id LIMIT 1) FROM keys JOIN receipts ON receipts.id = keys.receipt "
+        "WHERE key = ?",
+        (key,),
+    ).fetchone()
+    if row is None or row[0] in ("waiting", "started"):
+        return None
+    return str(row[1] or "")
+
+
 def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | None]:
     """How many wait, since when the oldest, and the newest error among them."""
     row = conn.execute(

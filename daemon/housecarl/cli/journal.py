@@ -1,0 +1,49 @@
+"""The journal as the verbs use it: read beside a running daemon, written with a word to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from housecarl import config_file
+from housecarl.config_file import Loaded
+from housecarl.daemon import WAKE
+from housecarl.errors import StorageError
+from housecarl.house import JOURNAL
+from housecarl.journal import connect
+
+T = TypeVar("T")
+
+
+def load(given: Path | None) -> Loaded:
+    """The configuration that -c, the environment or the usual places name."""
+    return config_file.load(config_file.find(given))
+
+
+def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
+    """Read the journal; raises StorageError when there is none yet."""
+    path = loaded.config.spool / JOURNAL
+    if not path.exists():
+        raise StorageError(f"no journal in {path.parent} yet: `housecarl run` makes it")
+    conn = connect(path, readonly=True)
+    try:
+        return do(conn)
+    finally:
+        conn.close()
+
+
+def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
+    """Change the journal in one transaction and wake the daemon, if one runs."""
+    path = loaded.config.spool / JOURNAL
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    conn = connect(path)
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        result = do(conn)
+        conn.execute("COMMIT")
+    finally:
+        conn.close()
+    (path.parent / WAKE).touch(mode=0o600)
+    return result

@@ -1,0 +1,121 @@
+"""`log`: what the house did."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from housecarl.config_file import Loaded
+    from housecarl.journal.receipts import Receipt
+
+#: Seconds between two looks with --follow.
+FOLLOW_SECONDS = 1.0
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@click.command("log")
+@click.option("-n", "limit", type=click.IntRange(1, 100_000), default=20, help="How many (20).")
+@click.option("--person", help="Only what this person asked.")
+@click.option("--failed", is_flag=True, help="Only what did not end well.")
+@click.option("--since", help="Only what is younger: 30m, 12h, 2d, 1w.")
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def verb(
+    ctx: click.Context,
+    limit: int,
+    person: str | None,
+    failed: bool,
+    since: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Show what the house did, oldest first."""
+    from housecarl.cli import journal
+
+    loaded = journal.load(ctx.obj)
+    if person is not None and person not in loaded.config.people:
+        known = ", ".join(sorted(loaded.config.people)) or "nobody"
+        raise click.UsageError(f"--person: no {person} in the configuration, which knows {known}")
+    start = time.time() - _seconds(since) if since else None
+
+    def show(since: float | None, limit: int) -> None:
+        def lines(conn: sqlite3.Connection) -> list[str]:
+            return list(_lines(conn, loaded, as_json, since, limit, person, failed))
+
+        for line in journal.read(loaded, lines):
+            click.echo(line)
+
+    last = time.time()
+    show(start, limit)
+    while follow:
+        time.sleep(FOLLOW_SECONDS)
+        now = time.time()
+        show(last, 1000)
+        last = now
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if match is None:
+        raise click.UsageError(f"--since: {text} is no time span such as 30m, 12h, 2d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _lines(
+    conn: sqlite3.Connection,
+    loaded: Loaded,
+    as_json: bool,
+    since: float | None,
+    limit: int,
+    person: str | None,
+    failed: bool,
+) -> Iterator[str]:
+    from housecarl.journal import receipts
+
+    zone = ZoneInfo(loaded.config.timezone)
+    found = receipts.listing(conn, limit=limit, person=person, since=since, failed=failed)
+    for receipt in reversed(found):
+        entry = _entry(conn, receipt)
+        yield json.dumps(entry) if as_json else _line(entry, receipt, zone)
+
+
+def _entry(conn: sqlite3.Connection, receipt: Receipt) -> dict[str, Any]:
+    from housecarl.journal import receipts, replies, runs
+
+    return {
+        "id": receipts.shorten(conn, receipt.id),
+        "at": datetime.fromtimestamp(receipt.arrived, UTC).isoformat(),
+        "door": receipt.door,
+        "kind": receipt.kind,
+        "person": receipt.person,
+        "proof": receipt.proof,
+        "state": receipt.state,
+        "reason": receipt.reason,
+        "calls": [list(call) for call in receipt.calls],
+        "outcomes": [run.outcome for run in runs.of(conn, receipt.id)],
+        "replies": [
+            {"text": row["text"], "state": row["state"], "error": row["error"]}
+            for row in replies.of(conn, receipt.id)
+        ],
+    }
+
+
+def _line(entry: dict[str, Any], receipt: Receipt, zone: ZoneInfo) -> str:
+    at = datetime.fromtimestamp(receipt.arrived, UTC).astimezone(zone)
+    asked = " + ".join(" ".join(call) for call in entry["calls"]) or entry["kind"]
+    outcome = ",".join(o or "?" for o in entry["outcomes"]) or entry["reason"] or entry["state"]
+    answers = " / ".join(reply["text"].partition("\n")[0] for reply in entry["replies"])
+    who = entry["person"] or "stranger"
+    return f"{at:%Y-%m-%d %H:%M:%S} {entry['id']} {who}: {asked} [{outcome}] {answers}".rstrip()

@@ -1,0 +1,83 @@
+"""`send`: drop a command into the spool as a person; for cron and scripts."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+
+#: Seconds --wait waits for the reply: longer than any command's own time limit by default.
+WAIT_SECONDS = 60.0
+
+#: Seconds between two looks into the journal with --wait.
+LOOK_SECONDS = 0.05
+
+
+@click.command("send")
+@click.argument("text")
+@click.option("--as", "person", required=True, help="The person it is sent as.")
+@click.option("--wait", is_flag=True, help="Wait for the reply and print it.")
+@click.pass_context
+def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
+    """Drop TEXT into the spool as a person, for cron and scripts.
+
+    root and the daemon's own user may name anybody, others only a person that lists their login
+    under `unix`.
+    """
+    from housecarl.cli import journal
+    from housecarl.errors import NotAllowed
+
+    loaded = journal.load(ctx.obj)
+    config = loaded.config
+    if person not in config.people:
+        known = ", ".join(sorted(config.people)) or "nobody"
+        raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
+    if not may_send_as(config.people[person].unix, config.spool):
+        raise NotAllowed(f"this login may not send as {person}; see `people.{person}.unix`")
+    key = drop(config.spool, f"As: {person}\n{text}\n")
+    if wait:
+        click.echo(_reply(loaded, key))
+
+
+def may_send_as(logins: list[str], spool: Path) -> bool:
+    """Whether the daemon will believe us: it looks at the owner of the file, as we do here."""
+    uid = os.getuid()
+    if uid in (0, spool.stat().st_uid):
+        return True
+    return pwd.getpwuid(uid).pw_name in logins
+
+
+def drop(spool: Path, text: str) -> str:
+    """Put a file into the spool's root, where it appears whole; the key the daemon gives it."""
+    name = f"send-{os.getpid()}-{secrets.token_hex(4)}"
+    part = spool / f"{name}.part"
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        about = os.fstat(file.fileno())
+    part.rename(spool / name)
+    return f"drop:{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{name}"
+
+
+def _reply(loaded: Loaded, key: str) -> str:
+    """The reply to the file that was dropped, once the journal has it."""
+    from housecarl.cli import journal
+    from housecarl.errors import Unreachable
+    from housecarl.journal import replies
+
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        text = journal.read(loaded, lambda conn: replies.answer_to(conn, key))
+        if text is not None:
+            return text
+        time.sleep(LOOK_SECONDS)
+    raise Unreachable(f"no reply in {WAIT_SECONDS:g} s; is the daemon running? `housecarl status`")

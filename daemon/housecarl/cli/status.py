@@ -1,0 +1,57 @@
+"""`status`: how the house is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from pathlib import Path
+
+import click
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def verb(ctx: click.Context, as_json: bool) -> None:
+    """How the house is; exit code 0 when all is well, 1 in trouble."""
+    from housecarl import health
+    from housecarl.cli import journal
+    from housecarl.health import Part
+
+    loaded = journal.load(ctx.obj)
+    running = is_running(loaded.config.spool)
+    found = journal.read(loaded, lambda conn: health.examine(conn, time.time()))
+    daemon = Part("daemon", running, "running" if running else "not running: `housecarl run`")
+    parts = [daemon, *found.parts]
+    well = running and found.well
+    if as_json:
+        told = {
+            "house": loaded.config.house,
+            "well": well,
+            "parts": [{"name": p.name, "ok": p.ok, "text": p.text} for p in parts],
+            "last_24_h": dict(found.today),
+        }
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(f"{loaded.config.house}: {'well' if well else 'trouble'}")
+        for part in parts:
+            mark = click.style("ok  ", fg="green") if part.ok else click.style("FAIL", fg="red")
+            click.echo(f"  {mark} {part.name}: {part.text}")
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(found.today.items()))
+        click.echo(f"  last 24 h: {counts or 'no message'}")
+    ctx.exit(0 if well else 1)
+
+
+def is_running(spool: Path) -> bool:
+    """Whether a daemon holds this spool."""
+    from housecarl.house import JOURNAL
+
+    try:
+        with (spool / JOURNAL.parent / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

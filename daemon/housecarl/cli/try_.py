@@ -1,0 +1,90 @@
+"""`try`: carry a command out here and print the reply."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.judge import Case
+    from housecarl.record import Done
+
+
+@click.command("try")
+@click.argument("text")
+@click.option("--as", "person", default="", help="The person to be; else who lists this login.")
+@click.pass_context
+def verb(ctx: click.Context, text: str, person: str) -> None:
+    """Carry TEXT out here, write it into the journal, and print the SMS; nothing is sent.
+
+    What is dangerous is refused: it needs a code, and so the real way.
+    """
+    from housecarl.cli import journal
+    from housecarl.errors import HousecarlError, NotAllowed
+    from housecarl.logs import set_up
+
+    set_up("warning")
+    loaded = journal.load(ctx.obj)
+    if person and person not in loaded.config.people:
+        known = ", ".join(sorted(loaded.config.people)) or "nobody"
+        raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
+    symbol = loaded.config.language.symbol
+    text = text if text.startswith(symbol) else symbol + text
+    case, done = asyncio.run(_carry(loaded, text, person))
+    if not case.person:
+        raise NotAllowed("this login is nobody here: name a person with --as, or list it (`unix`)")
+    if case.word == "confirm":
+        raise NotAllowed(f"{case.calls[0].name} needs a code: text it, or use its own verb")
+    _show(loaded, done, case)
+    if case.word != "run" or any(run.outcome != "done" for run in done.runs):
+        raise HousecarlError("It did not go well.")
+
+
+async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
+    """The worker's steps 4 to 10, here; the reply is kept in the journal and not sent."""
+    from housecarl.clock import SystemClock
+    from housecarl.doors.drop import as_message
+    from housecarl.house import House
+    from housecarl.message import Stamp
+    from housecarl.record import Done
+    from housecarl.spool import id_of, make_name
+
+    house = House(loaded, SystemClock())
+    name = make_name(datetime.now(UTC))
+    async with house.at_the_desk():
+        stamp = Stamp(
+            door="try",
+            arrived=house.clock.now(),
+            key=f"try:{id_of(name)}",
+            uid=str(os.getuid()),
+            as_person=person,
+        )
+        case = await house.judge.judge(
+            id_of(name), as_message(text.encode()), stamp, house.clock.now()
+        )
+        if not case.person or case.word == "confirm":
+            return case, Done()
+        done = await house.worker.run(case, name)
+        await house.record.conclude(case, name, done, answered=False)
+        return case, done
+
+
+def _show(loaded: Loaded, done: Done, case: Case) -> None:
+    """The text message, how long it is, and what waits for !more."""
+    from housecarl.reply import Facts, Renderer
+    from housecarl.septets import parts, septets
+
+    config = loaded.config
+    renderer = Renderer(symbol=config.language.symbol, budget=config.limits.reply_septets)
+    pages = renderer.pages(done.replies, Facts(config.house, case.id[:4]))
+    for page in pages:
+        click.echo(page)
+    first = pages[0]
+    size = f"{septets(first)} septets, {parts(first)} {'part' if parts(first) == 1 else 'parts'}"
+    more = f", {len(pages) - 1} more by {config.language.symbol}more" if len(pages) > 1 else ""
+    click.echo(click.style(f"[{size}{more}] log {case.id[:4]}", dim=True), err=True)
