@@ -155,6 +155,11 @@ class House:
     def wake_jobs(self) -> None:
         """A job was added."""
 
+    async def settle(self) -> None:
+        """Wait until every message that was offered is carried and in its last folder."""
+        await self.worker.idle()
+        await self.spool.settle()
+
     async def refresh(self) -> None:
         """Take over what another process wrote into the journal."""
         off = await self.db.read(people.off)

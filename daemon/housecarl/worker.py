@@ -69,6 +69,7 @@ class Worker:
         """Finish what is in hand, bounded; what waits stays where it is."""
         while not self._names.empty():
             self._names.get_nowait()
+            self._names.task_done()
         for _ in self._carriers:
             self._names.put_nowait(None)
         _, late = await asyncio.wait(self._carriers, timeout=STOP_SECONDS)
@@ -79,6 +80,10 @@ class Worker:
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
         self._names.put_nowait(name)
+
+    async def idle(self) -> None:
+        """Return once nothing waits and nothing is in hand."""
+        await self._names.join()
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
@@ -146,6 +151,8 @@ class Worker:
                 if not self.trouble.done():
                     self.trouble.set_result(error)
                 return
+            finally:
+                self._names.task_done()
 
     async def _carry_safely(self, name: str) -> None:
         """Carry a message; whatever it does to us, the next one is served."""

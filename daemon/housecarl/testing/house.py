@@ -121,6 +121,24 @@ class TestHouse:
         with smtplib.SMTP(host, port, timeout=PATIENCE) as client:
             client.sendmail(mail_from, [to], raw)
 
+    def settle(self, seconds: float = PATIENCE) -> None:
+        """Wait until no message is in new/ or work/ and every file is in its last folder."""
+        assert self.daemon is not None and self.daemon.house is not None
+        self.do(asyncio.wait_for(self.daemon.house.settle(), seconds))
+
+    def log(self) -> list[str]:
+        """The journal, one line a message, oldest first."""
+        from housecarl.journal import receipts
+
+        assert self.daemon is not None and self.daemon.house is not None
+        found = self.do(self.daemon.house.db.read(lambda c: receipts.listing(c, limit=1000)))
+        return [
+            f"{each.id[:4]} {each.person or 'stranger'} "
+            f"{' + '.join(' '.join(call) for call in each.calls) or '-'}: "
+            f"{each.reason or each.state}"
+            for each in reversed(found)
+        ]
+
     def config(self) -> dict[str, Any]:
         """The configuration as it is written."""
         whole: dict[str, Any] = {

@@ -1,0 +1,23 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+run: .venv/ready     # a made-up house on this machine, texted by real SMTP
+	@$(BIN)/housecarl demo
+
+test: .venv/ready    # the fast suite; tests that need a server skip with the reason
+	$(BIN)/python -m pytest
+
+lint: .venv/ready    # format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready   # mypy strict, pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.PHONY: run test lint types

@@ -1,0 +1,165 @@
+"""`person`: who is obeyed, their passwords and codes, and a switch for a lost phone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.config_people import Person
+
+
+@click.group("person")
+def verb() -> None:
+    """List people, set passwords and codes, switch a person off and on."""
+
+
+def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
+    from housecarl.cli import journal
+
+    loaded = journal.load(ctx.obj)
+    if name not in loaded.config.people:
+        known = ", ".join(sorted(loaded.config.people)) or "nobody"
+        raise click.UsageError(f"no {name} in the configuration, which knows {known}")
+    return loaded, loaded.config.people[name]
+
+
+@verb.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """Show everybody: how they are known, what they may, whether they are switched off."""
+    from housecarl.cli import journal
+    from housecarl.house import JOURNAL
+    from housecarl.journal import people
+
+    loaded = journal.load(ctx.obj)
+    there = (loaded.config.spool / JOURNAL).exists()
+    off = journal.read(loaded, people.off) if there else {}
+    zone = ZoneInfo(loaded.config.timezone)
+    for name, person in loaded.config.people.items():
+        ways = [*person.phones, *person.addresses, *(f"login {login}" for login in person.unix)]
+        ways += [f"AUTH {person.login.user}"] if person.login else []
+        ways += ["codes by app"] if person.totp else []
+        until = f", until {person.until}" if person.until else ""
+        line = f"{name}: {', '.join(ways) or 'no way in'}; may {' '.join(person.may)}{until}"
+        if name in off:
+            since = datetime.fromtimestamp(off[name], UTC).astimezone(zone)
+            line += click.style(f"; OFF since {since:%Y-%m-%d %H:%M}", fg="red")
+        click.echo(line)
+    if not loaded.config.people:
+        click.echo("Nobody: add yourself under `people`.")
+
+
+@verb.command("off")
+@click.argument("name")
+@click.pass_context
+def off(ctx: click.Context, name: str) -> None:
+    """Obey NAME no more, at once: a lost phone. Kept in the journal until `person on`."""
+    from housecarl.cli import journal
+    from housecarl.journal import people
+
+    loaded, _ = _known(ctx, name)
+    journal.write(loaded, lambda conn: people.switch_off(conn, name, time.time()))
+    click.echo(f"{name} is off. `housecarl person on {name}` switches them on again.")
+
+
+@verb.command("on")
+@click.argument("name")
+@click.pass_context
+def on(ctx: click.Context, name: str) -> None:
+    """Obey NAME again, and learn their conversation anew from their next text."""
+    import sqlite3
+
+    from housecarl.cli import journal
+    from housecarl.journal import people
+
+    loaded, _ = _known(ctx, name)
+
+    def switch(conn: sqlite3.Connection) -> bool:
+        people.forget_ways(conn, name)
+        return people.switch_on(conn, name)
+
+    was_off = journal.write(loaded, switch)
+    click.echo(f"{name} is on." if was_off else f"{name} was not off; their conversation is new.")
+
+
+@verb.command("password")
+@click.argument("name")
+@click.pass_context
+def password(ctx: click.Context, name: str) -> None:
+    """Set the SMTP AUTH password of NAME: writes the hash file, or prints the lines to add."""
+    from housecarl.password import hash_password
+
+    _, person = _known(ctx, name)
+    typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if len(typed) < 10:
+        raise click.UsageError("at least 10 characters, please: it opens the house")
+    hashed = hash_password(typed)
+    if person.login is not None and person.login.hash.file is not None:
+        _write_secret(person.login.hash.file, hashed)
+        click.echo(
+            f"Written to {person.login.hash.file}. `systemctl reload housecarl` takes it up."
+        )
+        return
+    click.echo(f"Put this line into secrets/{name}.hash (mode 600), beside the configuration:")
+    click.echo(f"  {hashed}")
+    click.echo(f"and this under `people.{name}`:")
+    click.echo(f"  login: {{user: {name}, hash: {{file: secrets/{name}.hash}}}}")
+
+
+@verb.command("totp")
+@click.argument("name")
+@click.pass_context
+def totp(ctx: click.Context, name: str) -> None:
+    """Enrol an authenticator app for NAME: shows a QR code, and writes the secret's file."""
+    import pyotp
+
+    loaded, person = _known(ctx, name)
+    secret = pyotp.random_base32()
+    uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
+    _show_code(uri)
+    typed = click.prompt("The code that the app shows now")
+    if not pyotp.TOTP(secret).verify(typed.strip(), valid_window=1):
+        raise click.UsageError("that is not the code; nothing was changed")
+    if person.totp is not None and person.totp.file is not None:
+        _write_secret(person.totp.file, secret)
+        click.echo(f"Written to {person.totp.file}. `systemctl reload housecarl` takes it up.")
+        return
+    click.echo(f"Put this line into secrets/{name}.totp (mode 600), beside the configuration:")
+    click.echo(f"  {secret}")
+    click.echo(f"and this under `people.{name}`:")
+    click.echo(f"  totp: {{file: secrets/{name}.totp}}")
+
+
+def _show_code(uri: str) -> None:
+    """The QR code as blocks on a terminal; the text for whoever cannot scan it."""
+    import qrcode
+
+    code = qrcode.QRCode(border=2)
+    code.add_data(uri)
+    if sys.stdout.isatty():
+        code.print_ascii(invert=True)
+    click.echo(uri)
+
+
+def _write_secret(path: Path, value: str) -> None:
+    """Replace a secret's file in one step, readable by its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(value + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        about = path.stat()
+        os.chown(part, about.st_uid, about.st_gid)
+    part.replace(path)
