@@ -67,7 +67,7 @@ class House:
             budget=config.limits.reply_septets,
         )
         envelopes = Envelopes(config, renderer)
-        self.post = Post(config.post, self.db, clock) if config.post else None
+        self.post = Post(config.post, self.db, clock, self._tell_post) if config.post else None
         self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
@@ -186,6 +186,9 @@ class House:
         )
         if news:
             (log.info if ok else log.warning)(name, well=ok, text=text)
+
+    async def _tell_post(self, ok: bool, text: str) -> None:
+        await self.tell("post", ok, text)
 
     async def trouble(self) -> StorageError:
         """Wait until spool, journal or post cannot go on."""

@@ -1,0 +1,195 @@
+"""The SMTP dialogue on a connection that is greeted and logged in: one mail after another."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from housecarl.errors import PostLater, PostRefused
+
+#: Bytes of one answer, all its lines; a real one has a few hundred.
+MAX_ANSWER = 16 * 1024
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\n")
+
+
+class ServiceFault(PostLater):
+    """The smarthost takes nothing from us now; no fault of the one reply that was tried."""
+
+
+class Dropped(PostLater):
+    """The connection ended; `unheard`: before the smarthost said anything to this mail."""
+
+    def __init__(self, text: str, *, unheard: bool = False) -> None:
+        super().__init__(text)
+        self.unheard = unheard
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the smarthost: its code, and the text of its last line."""
+
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".rstrip()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it says never; a used-up sending quota (5.4.5, Gmail) comes back by itself."""
+        return self.code >= 500 and not self.text.startswith("5.4.5")
+
+
+class Dialogue(asyncio.Protocol):
+    """Speaks SMTP over a transport it was put on with `transport.set_protocol`.
+
+    Where the smarthost offers PIPELINING (RFC 2920) a mail takes two round trips instead of four.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, pipelining: bool) -> None:
+        self.transport = transport
+        self._pipelining = pipelining
+        self._buffer = bytearray()
+        self._answers: list[Answer] = []
+        self._wanted = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether another mail may be tried: connected, and nothing was said out of turn."""
+        return not (self._ended or self._buffer or self._answers or self.transport.is_closing())
+
+    def data_received(self, data: bytes) -> None:
+        """Collect whole answers; one that never ends is cut off."""
+        self._buffer += data
+        taken = 0
+        while found := _ANSWER.match(self._buffer, taken):
+            text = (found[2] or b"").decode("utf-8", "replace").strip()
+            self._answers.append(Answer(int(found[1]), text))
+            taken = found.end()
+        del self._buffer[:taken]
+        if len(self._buffer) > MAX_ANSWER or len(self._answers) > 100:
+            self._end("its answer never ends")
+            self.transport.abort()
+        elif b"\n" in self._buffer and not re.match(rb"\d{3}[- ]", self._buffer):
+            self._end("its answer is not SMTP")
+            self.transport.abort()
+        elif len(self._answers) >= self._wanted:
+            self._awaken()
+
+    def eof_received(self) -> None:
+        """The smarthost hung up; what it said before still counts."""
+        self._end("it closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whoever ended it."""
+        self._end(f"the connection was lost ({exc})" if exc else "the connection was closed")
+
+    async def hand_in(self, sender: str, to: str, mail: bytes) -> None:
+        """Hand in one mail; returns once it is the smarthost's.
+
+        Raises PostRefused or PostLater about this mail, ServiceFault when the smarthost wants no
+        mail from us, Dropped when it can no longer be known what became of it.
+        """
+        commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"]
+        lines = [f"{command}\r\n".encode("ascii") for command in commands]
+        if self._pipelining:
+            answers = await self._ask(b"".join(lines), 3)
+        else:
+            answers = []
+            for line in lines:
+                answers += await self._ask(line, 1, begun=bool(answers))
+                if not 200 <= answers[-1].code < 400:
+                    break
+        trouble = _trouble(answers)
+        if trouble is None:
+            (answer,) = await self._ask(_framed(mail), 1, begun=True)
+            trouble = None if 200 <= answer.code < 300 else _judged(answer, "the mail")
+        elif answers[-1].code == 354 and len(answers) == 3:
+            await self._ask(b".\r\n", 1, begun=True)
+        if trouble is not None:
+            await self._forget(trouble)
+            raise trouble
+
+    async def quit(self) -> None:
+        """Say goodbye if it can be said at once, and close."""
+        try:
+            if self.usable:
+                async with asyncio.timeout(2):
+                    await self._ask(b"QUIT\r\n", 1)
+        except (Dropped, TimeoutError):
+            pass
+        finally:
+            self.transport.abort()
+
+    async def _forget(self, trouble: PostLater | PostRefused) -> None:
+        """After a mail that was not taken, make the connection fit for another, or end it."""
+        try:
+            if not isinstance(trouble, ServiceFault) and self.usable:
+                await self._ask(b"RSET\r\n", 1)
+                return
+        except Dropped:
+            pass
+        self.transport.abort()
+
+    async def _ask(self, data: bytes, wanted: int, *, begun: bool = False) -> list[Answer]:
+        if self._ended or self.transport.is_closing():
+            raise Dropped(self._ended or "the connection was closed", unheard=not begun)
+        self._wanted = wanted
+        self._waiter = asyncio.get_running_loop().create_future()
+        self.transport.write(data)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            answers, self._answers = self._answers, []
+        if len(answers) < wanted and not (answers and answers[-1].code == 421):
+            raise Dropped(self._ended, unheard=not (begun or answers))
+        return answers[:wanted]
+
+    def _end(self, why: str) -> None:
+        self._ended = self._ended or why
+        self._awaken()
+
+    def _awaken(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _framed(mail: bytes) -> bytes:
+    """A mail as DATA wants it: CR LF everywhere, leading dots doubled, a lone dot at the end."""
+    lines = _LINE_END.sub(b"\r\n", mail.removesuffix(b"\r\n"))
+    dotted = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
+    return dotted + b"\r\n.\r\n"
+
+
+def _trouble(answers: list[Answer]) -> PostLater | PostRefused | None:
+    """What the answers to MAIL, RCPT and DATA say against going on."""
+    wanted = ((200, "the sender"), (200, "the recipient"), (354, "the mail"))
+    for answer, (code, what) in zip(answers, wanted, strict=False):
+        if answer.code != code and not (code == 200 and answer.code in (250, 251, 252)):
+            return _judged(answer, what)
+    return None
+
+
+def _judged(answer: Answer, what: str) -> PostLater | PostRefused:
+    """The error that an answer means; what is said to our own address is about us, not the mail."""
+    text = f"{what}: {answer}"
+    if answer.code in (421, 530, 535) or what == "the sender":
+        return ServiceFault(text)
+    if not 400 <= answer.code < 600:
+        return ServiceFault(f"{what}: not an answer to that: {answer}")
+    return PostRefused(text) if answer.lasting else PostLater(text)
+
+
+def take_over(transport: asyncio.BaseTransport, *, pipelining: bool) -> Dialogue:
+    """A dialogue on a connection that somebody else opened."""
+    stream = cast(asyncio.Transport, transport)
+    dialogue = Dialogue(stream, pipelining=pipelining)
+    stream.set_protocol(dialogue)
+    return dialogue
