@@ -1,0 +1,85 @@
+"""Every key and default in docs/config.md and config/housecarl.yaml is the program's."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.config_file import check, load
+from housecarl.config_keys import Key, keys
+from housecarl.config_show import schema
+from housecarl.config_text import parse, scalar
+from housecarl.shipped import shipped
+
+PAGE = Path(__file__).parents[1] / "docs" / "config.md"
+EXAMPLE = shipped("config") / "housecarl.yaml"
+
+
+def row(key: Key) -> str:
+    """The line of one key in the table of docs/config.md."""
+    default = key.default if key.default in ("required", "-") else f"`{key.default}`"
+    return f"| `{key.path}` | {default} | {key.meaning} |"
+
+
+def uncommented(text: str) -> str:
+    """The example with every key set: a `#` directly before a key, or before its indentation."""
+    return re.sub(r"^#(?=[a-z]|  +[a-z-])", "", text, flags=re.M)
+
+
+def at(data: Any, path: str) -> Any:
+    """The value at `people.NAME.may`, NAME being the name that comes first."""
+    for part in path.replace("[]", ".[]").split("."):
+        if part == "[]":
+            data = data[0]
+        elif part == "NAME":
+            data = next(iter(data.values()))
+        else:
+            data = data[part]
+    return data
+
+
+def test_the_page_lists_every_key_with_its_default_and_nothing_else() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if re.match(r"\| `[a-z]", line)]
+    assert rows == [row(key) for key in keys()]
+
+
+def test_every_example_on_the_page_loads(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S)
+    assert blocks
+    for number, block in enumerate(blocks):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block)
+        assert check(file) == []
+
+
+def test_the_shipped_file_loads_as_it_is_and_obeys_nobody() -> None:
+    config = load(EXAMPLE).config
+    assert config.people == {}
+    assert (config.doors.smtp, config.doors.imap, config.doors.drop) == (None, None, None)
+
+
+def test_the_shipped_file_is_right_in_every_line(tmp_path: Path) -> None:
+    """With every key set only the one real choice is left to make: password or OAuth."""
+    file = tmp_path / "all.yaml"
+    file.write_text(uncommented(EXAMPLE.read_text()))
+    found = [problem.text for problem in check(file)]
+    assert found == ["doors.imap.oauth: password and oauth both; keep one"]
+
+
+@pytest.mark.parametrize("key", list(keys()), ids=lambda key: key.path)
+def test_the_shipped_file_shows_each_key_with_its_default(key: Key) -> None:
+    value = at(parse(uncommented(EXAMPLE.read_text())).data, key.path)
+    if key.default not in ("required", "-", "[]", "{}") and "[]" not in key.path:
+        assert value == scalar(key.default.strip('"'))
+
+
+def test_the_schema_knows_every_key_and_the_ways_to_name_a_secret() -> None:
+    text = json.dumps(schema())
+    for key in keys():
+        assert f'"{key.path.split(".")[-1]}":' in text
+    assert '"credential":' in text
+    assert schema()["additionalProperties"] is False
