@@ -127,7 +127,11 @@ async def _echo(address: Address) -> tuple[int, list[float]]:
     for privileged in (False, True):
         try:
             host = await async_ping(
-                str(address), COUNT, INTERVAL, timeout=PATIENCE, privileged=privileged
+                str(address),
+                COUNT,
+                INTERVAL,  # pyright: ignore[reportArgumentType] - fractions are taken
+                timeout=PATIENCE,  # pyright: ignore[reportArgumentType]
+                privileged=privileged,
             )
         except SocketPermissionError:
             continue

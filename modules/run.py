@@ -136,7 +136,7 @@ def _find(settings: Settings, asked: str) -> tuple[str, Program]:
         return name, settings.programs[name]
     near = difflib.get_close_matches(asked.casefold(), by_fold, 1)
     guess = f" Did you mean {by_fold[near[0]]}?" if near else ""
-    raise CommandError(f"No program {_plain(asked[:20])}.{guess} Programs: {_names(settings, 4)}.")
+    raise CommandError(f"No program {_plain(asked[:20])}.{guess} Programs: {_names(settings, 3)}.")
 
 
 class Output(asyncio.Protocol):

@@ -96,7 +96,7 @@ def _find(machines: dict[str, Machine], asked: str) -> tuple[str, Machine]:
     near = difflib.get_close_matches(asked.casefold(), by_fold, 1)
     guess = f" Did you mean {by_fold[near[0]]}?" if near else ""
     shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in asked[:20])
-    raise CommandError(f"No machine {shown}.{guess} To wake: {_names(machines, 4)}.")
+    raise CommandError(f"No machine {shown}.{guess} To wake: {_names(machines, 3)}.")
 
 
 def _names(machines: dict[str, Machine], most: int = SHOWN) -> str:
@@ -127,7 +127,12 @@ async def _answers(host: str) -> bool | None:
 
     for privileged in (False, True):
         try:
-            heard = await async_ping(host, 1, timeout=ANSWER, privileged=privileged)
+            heard = await async_ping(
+                host,
+                1,
+                timeout=ANSWER,  # pyright: ignore[reportArgumentType] - fractions are taken
+                privileged=privileged,
+            )
         except SocketPermissionError:
             continue
         except ICMPLibError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -57,7 +57,7 @@ class Command:
 
     def bind(self, call: Call) -> Args:
         """Check the words of a call; raises BadArgument with the usage."""
-        return self.arguments.bind(call)
+        return self.arguments.bind(replace(call, name=self.name, settings=self.settings))
 
     def risk(self, args: Args) -> Risk:
         """What this call can do; CommandFailed when the module's own rule breaks."""

@@ -84,12 +84,10 @@ def _section(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as it would be written, `-` for what is absent or a section of defaults."""
+    """The default as it would be written, `-` for none and for a section of defaults."""
     if field.is_required():
         return "required"
-    if field.default_factory is not None:
-        return "see there"
-    if field.default is None or isinstance(field.default, BaseModel):
+    if field.default_factory or field.default is None or isinstance(field.default, BaseModel):
         return "-"
     return _written(field.default, field)
 

@@ -96,9 +96,9 @@ def same(one: str, other: str) -> bool:
 
 def matching_step(secret: str, typed: str, now: float) -> int | None:
     """The TOTP step whose code was typed, None when it is none of those around now."""
-    import pyotp
+    from pyotp.totp import TOTP
 
-    totp = pyotp.TOTP(secret, interval=STEP_SECONDS)
+    totp = TOTP(secret, interval=STEP_SECONDS)
     current = int(now) // STEP_SECONDS
     found = None
     for step in range(current - STEP_WINDOW, current + STEP_WINDOW + 1):

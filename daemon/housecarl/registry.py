@@ -17,6 +17,7 @@ from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of, commands_of
 from housecarl.errors import ConfigError, ModuleError, Problem
 from housecarl.module_settings import Locate
+from housecarl.process import try_file
 
 __all__ = ["Changes", "Command", "Registry"]
 
@@ -59,7 +60,7 @@ class Registry:
         settings: Mapping[str, Any] | None = None,
         *,
         locate: Locate = _nowhere,
-        trial: Trial | None = None,
+        trial: Trial | None = try_file,
     ) -> None:
         self.shipped = shipped
         self.folders = tuple(folders)

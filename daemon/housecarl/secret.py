@@ -116,10 +116,11 @@ def _read(file: Path, name: str, *, private: bool = False) -> str:
         raise SecretError(name, f"{file} does not exist; create it with mode 600") from None
     except OSError as error:
         raise SecretError(name, f"{file} cannot be opened: {error.strerror}") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise SecretError(name, f"{file} is not a plain file")
     with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise SecretError(name, f"{file} is not a plain file")
         if private and (fault := _too_open(file, status.st_mode)):
             raise SecretError(name, fault)
         if private and status.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:

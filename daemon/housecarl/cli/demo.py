@@ -50,15 +50,16 @@ def verb() -> None:
 
 
 def _tour(house: TestHouse) -> None:
+    from housecarl.testing.phone import Phone
+
     phone = house.phone()
     click.echo(f"{house.config()['house']}, a made-up house. Ann texts it from {_short(phone)}.\n")
     for text, why in SCRIPT:
         _say("ann", text, why)
         phone.text(text)
         _say("house", phone.wait())
-    stranger = house.carrier.text("+13035550666", "!plug lamp off")
     _say("stranger", "!plug lamp off", "from another number: silence")
-    house.send(stranger)
+    Phone(house, "+13035550666").text("!plug lamp off")
     house.settle()
     click.echo("\nEach message is one file; its folder says what became of it:\n")
     for path in sorted(house.spool.rglob("*.eml")):

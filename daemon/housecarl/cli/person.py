@@ -120,14 +120,15 @@ def password(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def totp(ctx: click.Context, name: str) -> None:
     """Enrol an authenticator app for NAME: shows a QR code, and writes the secret's file."""
-    import pyotp
+    from pyotp import random_base32
+    from pyotp.totp import TOTP
 
     loaded, person = _known(ctx, name)
-    secret = pyotp.random_base32()
-    uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
+    secret = random_base32()
+    uri = TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
     _show_code(uri)
     typed = click.prompt("The code that the app shows now")
-    if not pyotp.TOTP(secret).verify(typed.strip(), valid_window=1):
+    if not TOTP(secret).verify(typed.strip(), valid_window=1):
         raise click.UsageError("that is not the code; nothing was changed")
     if person.totp is not None and person.totp.file is not None:
         _write_secret(person.totp.file, secret)

@@ -103,12 +103,15 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self._raw = self.intake.transport = transport
         super().connection_made(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    # aiosmtpd and asyncio name the parameter differently
+    def connection_lost(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, error: Exception | None
+    ) -> None:
         """Let the session see that its peer has gone; a message that is being stored is stored."""
         self.desk.crowd.leave(self)
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
-        asyncio.StreamReaderProtocol.connection_lost(self, exc)
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.intake.end()
 
     def eof_received(self) -> bool:

@@ -42,6 +42,11 @@ class Carrier:
         token = hashlib.sha256(f"{self.number}{number}".encode()).hexdigest()[:10]
         return f"{self.number[1:]}.{number[1:]}.{token}@txt.voice.google.com"
 
+    def envelope(self, to: str) -> str:
+        """The envelope sender when the account's filter forwards a mail to `to`."""
+        local, _, domain = self.account.partition("@")
+        return f"{local}+caf_={to.replace('@', '=')}@{domain}"
+
     def text(self, number: str, text: str, sent: datetime | None = None) -> bytes:
         """The mail that a text from `number` (E.164) becomes, signed at `sent` (now)."""
         sent = sent or datetime.now(UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import socket
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -55,6 +56,8 @@ class TestHouse:
         self._more = more
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="house", daemon=True)
+        self.address = ADDRESS
+        self._port = free_port()
         self.daemon: Daemon | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -146,7 +149,10 @@ class TestHouse:
             "timezone": "UTC",
             "spool": "spool",
             "people": self.people,
-            "doors": {"smtp": {"listen": "127.0.0.1:0", "recipients": [ADDRESS]}, "drop": {}},
+            "doors": {
+                "smtp": {"listen": f"127.0.0.1:{self._port}", "recipients": [ADDRESS]},
+                "drop": {},
+            },
             "trust": {
                 "google_voice": {
                     "account": self.carrier.account,
@@ -185,6 +191,13 @@ class TestHouse:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,9 @@ class Phone:
 
     def text(self, text: str, sent: datetime | None = None) -> None:
         """Text the house, by way of the carrier's mail and real SMTP."""
-        sent = sent or self._house.clock.now()
-        self._house.send(self._house.carrier.text(self.number, text, sent))
+        carrier = self._house.carrier
+        raw = carrier.text(self.number, text, sent or self._house.clock.now())
+        self._house.send(raw, mail_from=carrier.envelope(self._house.address))
 
     @property
     def reply(self) -> str:
