@@ -17,6 +17,7 @@ from housecarl.envelope import Envelopes
 from housecarl.errors import StorageError
 from housecarl.journal import Database, conditions, people
 from housecarl.journal.conditions import Condition
+from housecarl.journal.replies import Due
 from housecarl.judge import Judge
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
@@ -67,7 +68,7 @@ class House:
             budget=config.limits.reply_septets,
         )
         envelopes = Envelopes(config, renderer)
-        self.post = Post(config.post, self.db, clock, self._tell_post) if config.post else None
+        self.post = Post(config.post, self.db, clock) if config.post else None
         self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
@@ -82,7 +83,7 @@ class House:
             challenge=self.performer.challenge,
             postpone=self.waiting.postpone,
             clock=clock,
-            wake_post=self.wake_post,
+            send=self.send,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -131,7 +132,7 @@ class House:
             await self.worker.stop()
             await self.workshop.stop()
         if self.post is not None:
-            await self.post.stop()
+            self.post.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.watch.stop)
         await self.spool.stop()
@@ -147,8 +148,13 @@ class House:
         """Carry a message that is safe in the spool."""
         self.worker.offer(name)
 
+    def send(self, reply: Due) -> None:
+        """Send a reply that is safe in the journal."""
+        if self.post is not None:
+            self.post.push(reply)
+
     def wake_post(self) -> None:
-        """A reply waits."""
+        """The journal may hold a reply that is due."""
         if self.post is not None:
             self.post.wake()
 
@@ -186,9 +192,6 @@ class House:
         )
         if news:
             (log.info if ok else log.warning)(name, well=ok, text=text)
-
-    async def _tell_post(self, ok: bool, text: str) -> None:
-        await self.tell("post", ok, text)
 
     async def trouble(self) -> StorageError:
         """Wait until spool, journal or post cannot go on."""

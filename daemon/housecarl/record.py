@@ -11,6 +11,7 @@ from housecarl.envelope import Answer, Envelopes, Way
 from housecarl.journal import Database, codes, people, receipts, replies, runs
 from housecarl.journal.people import Way as KnownWay
 from housecarl.journal.receipts import Receipt
+from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
 from housecarl.judge import Case
 from housecarl.message.model import Thread
@@ -37,8 +38,6 @@ class Done:
     runs: tuple[Run, ...] = ()
     replies: tuple[Reply, ...] = ()
     challenge: Challenge | None = None
-    #: the rest of a long reply that this one is a page of
-    more: tuple[str, ...] | None = None
 
 
 def way_of(case: Case) -> Way | None:
@@ -103,14 +102,16 @@ class Record:
         """Note the outcome of a change that is not the last call of its message."""
         await self.db.write(lambda conn: runs.finish(conn, run))
 
-    async def conclude(self, case: Case, file: str, done: Done, *, answered: bool = True) -> State:
-        """Outcome and reply in one transaction; the folder the file belongs in from now on.
+    async def conclude(
+        self, case: Case, file: str, done: Done, *, answered: bool = True
+    ) -> tuple[State, Due | None]:
+        """Outcome and reply in one transaction; the file's last folder, and the reply to be sent.
 
         `answered` False is for who reads the reply on a terminal: it is noted and not sent.
         """
         state = State.EXECUTED if case.word in ("run", "confirm") else State.REFUSED
 
-        def write(conn: sqlite3.Connection) -> None:
+        def write(conn: sqlite3.Connection) -> Due | None:
             first = receipts.find_same(conn, case.verdict.keys, case.id)
             if first is not None:
                 raise Repeated(case, first)
@@ -120,29 +121,28 @@ class Record:
                 runs.finish(conn, run)
             if done.challenge is not None:
                 _issue(conn, case, done.challenge)
-            if answered:
-                self._answer(conn, case, done)
+            return self._answer(conn, case, done) if answered else None
 
-        await self.db.write(write)
-        return state
+        return state, await self.db.write(write)
 
-    def _answer(self, conn: sqlite3.Connection, case: Case, done: Done) -> None:
+    def _answer(self, conn: sqlite3.Connection, case: Case, done: Done) -> Due | None:
         """The one reply to a message; strangers have none."""
         own, now = way_of(case), case.now.timestamp()
         if own is not None and own.texted and case.word != "ignore" and case.person:
             people.use_way(conn, case.person, _known(case, own, now))
         if not done.replies or not case.person:
-            return
+            return None
         kind = "reply" if done.challenge is None else "challenge"
         asked = [" ".join(call.words) for call in case.calls]
         answer = Answer(case.person, done.replies, kind, case.id, asked)  # type: ignore[arg-type]
         way = self.envelopes.way_back(conn, case.person, own)
         out, rest = self.envelopes.seal(answer, way, now)
-        replies.add(conn, out)
-        if done.more is not None:
-            rest = list(done.more)
-        if rest or done.more is not None:
+        reply = replies.add(conn, out)
+        if rest:
             people.keep_pages(conn, case.person, rest, now)
+        if out.address is None:
+            return None
+        return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
 
     async def refuse_repeat(self, repeated: Repeated, file: str) -> None:
         """Note a message that was seen before; it is not answered again."""

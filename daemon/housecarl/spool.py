@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
@@ -41,11 +42,10 @@ RESERVE_BYTES = 64 * 1024 * 1024
 #: Messages kept in memory between `put` and `take`, so that a quiet house never reads a file back.
 FRESH = 64
 
-#: Threads that sync files of one batch side by side; the kernel groups what waits together.
-SYNC_THREADS = 4
-
 
 T = TypeVar("T")
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class State(StrEnum):
@@ -76,7 +76,6 @@ class Spool:
         self.reserve = reserve
         self.trouble: asyncio.Future[StorageError] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._sync = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="spool-sync")
         self._pending: deque[tuple[str, bytes, asyncio.Future[str]]] = deque()
         self._flushing = False
         self._fresh: OrderedDict[str, bytes] = OrderedDict()
@@ -102,7 +101,6 @@ class Spool:
     async def stop(self) -> None:
         """Wait until every rename that was asked for is done."""
         await asyncio.to_thread(self._disk.shutdown)
-        await asyncio.to_thread(self._sync.shutdown)
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
         """Keep a message: on return it is in new/, its file and the folder are synced.
@@ -142,28 +140,32 @@ class Spool:
             self._flushing = False
 
     def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
-        """Write and sync each file, rename the whole ones, sync the folder once."""
+        """Write and sync the files, rename the whole ones, sync the folder once.
+
+        One file is synced by itself, several together: a slow disk is flushed once for all of them.
+        """
         free = shutil.disk_usage(self.root).free
         if free - sum(len(data) for _, data in work) < self.reserve:
             full = SpoolFull(f"spool {self.root}: {free} bytes free, {self.reserve} stay reserved")
             return [full] * len(work)
-        if len(work) == 1:
-            results = [self._write(*work[0])]
-        else:
-            results = list(self._sync.map(lambda item: self._write(*item), work))
+        results = [self._write(name, data, sync=len(work) == 1) for name, data in work]
         try:
+            if len(work) > 1:
+                sync_filesystem(self.root)
+            for (name, _), result in zip(work, results, strict=True):
+                if result is None:
+                    (self.root / "tmp" / name).rename(self.root / State.NEW / name)
             sync_folder(self.root / State.NEW)
         except OSError as error:
             self._forget(work)
-            return [_storage_error("sync new/", error)] * len(work)
+            return [_storage_error("put", error)] * len(work)
         return results
 
-    def _write(self, name: str, data: bytes) -> StorageError | None:
-        """One message through tmp/ into new/; on an error nothing of it stays."""
+    def _write(self, name: str, data: bytes, *, sync: bool) -> StorageError | None:
+        """One message into tmp/; on an error nothing of it stays."""
         path = self.root / "tmp" / name
         try:
-            write_synced(path, data)
-            path.rename(self.root / State.NEW / name)
+            write_new(path, data, sync=sync)
         except OSError as error:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -171,10 +173,11 @@ class Spool:
         return None
 
     def _forget(self, work: list[tuple[str, bytes]]) -> None:
-        """Take back names that may not be durable: the sender will bring the message again."""
+        """Take back what may not be durable: the sender will bring the message again."""
         for name, _ in work:
-            with contextlib.suppress(OSError):
-                (self.root / State.NEW / name).unlink()
+            for folder in ("tmp", State.NEW):
+                with contextlib.suppress(OSError):
+                    (self.root / folder / name).unlink()
 
     def _remember(self, name: str, data: bytes) -> None:
         self._fresh[name] = data
@@ -250,14 +253,29 @@ def find_file(root: Path, identity: str) -> Path | None:
     return None
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """A new file with mode 0600, on the disk before this returns."""
+def write_new(path: Path, data: bytes, *, sync: bool) -> None:
+    """A new file with mode 0600; with `sync` its content is on the disk before this returns."""
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_filesystem(path: Path) -> None:
+    """Everything written to the file system of `path` is on the disk before this returns.
+
+    syncfs(2), which tells of write errors since Linux 5.8.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _LIBC.syncfs(fd) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
     finally:
         os.close(fd)
 

@@ -13,6 +13,7 @@ from housecarl.admit import Admission
 from housecarl.clock import Clock
 from housecarl.errors import StorageError, TrustLater
 from housecarl.execute import Outcome
+from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
 from housecarl.message.stamp import split
@@ -50,7 +51,7 @@ class Worker:
     challenge: Challenge
     postpone: Postpone
     clock: Clock
-    wake_post: Callable[[], None]
+    send: Callable[[Due], None]
     trouble: asyncio.Future[StorageError] = field(init=False)
     _names: asyncio.Queue[str | None] = field(init=False)
     _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
@@ -92,10 +93,10 @@ class Worker:
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         case = await self.admission.admit(case)  # 6 parse, 7 decide
         done = await self.run(case, name)  # 8 claim, 9 execute
-        state = await self.record.conclude(case, name, done)  # 10 outcome and reply
+        state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
-        if done.replies:
-            self.wake_post()  # 12 send
+        if reply is not None:
+            self.send(reply)  # 12 send
         _tell(case, done)
 
     async def run(self, case: Case, name: str) -> Done:

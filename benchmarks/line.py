@@ -1,0 +1,324 @@
+"""The whole line beside bare aiosmtpd, in one run: `python benchmarks/line.py`.
+
+Starts `housecarl run` with a configuration of its own on loopback, hands in `!uptime` by SMTP AUTH
+under TLS, and takes the replies at a sink in this process. Prints one table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import os
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+
+PASSWORD = "correct horse battery"
+TO = "cmd@home.example"
+BODY = "!uptime\r\n" + "x" * 400 + "\r\n"
+
+
+class Sink(asyncio.Protocol):
+    """A smarthost that says yes to everything; `arrived` gets the time of each final dot."""
+
+    arrived: "asyncio.Queue[tuple[float, bytes]]"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.buffer = bytearray()
+        self.in_data = False
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.say(b"220 sink\r\n")
+
+    def say(self, line: bytes) -> None:
+        self.transport.write(line)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while True:
+            if self.in_data:
+                end = self.buffer.find(b"\r\n.\r\n")
+                if end < 0:
+                    return
+                mail = bytes(self.buffer[:end])
+                del self.buffer[: end + 5]
+                self.in_data = False
+                self.arrived.put_nowait((time.perf_counter(), mail))
+                self.say(b"250 ok\r\n")
+                continue
+            end = self.buffer.find(b"\r\n")
+            if end < 0:
+                return
+            word = bytes(self.buffer[:4]).upper()
+            del self.buffer[: end + 2]
+            if word == b"EHLO":
+                self.say(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
+            elif word == b"DATA":
+                self.in_data = True
+                self.say(b"354 go\r\n")
+            elif word == b"QUIT":
+                self.say(b"221 bye\r\n")
+                self.transport.close()
+            else:
+                self.say(b"250 ok\r\n")
+
+
+class Client:
+    """A raw SMTP client: AUTH PLAIN under STARTTLS when there is a user, else plain."""
+
+    def __init__(self, port: int, user: str = "") -> None:
+        self.port, self.user, self.n = port, user, 0
+
+    async def connect(self) -> None:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        await self.answer()
+        await self.ask(b"EHLO bench")
+        if self.user:
+            await self.ask(b"STARTTLS")
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            await self.writer.start_tls(context)
+            await self.ask(b"EHLO bench")
+            word = base64.b64encode(f"\0{self.user}\0{PASSWORD}".encode())
+            await self.ask(b"AUTH PLAIN " + word)
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def answer(self) -> bytes:
+        while True:
+            line = await self.reader.readline()
+            if line[3:4] != b"-":
+                if not line or line[:1] in b"45":
+                    raise RuntimeError(f"server said {line!r}")
+                return line
+
+    async def ask(self, line: bytes) -> bytes:
+        self.writer.write(line + b"\r\n")
+        return await self.answer()
+
+    async def send(self) -> float:
+        """Hand in one message; the time of its final dot."""
+        self.n += 1
+        for line in (b"MAIL FROM:<ann@example.org>", f"RCPT TO:<{TO}>".encode(), b"DATA"):
+            await self.ask(line)
+        head = (
+            f"From: ann@example.org\r\nTo: {TO}\r\nSubject: x\r\n"
+            f"Message-ID: <{id(self)}.{self.n}.{time.time_ns()}@example.org>\r\n"
+            "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n\r\n"
+        )
+        self.writer.write((head + BODY + ".\r\n").encode())
+        dot = time.perf_counter()
+        await self.answer()
+        return dot
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_house(folder: Path, port: int, sink: int) -> Path:
+    """A configuration with one person who logs in."""
+    from argon2 import PasswordHasher
+
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+        check=True,
+        capture_output=True,
+    )
+    hashed = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(PASSWORD)
+    (folder / "ann.hash").write_text(hashed)
+    for name in ("ann.hash", "key.pem"):
+        (folder / name).chmod(0o600)
+    path = folder / "housecarl.yaml"
+    path.write_text(
+        f"""house: Elm Street
+spool: spool
+people:
+  ann: {{addresses: [ann@example.org], may: ["*"], login: {{user: ann, hash: {{file: ann.hash}}}}}}
+doors:
+  smtp:
+    listen: "127.0.0.1:{port}"
+    recipients: [{TO}]
+    certificate: {{cert: cert.pem, key: key.pem}}
+    session: 10m
+limits: {{calls_per_hour: 0}}
+post: {{host: 127.0.0.1, port: {sink}, tls: none, from: house@home.example}}
+"""
+    )
+    return path
+
+
+async def greeted(port: int, process: "asyncio.subprocess.Process | None" = None) -> None:
+    """Return when a server says 220."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert (await reader.readline()).startswith(b"220")
+            writer.close()
+            return
+        except (ConnectionError, AssertionError):
+            if process is not None and process.returncode is not None:
+                raise RuntimeError("the server ended") from None
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def housecarl(folder: Path, sink: int) -> AsyncIterator[tuple[int, psutil.Process, float]]:
+    port = free_port()
+    path = write_house(folder, port, sink)
+    began = time.perf_counter()
+    log = (folder / "log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("housecarl"), "-q", "-c", path, "run", stderr=log
+    )
+    try:
+        await greeted(port, process)
+        yield port, psutil.Process(process.pid), time.perf_counter() - began
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 40)
+
+
+BARE = """
+import asyncio, sys
+from aiosmtpd.smtp import SMTP
+class Discard:
+    async def handle_DATA(self, server, session, envelope): return "250 ok"
+async def main():
+    loop = asyncio.get_running_loop()
+    await loop.create_server(lambda: SMTP(Discard(), loop=loop), "127.0.0.1", int(sys.argv[1]))
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def bare_aiosmtpd() -> AsyncIterator[tuple[int, psutil.Process, float]]:
+    port = free_port()
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", BARE, str(port))
+    try:
+        await greeted(port)
+        yield port, psutil.Process(process.pid), time.perf_counter() - began
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def rss(process: psutil.Process) -> float:
+    return process.memory_info().rss / 2**20
+
+
+async def throughput(port: int, user: str, count: int, connections: int, answered: bool) -> float:
+    """Messages a second, from the first MAIL to the last reply (or the last 250)."""
+    clients = [Client(port, user) for _ in range(connections)]
+    for client in clients:
+        await client.connect()
+    drain()
+    began = time.perf_counter()
+
+    async def run(client: Client) -> None:
+        for _ in range(count // connections):
+            await client.send()
+
+    await asyncio.gather(*(run(client) for client in clients))
+    if answered:
+        for _ in range(count):
+            await asyncio.wait_for(Sink.arrived.get(), 60)
+    return count / (time.perf_counter() - began)
+
+
+def drain() -> None:
+    while not Sink.arrived.empty():
+        Sink.arrived.get_nowait()
+
+
+async def latency(port: int, user: str, count: int) -> list[float]:
+    """Final dot to reply accepted, in ms, one message after another."""
+    client = Client(port, user)
+    await client.connect()
+    taken = []
+    for n in range(count + 20):
+        dot = await client.send()
+        at, _ = await asyncio.wait_for(Sink.arrived.get(), 30)
+        if n >= 20:
+            taken.append((at - dot) * 1000)
+    return taken
+
+
+async def idle(process: psutil.Process, seconds: float) -> tuple[float, float]:
+    """Per cent of CPU and voluntary wake-ups a minute while nothing happens."""
+    before, switches = cpu(process), process.num_ctx_switches().voluntary
+    await asyncio.sleep(seconds)
+    used = cpu(process) - before
+    woken = process.num_ctx_switches().voluntary - switches
+    return used / seconds * 100, woken / seconds * 60
+
+
+async def main(count: int, idle_seconds: float) -> None:
+    Sink.arrived = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Sink, "127.0.0.1", 0)
+    sink = server.sockets[0].getsockname()[1]
+    rows: list[tuple[str, str]] = []
+    starts = []
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            async with housecarl(Path(folder), sink) as (_, _, start):
+                starts.append(start)
+    rows.append(("cold start to 220, median of 5", f"{statistics.median(starts):.3f} s"))
+    with tempfile.TemporaryDirectory() as folder:
+        async with housecarl(Path(folder), sink) as (port, process, _):
+            await asyncio.sleep(1)
+            rows.append(("RSS idle", f"{rss(process):.1f} MiB"))
+            if idle_seconds:
+                used, woken = await idle(process, idle_seconds)
+                rows.append((f"idle for {idle_seconds:g} s", f"{used:.3f} % CPU, {woken:.1f}/min"))
+            taken = sorted(await latency(port, "ann", 300))
+            p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99)]
+            rows.append(("final dot to reply, p50 / p99", f"{p50:.2f} / {p99:.2f} ms"))
+            before = cpu(process)
+            rate = await throughput(port, "ann", count, 10, answered=True)
+            rows.append((f"{count} messages, 10 connections", f"{rate:.0f} /s"))
+            used = (cpu(process) - before) * 1000 / count
+            rows.append(("CPU for 1,000 messages", f"{used:.2f} s"))
+            rows.append(("RSS loaded", f"{rss(process):.1f} MiB"))
+            log = (Path(folder) / "log").read_text()
+            if log.strip():
+                rows.append(("log", log[-400:]))
+    async with bare_aiosmtpd() as (port, process, start):
+        before = cpu(process)
+        bare = await throughput(port, "", count, 10, answered=False)
+        rows.append(("bare aiosmtpd, discards", f"{bare:.0f} /s, start {start:.2f} s"))
+        rows.append(("housecarl / bare aiosmtpd", f"{rate / bare:.0%}"))
+    server.close()
+    for name, value in rows:
+        print(f"{name:36} {value}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--idle", type=float, default=0, help="seconds to watch an idle daemon")
+    options = parser.parse_args()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    asyncio.run(main(options.count, options.idle))
