@@ -35,4 +35,4 @@ def _one(judge: Judge, person: str, name: str, symbol: str) -> Reply:
         rows.append(("Also", ", ".join(found.aliases)))
     if found.long_help:
         rows.append(("More", found.long_help))
-    return Reply(f"{symbol}{found.usage()} - {found.help}"[len(symbol) :], rows=rows)
+    return Reply(f"{found.usage()} - {found.help.rstrip('.')}.", rows=rows)

@@ -37,7 +37,7 @@ def verb() -> None:
     set_up("warning")
     with (
         tempfile.TemporaryDirectory(prefix="housecarl-") as folder,
-        SimulatedPlug(alias="lamp") as plug,
+        SimulatedPlug(alias="lamp", relay=False) as plug,
     ):
         modules = {
             "plug": {"plugs": {"lamp": {"host": plug.host, "port": plug.port}}},

@@ -61,7 +61,8 @@ class Carrier:
             "To": self.account,
             "Content-Type": 'text/plain; charset="UTF-8"; format=flowed; delsp=yes',
         }
-        body = f"<https://voice.google.com>\r\n{text}\r\n{_FOOTER}".encode()
+        typed = "\r\n".join(text.splitlines())
+        body = f"<https://voice.google.com>\r\n{typed}\r\n{_FOOTER}".encode()
         signature = self._sign(headers, body, int(sent.timestamp()))
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"DKIM-Signature: {signature}\r\n{head}\r\n".encode() + body

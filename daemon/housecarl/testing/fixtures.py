@@ -48,5 +48,5 @@ def plug() -> Iterator[SimulatedPlug]:
     """A simulated HS110, switched off."""
     from housecarl.testing.plug import SimulatedPlug
 
-    with SimulatedPlug(alias="lamp") as simulated:
+    with SimulatedPlug(alias="lamp", relay=False) as simulated:
         yield simulated

@@ -1,0 +1,211 @@
+"""One person texts, mails and drops files; the whole line answers, on real parts."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.journal import receipts, runs
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+from housecarl.testing.plug import SimulatedPlug
+
+ANN = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
+BO = {"phones": ["+13035550199"], "may": ["uptime"]}
+LOGIN = pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.fixture
+def house_config() -> dict[str, Any]:
+    return {"people": {"ann": {**ANN, "unix": [LOGIN]}, "bo": BO}}
+
+
+def states(house: TestHouse) -> list[str]:
+    """The folder of every message, oldest first."""
+    house.settle()
+    paths = sorted(house.spool.rglob("*.eml"), key=lambda path: path.name)
+    return [path.relative_to(house.spool).parts[0] for path in paths]
+
+
+def test_a_text_switches_the_plug_and_says_what_was_read_back(
+    phone: Phone, plug: SimulatedPlug, house: TestHouse
+) -> None:
+    phone.text("!plug lamp on")
+
+    assert phone.reply == "lamp on. 43 W now, 0.31 kWh today."
+    assert plug.relay
+    assert states(house) == ["executed"]
+
+
+def test_an_answer_stays_in_the_conversation_and_is_marked_as_automatic(
+    phone: Phone, house: TestHouse
+) -> None:
+    phone.text("!uptime")
+    phone.wait()
+
+    mail = house.inbox.received[0].mail
+    assert mail["From"] == house.carrier.account
+    assert mail["To"] == phone.address
+    assert mail["Subject"] == "Re: New text message from (303) 555-0123"
+    assert mail["In-Reply-To"] == mail["References"]
+    assert mail["Auto-Submitted"] == "auto-replied"
+    assert mail["Message-ID"].startswith("<housecarl.")
+
+
+def test_several_commands_of_one_message_are_answered_together(phone: Phone) -> None:
+    phone.text("!help uptime\n!help status")
+
+    assert phone.reply == (
+        "uptime - Say how long the house has been up: uptime. status - How the house is."
+    )
+
+
+def test_if_one_line_of_several_is_wrong_none_runs(
+    phone: Phone, plug: SimulatedPlug, house: TestHouse
+) -> None:
+    phone.text("!plug lamp on\n!plgu lamp off")
+
+    assert phone.reply == "No command plgu. Did you mean plug? !help lists them."
+    assert not plug.relay
+    assert states(house) == ["refused"]
+
+
+def test_a_stranger_gets_silence(house: TestHouse, phone: Phone) -> None:
+    Phone(house, "+13035550666").text("!uptime")
+    phone.text("!uptime")
+    phone.wait()
+
+    house.settle()
+    assert len(house.inbox.received) == 1
+    assert states(house) == ["refused", "executed"]
+
+
+def test_who_may_not_use_a_command_does_not_learn_that_it_exists(house: TestHouse) -> None:
+    phone = house.phone("bo")
+    phone.text("!plug lamp on")
+    assert phone.reply == "No command plug. !help lists them."
+    phone.text("!help")
+    assert phone.reply == "Commands: uptime. !help NAME tells more."
+
+
+def test_a_dropped_file_speaks_for_its_owner_and_is_answered_by_mail(house: TestHouse) -> None:
+    house.drop("!uptime\n")
+
+    got = house.inbox.wait(1, to="ann@example.org")[0]
+    assert got.text.startswith("Elm Street up ")
+    assert got.mail.get_body(("html",)) is not None
+    assert not (house.spool / "note.txt").exists()
+
+
+def test_root_may_drop_a_file_for_anybody(house: TestHouse) -> None:
+    house.drop("As: bo\n!plug\n")
+
+    house.settle()
+    house.do(house.daemon.house.worker.idle())  # type: ignore[union-attr]
+    assert house.inbox.received == []  # bo has no way back yet: told in the journal only
+
+
+def test_the_same_message_twice_is_carried_out_once(
+    phone: Phone, plug: SimulatedPlug, house: TestHouse
+) -> None:
+    raw = house.carrier.text(phone.number, "!plug lamp toggle", house.clock.now())
+    for _ in range(2):
+        house.send(raw, mail_from=house.carrier.envelope(house.address))
+    phone.wait()
+
+    assert states(house) == ["executed", "refused"]
+    assert plug.relay
+    assert phone.silent
+
+
+def test_the_same_change_within_a_minute_runs_once_and_is_answered_with_what_happened(
+    phone: Phone, plug: SimulatedPlug
+) -> None:
+    phone.text("!plug lamp toggle")
+    first = phone.reply
+    phone.text("!plug lamp toggle")
+
+    assert phone.reply == f"Already done: {first}"
+    assert plug.relay
+
+
+def test_a_person_who_was_switched_off_gets_silence_at_once(
+    house: TestHouse, phone: Phone
+) -> None:
+    from housecarl.journal import people
+
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    house.do(at_home.db.write(lambda conn: people.switch_off(conn, "ann", 0.0)))
+    house.do(at_home.refresh())
+
+    phone.text("!uptime")
+
+    assert states(house) == ["refused"]
+    assert phone.silent
+
+
+def test_more_brings_the_rest_of_a_long_reply_page_by_page(phone: Phone, house: TestHouse) -> None:
+    phone.text("!help help\n!help log\n!help plug\n!help weather\n!help yes")
+    first = phone.reply
+    assert first.endswith("(1/3)")
+    phone.text("!more")
+    assert phone.reply.endswith("(2/3)")
+    phone.text("!more")
+    assert phone.reply.endswith("(3/3)")
+    phone.text("!more")
+    assert phone.reply == "That was all."
+
+
+def test_the_journal_knows_what_was_asked_done_and_answered(
+    phone: Phone, plug: SimulatedPlug, house: TestHouse
+) -> None:
+    phone.text("!plug lamp on")
+    told = phone.reply
+    assert house.daemon is not None and house.daemon.house is not None
+    db = house.daemon.house.db
+    (receipt,) = house.do(db.read(lambda conn: receipts.listing(conn, limit=9)))
+    (run,) = house.do(db.read(lambda conn: runs.of(conn, receipt.id)))
+
+    assert (receipt.person, receipt.proof, receipt.verdict) == ("ann", "carrier", "run")
+    assert (run.words, run.outcome, run.text) == (("plug", "lamp", "on"), "done", told)
+
+
+class TestLate:
+    """A change that comes late is not done."""
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return FakeClock()
+
+    @pytest.fixture
+    def house(self, tmp_path: Path, clock: FakeClock, plug: SimulatedPlug) -> Any:
+        lamp = {"host": plug.host, "port": plug.port}
+        with TestHouse(
+            tmp_path, {"ann": ANN}, {"plug": {"plugs": {"lamp": lamp}}}, clock
+        ) as house:
+            yield house
+
+    def test_a_change_that_is_15_minutes_old_is_not_done_and_says_so(
+        self, phone: Phone, clock: FakeClock, plug: SimulatedPlug
+    ) -> None:
+        sent = clock.now()
+        clock.move(3 * 3600)
+        phone.text("!plug lamp on", sent)
+
+        assert phone.reply == (
+            "plug: Not done: sent 12:00, reached me 3 h late. Text it again if you still want it."
+        )
+        assert not plug.relay
+
+    def test_a_look_may_be_late(self, phone: Phone, clock: FakeClock) -> None:
+        sent = clock.now()
+        clock.move(3 * 3600)
+        phone.text("!uptime", sent)
+
+        assert phone.reply.startswith("Elm Street up ")
