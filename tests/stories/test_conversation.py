@@ -134,9 +134,7 @@ def test_the_same_change_within_a_minute_runs_once_and_is_answered_with_what_hap
     assert plug.relay
 
 
-def test_a_person_who_was_switched_off_gets_silence_at_once(
-    house: TestHouse, phone: Phone
-) -> None:
+def test_a_person_who_was_switched_off_gets_silence_at_once(house: TestHouse, phone: Phone) -> None:
     from housecarl.journal import people
 
     assert house.daemon is not None and house.daemon.house is not None
@@ -186,9 +184,7 @@ class TestLate:
     @pytest.fixture
     def house(self, tmp_path: Path, clock: FakeClock, plug: SimulatedPlug) -> Any:
         lamp = {"host": plug.host, "port": plug.port}
-        with TestHouse(
-            tmp_path, {"ann": ANN}, {"plug": {"plugs": {"lamp": lamp}}}, clock
-        ) as house:
+        with TestHouse(tmp_path, {"ann": ANN}, {"plug": {"plugs": {"lamp": lamp}}}, clock) as house:
             yield house
 
     def test_a_change_that_is_15_minutes_old_is_not_done_and_says_so(

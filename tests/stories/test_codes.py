@@ -1,0 +1,162 @@
+"""What is dangerous waits for a code that is bound to the person and to the very words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+MODULE = '''
+"""Something dangerous."""
+from pathlib import Path
+
+from housecarl import Call, Reply, Risk, command
+
+
+def _sentence(args):
+    return f"Blow up {args.what}?"
+
+
+@command(risk=Risk.DANGER, confirm=_sentence)
+async def blow(call: Call, what: str) -> Reply:
+    """Blow something up: blow shed"""
+    with Path(call.settings.ledger).open("a") as ledger:
+        ledger.write(what + "\\n")
+    return Reply(f"{what} is gone.")
+
+
+from pydantic import BaseModel
+
+
+class Settings(BaseModel):
+    ledger: str
+'''
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger"
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock, ledger: Path) -> Any:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "blow.py").write_text(MODULE)
+    people = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"], "owner": True},
+        "bo": {"phones": ["+13035550199"], "may": ["*"]},
+    }
+    modules = {"folders": [str(folder)], "blow": {"ledger": str(ledger)}}
+    with TestHouse(tmp_path, people, modules, clock) as house:
+        yield house
+
+
+def code_in(text: str) -> str:
+    match = re.search(r"!yes (\d{4}) before \d\d:\d\d\.", text)
+    assert match is not None, text
+    return match[1]
+
+
+def done(ledger: Path) -> list[str]:
+    return ledger.read_text().split() if ledger.exists() else []
+
+
+def test_a_danger_is_done_after_its_code_and_once(phone: Phone, ledger: Path) -> None:
+    phone.text("!blow shed")
+    challenge = phone.reply
+    assert challenge.startswith("Blow up shed? Text !yes ")
+    assert done(ledger) == []
+
+    phone.text(f"!yes {code_in(challenge)}")
+    assert phone.reply == "shed is gone."
+    phone.text(f"!yes {code_in(challenge)}")
+    assert phone.reply == ("Nothing waits for a code, or it came too late. Text the command again.")
+    assert done(ledger) == ["shed"]
+
+
+def test_a_wrong_code_does_nothing_and_the_third_ends_it(phone: Phone, ledger: Path) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    wrong = f"{(int(code) + 1) % 10_000:04d}"
+    for told in (
+        "Wrong code. 2 tries left. Nothing was done.",
+        "Wrong code. 1 try left. Nothing was done.",
+        "Wrong code, the third. Nothing was done.",
+    ):
+        phone.text(f"!yes {wrong}")
+        assert phone.reply == told
+    phone.text(f"!yes {code}")
+    assert phone.reply.startswith("Nothing waits for a code")
+    assert done(ledger) == []
+
+
+def test_a_code_is_good_for_the_person_it_was_sent_to_only(
+    house: TestHouse, phone: Phone, ledger: Path
+) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    bo = house.phone("bo")
+    bo.text(f"!yes {code}")
+    assert bo.reply.startswith("Nothing waits for a code")
+    assert done(ledger) == []
+
+
+def test_a_code_ends_after_ten_minutes(phone: Phone, clock: FakeClock, ledger: Path) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    clock.move(601)
+    phone.text(f"!yes {code}")
+    assert phone.reply.startswith("Nothing waits for a code")
+    assert done(ledger) == []
+
+
+def test_no_cancels_what_waits(phone: Phone, ledger: Path) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    phone.text("!no")
+    assert phone.reply == "Cancelled. Nothing was done."
+    phone.text(f"!yes {code}")
+    assert phone.reply.startswith("Nothing waits for a code")
+    assert done(ledger) == []
+
+
+def test_a_danger_must_stand_alone_in_its_message(phone: Phone, ledger: Path) -> None:
+    phone.text("!blow shed\n!blow barn")
+    assert phone.reply == "blow must stand alone in its message. Nothing was done."
+
+
+def test_five_wrong_codes_lock_codes_for_an_hour(
+    phone: Phone, clock: FakeClock, ledger: Path
+) -> None:
+    for _ in range(5):
+        phone.text("!yes 0000")
+        phone.wait()
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    phone.text(f"!yes {code}")
+    assert phone.reply == "Too many wrong codes. Codes are off for you for an hour."
+    clock.move(3601)
+    phone.text("!blow shed")
+    phone.text(f"!yes {code_in(phone.reply)}")
+    assert phone.reply == "shed is gone."
+    assert done(ledger) == ["shed"]
+
+
+def test_the_same_danger_within_a_minute_is_not_done_twice(phone: Phone, ledger: Path) -> None:
+    for expected in ("shed is gone.", "Already done: shed is gone."):
+        phone.text("!blow shed")
+        phone.text(f"!yes {code_in(phone.reply)}")
+        assert phone.reply == expected
+    assert done(ledger) == ["shed"]
