@@ -1,0 +1,222 @@
+"""Flash firmware onto smart plugs, with every check a careful person would make."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.location import Location
+from housecarl.plugs import aftermath, image, manifest, preflight, version
+from housecarl.plugs.device import Device, Identity
+from housecarl.plugs.download import Pace
+from housecarl.plugs.flash import Flash
+from housecarl.plugs.flash_log import StoreLog
+from housecarl.plugs.manifest import Candidate, Folder
+from housecarl.plugs.names import named
+from housecarl.plugs.preflight import MAX_LOAD, Ready, Rules
+from housecarl.plugs.settings import Plugs
+
+Action = Literal["check", "flash"]
+#: images named in one SMS
+NAMED = 2
+
+
+class Settings(BaseModel):
+    """`folder` holds images and manifest.yaml; `plugs` come from the section of plug."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: keys taken from another module's section when this one has none of that name
+    borrows: ClassVar[Mapping[str, str]] = {"plugs": "plug"}
+
+    folder: Location | None = None
+    #: our address that the plugs can reach; found by the route to the plug when not given
+    serve_on: str | None = None
+    #: the vendor's public key, to check signatures with
+    key: Location | None = None
+    #: watts; with more on the plug it is not flashed
+    max_load: float = Field(default=MAX_LOAD, ge=0)
+    #: 1 for real plugs, less for simulated ones that live faster
+    pace: float = Field(default=1.0, gt=0, le=1)
+    plugs: Plugs = Field(default_factory=dict)
+
+
+def risk(args: Any) -> Risk:
+    """Looking and checking change nothing; a flash is a danger."""
+    return Risk.DANGER if args.action == "flash" else Risk.LOOK
+
+
+async def question(args: Any) -> str:
+    """What is asked before the code, after every check was made once."""
+    ready = await _ready(args.call, args.plug, args.file)
+    old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
+    unknown = ready.judgement is not None and ready.judgement.fault is not None
+    load = " Its meter is wrong, so its load is not known." if unknown else ""
+    return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{load}"
+
+
+@command(risk=risk, confirm=question, timeout=60)
+async def firmware(
+    call: Call, plug: str = "", action: Action | None = None, file: str = ""
+) -> Reply:
+    """Look at a plug's firmware, or flash it: firmware lamp
+
+    firmware lists the files here; firmware lamp check makes every check and changes nothing;
+    firmware lamp flash asks for a code, flashes, and texts the result about 3 minutes later.
+    """
+    told = await _interrupted(call)
+    if told is not None and action != "flash":
+        return Reply(told)
+    if not plug:
+        return _listed(await asyncio.to_thread(manifest.read_folder, _folder(call)))
+    if action is None:
+        return await _looked(call, plug)
+    if action == "check":
+        return _checked(await _ready(call, plug, file))
+    if told is not None:
+        raise CommandError(told)
+    return await _begun(call, plug, file)
+
+
+async def _begun(call: Call, plug: str, file: str) -> Reply:
+    """Check everything again, write it down, go on in the background."""
+    journal = StoreLog(call.store)
+    async with call.lock("firmware"):
+        ready = await _ready(call, plug, file)
+        facts = {
+            "running": ready.identity.sw_ver,
+            "target": ready.target,
+            "auto": ready.auto,
+            "file": ready.candidate.file,
+        }
+        if not await journal.claim(ready.device.name, facts):
+            raise CommandError("Another flash is running. One at a time.")
+
+    async def work() -> None:
+        pace = Pace(call.settings.pace)
+        outcome = await Flash(ready, journal, pace, lambda part, _: call.progress(part)).run()
+        trail = f" Log {call.id[:4]}." if call.id and not outcome.done else ""
+        await call.follow_up(Reply(outcome.text + trail))
+
+    call.spawn(work())
+    rows = [*_rows(ready.identity), *_file_rows(ready.candidate), _signature(ready)]
+    return Reply(f"Flashing {ready.device.name}. Do not unplug. Result in about 3 min.", rows=rows)
+
+
+async def _interrupted(call: Call) -> str | None:
+    """What became of a flash that we did not see the end of; None when there is none."""
+    journal = StoreLog(call.store)
+    for row in await journal.unfinished():
+        if row.live:
+            return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
+        address = call.settings.plugs.get(row.plug)
+        device = Device(row.plug, address) if address is not None else None
+        ended, sentence = await aftermath.found(row, device, call.house.timezone)
+        if ended:
+            await journal.finish(sentence)
+        return sentence
+    return None
+
+
+async def _looked(call: Call, plug: str) -> Reply:
+    """What the plug runs, and whether something newer lies here; the plug is only asked."""
+    device = await _device(call, plug)
+    identity = await device.identity()
+    found = Folder()
+    if call.settings.folder is not None:
+        found = await asyncio.to_thread(manifest.read_folder, _folder(call))
+    running = version.short(identity.sw_ver)
+    text = f"{device.name} {identity.model} {identity.hw_ver} runs {running}."
+    newest = manifest.best(found, identity)
+    rows = _rows(identity)
+    if newest is None:
+        why = _why_not(found, identity)
+        return Reply(f"{text} {why}", rows=rows)
+    rows += _file_rows(newest)
+    if manifest.direction(newest, identity) <= 0:
+        return Reply(f"{text} No newer file is here.", rows=rows)
+    ready = version.short(newest.version or "")
+    return Reply(
+        f"{text} File {ready} is ready. To flash: !firmware {device.name} flash", rows=rows
+    )
+
+
+def _why_not(found: Folder, identity: Identity) -> str:
+    if not found.candidates and found.refused:
+        return found.refused[0][1]
+    if len(found.candidates) == 1:
+        return f"{manifest.unfit(found.candidates[0], identity)}."
+    return "No file for it is here."
+
+
+def _checked(ready: Ready) -> Reply:
+    old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
+    name, value = _signature(ready)
+    return Reply(
+        f"{ready.device.name} can be flashed {old} to {new}. {name} {value}.",
+        rows=[*_rows(ready.identity), *_file_rows(ready.candidate), (name, value)],
+    )
+
+
+def _listed(found: Folder) -> Reply:
+    """The files here."""
+    parts = [_brief(one) for one in found.candidates] + [why for _, why in found.refused]
+    if not parts:
+        return Reply("No firmware files here.")
+    more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
+    rows = [(one.file, _brief(one)) for one in found.candidates]
+    rows += [(file, why) for file, why in found.refused]
+    text = "; ".join(part.removesuffix(".") for part in parts[:NAMED])
+    return Reply(f"{text}{more}.", rows=rows)
+
+
+def _brief(one: Candidate) -> str:
+    if one.version is None:
+        return f"{one.file[:40]} tells no version; describe it in the manifest"
+    model = one.models[0] if one.models else "hardware " + one.image.hw_ids[0][:8]
+    hardware = f" {one.hardware}" if one.hardware and one.models else ""
+    return f"{version.short(one.version)} for {model}{hardware}"
+
+
+def _rows(identity: Identity) -> list[tuple[str, str]]:
+    return [
+        ("Model", f"{identity.model} {identity.hw_ver}"),
+        ("Runs", identity.sw_ver),
+        ("Hardware id", identity.hw_id),
+    ]
+
+
+def _file_rows(one: Candidate) -> list[tuple[str, str]]:
+    return [
+        ("File", one.file),
+        ("Version", f"{one.version} (by {one.source})"),
+        ("Size", f"{one.image.size} bytes"),
+        ("SHA-256", one.image.sha256),
+    ]
+
+
+def _signature(ready: Ready) -> tuple[str, str]:
+    return ("Signature", "good" if ready.signature_checked else "not checked")
+
+
+async def _ready(call: Call, plug: str, file: str) -> Ready:
+    settings = call.settings
+    key = await asyncio.to_thread(image.load_key, settings.key) if settings.key else None
+    rules = Rules(_folder(call), settings.serve_on, key, settings.max_load, settings.pace)
+    return await preflight.prepare(await _device(call, plug), rules, file or None)
+
+
+async def _device(call: Call, plug: str) -> Device:
+    devices = await named([plug], call.settings.plugs)
+    if len(devices) > 1:
+        raise CommandError("One plug at a time, please.")
+    return devices[0]
+
+
+def _folder(call: Call) -> Path:
+    if call.settings.folder is None:
+        raise CommandError("No firmware folder in the config: modules: firmware: folder:.")
+    return Path(call.settings.folder)
