@@ -25,6 +25,9 @@ from housecarl.verdict import Proof, Verdict
 
 Word = Literal["run", "confirm", "refuse", "ignore"]
 
+#: Characters of an unknown word that the answer repeats: enough to see the slip.
+SHOWN = 20
+
 #: Doors whose messages are notes of a local user: no From line, and none needed.
 LOCAL_DOORS = ("drop", "try")
 
@@ -185,8 +188,9 @@ class Judge:
             return command
         near = self.registry.suggest(word, [c.name for c in self.allowed(person)])
         hint = f"Did you mean {near}? " if near else ""
+        shown = word if len(word) <= SHOWN else f"{word[:SHOWN]}..."
         raise UnknownCommand(
-            f"No command {word}. {hint}{self.config.language.symbol}help lists them."
+            f"No command {shown}. {hint}{self.config.language.symbol}help lists them."
         )
 
     def may(self, person: str, command: Command) -> bool:

@@ -107,13 +107,13 @@ def test_the_next_one_is_served(phone: Phone) -> None:
         ("!exits", "exits failed. Log "),
         ("!dies", "dies failed. Log "),
         ("!prints", "printed."),
-        ("!nonsense", "nonsense failed. Log "),
+        ("!nonsense", "nonsense ran, but its answer cannot be sent. Log "),
         ("!araises", "araises failed. Log "),
         ("!ahangs", "ahangs took longer than 0.3 s and was stopped."),
         ("!aexits", "aexits failed. Log "),
-        ("!help a b", "help: too many words"),
+        ("!help a b", "help: b is too much. Use: help [NAME]"),
         ("!nothing", "No command nothing."),
-        ("!" + "x" * 400, "No command"),
+        ("!" + "x" * 400, "No command xxxxxxxxxxxxxxxxxxxx..."),
     ],
 )
 def test_a_command_that_goes_wrong_harms_only_itself(
