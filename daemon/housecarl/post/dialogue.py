@@ -12,6 +12,10 @@ from housecarl.errors import PostLater, PostRefused
 #: Bytes of one answer, all its lines; a real one has a few hundred.
 MAX_ANSWER = 16 * 1024
 
+#: Characters of an error that are kept.
+MAX_ERROR = 200
+
+_NUMBER = re.compile(r"\d{3,}(?=\d{4})")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\n")
 
@@ -185,6 +189,12 @@ def _judged(answer: Answer, what: str) -> PostLater | PostRefused:
     if not 400 <= answer.code < 600:
         return ServiceFault(f"{what}: not an answer to that: {answer}")
     return PostRefused(text) if answer.lasting else PostLater(text)
+
+
+def brief(text: str) -> str:
+    """What went wrong as one bounded line in which no phone number can be read."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return _NUMBER.sub("...", line[:MAX_ERROR])
 
 
 def take_over(transport: asyncio.BaseTransport, *, pipelining: bool) -> Dialogue:

@@ -1,45 +1,82 @@
-"""Connections kept for the next reply: TLS and AUTH cost more than a mail."""
+"""The kept connections to the smarthost: borrowed, given back, closed when nobody needs them."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
+from housecarl.config_post import Post as Settings
 from housecarl.post.dialogue import Dialogue
+from housecarl.post.smarthost import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Limits in seconds and connections; tests make them small."""
+
+    #: A whole dialogue about one mail: a smarthost that needs longer is as good as down.
+    deadline: float = 120.0
+    #: A connection nobody needed is closed: earlier than any smarthost would, and no wake-ups.
+    idle: float = 20.0
+    #: What one house may hold open at a smarthost at once.
+    connections: int = 4
+    #: What a stop waits for the mails being handed in.
+    grace: float = 5.0
 
 
 class Pool:
-    """Keeps connections that nobody uses for `idle` seconds; costs no wake-up while it is empty."""
+    """Connections by the config; one given back and unused for `bounds.idle` seconds is closed."""
 
-    def __init__(self, idle: float) -> None:
-        self._idle = idle
+    def __init__(self, settings: Settings, bounds: Bounds) -> None:
+        self._settings = settings
+        self._bounds = bounds
         self._kept: list[tuple[Dialogue, asyncio.TimerHandle]] = []
-        self._partings: set[asyncio.Task[None]] = set()
+        self._lent: set[Dialogue] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
 
-    def keep(self, dialogue: Dialogue) -> None:
-        """Take a connection back; one that is not fit for another mail is closed."""
-        if not dialogue.usable:
-            dialogue.transport.abort()
-            return
-        loop = asyncio.get_running_loop()
-        self._kept.append((dialogue, loop.call_later(self._idle, self._part, dialogue)))
-
-    def spare(self) -> Dialogue | None:
-        """A kept connection, the one used last."""
+    async def borrow(self) -> tuple[Dialogue, bool]:
+        """A connection, and whether it is new; raises ServiceFault when none can be had."""
         while self._kept:
             dialogue, timer = self._kept.pop()
             timer.cancel()
             if dialogue.usable:
-                return dialogue
-        return None
+                self._lent.add(dialogue)
+                return dialogue, False
+            dialogue.transport.abort()
+        dialogue = await connect(self._settings, self._bounds.deadline)
+        self._lent.add(dialogue)
+        return dialogue, True
+
+    def give_back(self, dialogue: Dialogue) -> None:
+        """Keep it for the next mail, unless it is of no use any more."""
+        self._lent.discard(dialogue)
+        if not dialogue.usable:
+            dialogue.transport.abort()
+            return
+        timer = asyncio.get_running_loop().call_later(self._bounds.idle, self._retire, dialogue)
+        self._kept.append((dialogue, timer))
+
+    def abort(self) -> None:
+        """End every connection at once."""
+        for dialogue, timer in self._kept:
+            timer.cancel()
+            dialogue.transport.abort()
+        for dialogue in self._lent:
+            dialogue.transport.abort()
+        self._kept.clear()
 
     async def close(self) -> None:
-        """Say goodbye on every kept connection."""
-        while (dialogue := self.spare()) is not None:
-            await dialogue.quit()
-        await asyncio.gather(*self._partings, return_exceptions=True)
+        """Say goodbye on the kept connections, seconds at most, and end the rest."""
+        for dialogue, _ in list(self._kept):
+            self._retire(dialogue)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+        self.abort()
 
-    def _part(self, dialogue: Dialogue) -> None:
-        self._kept = [(each, timer) for each, timer in self._kept if each is not dialogue]
+    def _retire(self, dialogue: Dialogue) -> None:
+        for one in [one for one in self._kept if one[0] is dialogue]:
+            one[1].cancel()
+            self._kept.remove(one)
         task = asyncio.get_running_loop().create_task(dialogue.quit())
-        self._partings.add(task)
-        task.add_done_callback(self._partings.discard)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)

@@ -3,54 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import random
+from sqlite3 import Connection
+from typing import Any
 
 import structlog
 
 from housecarl.clock import Clock
 from housecarl.config_post import Post as Settings
-from housecarl.errors import PostLater, PostRefused, StorageError
+from housecarl.errors import PostLater, PostRefused
 from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
-from housecarl.post.dialogue import Dialogue, Dropped, ServiceFault
+from housecarl.post.dialogue import Dialogue, Dropped, ServiceFault, brief
+from housecarl.post.lanes import Lanes
 from housecarl.post.outage import Outage, pause
-from housecarl.post.pool import Pool
-from housecarl.post.sent import Sent
-from housecarl.post.smarthost import connect
+from housecarl.post.pool import Bounds, Pool
 
 log = structlog.get_logger()
 
 #: Replies taken from the journal at once: some tenths of a second of work.
 BATCH = 200
-
 #: People waiting per connection before another one is opened: TLS and AUTH cost more than a mail.
 CROWD = 2
+#: Connections in a row that end inside a mail before the smarthost is to blame and not the mail.
+BLAMED = 2
 
 #: Told how the smarthost is, on every change: (well, one line for the operator).
-Tell = Callable[[bool, str], Awaitable[None]]
+Tell = Callable[[bool, str], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits in seconds and connections; tests make them small."""
+class Reach:
+    """How far the post gets: how many replies wait, since when it is down, why, its next try."""
 
-    #: A whole dialogue about one mail; a smarthost that needs longer is as good as down.
-    deadline: float = 120.0
-    #: A connection nobody needed is closed: less than any smarthost's own limit, and no wake-ups.
-    idle: float = 20.0
-    #: What one house may hold open at a smarthost at once.
-    connections: int = 4
-    #: What a stop waits for the mail being handed in.
-    grace: float = 5.0
+    waiting: int
+    down_since: datetime | None
+    error: str
+    next_try: datetime | None
 
 
 class Post:
-    """Carries replies out until `stop`; raises StorageError out of `run` when the journal fails."""
+    """Carries replies out until `stop`; `run` raises StorageError when the journal fails.
+
+    A reply is tried until it is taken, refused for good, or older than `give_up` of the config. One
+    that was taken but not acknowledged is sent again with the same Message-ID.
+    """
 
     def __init__(
         self,
@@ -58,224 +58,248 @@ class Post:
         database: Database,
         clock: Clock,
         tell: Tell | None = None,
-        bounds: Bounds = Bounds(),
+        bounds: Bounds | None = None,
         draw: Callable[[], float] = random,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         self._tell = tell
-        self._bounds = bounds
+        self._bounds = bounds = bounds or Bounds()
+        self._draw = draw
         self._outage = Outage(draw)
+        self._pool = Pool(settings, bounds)
+        self._lanes = Lanes()
         self._woken = asyncio.Event()
         self._stopping = False
-        #: what was taken from the journal: for each person in order, and who is nobody's turn yet
-        self._lanes: dict[str, deque[Due]] = {}
-        self._ready: deque[str] = deque()
-        self._held: set[int] = set()
-        self._sent = Sent(database, clock, self._noted)
-        self._pool = Pool(bounds.idle)
         self._senders: set[asyncio.Task[None]] = set()
-        self._fault: asyncio.Future[StorageError] | None = None
-
-    def wake(self) -> None:
-        """A reply waits, or one is to be tried again."""
-        self._woken.set()
+        self._sent: list[int] = []
+        self._noting = False
+        self._drops = 0
+        #: the last look found more than it may take
+        self._full = False
+        #: the last look found nothing waiting, due or not: what is pushed has nothing before it
+        self._clear = False
+        self._next_due: float | None = None
 
     async def run(self) -> None:
-        """Carry replies out until `stop`."""
-        self._fault = asyncio.get_running_loop().create_future()
-        while not self._stopping:
-            self._woken.clear()
-            until = await self._take()
-            await self._rest(until)
-            if self._fault.done():
-                raise self._fault.result()
+        """Send until `stop` is called."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                while not self._stopping:
+                    self._woken.clear()
+                    await self._look()
+                    self._start()
+                    await self._rest()
+                timer = asyncio.get_running_loop().call_later(self._bounds.grace, self._cut_short)
+            timer.cancel()
+            await self._pool.close()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            self._clear = False
+            self._pool.abort()
 
-    async def stop(self) -> None:
-        """Finish the mail being handed in, bounded, and close the connections."""
-        self._stopping = True
-        self._lanes.clear()
-        self._ready.clear()
-        self._woken.set()
-        if self._senders:
-            _, late = await asyncio.wait(self._senders, timeout=self._bounds.grace)
-            for task in late:
-                task.cancel()
-        await self._sent.settle()
-        await self._pool.close()
-
-    async def _take(self) -> datetime | None:
-        """Take what is due and see that somebody sends it; when to look again, None: when woken."""
-        now = self._clock.now()
-        if self._outage.lasts(now):
-            return self._outage.until
-        if len(self._held) < BATCH:
-            at = now.timestamp()
-            for each in await self._database.read(lambda conn: replies.due(conn, at, 2 * BATCH)):
-                self._queue(each)
-        self._employ()
-        if self._held:
-            return None
-        due = await self._database.read(replies.next_due)
-        return None if due is None else datetime.fromtimestamp(due, UTC)
-
-    def _queue(self, reply: Due) -> None:
-        if reply.id in self._held:
-            return
-        self._held.add(reply.id)
-        lane = self._lanes.get(reply.person)
-        if lane is None:
-            lane = self._lanes[reply.person] = deque()
-            self._ready.append(reply.person)
-        lane.append(reply)
-
-    def _employ(self) -> None:
-        """As many senders as the people who wait are worth; one until the smarthost took a mail."""
-        most = self._bounds.connections if self._outage.proven else 1
-        wanted = min(most, -(-len(self._ready) // CROWD))
-        while self._ready and len(self._senders) < wanted:
-            task = asyncio.create_task(self._send_all(), name="post sender")
-            self._senders.add(task)
-            task.add_done_callback(self._dismiss)
-
-    def _dismiss(self, task: asyncio.Task[None]) -> None:
-        self._senders.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._report(error)
+    def wake(self) -> None:
+        """The journal holds something new."""
         self._woken.set()
 
-    def _noted(self, ids: list[int], error: BaseException | None) -> None:
-        self._held.difference_update(ids)
-        if error is not None:
-            self._report(error)
-        if not self._held:
-            self._woken.set()
-
-    def _report(self, error: BaseException) -> None:
-        """A journal that cannot be written ends `run`; anything else is a fault of ours, told."""
-        if isinstance(error, StorageError) and self._fault is not None and not self._fault.done():
-            self._fault.set_result(error)
-            self._woken.set()
+    def push(self, due: Due) -> None:
+        """A reply that was just committed and is due now; saves a look when nothing else waits."""
+        if self._clear and not self._stopping:
+            self._lanes.add(due)
+            self._start()
         else:
-            log.error("post-failed", exc_info=error)
+            self._woken.set()
 
-    async def _rest(self, until: datetime | None) -> None:
-        """Until woken, or until that time."""
-        if until is None:
+    def stop(self) -> None:
+        """Let `run` end once the mails being handed in are through, seconds at most."""
+        self._stopping = True
+        self._woken.set()
+
+    async def reach(self) -> Reach:
+        """What `status` and `doctor` say about the way out."""
+        waiting, _, error = await self._database.read(replies.count_waiting)
+        outage = self._outage
+        return Reach(
+            waiting, outage.since, outage.error if outage.since else error or "", outage.until
+        )
+
+    async def _look(self) -> None:
+        self._lanes.look()
+        now = self._now()
+        limit = self._lanes.known + BATCH
+
+        def read(conn: Connection) -> tuple[list[Due], float | None]:
+            return replies.due(conn, now, limit), replies.next_due(conn)
+
+        found, self._next_due = await self._database.read(read)
+        for due in found:
+            self._lanes.add(due)
+        self._full = len(found) >= limit
+        self._clear = self._next_due is None
+        if self._outage.since is not None:
+            self._expire()
+
+    async def _rest(self) -> None:
+        """Wait for news, or for the time of the next try."""
+        times = [self._next_due] if self._next_due and self._next_due > self._now() else []
+        if self._lanes.ready and self._outage.until is not None:
+            times.append(self._outage.until.timestamp())
+        if not times:
             await self._woken.wait()
             return
-        waits = [
-            asyncio.ensure_future(self._woken.wait()),
-            asyncio.ensure_future(self._clock.wait_until(until)),
-        ]
+        when = datetime.fromtimestamp(min(times), UTC)
+        waits = {
+            asyncio.create_task(self._clock.wait_until(when)),
+            asyncio.create_task(self._woken.wait()),
+        }
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
 
-    async def _send_all(self) -> None:
-        """One connection's work: person after person, until nobody waits or the smarthost fails."""
-        dialogue: Dialogue | None = None
-        try:
-            while self._ready and not self._outage.lasts(self._clock.now()):
-                person = self._ready.popleft()
-                lane = self._lanes.get(person)
-                while lane and not self._stopping:
-                    dialogue = await self._send(lane, dialogue)
-                    self._employ()
-                self._lanes.pop(person, None)
-        finally:
-            if dialogue is not None:
-                self._pool.keep(dialogue)
+    def _start(self) -> None:
+        """Start senders: one while the smarthost is not proven, more when many people wait."""
+        while self._lanes.ready and not self._resting():
+            count = len(self._senders)
+            most = self._bounds.connections if self._outage.proven else 1
+            if count and (count >= most or self._lanes.ready <= CROWD * count):
+                return
+            sender = self._tasks.create_task(self._send())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
 
-    async def _send(self, lane: deque[Due], dialogue: Dialogue | None) -> Dialogue | None:
-        """Hand in the first reply of a lane; the connection, while it is fit for another one."""
-        reply = lane[0]
-        try:
-            dialogue = await self._hand_in(reply, dialogue)
-        except PostRefused as error:
-            lane.popleft()
-            await self._refuse(reply, str(error))
-            return dialogue if dialogue is not None and dialogue.usable else None
-        except (ServiceFault, Dropped) as error:
-            await self._fail(reply, lane, error)
-            return None
-        except PostLater as error:
-            await self._put_off(reply, lane, str(error), self._clock.now())
-            return dialogue if dialogue is not None and dialogue.usable else None
-        lane.popleft()
-        self._sent.add(reply.id)
-        await self._mend()
-        return dialogue
+    def _resting(self) -> bool:
+        return self._stopping or self._outage.lasts(self._clock.now())
 
-    async def _hand_in(self, reply: Due, dialogue: Dialogue | None) -> Dialogue:
-        """One mail over this connection or another; a kept one that died meanwhile is no fault."""
-        sender = self._settings.from_
+    async def _send(self) -> None:
+        """One sender: a reply at a time, until none is ready or the smarthost fails."""
+        while not self._resting() and (due := self._lanes.next()) is not None:
+            try:
+                await self._hand_in(due)
+            except PostRefused as error:
+                self._refuse(due, str(error))
+            except ServiceFault as error:
+                self._fail(due, error)
+            except PostLater as error:
+                self._postpone(
+                    due, self._clock.now() + pause(due.tries + 1, self._draw), str(error)
+                )
+            else:
+                self._done(due)
+        asyncio.get_running_loop().call_soon(self._start)
+
+    async def _hand_in(self, due: Due) -> None:
+        """Hand in one reply; a kept connection that turns out dead is no failure."""
+        while True:
+            dialogue, new = await self._pool.borrow()
+            try:
+                await self._speak(dialogue, due)
+            except Dropped as error:
+                if error.unheard and not new:
+                    continue
+                self._drops += 1
+                if error.unheard or self._drops >= BLAMED:
+                    raise ServiceFault(str(error)) from error
+                raise
+            finally:
+                self._pool.give_back(dialogue)
+            return
+
+    async def _speak(self, dialogue: Dialogue, due: Due) -> None:
         try:
             async with asyncio.timeout(self._bounds.deadline):
-                kept = dialogue if dialogue is not None else self._pool.spare()
-                if kept is not None:
-                    with suppress(Dropped):
-                        if kept.usable:
-                            await self._say(kept, sender, reply)
-                            return kept
-                fresh = await connect(self._settings, self._bounds.deadline)
-                await self._say(fresh, sender, reply)
-                return fresh
+                await dialogue.hand_in(self._settings.from_, due.to, due.mail)
         except TimeoutError:
-            raise ServiceFault(f"no end after {self._bounds.deadline:g} s") from None
-
-    async def _say(self, dialogue: Dialogue, sender: str, reply: Due) -> None:
-        """Hand in; a connection that was cut off in the middle is closed hard."""
-        try:
-            await dialogue.hand_in(sender, reply.to, reply.mail)
-        except Dropped as error:
-            if error.unheard:
-                raise
             dialogue.transport.abort()
-            raise ServiceFault(str(error)) from error
-        except (asyncio.CancelledError, TimeoutError):
-            dialogue.transport.abort()
-            raise
+            raise Dropped(f"no answer within {self._bounds.deadline:g} s") from None
 
-    async def _fail(self, reply: Due, lane: deque[Due], error: PostLater) -> None:
-        """The smarthost takes nothing: leave it alone for a while, everything waits."""
-        now = self._clock.now()
-        first = self._outage.fail(now, str(error), reply.tries)
-        after = self._outage.until or now
-        await self._put_off(reply, lane, str(error), after)
-        self._lanes.clear()
-        self._ready.clear()
-        self._held = set(self._sent.pending)
-        if first:
-            log.warning("smarthost-away", why=str(error))
-            if self._tell is not None:
-                await self._tell(False, str(error))
+    def _done(self, due: Due) -> None:
+        self._lanes.done(due)
+        self._drops = 0
+        if not self._outage.proven:
+            self._mend()
+        self._sent.append(due.id)
+        if not self._noting:
+            self._noting = True
+            self._tasks.create_task(self._note_sent())
 
-    async def _mend(self) -> None:
+    def _mend(self) -> None:
         since = self._outage.mend()
         if since is not None:
             gone = self._clock.now() - since
-            log.info("smarthost-back", after_seconds=int(gone.total_seconds()))
-            if self._tell is not None:
-                await self._tell(True, f"{self._settings.host} takes mail")
+            log.info("smarthost-back", after_seconds=round(gone.total_seconds()))
+        self._report(True, f"{self._settings.host} takes mail")
+        self._start()
 
-    async def _put_off(self, reply: Due, lane: deque[Due], error: str, after: datetime) -> None:
-        """Try a reply again later, and with it the person's other ones; give it up when too old."""
-        while lane:
-            self._held.discard(lane.popleft().id)
-        now = self._clock.now()
-        age = now - datetime.fromtimestamp(reply.created, UTC)
-        if age > timedelta(seconds=self._settings.give_up):
-            await self._refuse(reply, f"given up after {age.days} days: {error}")
+    def _report(self, well: bool, text: str) -> None:
+        if self._tell is not None:
+            self._tasks.create_task(self._tell(well, text))
+
+    def _fail(self, due: Due, error: ServiceFault) -> None:
+        """The smarthost takes nothing: all wait, and one connection tries again later."""
+        text = brief(str(error))
+        if self._outage.fail(self._clock.now(), text, due.tries):
+            log.warning("smarthost-away", why=text)
+            self._report(False, text)
+        assert self._outage.until is not None
+        self._postpone(due, self._outage.until, text)
+        self._expire()
+
+    def _postpone(self, due: Due, until: datetime, error: str) -> None:
+        if self._now() - due.created >= self._settings.give_up:
+            self._refuse(due, f"expired: {error}")
             return
-        again = (after + pause(reply.tries + 1, self._outage.draw)).timestamp()
-        await self._database.write(lambda conn: replies.later(conn, reply.id, again, error))
+        ids, text, when = self._lanes.hold(due), brief(error), until.timestamp()
+        self._clear = False
+        self._tasks.create_task(
+            self._note(lambda conn: replies.later(conn, due.id, when, text), ids, due.person)
+        )
 
-    async def _refuse(self, reply: Due, error: str) -> None:
-        at = self._clock.now().timestamp()
-        log.warning("reply-refused", reply=reply.id, person=reply.person, why=error)
-        await self._database.write(lambda conn: replies.refused(conn, reply.id, error, at))
-        self._held.discard(reply.id)
+    def _refuse(self, due: Due, error: str) -> None:
+        self._lanes.done(due)
+        self._bury(due, error)
+
+    def _bury(self, due: Due, error: str) -> None:
+        text, now = brief(error), self._now()
+        log.warning("reply-refused", reply=due.id, person=due.person, why=text)
+        self._tasks.create_task(
+            self._note(lambda conn: replies.refused(conn, due.id, text, now), [due.id])
+        )
+
+    def _expire(self) -> None:
+        """During an outage, give up what has become too old."""
+        for due in self._lanes.overdue(self._now() - self._settings.give_up):
+            self._bury(due, f"expired: {self._outage.error}")
+
+    async def _note(
+        self, do: Callable[[Connection], None], ids: list[int], person: str | None = None
+    ) -> None:
+        await self._database.write(do)
+        self._lanes.settle(ids, person)
+        self._woken.set()
+
+    async def _note_sent(self) -> None:
+        """Note what was sent, all that came together in one write."""
+        while self._sent:
+            ids, self._sent = self._sent, []
+            await self._database.write(_sent(ids, self._now()))
+            self._lanes.settle(ids)
+        self._noting = False
+        if self._lanes.ready < BATCH // 4 and self._full or self._lanes.empty and not self._clear:
+            self._woken.set()
+
+    def _cut_short(self) -> None:
+        """The grace of a stop is over: what is not acknowledged is sent again after the start."""
+        for sender in self._senders:
+            sender.cancel()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _sent(ids: list[int], at: float) -> Callable[[Connection], None]:
+    return lambda conn: replies.sent(conn, ids, at)

@@ -46,7 +46,7 @@ async def connect(settings: Settings, seconds: float) -> Dialogue:
         raise ServiceFault(f"{settings.host} did not answer within {seconds:g} s") from None
     except SecretError as error:
         _abort(client)
-        raise ServiceFault(str(error)) from error
+        raise ServiceFault(f"{error.problems[0].file}: {error.problems[0].text}") from error
     except (SMTPException, OSError, ValueError) as error:
         _abort(client)
         raise ServiceFault(f"{settings.host}: {_words(error)}") from error
