@@ -22,6 +22,8 @@ LOOK_EVERY = 1.0
 STALL = 60.0
 #: seconds for all; the plug itself gives up after 300
 LONGEST = 330.0
+#: looks in a row that must say 100 %: the plug says so with the last byte, just before it is ready
+FULL_LOOKS = 2
 #: seconds, what the first hardware version announces; for a plug that announces nothing
 FLASH_TIME, REBOOT_TIME = 66, 20
 #: seconds; more than this no honest plug announces
@@ -77,13 +79,15 @@ class Watch:
     async def until_loaded(self, progress: Callable[[int], None]) -> Times:
         """Return when the plug has the file. Raises NotFlashed with where it stopped and why."""
         began = moved = time.monotonic()
+        full = 0
         while True:
             ratio = await self._look()
             now = time.monotonic()
             if ratio is not None and ratio != self._ratio:
                 self._ratio, moved = ratio, now
                 progress(ratio)
-            if ratio == 100 or (ratio is None and self._auto and self._all_sent):
+            full = full + 1 if ratio == 100 else 0
+            if full == FULL_LOOKS or (ratio is None and self._auto and self._all_sent):
                 return self._complete()
             if now - moved > self._pace.of(STALL) or now - began > self._pace.of(LONGEST):
                 why = "no answer" if ratio is None else "timed out"

@@ -57,6 +57,8 @@ class Flash:
         self._name = ready.device.name
         self._old = version.short(ready.identity.sw_ver)
         self._new = version.short(ready.target)
+        #: whether the plug was told to write; its `updating` also means a download into RAM
+        self._ordered = False
 
     async def run(self) -> Outcome:
         """Do it and tell how it went; never raises but when it is cancelled."""
@@ -99,6 +101,7 @@ class Flash:
     async def _commit(self) -> None:
         """First hardware version: the order to write, given once."""
         await self._log.step("commit")
+        self._ordered = True
         seconds = max(2.0, self._pace.of(COMMIT_SECONDS))
         try:
             answer = await self._ready.device.ask(
@@ -210,6 +213,6 @@ class Flash:
         runs = version.short(seen.sw_ver)
         if self._is_new(seen):
             return f"{self._name} runs {runs} now, though {why}."
-        if seen.updating:
+        if seen.updating and (self._ready.auto or self._ordered):
             return f"{self._name}: {why}, and it still says it is updating. Do not unplug it."
         return f"{self._name} NOT flashed: {why}. Still on {runs}, working."

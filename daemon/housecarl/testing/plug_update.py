@@ -141,7 +141,7 @@ class Update:
             if len(body) > DOWNLOAD_BUFFER:
                 raise OSError("curl 23: the buffer is full")
             self._loaded(len(body) * 100 // total if total else 0, end)
-            if self._device.nature.rate:
+            if self._device.nature.rate and len(body) != total:
                 self._stopped.wait(len(piece) / self._device.nature.rate)
             if time.monotonic() > end:
                 raise TimeoutError("curl 28")
