@@ -1,0 +1,1 @@
+"""Tests of access to plugs, below the commands."""
