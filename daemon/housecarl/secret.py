@@ -108,27 +108,32 @@ def _too_open(file: Path, mode: int) -> str | None:
 
 
 def _read(file: Path, name: str, *, private: bool = False) -> str:
-    """Read through one descriptor, so that what was checked is what is read."""
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer
-        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(file, "rb", opener=_at_once) as stream:
+            _refuse_unsafe(file, name, os.fstat(stream.fileno()), private)
+            data = stream.read(LARGEST + 1)
     except FileNotFoundError:
         raise SecretError(name, f"{file} does not exist; create it with mode 600") from None
     except OSError as error:
-        raise SecretError(name, f"{file} cannot be opened: {error.strerror}") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise SecretError(name, f"{file} is not a plain file")
-    with os.fdopen(handle, "rb") as stream:
-        if private and (fault := _too_open(file, status.st_mode)):
-            raise SecretError(name, fault)
-        if private and status.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-            raise SecretError(name, f"{file} belongs to another user; run: chown $USER {file}")
-        data = stream.read(LARGEST + 1)
+        raise SecretError(name, f"{file} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST:
         raise SecretError(name, f"{file} is larger than {LARGEST // 1024} KiB: no secret")
     try:
         return data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise SecretError(name, f"{file} is not UTF-8 text") from None
+
+
+def _refuse_unsafe(file: Path, name: str, status: os.stat_result, private: bool) -> None:
+    """Judge the file that was opened, not its name: what is checked is what is read."""
+    if not stat.S_ISREG(status.st_mode):
+        raise SecretError(name, f"{file} is not a plain file")
+    if private and (fault := _too_open(file, status.st_mode)):
+        raise SecretError(name, fault)
+    if private and status.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+        raise SecretError(name, f"{file} belongs to another user; run: chown $USER {file}")
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting: a FIFO would have us wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
