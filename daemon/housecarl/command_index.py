@@ -60,9 +60,8 @@ def index_of(
         if entry.module is None:
             index.broken[entry.file] = entry.error
             continue
-        checked = module_settings.check(
-            entry.module, entry.section, sections.get(entry.section), locate
-        )
+        given = module_settings.lent(entry.module, entry.section, sections)
+        checked = module_settings.check(entry.module, entry.section, given, locate)
         if checked.problems:
             problems += checked.problems
             index.broken[entry.file] = str(checked.problems[0])

@@ -28,6 +28,24 @@ class Checked:
     unset: str = ""
 
 
+def lent(module: ModuleType, section: str, sections: Mapping[str, Any]) -> Any:
+    """The section of a module, with the keys its `Settings.borrows` takes from other sections.
+
+    `borrows = {"plugs": "plug"}` fills the key `plugs` from the section of plug, unless the
+    module's own section has it: what is configured once is not written twice.
+    """
+    own = sections.get(section)
+    borrows = getattr(getattr(module, "Settings", None), "borrows", {})
+    borrowed = {
+        key: sections[owner][key]
+        for key, owner in borrows.items()
+        if isinstance(sections.get(owner), Mapping) and key in sections[owner]
+    }
+    if not borrowed or not isinstance(own, Mapping | None):
+        return own
+    return {**borrowed, **(own or {})}
+
+
 def check(module: ModuleType, section: str, given: Any, locate: Locate) -> Checked:
     """Check the section of a module; `given` is None when the config has no such section."""
     model = getattr(module, "Settings", None)

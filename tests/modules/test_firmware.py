@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from housecarl import Call, CommandError
+from housecarl import Call, CommandError, module_settings
 from housecarl.module import SPEC, Risk
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import TEST_KEY, make_image
@@ -383,6 +383,15 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
     assert await house.text("firmware", "lamp") == "lamp is being flashed to 1.2.3. Do not unplug."
     await house.hand.later()
     assert plug.asked("download_firmware") == 1
+
+
+async def test_the_plugs_come_from_the_section_of_plug(house: Commands) -> None:
+    sections = {"plug": {"plugs": {"lamp": "192.168.1.41"}}, "firmware": {"max_load": 5}}
+    given = module_settings.lent(house.module, "firmware", sections)
+    assert given == {"max_load": 5, "plugs": {"lamp": "192.168.1.41"}}
+    own = {"firmware": {"plugs": {"fan": "192.168.1.42"}}, "plug": sections["plug"]}
+    assert module_settings.lent(house.module, "firmware", own) == own["firmware"]
+    assert module_settings.lent(house.module, "firmware", {}) is None
 
 
 async def test_a_flash_is_a_danger_and_the_rest_looks(house: Commands) -> None:
