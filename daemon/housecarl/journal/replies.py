@@ -71,9 +71,14 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     return [Due(**dict(row)) for row in rows]
 
 
-def next_due(conn: sqlite3.Connection) -> float | None:
-    """When the next reply is to be tried; None when none waits."""
-    row = conn.execute("SELECT min(next_try) FROM replies WHERE state = 'waiting'").fetchone()
+def next_due(conn: sqlite3.Connection, after: float) -> float | None:
+    """When the next reply is to be tried that is not due at `after` yet; None when there is none.
+
+    What waits only behind an earlier reply of its person is due with that one.
+    """
+    row = conn.execute(
+        "SELECT min(next_try) FROM replies WHERE state = 'waiting' AND next_try > ?", (after,)
+    ).fetchone()
     return None if row[0] is None else float(row[0])
 
 

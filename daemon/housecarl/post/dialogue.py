@@ -149,6 +149,11 @@ class Dialogue(asyncio.Protocol):
         self.transport.write(data)
         try:
             await self._waiter
+        except asyncio.CancelledError:
+            # an answer that still comes would be taken for one to the next mail
+            self._end("it was given up")
+            self.transport.abort()
+            raise
         finally:
             self._waiter = None
             answers, self._answers = self._answers, []

@@ -82,11 +82,13 @@ class Lanes:
             self._freed.add(person)
 
     def overdue(self, before: float) -> list[Due]:
-        """Take out of hand what was created before `before` and is not on its way."""
+        """Take out of hand what was created at `before` or earlier and is not on its way."""
         found = []
-        for person in [person for person in self._ready if self._lanes[person][0].created < before]:
+        for person in [
+            person for person in self._ready if self._lanes[person][0].created <= before
+        ]:
             lane = self._lanes[person]
-            while lane and lane[0].created < before:
+            while lane and lane[0].created <= before:
                 found.append(lane.popleft())
             if not lane:
                 del self._lanes[person]

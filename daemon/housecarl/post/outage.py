@@ -1,4 +1,4 @@
-"""How long to leave a smarthost alone that takes nothing."""
+"""Whether the smarthost takes mail, and how long to leave it alone when it does not."""
 
 from __future__ import annotations
 
@@ -56,3 +56,13 @@ class Outage:
     def lasts(self, now: datetime) -> bool:
         """Whether nothing should be tried at `now`."""
         return self.until is not None and now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the post gets: how many replies wait, since when it is down, why, its next try."""
+
+    waiting: int
+    down_since: datetime | None
+    error: str
+    next_try: datetime | None

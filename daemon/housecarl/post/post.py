@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
 from sqlite3 import Connection
@@ -19,7 +18,7 @@ from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
 from housecarl.post.dialogue import Dialogue, Dropped, ServiceFault, brief
 from housecarl.post.lanes import Lanes
-from housecarl.post.outage import Outage, pause
+from housecarl.post.outage import Outage, Reach, pause
 from housecarl.post.pool import Bounds, Pool
 
 log = structlog.get_logger()
@@ -33,16 +32,6 @@ BLAMED = 2
 
 #: Told how the smarthost is, on every change: (well, one line for the operator).
 Tell = Callable[[bool, str], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far the post gets: how many replies wait, since when it is down, why, its next try."""
-
-    waiting: int
-    down_since: datetime | None
-    error: str
-    next_try: datetime | None
 
 
 class Post:
@@ -78,7 +67,7 @@ class Post:
         self._drops = 0
         #: the last look found more than it may take
         self._full = False
-        #: the last look found nothing waiting, due or not: what is pushed has nothing before it
+        #: the last look left nothing waiting in the journal alone: a push has nothing before it
         self._clear = False
         self._next_due: float | None = None
 
@@ -132,19 +121,19 @@ class Post:
         limit = self._lanes.known + BATCH
 
         def read(conn: Connection) -> tuple[list[Due], float | None]:
-            return replies.due(conn, now, limit), replies.next_due(conn)
+            return replies.due(conn, now, limit), replies.next_due(conn, now)
 
         found, self._next_due = await self._database.read(read)
         for due in found:
             self._lanes.add(due)
         self._full = len(found) >= limit
-        self._clear = self._next_due is None
+        self._clear = self._next_due is None and not self._full
         if self._outage.since is not None:
             self._expire()
 
     async def _rest(self) -> None:
         """Wait for news, or for the time of the next try."""
-        times = [self._next_due] if self._next_due and self._next_due > self._now() else []
+        times = [] if self._next_due is None else [self._next_due]
         if self._lanes.ready and self._outage.until is not None:
             times.append(self._outage.until.timestamp())
         if not times:
@@ -214,7 +203,6 @@ class Post:
             async with asyncio.timeout(self._bounds.deadline):
                 await dialogue.hand_in(self._settings.from_, due.to, due.mail)
         except TimeoutError:
-            dialogue.transport.abort()
             raise Dropped(f"no answer within {self._bounds.deadline:g} s") from None
 
     def _done(self, due: Due) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import TYPE_CHECKING
 
 from housecarl.config_post import Post as Settings
 from housecarl.errors import SecretError
-from housecarl.post.dialogue import Dialogue, ServiceFault, take_over
+from housecarl.post.dialogue import Dialogue, ServiceFault, brief, take_over
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP
@@ -98,7 +99,14 @@ def _abort(client: SMTP | None) -> None:
 
 
 def _words(error: Exception) -> str:
-    """One line about a failed connection."""
-    code = getattr(error, "code", None)
-    text = getattr(error, "message", None) or str(error) or type(error).__name__
-    return " ".join(f"{code} {text}".split()) if code else " ".join(text.split())
+    """One line about a failed connection: the cause, without the library's words around it."""
+    cause = error if hasattr(error, "code") else error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {cause.verify_message}"
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
+    code = getattr(cause, "code", None)
+    text = str(getattr(cause, "message", None) or cause or type(cause).__name__)
+    if "EOF" in text or "Connection lost" in text:
+        return "it closed the connection"
+    return brief(f"{code} {text}" if code and code > 0 else text)

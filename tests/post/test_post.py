@@ -1,0 +1,482 @@
+"""The way out in good and bad weather, with a real journal and a real smarthost on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
+from tests.post.smarthost import Smarthost
+
+from housecarl.config_post import Post as Settings
+from housecarl.errors import StorageError
+from housecarl.journal import Database, replies
+from housecarl.journal.replies import Due, Outgoing
+from housecarl.post import Bounds, Post
+from housecarl.secret import Secret
+from housecarl.testing.clock import FakeClock
+
+MAIL = b"From: house@example.org\r\nTo: x@example.org\r\nSubject: Re: x\r\n\r\n.lamp on.\r\n"
+DOTTED = MAIL.replace(b"\r\n.", b"\r\n..")
+
+
+@dataclass
+class House:
+    """A post with its journal and smarthost, and what it told."""
+
+    database: Database
+    smarthost: Smarthost
+    clock: FakeClock = field(default_factory=FakeClock)
+    told: list[bool] = field(default_factory=list)
+    bounds: Bounds = field(default_factory=lambda: Bounds(deadline=5.0, idle=60.0, grace=0.2))
+    settings: dict[str, object] = field(default_factory=dict)
+    count: int = 0
+
+    def post(self) -> Post:
+        values = {
+            "host": "localhost",
+            "port": self.smarthost.port,
+            "tls": "none",
+            "from": "house@example.org",
+        }
+        settings = Settings.model_validate(values | self.settings)
+
+        async def tell(well: bool, text: str) -> None:
+            assert "\n" not in text
+            self.told.append(well)
+
+        return Post(settings, self.database, self.clock, tell, self.bounds, draw=lambda: 1.0)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Post]:
+        post = self.post()
+        async with asyncio.timeout(20):
+            run = asyncio.create_task(post.run())
+            try:
+                yield post
+            finally:
+                post.stop()
+                await run
+
+    async def add(self, person: str = "ann", to: str = "", mail: bytes = MAIL) -> Due:
+        self.count += 1
+        created = self.clock.now().timestamp()
+        to = to or f"{person}.{self.count}@example.org"
+        out = Outgoing(person, "reply", to, f"<{self.count}@x>", "lamp on.", mail, created)
+        reply = await self.database.write(lambda conn: replies.add(conn, out))
+        return Due(reply, person, to, mail, 0, created, f"<{self.count}@x>")
+
+    async def states(self) -> list[tuple[str, int, str | None]]:
+        rows = await self.database.read(
+            lambda conn: conn.execute(
+                "SELECT state, tries, error FROM replies ORDER BY id"
+            ).fetchall()
+        )
+        return [tuple(row) for row in rows]
+
+    async def seen(self, true: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the journal or the post shows it; neither tells, so look every 2 ms."""
+        async with asyncio.timeout(5):
+            while not await true():  # noqa: ASYNC110 - what is waited for is on a disk
+                await asyncio.sleep(0.002)
+
+    async def until(self, *wanted: str) -> list[tuple[str, int, str | None]]:
+        """Wait until the replies have these states in order."""
+
+        async def reached() -> bool:
+            return [state for state, _, _ in await self.states()] == list(wanted)
+
+        await self.seen(reached)
+        return await self.states()
+
+    async def tried(self, tries: int, reply: int = 0) -> str:
+        """Wait until a reply was tried so often; its last error."""
+
+        async def reached() -> bool:
+            return (await self.states())[reply][1] == tries
+
+        await self.seen(reached)
+        return (await self.states())[reply][2] or ""
+
+    async def failed(self, post: Post, rounds: int) -> None:
+        """Wait until the smarthost failed so often in a row."""
+
+        async def reached() -> bool:
+            return post._outage.tries >= rounds
+
+        await self.seen(reached)
+
+    def recipients(self) -> list[str]:
+        return [to for to, _ in self.smarthost.taken]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    database = Database(tmp_path / "journal.db")
+    database.open()
+    smarthost = Smarthost()
+    await smarthost.start()
+    yield House(database, smarthost)
+    await smarthost.stop()
+    await database.close()
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_what_waits_is_sent_in_order_over_one_connection(
+    house: House, pipelining: bool
+) -> None:
+    house.smarthost.pipelining = pipelining
+    for _ in range(3):
+        await house.add()
+    async with house.running() as post:
+        await house.until("sent", "sent", "sent")
+        post.push(await house.add())
+        post.push(await house.add())
+        await house.until(*["sent"] * 5)
+    assert house.recipients() == [f"ann.{n}@example.org" for n in range(1, 6)]
+    assert {mail for _, mail in house.smarthost.taken} == {DOTTED}
+    assert house.smarthost.connections == 1
+    assert house.told == [True]
+
+
+async def test_many_people_share_a_few_connections(house: House) -> None:
+    house.bounds = Bounds(deadline=5.0, idle=60.0, connections=3)
+    for n in range(400):
+        await house.add(f"p{n % 40}")
+    async with house.running():
+        await house.until(*["sent"] * 400)
+    assert 2 <= house.smarthost.most_open <= 3
+    sent = [to.partition("@")[0].split(".") for to in house.recipients()]
+    for person in {person for person, _ in sent}:
+        mine = [int(number) for one, number in sent if one == person]
+        assert len(mine) == 10
+        assert mine == sorted(mine)
+
+
+async def test_an_idle_connection_is_closed_with_goodbye(house: House) -> None:
+    house.bounds = Bounds(deadline=5.0, idle=0.02)
+    said: list[str] = []
+    house.smarthost.script = lambda step, to: said.append(step)
+    await house.add()
+    async with house.running():
+        await house.smarthost.until(lambda: bool(said) and house.smarthost.open == 0)
+        assert said[-1] == "quit"
+
+
+@pytest.mark.parametrize("word", ["hang up", "421 4.4.2 idle too long", "250 unasked"])
+async def test_a_kept_connection_that_died_is_no_failure(house: House, word: str) -> None:
+    async with house.running() as post:
+        post.push(await house.add())
+        await house.until("sent")
+        for writer in list(house.smarthost._writers):
+            writer.write(word.encode() + b"\r\n") if word[0].isdigit() else None
+        if not word.startswith("250"):
+            house.smarthost.hang_up()
+        post.push(await house.add())
+        states = await house.until("sent", "sent")
+    assert states == [("sent", 0, None)] * 2
+    assert house.smarthost.connections == 2
+    assert house.told == [True]
+
+
+async def test_a_smarthost_that_is_down_is_tried_by_one_connection_with_growing_pauses(
+    house: House,
+) -> None:
+    port = house.smarthost.port
+    await house.smarthost.stop()
+    for person in ("ann", "bo", "cy", "di", "ed", "flo"):
+        await house.add(person)
+    with capture_logs() as logs:
+        async with house.running() as post:
+            error = await house.tried(1)
+            assert "localhost: " in error
+            pauses = []
+            for tries in range(2, 8):
+                reach = await post.reach()
+                assert reach.next_try is not None
+                pauses.append((reach.next_try - house.clock.now()).total_seconds())
+                house.clock.set(reach.next_try)
+                await house.failed(post, tries)
+            reach = await post.reach()
+            assert (reach.waiting, reach.down_since is not None) == (6, True)
+            assert pauses == [60, 120, 240, 480, 960, 1800]
+            await house.smarthost.start(port)
+            house.clock.move(3600)
+            await house.until(*["sent"] * 6)
+            assert (await post.reach()).down_since is None
+    assert house.smarthost.most_open <= 4
+    assert [entry["event"] for entry in logs] == ["smarthost-away", "smarthost-back"]
+    assert house.told == [False, True]
+
+
+def saying(**answers: str) -> Callable[[str, str], str | None]:
+    return lambda step, to: answers.get(step)
+
+
+@pytest.mark.parametrize(
+    ("answers", "word"),
+    [
+        ({"greet": "421 4.3.2 not now"}, "421"),
+        ({"greet": "554 5.7.1 go away"}, "554"),
+        ({"greet": "drop"}, "closed"),
+        ({"greet": "\xff\xfe HTTP/1.1 400"}, "Malformed"),
+        ({"greet": "flood"}, "too long"),
+        ({"greet": "hang"}, "within"),
+        ({"mail": "451 4.3.0 later"}, "the sender: 451"),
+        ({"mail": "550 5.7.1 not yours"}, "the sender: 550"),
+        ({"mail": "drop"}, "closed"),
+        ({"mail": "hang"}, "within"),
+        ({"mail": "flood"}, "never ends"),
+        ({"mail": "what?"}, "not SMTP"),
+        ({"rcpt": "421 4.3.2 closing"}, "421"),
+        ({"data": "530 5.7.0 log in first"}, "530"),
+    ],
+    ids=lambda value: "-".join(value.values())[:20] if isinstance(value, dict) else "",
+)
+async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
+    house: House, answers: dict[str, str], word: str
+) -> None:
+    house.bounds = Bounds(deadline=0.2 if "hang" in answers.values() else 5.0, idle=60.0)
+    house.smarthost.script = saying(**answers)
+    first, second = await house.add("ann"), await house.add("bo")
+    async with house.running() as post:
+        error = await house.tried(1)
+        assert word in error
+        await house.failed(post, 1)
+        assert (await post.reach()).waiting == 2
+        assert house.smarthost.connections <= 2
+        house.smarthost.script = saying()
+        house.clock.move(61)
+        await house.until("sent", "sent")
+    assert sorted(house.recipients()) == sorted([first.to, second.to])
+
+
+async def test_a_refused_recipient_is_noted_and_blocks_nobody(house: House) -> None:
+    bad = await house.add("ann", "13035550123.1@txt.example")
+    await house.add("ann")
+    await house.add("bo")
+    house.smarthost.script = lambda step, to: (
+        f"550 5.1.1 <{to}> no such user" if step == "rcpt" and to == bad.to else None
+    )
+    with capture_logs() as logs:
+        async with house.running():
+            states = await house.until("refused", "sent", "sent")
+    assert states[0][1] == 1
+    assert "550 5.1.1 <...0123.1@" in (states[0][2] or "")
+    assert "3035550123" not in str(logs)
+    assert [entry["event"] for entry in logs] == ["reply-refused"]
+    assert house.smarthost.connections == 1
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(
+    "answers", [{"rcpt": "450 4.2.1 grey"}, {"data": "451 4.3.0 no"}, {"end": "452 4.3.1 full"}]
+)
+async def test_a_reply_put_off_holds_back_only_its_person(
+    house: House, answers: dict[str, str], pipelining: bool
+) -> None:
+    house.smarthost.pipelining = pipelining
+    house.smarthost.script = lambda step, to: answers.get(step) if to == "ann@x.org" else None
+    await house.add("ann", "ann@x.org")
+    await house.add("ann", "later@x.org")
+    await house.add("bo", "bo@x.org")
+    async with house.running() as post:
+        await house.until("waiting", "waiting", "sent")
+        await house.tried(1)
+        post.push(await house.add("ann", "last@x.org"))
+        post.push(await house.add("bo", "bo2@x.org"))
+        await house.until("waiting", "waiting", "sent", "waiting", "sent")
+        house.smarthost.script = saying()
+        house.smarthost.taken.clear()
+        house.clock.move(61)
+        await house.until(*["sent"] * 5)
+    assert house.recipients() == ["ann@x.org", "later@x.org", "last@x.org"]
+    assert house.told == [True]
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data", "end"])
+async def test_a_reply_taken_but_not_acknowledged_is_sent_again_unchanged(
+    house: House, step: str
+) -> None:
+    drops = [step]
+    house.smarthost.script = lambda at, to: (
+        "drop" if at in drops and not drops.remove(at) else None  # type: ignore[func-returns-value]
+    )
+    await house.add()
+    async with house.running():
+        await house.tried(1)
+        house.clock.move(61)
+        await house.until("sent")
+    assert house.smarthost.taken == [("ann.1@example.org", DOTTED)] * (2 if step == "end" else 1)
+
+
+async def test_a_mail_that_breaks_the_connection_each_time_blocks_nobody(house: House) -> None:
+    house.smarthost.script = lambda step, to: "drop" if (step, to) == ("end", "bad@x") else None
+    await house.add("ann", "bad@x")
+    await house.add("bo", "bo@x")
+    async with house.running() as post:
+        await house.until("waiting", "sent")
+        assert (await post.reach()).down_since is None
+
+
+async def test_a_smarthost_that_drops_every_mail_is_left_alone(house: House) -> None:
+    house.smarthost.script = saying(end="drop")
+    for n in range(20):
+        await house.add(f"p{n}")
+    async with house.running() as post:
+        await house.failed(post, 1)
+        assert house.smarthost.connections <= 3
+
+
+async def test_a_reply_too_old_is_given_up_after_one_more_try(house: House) -> None:
+    house.smarthost.script = saying(rcpt="450 4.2.1 no")
+    house.settings = {"give_up": "4d"}
+    await house.add("ann")
+    house.clock.move(timedelta(days=4))
+    await house.add("bo")
+    async with house.running():
+        states = await house.until("refused", "waiting")
+    assert (states[0][2] or "").startswith("expired: the recipient: 450")
+
+
+async def test_a_long_outage_gives_up_what_is_old_and_keeps_the_rest(house: House) -> None:
+    await house.smarthost.stop()
+    for n in range(5):
+        await house.add(f"p{n}")
+    async with house.running() as post:
+        await house.tried(1)
+        house.clock.move(timedelta(days=4))
+        await house.add("new")
+        post.wake()
+        await house.until(*["refused"] * 5, "waiting")
+
+
+async def test_a_restart_keeps_the_schedule(house: House) -> None:
+    await house.smarthost.stop()
+    await house.add()
+    async with house.running():
+        await house.tried(1)
+    async with house.running() as post:
+        house.clock.move(61)
+        await house.tried(2)
+        reach = await post.reach()
+        assert reach.next_try == house.clock.now() + timedelta(minutes=2)
+
+
+async def test_a_wrong_password_is_tried_once_a_round_and_refuses_nothing(
+    house: House, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n")
+    secret.chmod(0o600)
+    house.settings = {"user": "house", "password": Secret(file=secret)}
+    house.smarthost.script = saying(auth="535 5.7.8 wrong password")
+    await house.add()
+    async with house.running():
+        assert "535" in await house.tried(1)
+        assert house.smarthost.logins == ["\0house\0wrong"]
+        secret.unlink()
+        house.clock.move(61)
+        assert "does not exist" in await house.tried(2)
+        secret.write_text("right")
+        secret.chmod(0o600)
+        house.smarthost.script = saying()
+        house.clock.move(3600)
+        await house.until("sent")
+    assert house.smarthost.logins[-1] == "\0house\0right"
+
+
+def certificate(folder: Path, *, days: int) -> tuple[ssl.SSLContext, Path]:
+    """TLS of a server with a certificate for localhost that ends in `days`, and its authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{days} days")])
+    ends = datetime.now(UTC) + timedelta(days=days)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(ends - timedelta(days=90))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"{days}.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + signed.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, file
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_over_tls_the_smarthost_must_prove_its_name(
+    house: House, tmp_path: Path, tls: str
+) -> None:
+    context, ca = certificate(tmp_path, days=30)
+    expired, old = certificate(tmp_path, days=-1)
+    both = tmp_path / "both.pem"
+    both.write_text(ca.read_text() + old.read_text())
+    house.settings = {"tls": tls, "ca": both}
+    await house.smarthost.stop()
+    house.smarthost.use_tls(expired, implicit=tls == "tls")
+    await house.smarthost.start()
+    await house.add()
+    async with house.running():
+        assert "certificate has expired" in await house.tried(1)
+        assert house.smarthost.taken == []
+        house.smarthost.use_tls(context, implicit=tls == "tls")
+        port = house.smarthost.port
+        await house.smarthost.stop()
+        await house.smarthost.start(port)
+        house.clock.move(61)
+        await house.until("sent")
+    assert house.smarthost.taken == [("ann.1@example.org", DOTTED)]
+    assert house.smarthost.secure == [True]
+
+
+async def test_starttls_that_is_not_offered_sends_nothing(house: House) -> None:
+    house.settings = {"tls": "starttls"}
+    await house.add()
+    async with house.running():
+        assert "STARTTLS" in await house.tried(1)
+    assert house.smarthost.taken == []
+
+
+async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House) -> None:
+    house.smarthost.script = saying(end="hang")
+    await house.add()
+    async with house.running():
+        await house.smarthost.until(lambda: bool(house.smarthost.taken))
+    assert await house.states() == [("waiting", 0, None)]
+
+
+async def test_a_broken_journal_ends_the_run_with_its_error(house: House) -> None:
+    await house.add()
+
+    def spoil(step: str, to: str) -> None:
+        if step == "end":
+            house.database.write = broken  # type: ignore[method-assign,assignment]
+
+    async def broken(do: object) -> None:
+        raise StorageError("disk full")
+
+    house.smarthost.script = spoil
+    with pytest.raises(StorageError, match="disk full"):
+        async with asyncio.timeout(5):
+            await house.post().run()
