@@ -13,8 +13,9 @@ from pathlib import Path
 import structlog
 
 from housecarl.clock import Clock, SystemClock
-from housecarl.doors.smtp_connection import TRY_LATER, Arrived, Desk, Refusal
+from housecarl.doors.smtp_connection import Refusal
 from housecarl.doors.smtp_crowd import Crowd
+from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_login import Logins
 from housecarl.doors.smtp_rules import Rules
 from housecarl.doors.smtp_session import SmtpSession
@@ -27,6 +28,9 @@ Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 #: Connections the kernel keeps for us while we are busy; a burst waits instead of failing.
 BACKLOG = 128
+
+#: What a session hears when the door stops.
+CLOSING = "421 4.3.2 Closing, try again later"
 
 #: Seconds that messages being stored have when the door stops.
 STOP_SECONDS = 5.0
@@ -54,6 +58,7 @@ class SmtpDoor:
         self._rules = Rules(settings.rules)
         crowd = Crowd(settings.connections, settings.per_address, settings.rate, settings.grace)
         self._desk = Desk(settings, crowd, Logins(logins or {}), None, self._receive)
+        self._storing: set[asyncio.Task[object]] = set()
         self._servers: list[asyncio.Server] = []
         self._plain: list[socket.socket] = []
         self._tls: list[socket.socket] = []
@@ -91,6 +96,8 @@ class SmtpDoor:
         logging.getLogger("mail.log").disabled = True
         loop = asyncio.get_running_loop()
         settings = self._settings
+        if (settings.listen_tls or sockets_tls) and settings.cert is None:
+            raise Unreachable("doors.smtp.listen_tls needs doors.smtp.certificate")
         if settings.cert is not None and settings.key is not None:
             self._desk.tls = await asyncio.to_thread(_context, settings.cert, settings.key)
         given = sockets is not None or bool(sockets_tls)
@@ -99,9 +106,11 @@ class SmtpDoor:
         if not given and settings.listen is not None:
             self._plain = await _opened(loop, "listen", settings.listen)
         if not given and settings.listen_tls is not None:
-            self._tls = await _opened(loop, "listen_tls", settings.listen_tls)
-        if self._tls and self._desk.tls is None:
-            raise Unreachable("doors.smtp.listen_tls needs doors.smtp.certificate")
+            try:
+                self._tls = await _opened(loop, "listen_tls", settings.listen_tls)
+            except Unreachable:
+                _close(self._plain)
+                raise
         for under_tls, several in ((False, self._plain), (True, self._tls)):
             for each in several:
                 meet = partial(self._session, loop, under_tls)
@@ -110,18 +119,20 @@ class SmtpDoor:
 
     async def stop(self) -> None:
         """Listen no more, let messages that are being stored be stored, end every session."""
+        guests = list(self._desk.crowd.guests.values())
         for server in self._servers:
             server.close()
-        guests = list(self._desk.crowd.guests.values())
-        if guests:
-            partings = [guest.finish("421 4.3.2 Closing, try again later") for guest in guests]
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await asyncio.gather(*partings)
-            except TimeoutError:
-                log.warning("smtp-stopped-late", sessions=len(self._desk.crowd.guests))
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
                 for guest in guests:
-                    guest.make_room()
+                    guest.finish(CLOSING)
+                if self._storing:
+                    await asyncio.wait(self._storing)
+                await asyncio.gather(*(server.wait_closed() for server in self._servers))
+        except TimeoutError:
+            log.warning("smtp-stopped-late", sessions=len(self._desk.crowd.guests))
+            for guest in guests:
+                guest.make_room()
         self._servers.clear()
 
     def _session(self, loop: asyncio.AbstractEventLoop, under_tls: bool) -> asyncio.BaseProtocol:
@@ -131,6 +142,15 @@ class SmtpDoor:
 
     async def _receive(self, arrived: Arrived) -> str:
         """Check one message's form and hand it on; the reply says what became of it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._storing.add(task)
+        try:
+            return await self._store(arrived)
+        finally:
+            self._storing.discard(task)
+
+    async def _store(self, arrived: Arrived) -> str:
         try:
             form = gate(arrived.body, max_size=self._settings.max_size)
             if not arrived.login and not self._rules.admit(form):
@@ -194,10 +214,14 @@ async def _opened(loop: asyncio.AbstractEventLoop, key: str, place: str) -> list
                 each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             each.bind(address)
     except OSError as error:
-        for each in opened:
-            each.close()
+        _close(opened)
         raise Unreachable(f"doors.smtp.{key}: cannot listen on {place}: {error.strerror}") from None
     return opened
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 def _address(sockets: Sequence[socket.socket]) -> tuple[str, int]:

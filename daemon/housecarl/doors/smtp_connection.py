@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 from aiosmtpd.smtp import SMTP
 
-from housecarl.doors.smtp_crowd import Crowd, counted
+from housecarl.doors.smtp_crowd import counted
+from housecarl.doors.smtp_desk import TRY_LATER, Desk
 from housecarl.doors.smtp_intake import BadLine, Intake
-from housecarl.doors.smtp_login import Logins
 from housecarl.doors.smtp_settings import (
     BYTES_FACTOR,
     CALLS,
     CALLS_OF,
     HANDSHAKE_SECONDS,
-    SmtpSettings,
+    LINGER_SECONDS,
 )
-
-#: What a stranger reads of any trouble of ours.
-TRY_LATER = "451 4.3.0 Temporary failure, try again later"
 
 #: Bytes read from a socket at once; asyncio's own 256 KiB would be mapped and unmapped every time.
 CHUNK = 64 * 1024
@@ -35,31 +29,6 @@ log = structlog.get_logger()
 
 class Goodbye(Exception):
     """The session ends with this reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """One message and what the session knows of it; `body` as its sender wrote it, with CR LF."""
-
-    body: bytes
-    peer: str
-    helo: str
-    mail_from: str
-    rcpt_tos: tuple[str, ...]
-    tls: str
-    login: str
-
-
-@dataclass(slots=True)
-class Desk:
-    """What all sessions of the door share; `receive` makes a message safe and returns the reply."""
-
-    settings: SmtpSettings
-    crowd: Crowd
-    logins: Logins
-    tls: ssl.SSLContext | None
-    receive: Callable[[Arrived], Awaitable[str]]
-    closed: bool = False
 
 
 class SmtpConnection(SMTP, asyncio.BufferedProtocol):
@@ -83,6 +52,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self.intake = Intake(loop)
         self._under_tls = under_tls
         self._raw: asyncio.Transport | None = None
+        self._lost = False
+        self._parted = False
         self._calls: dict[str, int] = {}
         self._heard = self.since
         self._ends_at = self.since + desk.settings.session
@@ -108,7 +79,9 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self, error: Exception | None
     ) -> None:
         """Let the session see that its peer has gone; a message that is being stored is stored."""
-        self.desk.crowd.leave(self)
+        self._lost = True
+        if not self.busy:
+            self.desk.crowd.leave(self)
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
@@ -133,8 +106,12 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """End at once, also when the peer never reads; the reply gets there if it can."""
         if self._raw is None or self.transport is None:
             return
-        log.info("smtp-cut", peer=self.peer, reply=reply)
-        if not self.transport.is_closing() and self.intake.transport is not None:
+        log.debug("smtp-cut", peer=self.peer, reply=reply)
+        if (
+            not self._parted
+            and not self.transport.is_closing()
+            and self.intake.transport is not None
+        ):
             self._writer.write(reply.encode() + b"\r\n")
         self._raw.abort()
 
@@ -147,11 +124,10 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """Whether it is known, or a message of it is being stored."""
         return self.busy or bool(self.person)
 
-    async def finish(self, reply: str) -> None:
-        """Cut the session, but let a message that is being stored be stored and answered first."""
-        if self.busy and self._handler_coroutine is not None:
+    def finish(self, reply: str) -> None:
+        """Cut the session, or as soon as the message that is being stored has its answer."""
+        if self.busy:
             self._ends_at = self.loop.time()
-            await asyncio.wait([self._handler_coroutine])
         else:
             self.cut(reply)
 
@@ -195,14 +171,22 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         else:
             await self._part("421 4.4.2 Time is up, goodbye")
         finally:
-            if self.transport is not None:
+            if self._lost:
+                self.desk.crowd.leave(self)
+            elif self.transport is not None:
                 self.transport.close()
 
     async def _part(self, reply: str) -> None:
+        """Say goodbye and linger: closing while a peer still sends would destroy the reply."""
         try:
             await self.push(reply)
+            self._parted = True
+            if self._raw is not None and not self.tls_name:
+                self._raw.write_eof()
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self.intake.drop()
         except OSError:
-            pass  # it did not wait for the answer
+            pass  # it has ended too, or did not wait for the answer, or takes its time
 
     async def _serve(self, line: str) -> None:
         """One command; an error of ours is a 451 and the session goes on."""
@@ -256,6 +240,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
             self.desk.tls,
             server_side=True,
             ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=LINGER_SECONDS,
         )
         if transport is None:
             raise ConnectionResetError("the peer has gone")

@@ -7,8 +7,15 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
+import structlog
+
 #: Addresses whose rate is remembered; the oldest are forgotten first.
 MAX_ADDRESSES = 4096
+
+#: Seconds between two lines in the log that say the door is full.
+QUIET_SECONDS = 10.0
+
+log = structlog.get_logger()
 
 
 class Guest(Protocol):
@@ -26,7 +33,7 @@ class Guest(Protocol):
         """End at once."""
         ...
 
-    async def finish(self, reply: str) -> None:
+    def finish(self, reply: str) -> None:
         """End with this reply, after what is being stored."""
         ...
 
@@ -48,6 +55,8 @@ class Crowd:
         self._grace = grace
         self._rate = Rate(rate, now)
         self._now = now
+        self._turned_away = 0
+        self._quiet_until = 0.0
 
     def has_room(self) -> bool:
         """Whether one more may come; when full, whoever has brought nothing for longest leaves.
@@ -63,11 +72,21 @@ class Crowd:
             if guest.since <= before and not guest.keeps_its_place
         ]
         if not idle:
+            self._note_full()
             return False
         oldest = min(idle, key=lambda guest: guest.since)
         self.leave(oldest)
         oldest.make_room()
         return True
+
+    def _note_full(self) -> None:
+        """Tell the log now and then, not once for each of a thousand."""
+        self._turned_away += 1
+        now = self._now()
+        if now >= self._quiet_until:
+            log.warning("smtp-full", open=len(self.guests), turned_away=self._turned_away)
+            self._turned_away = 0
+            self._quiet_until = now + QUIET_SECONDS
 
     def enter(self, guest: Guest) -> bool:
         """Count a session in, unless its address has too many or comes too often."""

@@ -89,6 +89,12 @@ class Intake:
         del held[: end + len(END)]
         return body
 
+    async def drop(self) -> None:
+        """Throw away what still comes until the peer ends; then raises ConnectionResetError."""
+        while True:
+            self._held.clear()
+            await self._more()
+
     async def _more(self) -> None:
         if self._ended:
             raise ConnectionResetError("the peer has gone")

@@ -29,6 +29,9 @@ MAX_FAILURES = 3
 #: Seconds a TLS handshake may take.
 HANDSHAKE_SECONDS = 10.0
 
+#: Seconds a peer has to end its side after our goodbye, so that it can still read it.
+LINGER_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:

@@ -1,0 +1,377 @@
+"""The SMTP door: what it takes, what it hands on, what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import socket
+from datetime import UTC, datetime, timedelta
+
+import aiosmtplib
+import pytest
+from structlog.testing import capture_logs
+from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Served, serving
+
+from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp_settings import SmtpSettings
+from housecarl.errors import FormError, SpoolFull, StorageError, Unreachable
+
+GOOGLE = ("*@txt.voice.google.com", "New text message*")
+
+
+async def test_a_message_is_handed_on_as_it_came_with_a_stamp() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        assert await peer.message() == "250 2.0.0 Safe"
+        [(raw, stamp)] = served.kept
+        assert raw == MESSAGE
+        assert (stamp.door, stamp.peer, stamp.helo) == ("smtp", "127.0.0.1", "peer.example")
+        assert (stamp.mail_from, stamp.rcpt_to) == ("ann@example.org", CMD)
+        assert (stamp.tls, stamp.login) == ("", "")
+        assert timedelta(0) <= datetime.now(UTC) - stamp.arrived < timedelta(seconds=5)
+
+
+async def test_the_null_sender_is_taken_and_stamped_as_nobody() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        assert (await peer.message(sender="")).startswith("250 ")
+        assert served.kept[0][1].mail_from == ""
+
+
+async def test_250_comes_only_when_the_message_is_safe() -> None:
+    async with serving() as served:
+        safe, asked = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await safe.wait()
+
+        served.deliver = slow
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        answer = asyncio.create_task(peer.reply())
+        await asyncio.wait([answer], timeout=0.05)
+        assert not answer.done()
+        safe.set()
+        assert (await answer).startswith("250 ")
+
+
+async def test_a_message_being_stored_is_stored_though_its_sender_has_gone() -> None:
+    async with serving() as served:
+        safe, asked = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await safe.wait()
+
+        served.deliver = slow
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        await peer.close()
+        stopped = asyncio.create_task(served.door.stop())
+        await asyncio.wait([stopped], timeout=0.05)
+        assert not stopped.done()
+        safe.set()
+        await stopped
+        assert len(served.kept) == 1
+
+
+async def test_a_peer_that_resets_within_a_message_leaves_nothing() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE)
+        peer.writer.transport.abort()
+        assert (await (await served.peer()).message()).startswith("250 ")
+        assert len(served.kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reply"),
+    [
+        (SpoolFull("/var/lib/x is full"), "452 4.3.1 No room, try again later"),
+        (StorageError("/var/lib/x"), "451 4.3.0 Temporary failure, try again later"),
+        (OSError(28, "No space", "/var/lib/x"), "451 4.3.0 Temporary failure, try again later"),
+        (ValueError("our own fault"), "451 4.3.0 Temporary failure, try again later"),
+        (FormError("mime-depth"), "550 5.6.0 Not in the form of a message"),
+    ],
+)
+async def test_trouble_of_ours_is_put_off_and_nothing_is_told(error: Exception, reply: str) -> None:
+    async with serving() as served:
+
+        async def broken() -> None:
+            raise error
+
+        served.deliver = broken
+        peer = await served.peer()
+        with capture_logs():
+            assert await peer.message() == reply
+        served.deliver = None
+        assert (await peer.message()).startswith("250 ")
+
+
+async def test_a_closed_door_puts_off_every_message() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.begin()
+        served.door.closed = True
+        peer.send(MESSAGE + b".\r\n")
+        assert (await peer.reply()).startswith("451 ")
+        assert (await peer.say("MAIL FROM:<ann@example.org>")).startswith("451 ")
+        served.door.closed = False
+        assert (await peer.message()).startswith("250 ")
+        assert len(served.kept) == 1
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        (CMD, "250"),
+        ("CMD@Home.Example", "250"),
+        ("cmd@home.example.evil.example", "550"),
+        ("cmd+x@home.example", "550"),
+        ("ann@home.example", "550"),
+        ('"cmd"@home.example', "550"),
+        ("", "550"),
+        ("cmd", "501"),
+    ],
+)
+async def test_only_the_addresses_of_the_house_are_taken(to: str, code: str) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.say("MAIL FROM:<ann@example.org>")
+        assert (await peer.say(f"RCPT TO:<{to}>"))[:3] == code
+
+
+async def test_one_message_may_go_to_several_of_them_and_names_each_once() -> None:
+    async with serving(recipients=("a@x.example", "b@x.example")) as served:
+        peer = await served.peer()
+        await peer.say("MAIL FROM:<ann@example.org>")
+        for to in ("A@x.example", "b@x.example", "a@X.example"):
+            assert (await peer.say(f"RCPT TO:<{to}>")).startswith("250 ")
+        await peer.say("DATA")
+        peer.send(MESSAGE + b".\r\n")
+        await peer.reply()
+        assert served.kept[0][1].rcpt_to == "a@x.example,b@x.example"
+
+
+def letter(sender: str, subject: str) -> bytes:
+    return f"From: {sender}\r\nSubject: {subject}\r\n\r\n!uptime\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("rules", "raw", "code"),
+    [
+        ([GOOGLE], letter('"(202)" <1.2.x@txt.voice.google.com>', "New text message from A"), 250),
+        ([GOOGLE], letter("<1.2.x@TXT.voice.google.com>", "NEW TEXT MESSAGE from A"), 250),
+        ([GOOGLE], letter("1@txt.voice.google.com", "New text\r\n message from A"), 250),
+        ([GOOGLE], letter("1@txt.voice.google.com", "=?utf-8?q?New_text_message_Zo=C3=AB?="), 250),
+        ([GOOGLE], letter("1@txt.voice.google.com", "Buy now"), 550),
+        ([GOOGLE], letter("1@txt.voice.google.com.evil.example", "New text message"), 550),
+        ([GOOGLE], letter('"@txt.voice.google.com" <x@evil.example>', "New text message"), 550),
+        ([GOOGLE], letter("forwarding-noreply@google.com", "(#1) Forwarding"), 250),
+        ([GOOGLE, ("ann@*", "*")], letter("Ann <ann@example.org>", "anything"), 250),
+        ([], letter("anybody@example.org", "anything"), 250),
+    ],
+)
+async def test_rules_on_from_and_subject(
+    rules: list[tuple[str, str]], raw: bytes, code: int
+) -> None:
+    async with serving(rules=tuple(rules)) as served:
+        peer = await served.peer()
+        assert (await peer.message(raw)).startswith(f"{code} ")
+        assert len(served.kept) == (code == 250)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"no header\r\n",
+        b"From: a@b.example\r\nFrom: c@d.example\r\n\r\nx\r\n",
+        b"From: a@b.example\r\nSubject: \xff\r\n\r\nx\r\n",
+    ],
+)
+async def test_what_is_no_message_is_refused_in_the_session(raw: bytes) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        assert (await peer.message(raw)).startswith("550 5.6.0 ")
+        assert (await peer.message()).startswith("250 ")
+        assert len(served.kept) == 1
+
+
+async def test_dots_are_unstuffed_and_only_those() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(HEAD + b"..\r\n...a\r\n.b\r\nc.\r\n.\r\n")
+        await peer.reply()
+        assert served.kept[0][0] == HEAD + b".\r\n..a\r\nb\r\nc.\r\n"
+
+
+async def test_a_body_that_comes_byte_by_byte_ends_at_its_dot() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.begin()
+        for byte in MESSAGE + b".\r\n":
+            peer.send(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await peer.reply()).startswith("250 ")
+        assert served.kept[0][0] == MESSAGE
+
+
+async def test_a_whole_session_in_one_packet_is_answered_in_order() -> None:
+    """PIPELINING (RFC 2920), also by a peer that stops sending at once."""
+    async with serving() as served:
+        peer = await served.peer()
+        one = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<cmd@home.example>\r\nDATA\r\n" + MESSAGE
+        peer.send((one + b".\r\n") * 2 + b"QUIT\r\n")
+        peer.writer.write_eof()
+        codes = [line[:3] for line in (await peer.ended()).split(b"\r\n")[:-1]]
+        assert codes == [b"250", b"250", b"354", b"250"] * 2 + [b"221"]
+        assert len(served.kept) == 2
+
+
+async def test_what_is_offered_and_that_the_banner_names_no_version() -> None:
+    async with serving(max_size=1000) as served:
+        peer = await served.peer(greet=False)
+        assert await peer.reply() == "220 home.example ESMTP"
+        offered = (await peer.say("EHLO x")).split("\r\n")
+        assert [line[4:] for line in offered] == [
+            "home.example",
+            "SIZE 1000",
+            "8BITMIME",
+            "PIPELINING",
+            "ENHANCEDSTATUSCODES",
+        ]
+        assert await peer.say("HELO x") == "250 home.example"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("VRFY ann", "502"),
+        ("EXPN all", "502"),
+        ("HELP", "502"),
+        ("HELP MAIL", "502"),
+        ("STARTTLS", "502"),
+        ("AUTH PLAIN AGEAYg==", "538"),
+        ("BDAT 10", "500"),
+        ("", "500"),
+        ("\xe9", "500"),
+        ("NOOP a\0b", "500"),
+        ("EHLO", "501"),
+        ("EHLO " + "x" * 256, "501"),
+        ("RCPT TO:<cmd@home.example>", "503"),
+        ("DATA", "503"),
+        ("DATA now", "501"),
+        ("MAIL FROM:<a@b> SIZE=\xb2", "500"),
+        ("MAIL FROM:<a\0b@c>", "500"),
+        ("MAIL FROM:<\xff\xfe@c>", "500"),
+        ("MAIL FROM:<a@b> SIZE=9999999", "552"),
+        ("MAIL FROM:<a@b> SIZE=" + "9" * 30, "501"),
+        ("MAIL FROM:<a@b> SIZE", "501"),
+        ("MAIL FROM:<a@b> SMTPUTF8", "555"),
+        ("MAIL FROM:<a@b> BODY=BINARYMIME", "501"),
+        ("MAIL FROM:<a@b> BODY=8BITMIME SIZE=100", "250"),
+        ("MAIL FROM:<a@b> SIZE=1 SIZE=2", "501"),
+        ("MAIL FROM:<a@b> AUTH=<>", "250"),
+        ("mail from:<>", "250"),
+        ("MAIL FROM: <a@b>", "250"),
+        ("MAIL FROM:a@b", "501"),
+        ("MAIL FROM:<a@b", "501"),
+        ("MAIL FROM:<@x:a@b>", "501"),
+        ("MAIL FROM:<a b@c>", "501"),
+        ('MAIL FROM:<"a b\\"c"@d.example>', "250"),
+        ("MAIL FROM:<a@[127.0.0.1]>", "250"),
+        ("MAIL FROM:<" + "a" * 300 + "@b>", "501"),
+        ("MAIL TO:<a@b>", "501"),
+        ("MAIL", "501"),
+        ("NOOP", "250"),
+        ("RSET", "250"),
+        ("QUIT", "221"),
+    ],
+)
+async def test_replies(command: str, code: str) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        with capture_logs():
+            assert (await peer.say(command))[:3] == code
+
+
+async def test_order_of_commands() -> None:
+    async with serving() as served:
+        peer = await served.peer(greet=False)
+        await peer.reply()
+        assert (await peer.say("MAIL FROM:<a@b>")).startswith("503 ")
+        await peer.say("EHLO x")
+        await peer.say("MAIL FROM:<a@b>")
+        assert (await peer.say("MAIL FROM:<a@b>")).startswith("503 ")
+        assert (await peer.say("DATA")).startswith("503 ")
+        assert (await peer.say("RCPT TO:<cmd@home.example> NOTIFY=NEVER")).startswith("555 ")
+        await peer.say("RCPT TO:<cmd@home.example>")
+        await peer.say("RSET")
+        assert (await peer.say("DATA")).startswith("503 ")
+
+
+async def test_ordinary_clients() -> None:
+    async with serving() as served:
+        host, port = served.door.address
+
+        def by_smtplib() -> None:
+            with smtplib.SMTP(host, port, timeout=5) as client:
+                client.sendmail("ann@example.org", [CMD], MESSAGE)
+                with pytest.raises(smtplib.SMTPRecipientsRefused):
+                    client.sendmail("ann@example.org", ["x@example.org"], MESSAGE)
+                client.sendmail("ann@example.org", [CMD], MESSAGE)
+
+        await asyncio.to_thread(by_smtplib)
+        async with aiosmtplib.SMTP(hostname=host, port=port) as client:
+            await client.sendmail("ann@example.org", [CMD], MESSAGE)
+        assert [raw for raw, _ in served.kept] == [MESSAGE] * 3
+
+
+async def test_sockets_that_were_opened_before_are_used() -> None:
+    """As systemd hands them over."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.listen()
+        served: Served
+        settings = SmtpSettings(recipients=(CMD,), listen="127.0.0.1:1")
+        door = SmtpDoor(settings, lambda raw, stamp: served.keep(raw, stamp))
+        served = Served(door)
+        await door.start(sockets=[opened])
+        peer = await served.peer()
+        assert (await peer.message()).startswith("250 ")
+        await peer.close()
+        await door.stop()
+
+
+async def test_a_port_that_is_taken_is_named_and_nothing_stays_open() -> None:
+    async with serving() as served:
+        place = f"127.0.0.1:{served.door.address[1]}"
+        with pytest.raises(Unreachable, match=rf"doors\.smtp\.listen: .*{place}"):
+            async with serving(listen=place):
+                pass
+
+
+async def test_stopping_says_goodbye_to_whoever_is_idle() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        address = served.door.address
+        await served.door.stop()
+        assert (await peer.ended()).startswith(b"421 ")
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection(*address)
+
+
+async def test_nagle_does_not_hold_back_a_reply() -> None:
+    async with serving() as served:
+        await served.peer()
+        [guest] = served.door._desk.crowd.guests.values()
+        sock = guest.transport.get_extra_info("socket")  # type: ignore[attr-defined]
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,0 +1,314 @@
+"""The SMTP door under hostile peers: memory, time and numbers are bounded, honest peers served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from tests.doors.smtp_peer import HEAD, MESSAGE, Peer, Served, serving
+
+from housecarl.doors.smtp_crowd import Crowd, Rate, counted
+
+#: Bytes by which the process may grow while a peer sends without end.
+GROWTH = 5 * 1024 * 1024
+
+
+def resident() -> int:
+    """Bytes of memory this process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+async def flood(served: Served, block: bytes, count: int) -> tuple[int, int]:
+    """Send a block over and over in DATA; (bytes taken until the door cut, most memory grown)."""
+    peer = await served.peer()
+    await peer.begin()
+    before, most, sent = resident(), 0, 0
+    try:
+        for _ in range(count):
+            peer.send(block)
+            await peer.writer.drain()
+            sent += len(block)
+            most = max(most, resident() - before)
+    except ConnectionError:
+        pass
+    return sent, most
+
+
+@pytest.mark.parametrize(
+    ("block", "count"),
+    [(b"a" * 65536, 1024), (b"\r\n" * 32768, 496), (b".\r\n" * 21845, 496), (b"\n" * 65536, 496)],
+)
+async def test_a_body_without_end_is_cut_in_bounded_memory(block: bytes, count: int) -> None:
+    """64 MiB without CR LF, 31 MiB of empty lines: stock aiosmtpd keeps up to 2.6 GiB of these."""
+    async with serving() as served:
+        sent, grown = await flood(served, block, count)
+        # a block is in our own socket's buffer on either side, and those hold megabytes
+        assert sent < 16 * 1024 * 1024
+        assert grown < GROWTH
+        assert (await (await served.peer()).message()).startswith("250 ")
+
+
+@pytest.mark.parametrize(("more", "code"), [(0, "250"), (1, "552")])
+async def test_max_size_counts_the_bytes_of_the_message(more: int, code: str) -> None:
+    async with serving(max_size=1000) as served:
+        peer = await served.peer()
+        body = b"..x\r\n" * 100
+        fill = HEAD + body + b"y" * (1000 - len(HEAD) - len(body) - 2 + more) + b"\r\n"
+        await peer.begin()
+        peer.send(fill + b".\r\n")
+        assert (await peer.reply())[:3] == code
+        assert (await peer.message()).startswith("250 ")
+
+
+async def test_a_message_a_little_too_big_reads_why_and_the_session_goes_on() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        assert (await peer.message(HEAD + b"x\r\n" * 100_000)).startswith("552 5.3.4 ")
+        assert (await peer.message()).startswith("250 ")
+        assert len(served.kept) == 1
+
+
+SMUGGLED = {
+    "lf-lf": b"\n.\n",
+    "cr-cr": b"\r.\r",
+    "cr-crlf": b"\r.\r\n",
+    "lf-cr": b"\n.\r",
+    "lf-crlf": b"\n.\r\n",
+    "crlf-lf": b"\r\n.\n",
+    "crlf-cr": b"\r\n.\r",
+    "nul-before": b"\r\n\0.\r\n",
+    "nul-after": b"\r\n.\0\r\n",
+    "crlf-crcrlf": b"\r\n.\r\r\n",
+    "crcrlf-crcrlf": b"\r\r\n.\r\r\n",
+    "lfcrlf-lf": b"\n\r\n.\n",
+    "crcrlf-crlf": b"\r\r\n.\r\n",
+}
+
+
+@pytest.mark.parametrize("end", SMUGGLED.values(), ids=SMUGGLED.keys())
+async def test_no_message_is_smuggled_in_behind_another(end: bytes) -> None:
+    """Only CR LF dot CR LF ends a message; one that could end elsewhere ends the session too."""
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.begin()
+        inner = b"MAIL FROM:<evil@x.example>\r\nRCPT TO:<cmd@home.example>\r\nDATA\r\n"
+        peer.send(MESSAGE + b"x" + end + inner + MESSAGE + b".\r\nNOOP\r\n")
+        assert (await peer.ended()).startswith(b"550 5.6.0 ")
+        assert served.kept == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"NOOP\nNOOP\n", b"NOOP\n", b"x" * 5000, b"x" * 5000 + b"\r\n", b"\r\r\n\n"]
+)
+async def test_what_is_no_line_ends_the_session(line: bytes) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.send(line)
+        assert (await peer.ended())[:4] == b"500 "
+
+
+@pytest.mark.parametrize(
+    "command", ["NOOP", "RSET", "VRFY x", "EHLO x", "RCPT TO:<nobody@x.example>", "XYZZY", "\xe9"]
+)
+async def test_a_command_without_end_is_ended(command: str) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        await peer.say("MAIL FROM:<a@b.example>")
+        with capture_logs():
+            for _ in range(50):
+                peer.send(command.encode("latin-1") + b"\r\n")
+            assert b"421 4.7.0 " in await peer.ended()
+
+
+async def test_a_kept_connection_may_bring_messages_without_end() -> None:
+    async with serving(max_size=2000) as served:
+        peer = await served.peer()
+        for _ in range(100):
+            assert (await peer.message()).startswith("250 ")
+        assert len(served.kept) == 100
+
+
+async def test_recipients_of_one_message_are_bounded() -> None:
+    house = tuple(f"c{i}@home.example" for i in range(6))
+    async with serving(recipients=house) as served:
+        peer = await served.peer()
+        await peer.say("MAIL FROM:<a@b.example>")
+        codes = [(await peer.say(f"RCPT TO:<{each}>"))[:3] for each in house]
+        assert codes == ["250"] * 5 + ["452"]
+
+
+async def silent(peer: Peer) -> None:
+    """Say nothing."""
+
+
+async def dripping(peer: Peer) -> None:
+    """Half a line and no more."""
+    peer.send(b"NOO")
+
+
+async def stuck_in_data(peer: Peer) -> None:
+    """Half a message and no more."""
+    await peer.begin()
+    peer.send(b"x\r\n")
+
+
+@pytest.mark.parametrize("manner", [silent, dripping, stuck_in_data])
+async def test_a_slow_peer_is_cut(manner: object) -> None:
+    async with serving(command=0.05) as served:
+        peer = await served.peer()
+        await manner(peer)  # type: ignore[operator]
+        began = time.monotonic()
+        assert await peer.ended() == b"421 4.4.2 Too slow, goodbye\r\n"
+        assert time.monotonic() - began < 1.0
+
+
+async def test_a_busy_peer_is_cut_when_its_session_is_over() -> None:
+    async with serving(session=0.1) as served:
+        peer = await served.peer()
+        began = time.monotonic()
+        try:
+            while True:
+                await peer.message()
+        except (AssertionError, ConnectionError):
+            pass  # it was cut between two replies
+        assert time.monotonic() - began < 1.0
+        assert served.kept
+
+
+async def gone(served: Served) -> None:
+    """Return once the door has no session left."""
+    while served.door._desk.crowd.guests:  # noqa: ASYNC110 - the door tells nobody
+        await asyncio.sleep(0.005)
+
+
+async def test_a_peer_that_never_reads_is_cut() -> None:
+    """`close` would wait for it for ever: its replies fill the buffers on both sides."""
+    async with serving(session=0.2) as served:
+        peer = await served.peer()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        [guest] = served.door._desk.crowd.guests.values()
+        guest.transport.write(b"x" * 16_000_000)  # type: ignore[attr-defined]
+        peer.send(b"NOOP\r\nQUIT\r\n")
+        async with asyncio.timeout(2):
+            await gone(served)
+
+
+async def test_a_full_door_says_421_and_an_honest_peer_is_served_soon() -> None:
+    """200 peers that bring nothing hold 50 places, and each only until somebody else comes."""
+    async with serving(grace=0.2) as served:
+        others = await asyncio.gather(*(served.peer(greet=False) for _ in range(200)))
+        banners = [(await other.reply())[:3] for other in others]
+        assert banners.count("220") + banners.count("421") == 200
+        assert banners.count("421") >= 50
+        assert len(served.door._desk.crowd.guests) == 50
+        async with asyncio.timeout(1.0):
+            while True:
+                honest = await served.peer(greet=False)
+                if (await honest.reply()).startswith("220 "):
+                    break
+                await asyncio.sleep(0.02)
+            await honest.say("EHLO x")
+            assert (await honest.message()).startswith("250 ")
+        assert len(served.door._desk.crowd.guests) == 50
+
+
+async def test_who_is_being_served_makes_no_room() -> None:
+    async with serving(connections=1, grace=0.0) as served:
+        safe, asked = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await safe.wait()
+
+        served.deliver = slow
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        other = await served.peer(greet=False)
+        assert (await other.reply()).startswith("421 ")
+        safe.set()
+        assert (await peer.reply()).startswith("250 ")
+
+
+class Guest:
+    """A session of the crowd that only counts."""
+
+    keeps_its_place = False
+
+    def __init__(self, address: str, since: float = 0.0) -> None:
+        self.address = address
+        self.since = since
+        self.gone = False
+
+    def make_room(self) -> None:
+        self.gone = True
+
+    def finish(self, reply: str) -> None:
+        self.gone = True
+
+
+def test_one_address_has_so_many_places_and_loopback_any() -> None:
+    crowd = Crowd(connections=50, per_address=2, rate=0, grace=1.0)
+    assert [crowd.enter(Guest("192.0.2.1")) for _ in range(3)] == [True, True, False]
+    assert crowd.enter(Guest("192.0.2.2"))
+    assert all(crowd.enter(Guest("")) for _ in range(10))
+
+
+def test_the_one_that_has_brought_nothing_for_longest_makes_room() -> None:
+    crowd = Crowd(connections=2, per_address=5, rate=0, grace=1.0, now=lambda: 10.0)
+    old, older, fresh = Guest("", since=8.0), Guest("", since=7.0), Guest("", since=9.9)
+    assert crowd.enter(old) and crowd.enter(older)
+    assert crowd.enter(fresh)
+    assert (older.gone, old.gone) == (True, False)
+    assert crowd.enter(Guest("", since=10.0)) and old.gone
+    assert not crowd.enter(Guest("", since=10.0)), "both are within their grace"
+
+
+def test_a_rate_fills_up_again() -> None:
+    now = [0.0]
+    rate = Rate(60, lambda: now[0])
+    assert [rate.spend("a") for _ in range(61)] == [True] * 60 + [False]
+    assert rate.spend("b")
+    now[0] = 1.0
+    assert rate.spend("a") and not rate.spend("a")
+
+
+def test_a_rate_remembers_a_bounded_number_of_addresses() -> None:
+    rate = Rate(1, lambda: 0.0)
+    for number in range(5000):
+        rate.spend(str(number))
+    assert len(rate._buckets) == 4096
+
+
+async def test_the_rate_of_one_address_bounds_its_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loopback is exempt, so this peer is counted as if it were far away."""
+    monkeypatch.setattr("housecarl.doors.smtp_connection.counted", lambda host: "192.0.2.1")
+    async with serving(rate=2) as served:
+        peer = await served.peer()  # one connection, one message
+        assert (await peer.message()).startswith("250 ")
+        assert (await peer.say("MAIL FROM:<a@b.example>")).startswith("421 ")
+        assert (await (await served.peer(greet=False)).reply()).startswith("421 ")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", ""),
+        ("127.9.9.9", ""),
+        ("::1", ""),
+        ("::ffff:127.0.0.1", ""),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_what_a_peer_is_counted_by(host: str, address: str) -> None:
+    assert counted(host) == address
