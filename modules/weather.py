@@ -234,19 +234,22 @@ def _said(name: str, weather: Weather, call: Call) -> Reply:
     now = ", ".join(_now(weather, us)) or "no reading now"
     text = f"{name}{old}: {now}."
     today = (datetime.now(UTC) + timedelta(seconds=weather.offset)).date()
-    days = [day for day in weather.days if date.fromisoformat(day.date) >= today]
     rows = [("Now", now)]
-    for number, day in enumerate(days):
-        when = date.fromisoformat(day.date)
-        parts = _day(day, us)
+    for day in weather.days:
+        when, parts = date.fromisoformat(day.date), _day(day, us)
+        if when < today or not parts:
+            continue
         rows.append((f"{when:%a} {when.day} {when:%b}", ", ".join(parts.values())))
-        spoken = "Today" if when == today else f"{when:%a}"
-        more = f" {spoken} {parts['degrees']}, {parts['rain']}." if "rain" in parts else ""
-        if number or not more:
-            more = f" {spoken} {parts.get('degrees', '')} {parts.get('sky', '')}".rstrip() + "."
-        if number < 2 and len(parts) and len(text) + len(more) <= ROOM:
+        if len(rows) <= 3 and len(text) + len(more := _spoken(when, today, parts)) <= ROOM:
             text += more
     return Reply(text, rows=[*rows, ("Source", CREDITS.get(weather.source, weather.source))])
+
+
+def _spoken(when: date, today: date, parts: dict[str, str]) -> str:
+    """Of today the rain, of the next day the sky: " Today 28-47, rain 20%." " Tue 30-52 clear."."""
+    if when == today:
+        return f" Today {', '.join(parts[part] for part in ('degrees', 'rain') if part in parts)}."
+    return f" {when:%a} {' '.join(parts[part] for part in ('degrees', 'sky') if part in parts)}."
 
 
 def _now(weather: Weather, us: bool) -> Iterator[str]:

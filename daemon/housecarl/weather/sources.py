@@ -6,6 +6,7 @@ import email.utils
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -83,8 +84,8 @@ def _open_meteo_days(daily: Any) -> Iterator[Day]:
 
 async def met_no(
     session: aiohttp.ClientSession, base: str, place: Place, kept: Weather | None, contact: str
-) -> Weather | None:
-    """Now and the next days; None when `kept` is still the newest there is; raises Fault.
+) -> Weather:
+    """Now and the next days; `kept` again when it is still the newest there is; raises Fault.
 
     Their terms: say who asks, at most four decimals, not again before Expires, then with
     If-Modified-Since.
@@ -93,19 +94,20 @@ async def met_no(
     since = kept.modified if kept and kept.source == MET_NO else ""
     url = f"{base}/weatherapi/locationforecast/2.0/compact"
     answer = await get(session, url, params, since=since, contact=contact)
-    if answer.status == 304:
-        return None
+    started = time.time()
+    until = expires(answer.headers, started)
+    if kept and answer.status == 304:
+        return replace(kept, at=started, until=until)
     entries = dig(answer.data, "properties", "timeseries")
     entries = entries[:ENTRIES] if isinstance(entries, list) else []
     # it does not tell the place's clock; the sun's is near enough to cut days by
     offset = round(place.longitude / 15) * 3600
     now = dig(entries, 0, "data")
     speed = number(now, "instant", "details", "wind_speed", low=0, high=130)
-    started = time.time()
     weather = Weather(
         MET_NO,
         started,
-        expires(answer.headers, started),
+        until,
         _celsius(now, "instant", "details", "air_temperature"),
         None,
         symbol(_symbol_code(now)),
