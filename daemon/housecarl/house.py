@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -68,7 +69,8 @@ class House:
             budget=config.limits.reply_septets,
         )
         envelopes = Envelopes(config, renderer)
-        self.post = Post(config.post, self.db, clock) if config.post else None
+        tell_post = partial(self.tell, "post")
+        self.post = Post(config.post, self.db, clock, tell_post) if config.post else None
         self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)

@@ -216,7 +216,7 @@ async def test_a_smarthost_that_is_down_is_tried_by_one_connection_with_growing_
             await house.until(*["sent"] * 6)
             assert (await post.reach()).down_since is None
     assert house.smarthost.most_open <= 4
-    assert [entry["event"] for entry in logs] == ["smarthost-away", "smarthost-back"]
+    assert logs == []
     assert house.told == [False, True]
 
 

@@ -47,11 +47,10 @@ class Outage:
         self.proven = False
         return first
 
-    def mend(self) -> datetime | None:
-        """Note a mail that was taken; since when none was, if that is news."""
-        since, self.since, self.until, self.tries = self.since, None, None, 0
+    def mend(self) -> None:
+        """Note a mail that was taken."""
+        self.since, self.until, self.tries = None, None, 0
         self.proven = True
-        return since
 
     def lasts(self, now: datetime) -> bool:
         """Whether nothing should be tried at `now`."""

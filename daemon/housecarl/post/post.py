@@ -216,22 +216,23 @@ class Post:
             self._tasks.create_task(self._note_sent())
 
     def _mend(self) -> None:
-        since = self._outage.mend()
-        if since is not None:
-            gone = self._clock.now() - since
-            log.info("smarthost-back", after_seconds=round(gone.total_seconds()))
+        self._outage.mend()
         self._report(True, f"{self._settings.host} takes mail")
         self._start()
 
     def _report(self, well: bool, text: str) -> None:
+        """One line when the smarthost goes away and one when it is back, by whoever keeps them."""
         if self._tell is not None:
             self._tasks.create_task(self._tell(well, text))
+        elif well:
+            log.info("smarthost-well", host=self._settings.host)
+        else:
+            log.warning("smarthost-away", why=text)
 
     def _fail(self, due: Due, error: ServiceFault) -> None:
         """The smarthost takes nothing: all wait, and one connection tries again later."""
         text = brief(str(error))
         if self._outage.fail(self._clock.now(), text, due.tries):
-            log.warning("smarthost-away", why=text)
             self._report(False, text)
         assert self._outage.until is not None
         self._postpone(due, self._outage.until, text)
