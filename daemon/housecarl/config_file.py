@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from housecarl.errors import ConfigError, Problem
 _WIDEST = 200
 
 #: keys whose value is not shown even when it stands where no secret may stand
-_HIDDEN = re.compile(r"""(?:pass|secret|token|hash|totp|api_?key)\w*["']?\s*:\s*(?![{\s])""", re.I)
+_SECRET = re.compile(r"pass|secret|token|hash|totp|api_?key", re.I)
+_HIDDEN = re.compile(rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*(?![{{\s])""", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Source:
         """A fault at `loc`, such as `("people", "ann", "may", 0)`; `key` points at the key."""
         mark = self.text.mark(loc, key=key)
         where = ".".join(str(part) for part in loc)
-        return self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
+        found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
+        if not key and loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(found.excerpt):
+            return replace(found, excerpt="")  # the value stands on a line of its own
+        return found
 
     def problems(
         self, error: ValidationError, model: type[BaseModel], at: Loc = ()
@@ -84,7 +88,8 @@ def find(given: Path | None = None) -> Path:
         return Path(named)
     places = [
         Path("config/housecarl.yaml"),
-        Path.home() / ".config/housecarl/housecarl.yaml",
+        # pathlib's form raises where a service has no home
+        Path(os.path.expanduser("~/.config/housecarl/housecarl.yaml")),  # noqa: PTH111
         Path("/etc/housecarl/housecarl.yaml"),
     ]
     for place in places:

@@ -22,13 +22,17 @@ _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
 #: as many digits as surely fit in 64 bits; longer ones are some kind of id and stay text
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
-#: what may stand in a text file of people; YAML 1.2 section 5.1 without DEL and C1
+#: what may stand in a text file that people read: printable (YAML 1.2, 5.1), without further line
+#: ends (they would shift line numbers) and direction marks (they show one thing and mean another)
 _UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd"
+    "\U00010000-\U0010ffff]"
 )
 
 #: the C parser of libyaml where it is built in: ten times as fast
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_QUOTES = "a value that begins with {} needs quotes"
 
 #: A path of keys and list positions.
 Loc = tuple[str | int, ...]
@@ -86,6 +90,8 @@ def parse(text: str) -> Text:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
+        if error.context in ("while scanning an alias", "while scanning an anchor"):
+            place = error.context_mark  # `may: [*]`: the sign itself, not what follows it
         mark = Mark(place.line, place.column) if place else Mark(0, 0)
         builder.stop(mark, _reason(error, text, mark))
     except _TooDeep as error:
@@ -201,17 +207,13 @@ class _Builder:
             frame.key = None
 
     def _plain_only(self, event: yaml.NodeEvent, loc: Loc, mark: Mark) -> None:
-        if isinstance(event, yaml.AliasEvent):
-            self._fault(loc, mark, f"alias *{event.anchor}: write the value itself", spoils=True)
-        elif event.anchor is not None:
-            self._fault(
-                loc, mark, f"anchor &{event.anchor}: write the value itself where it is used"
-            )
+        """Refuse what YAML has beside values; the words are not quoted, they may be a secret."""
         tag = getattr(event, "tag", None)
-        if tag is not None and tag.startswith("!"):
-            self._fault(loc, mark, "a value that begins with ! needs quotes", spoils=True)
-        elif tag is not None:
-            self._fault(loc, mark, f"tag {tag}: write the plain value", spoils=True)
+        if event.anchor is not None:
+            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            self._fault(loc, mark, f"{_QUOTES.format(sign)}; anchors are not used", spoils=True)
+        if tag is not None:
+            self._fault(loc, mark, f"{_QUOTES.format('!')}; tags are not used", spoils=True)
 
     def _fault(self, loc: Loc, mark: Mark, text: str, *, spoils: bool = False) -> None:
         self.text.faults.append(Fault(loc, mark, text, spoils))
@@ -224,7 +226,7 @@ def _reason(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab cannot indent; use spaces"
     if line[mark.column : mark.column + 1] in ("*", "%", "@", "`", "!", "&"):
-        return f"a value that begins with {line[mark.column]} needs quotes"
+        return _QUOTES.format(line[mark.column])
     problem = error.problem or "cannot be understood"
     if "mapping values are not allowed" in problem:
         return "a second ': ' on this line; put the value in quotes, or check the indentation"

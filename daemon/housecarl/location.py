@@ -7,15 +7,18 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 
 def _located(value: object, info: ValidationInfo) -> Path:
     """Join a path to the folder of the configuration, which the validation context carries."""
-    if not isinstance(value, str | Path) or not str(value):
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError("should be a path, relative to this file or absolute")
     folder = (info.context or {}).get("folder") or Path.cwd()
-    return Path(os.path.normpath(Path(folder) / Path(value).expanduser()))
+    try:
+        return Path(os.path.normpath(Path(folder, Path(value).expanduser())))
+    except RuntimeError:
+        raise ValueError(f"'{value}': there is no such home folder") from None
 
 
 #: An absolute path; written relative to the folder of the configuration file.
@@ -72,4 +75,4 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NameServer = Annotated[str, AfterValidator(_numeric)]
 
 #: A TCP port.
-Port = Annotated[int, AfterValidator(lambda port: split(f"x:{port}")[1])]
+Port = Annotated[int, Field(ge=1, le=65535)]
