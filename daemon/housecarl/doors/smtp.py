@@ -194,7 +194,8 @@ def _context(cert: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(cert, key)
     except OSError as error:  # ssl.SSLError is one too
-        why = error.strerror or "not a certificate and its key in PEM"
+        is_tls = isinstance(error, ssl.SSLError)
+        why = "they are no pair in PEM" if is_tls else error.strerror
         text = f"doors.smtp.certificate cannot be used with key {key}: {why}"
         raise ConfigError(Problem(str(cert), 1, 1, text)) from None
     return context

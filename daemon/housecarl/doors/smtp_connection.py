@@ -79,6 +79,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self, error: Exception | None
     ) -> None:
         """Let the session see that its peer has gone; a message that is being stored is stored."""
+        if self._lost:
+            return
         self._lost = True
         if not self.busy:
             self.desk.crowd.leave(self)
@@ -234,16 +236,20 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         assert self.desk.tls is not None and self._raw is not None and self.session is not None
         self._raw.pause_reading()
         self.intake.forget()
-        transport = await self.loop.start_tls(
-            self._raw,
-            self,
-            self.desk.tls,
-            server_side=True,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=LINGER_SECONDS,
-        )
-        if transport is None:
-            raise ConnectionResetError("the peer has gone")
+        try:
+            transport = await self.loop.start_tls(
+                self._raw,
+                self,
+                self.desk.tls,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=LINGER_SECONDS,
+            )
+            if transport is None:
+                raise ConnectionResetError("the peer has gone")
+        except OSError:
+            self.connection_lost(None)  # asyncio does not tell us when a handshake ends this way
+            raise
         self.transport = self.intake.transport = transport
         self._writer._transport = transport  # type: ignore[attr-defined] # as asyncio's start_tls
         self.tls_name = transport.get_extra_info("ssl_object").version()
