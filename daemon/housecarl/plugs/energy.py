@@ -1,0 +1,64 @@
+"""The energy a plug has counted, by day and by month, in kWh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from housecarl.plugs.device import Device, entries, kwh
+from housecarl.plugs.wire import Answer
+
+#: days of a week, today included
+WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Days in order of time, as far as the plug has them; months of this year by number."""
+
+    days: tuple[tuple[date, float], ...] = ()
+    months: tuple[tuple[int, float], ...] = ()
+
+    def since(self, first: date) -> Sequence[tuple[date, float]]:
+        """The days from `first` on."""
+        return [(day, energy) for day, energy in self.days if day >= first]
+
+
+async def history(device: Device, today: date) -> History:
+    """This month by days, a week back at least, and this year by months; two requests at most."""
+    months = {(today.year, today.month)}
+    first = today - timedelta(days=WEEK - 1)
+    months.add((first.year, first.month))
+    days: dict[date, float] = {}
+    year: Answer = {}
+    for number, (in_year, month) in enumerate(sorted(months, reverse=True)):
+        request: Answer = {"emeter": {"get_daystat": {"year": in_year, "month": month}}}
+        if number == 0:
+            request["emeter"]["get_monthstat"] = {"year": today.year}
+        answer = await device.ask(request, tries=2)
+        year = year or answer
+        days |= dict(_days(answer))
+    return History(tuple(sorted(days.items())), tuple(sorted(_months(year, today.year).items())))
+
+
+def _days(answer: Answer) -> list[tuple[date, float]]:
+    found = []
+    for entry in entries(answer, "get_daystat", "day_list"):
+        try:
+            day = date(entry["year"], entry["month"], entry["day"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        energy = kwh(entry)
+        if energy is not None:
+            found.append((day, energy))
+    return found
+
+
+def _months(answer: Answer, year: int) -> dict[int, float]:
+    found = {}
+    for entry in entries(answer, "get_monthstat", "month_list"):
+        month, energy = entry.get("month"), kwh(entry)
+        if entry.get("year") == year and isinstance(month, int) and energy is not None:
+            found[month] = energy
+    return found

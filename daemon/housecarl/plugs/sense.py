@@ -1,0 +1,78 @@
+"""Meter sense over time: a meter that goes wrong is told once, and once more when it is well."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from housecarl.plugs.meter import Judgement
+
+#: good readings in a row after which a wrong meter is believed again
+WELL_AFTER = 10
+#: kWh a counter may seem to fall by rounding
+COUNTER_SLACK = 0.01
+#: hours of a day
+DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of one meter; kept as JSON."""
+
+    wrong: bool = False
+    #: good readings since it went wrong
+    good: int = 0
+    #: single bad readings so far
+    glitches: int = 0
+    total_kwh: float | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Memory:
+        """From what was stored; a fresh one when that is nothing of ours."""
+        try:
+            return cls(**value)
+        except TypeError:
+            return cls()
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensed:
+    """A judgement over time: `news` is fault, well, reset or empty; `why` the end of a sentence."""
+
+    memory: Memory
+    news: str = ""
+    why: str = ""
+
+
+def sense(
+    memory: Memory, judgement: Judgement, limit: float, today_kwh: float | None = None
+) -> Sensed:
+    """What one more judgement means, after what is remembered; `limit` are the plug's watts."""
+    why = judgement.fault
+    if why is None and today_kwh is not None and today_kwh > DAY * limit / 1000:
+        why = f"counts {today_kwh:.0f} kWh today, more than a day can hold"
+    total = judgement.reading.total_kwh
+    known = total is not None and math.isfinite(total)
+    after = replace(
+        memory,
+        glitches=memory.glitches + judgement.glitches,
+        total_kwh=total if known else memory.total_kwh,
+    )
+    if why is not None:
+        news = "" if memory.wrong else "fault"
+        return Sensed(replace(after, wrong=True, good=0), news, why)
+    if memory.wrong:
+        good = memory.good + 1
+        if good >= WELL_AFTER:
+            return Sensed(replace(after, wrong=False, good=0), "well")
+        return Sensed(replace(after, good=good))
+    if known and memory.total_kwh is not None and total is not None:
+        fell = memory.total_kwh - total
+        if fell > COUNTER_SLACK:
+            return Sensed(after, "reset", f"counter fell by {fell:.2f} kWh")
+    return Sensed(after)

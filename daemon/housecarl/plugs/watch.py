@@ -1,0 +1,84 @@
+"""Measuring plugs: each measurement is remembered, and what is news about a meter is said once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+from housecarl.plugs import meter
+from housecarl.plugs.device import Device, Look, judged
+from housecarl.plugs.sense import Memory, Sensed, sense
+from housecarl.plugs.wire import PlugError
+
+
+class Store(Protocol):
+    """The part of a module's store that is needed here."""
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key."""
+
+    async def set(self, key: str, value: Any) -> None:
+        """Store a JSON value."""
+
+    async def append(self, series: str, value: float) -> None:
+        """Add one reading to a series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """How one plug stands and what its meter means, after all that is remembered of it."""
+
+    look: Look
+    judgement: meter.Judgement
+    sensed: Sensed
+
+    @property
+    def watts(self) -> float:
+        """What can be believed of its power."""
+        watts = self.judgement.reading.watts
+        return 0.0 if self.judgement.fault is not None or watts is None else watts
+
+
+async def measure(device: Device, store: Store, today: date, *, pause: float) -> Measurement | None:
+    """Measure one plug and remember it; None without a meter. Raises PlugError.
+
+    A believable power goes into the series `watts.NAME`, the memory of the meter under
+    `meter.NAME`. `pause` is the seconds before a bad reading is repeated.
+    """
+    look = await device.look(today)
+    judgement = await judged(device, look, pause=pause)
+    if judgement is None:
+        return None
+    limit = meter.max_watts(look.identity.model, device.address.max_watts)
+    memory = Memory.read(await store.get(f"meter.{device.name}", {}))
+    sensed = sense(memory, judgement, limit, look.today_kwh)
+    await store.set(f"meter.{device.name}", sensed.memory.stored())
+    watts = judgement.reading.watts
+    if judgement.fault is None and watts is not None and math.isfinite(watts):
+        await store.append(f"watts.{device.name}", watts)
+    return Measurement(look, judgement, sensed)
+
+
+async def watch(devices: Sequence[Device], store: Store, today: date, *, pause: float) -> list[str]:
+    """Measure all plugs once; the sentences to tell, each once. A silent plug is no news here."""
+    told = []
+    for device in devices:
+        try:
+            measured = await measure(device, store, today, pause=pause)
+        except PlugError:
+            continue
+        if measured is not None and measured.sensed.news:
+            told.append(news(device.name, measured.sensed))
+    return told
+
+
+def news(name: str, sensed: Sensed) -> str:
+    """What has just become known of a meter, as one sentence."""
+    if sensed.news == "well":
+        return f"{name}: its meter is well again."
+    if sensed.news == "reset":
+        return f"{name}: its {sensed.why}. It counts from there on."
+    return f"{name} {sensed.why}: the meter is wrong. Try !firmware {name}."

@@ -1,0 +1,212 @@
+"""What the plugs draw and have counted, and whether their meters can be believed."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from housecarl import Call, CommandError, Reply, command
+from housecarl.location import Location
+from housecarl.plugs import manifest, version
+from housecarl.plugs.device import RECHECK_AFTER, Device, Identity, Look
+from housecarl.plugs.energy import WEEK, History, history
+from housecarl.plugs.image import ImageError
+from housecarl.plugs.names import named
+from housecarl.plugs.settings import Plugs
+from housecarl.plugs.watch import Measurement, measure, news
+from housecarl.plugs.wire import DEADLINE, PlugError
+
+Period = Literal["now", "today", "week", "month"]
+PERIODS: tuple[Period, ...] = ("now", "today", "week", "month")
+
+
+class Settings(BaseModel):
+    """`plugs` come from the section of plug, `folder` from the section of firmware."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: keys taken from another module's section when this one has none of that name
+    borrows: ClassVar[Mapping[str, str]] = {"plugs": "plug", "folder": "firmware"}
+
+    plugs: Plugs = Field(default_factory=dict)
+    folder: Location | None = None
+    #: seconds until a silent plug is told
+    patience: float = Field(default=DEADLINE, gt=0, le=DEADLINE)
+    #: seconds until a bad reading is repeated
+    recheck: float = Field(default=RECHECK_AFTER, ge=0, le=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One plug with a meter: how it stands, what its meter means, what it counted."""
+
+    device: Device
+    now: Measurement
+    history: History
+
+    @property
+    def look(self) -> Look:
+        """How it stands."""
+        return self.now.look
+
+
+@command(aliases=("kwh",), timeout=20)
+async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply:
+    """Ask what plugs draw and have counted: energy lamp week
+
+    energy alone tells of all plugs; now, today, week and month choose what. A meter that cannot be
+    right is said to be wrong, once more when it is well again.
+    """
+    words, chosen = _chosen(plugs, period)
+    settings = call.settings
+    devices = await named(words, settings.plugs, also=PERIODS, seconds=settings.patience)
+    results = await asyncio.gather(*(_measured(call, device) for device in devices))
+    errors = [result for result in results if isinstance(result, str)]
+    measured = [result for result in results if isinstance(result, Measured)]
+    if not measured:
+        raise CommandError(" ".join(errors[:3]))
+    if len(devices) == 1:
+        one = measured[0]
+        return await _alarm(call, one) if one.now.sensed.why else _one(one, chosen, _today(call))
+    return _several(measured, errors, chosen, _today(call))
+
+
+def _chosen(plugs: tuple[str, ...], period: Period | None) -> tuple[tuple[str, ...], Period]:
+    """The names, and the period that stands last."""
+    if period is None and plugs:
+        last = plugs[-1].casefold()
+        period = next((one for one in PERIODS if one == last), None)
+        if period is not None:
+            plugs = plugs[:-1]
+    return plugs, period or "now"
+
+
+async def _measured(call: Call, device: Device) -> Measured | str:
+    """Look at one plug and remember its meter; a sentence when that cannot be."""
+    settings, today = call.settings, _today(call)
+    async with call.lock(device.key):
+        try:
+            now = await measure(device, call.store, today, pause=settings.recheck)
+            if now is None:
+                return f"{device.name} has no meter."
+            return Measured(device, now, await history(device, today))
+        except PlugError as error:
+            return str(error)
+
+
+async def _alarm(call: Call, one: Measured) -> Reply:
+    """A meter that cannot be right, and what may cure it."""
+    name = one.device.name
+    if one.now.sensed.news == "reset":
+        return Reply(news(name, one.now.sensed), rows=_rows(one))
+    cure = await _cure(call, one.look.identity)
+    text = f"{name} {one.now.sensed.why}: the meter is wrong. "
+    text += f"Firmware {cure} may cure it: !firmware {name}." if cure else f"Try !firmware {name}."
+    return Reply(text, rows=_rows(one))
+
+
+async def _cure(call: Call, identity: Identity) -> str | None:
+    """A newer firmware that lies ready for this plug."""
+    if call.settings.folder is None:
+        return None
+    try:
+        found = await asyncio.to_thread(manifest.read_folder, call.settings.folder)
+    except ImageError:
+        return None
+    best = manifest.best(found, identity)
+    if best is None or manifest.direction(best, identity) <= 0:
+        return None
+    return version.short(best.version or "")
+
+
+def _one(one: Measured, period: Period, today: date) -> Reply:
+    """One plug with a meter that can be believed."""
+    text = f"{one.device.name} {_said(one, period, today)}."
+    if one.now.sensed.news == "well":
+        text += " Its meter is well again."
+    elif one.now.judgement.glitches:
+        text += f" {_count(one.now.judgement.glitches, 'glitch', 'glitches')} ignored."
+    bars = [(f"{day:%a %d}", round(energy, 2)) for day, energy in _days(one, period, today)]
+    return Reply(text, rows=_rows(one), bars=bars, unit="kWh")
+
+
+def _said(one: Measured, period: Period, today: date) -> str:
+    now = f"{_watts(one.now.watts)} now"
+    if period == "now":
+        counted = [f"{one.look.today_kwh:.2f} kWh today"] if one.look.today_kwh is not None else []
+        return ", ".join([now, *counted, *_month(one, today)])
+    days = _days(one, period, today)
+    total = sum(energy for _, energy in days)
+    if period == "today":
+        return f"{one.look.today_kwh or total:.2f} kWh today, {now}"
+    if period == "week":
+        shown = ", ".join(f"{day:%a} {energy:.2f}" for day, energy in days)
+        return f"{total:.2f} kWh in {WEEK} days: {shown}"
+    counted = _month(one, today) or [f"{total:.2f} kWh this month"]
+    return f"{counted[0]}, {total / max(1, len(days)):.2f} a day"
+
+
+def _month(one: Measured, today: date) -> list[str]:
+    months = dict(one.history.months)
+    return [f"{months[today.month]:.1f} kWh this month"] if today.month in months else []
+
+
+def _days(one: Measured, period: Period, today: date) -> list[tuple[date, float]]:
+    """The days a period is about; a week for the periods that are shorter."""
+    first = today - timedelta(days=WEEK - 1)
+    return list(one.history.since(today.replace(day=1) if period == "month" else first))
+
+
+def _several(measured: list[Measured], errors: list[str], period: Period, today: date) -> Reply:
+    """Several plugs in one line; the sum, then each."""
+    values = [(one.device.name, _value(one, period, today)) for one in measured]
+    unit = "W" if period == "now" else "kWh"
+    shown = ", ".join(
+        f"{name} {_number(value, unit)}" if not one.now.sensed.why else f"{name} meter wrong"
+        for one, (name, value) in zip(measured, values, strict=True)
+    )
+    total = _number(sum(value for _, value in values), unit)
+    text = f"{total} {unit} {period if period != 'now' else 'in all'}: {shown}."
+    bars = [(name, round(value, 2)) for name, value in values]
+    rows = [row for one in measured for row in _rows(one)]
+    return Reply(" ".join([text, *errors]), rows=rows, bars=bars, unit=unit)
+
+
+def _value(one: Measured, period: Period, today: date) -> float:
+    if one.now.sensed.why or period == "now":
+        return one.now.watts
+    if period == "today":
+        return one.look.today_kwh or 0.0
+    return sum(energy for _, energy in _days(one, period, today))
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.0f}" if unit == "W" else f"{value:.2f}"
+
+
+def _watts(watts: float) -> str:
+    return f"{watts:.0f} W" if watts >= 10 or watts == 0 else f"{watts:.1f} W"
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+def _rows(one: Measured) -> list[tuple[str, str]]:
+    reading = one.now.judgement.reading
+    rows = [(one.device.name, f"{reading.watts:.1f} W" if reading.watts is not None else "?")]
+    if reading.volts:
+        rows.append(("Voltage", f"{reading.volts:.1f} V"))
+    if reading.amperes is not None:
+        rows.append(("Current", f"{reading.amperes:.3f} A"))
+    if reading.total_kwh is not None:
+        rows.append(("Counter", f"{reading.total_kwh:.2f} kWh"))
+    return rows
+
+
+def _today(call: Call) -> date:
+    return datetime.now(ZoneInfo(call.house.timezone)).date()

@@ -1,0 +1,150 @@
+"""Behaviour of the energy command against simulated plugs on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl import CommandError
+from housecarl.module import House
+from housecarl.plugs.device import Device
+from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.watch import watch
+from housecarl.testing.plug import SimulatedPlug
+from housecarl.testing.plug_image import make_image
+
+from .conftest import Commands, Memory
+
+Make = Callable[..., SimulatedPlug]
+
+
+@pytest.fixture
+def house(load: Callable[[str], Commands]) -> Commands:
+    commands = load("energy")
+    commands.house = House("Elm Street", "UTC", "us")
+    return commands
+
+
+@pytest.fixture
+def make(house: Commands) -> Iterator[Make]:
+    addresses: dict[str, Any] = {}
+    with ExitStack() as stack:
+
+        def start(alias: str, folder: Path | None = None, **options: Any) -> SimulatedPlug:
+            plug = stack.enter_context(SimulatedPlug(alias=alias, **options))
+            addresses[alias] = {"host": plug.host, "port": plug.port, "max_watts": 1875}
+            house.set(plugs=addresses, recheck=0.0, patience=0.5, folder=folder)
+            return plug
+
+        yield start
+
+
+@pytest.mark.parametrize("emeter", ["v1", "v2"])
+async def test_both_sets_of_units_read_the_same(house: Commands, make: Make, emeter: str) -> None:
+    make("lamp", emeter=emeter)
+    assert await house.text("energy", "lamp") == (
+        "lamp 43 W now, 0.31 kWh today, 0.3 kWh this month."
+    )
+
+
+async def test_each_period_has_its_numbers(house: Commands, make: Make) -> None:
+    make("lamp")
+    today = f"{datetime.now():%a}"
+    assert await house.text("energy", "lamp", "today") == "lamp 0.31 kWh today, 43 W now."
+    assert await house.text("energy", "lamp", "week") == (f"lamp 0.31 kWh in 7 days: {today} 0.31.")
+    assert await house.text("energy", "lamp", "month") == ("lamp 0.3 kWh this month, 0.31 a day.")
+
+
+async def test_a_mail_gets_a_chart_of_the_days(house: Commands, make: Make) -> None:
+    make("lamp")
+    reply = await house.run("energy", "lamp", "week")
+    assert reply.bars == [(f"{datetime.now():%a %d}", 0.31)] and reply.unit == "kWh"
+
+
+async def test_several_are_summed(house: Commands, make: Make) -> None:
+    make("lamp"), make("heater", watts=900.0), make("fan", relay=False)
+    assert await house.text("energy") == "943 W in all: fan 0, heater 900, lamp 43."
+    assert await house.text("energy", "lamp", "heater", "today") == (
+        "0.62 kWh today: lamp 0.31, heater 0.31."
+    )
+
+
+async def test_a_wrong_meter_is_not_counted(house: Commands, make: Make) -> None:
+    make("lamp"), make("heater", glitch_watts=28321.7)
+    assert await house.text("energy") == "43 W in all: heater meter wrong, lamp 43."
+    assert await house.text("energy", "heater") == (
+        "heater reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware heater."
+    )
+    readings = await house.hand.store.series("watts.heater", datetime.min.replace(tzinfo=UTC))
+    assert readings == []
+
+
+async def test_a_newer_firmware_is_named_as_the_cure(
+    house: Commands, make: Make, tmp_path: Path
+) -> None:
+    plug = make("heater", folder=tmp_path, glitch_watts=28321.7)
+    image = make_image([plug.device.nature.hw_id], "1.2.6 Build 200727 Rel.121701", 120_000)
+    (tmp_path / "new.bin").write_bytes(image)
+    assert await house.text("energy", "heater") == (
+        "heater reports 28322 W, over its 1875 W limit: the meter is wrong. "
+        "Firmware 1.2.6 may cure it: !firmware heater."
+    )
+
+
+async def test_a_day_that_cannot_be_is_a_wrong_meter(house: Commands, make: Make) -> None:
+    make("heater", today_kwh=7324.0)
+    assert await house.text("energy", "heater") == (
+        "heater counts 7324 kWh today, more than a day can hold: the meter is wrong. "
+        "Try !firmware heater."
+    )
+
+
+async def test_a_counter_that_fell_is_told_once(house: Commands, make: Make) -> None:
+    plug = make("lamp")
+    await house.text("energy", "lamp")
+    plug.device.meter.members(nan=False)["erase_emeter_stat"]({})
+    assert await house.text("energy", "lamp") == (
+        "lamp: its counter fell by 55.14 kWh. It counts from there on."
+    )
+    assert (await house.text("energy", "lamp")).startswith("lamp 43 W now")
+
+
+async def test_readings_are_kept(house: Commands, make: Make) -> None:
+    make("lamp")
+    await house.text("energy", "lamp")
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    assert [value for _, value in await house.hand.store.series("watts.lamp", since)] == [43.0]
+
+
+async def test_a_plug_without_meter_or_answer_is_said(house: Commands, make: Make) -> None:
+    make("switch", emeter="none", model="HS100(US)"), make("fan", fault="silent")
+    with pytest.raises(CommandError, match=r"^switch has no meter\.$"):
+        await house.run("energy", "switch")
+    with pytest.raises(CommandError, match=r"^fan does not answer\.$"):
+        await house.run("energy", "fan")
+
+
+async def test_a_meter_is_told_once_wrong_and_once_well() -> None:
+    """A watch tells of a fault once, and once more after ten good readings; glitches never."""
+    store, today = Memory(), date.today()
+    with SimulatedPlug(glitches=((0, 9000.0),), volts=121.3) as plug:
+        device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+
+        async def look() -> list[str]:
+            return await watch([device], store, today, pause=0.0)
+
+        assert await look() == [], "one glitch is no news"
+        plug.device.meter.glitch_watts = 28321.7
+        assert await look() == [
+            "lamp reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware lamp."
+        ]
+        assert await look() == []
+        plug.device.meter.glitch_watts = 0.0
+        assert [await look() for _ in range(10)] == [[]] * 9 + [["lamp: its meter is well again."]]
+        assert await look() == []
+    assert await look() == [], "a silent plug says nothing about its meter"
