@@ -1,0 +1,68 @@
+"""Which readings of a meter can be true."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from housecarl.plugs import meter
+from housecarl.plugs.meter import Reading
+
+
+def reading(watts: Any, volts: float = 121.0, amperes: float = 0.6) -> Reading:
+    return Reading.read({"power": watts, "voltage": volts, "current": amperes, "total": 1.0})
+
+
+def test_both_sets_of_units_are_told_apart_by_their_names() -> None:
+    first = Reading.read({"current": 0.451, "voltage": 230.837, "power": 61.753, "total": 16.323})
+    later = Reading.read(
+        {"current_ma": 451, "voltage_mv": 230837, "power_mw": 61753, "total_wh": 16323}
+    )
+    assert first == later == Reading(61.753, 0.451, 230.837, 16.323)
+
+
+@pytest.mark.parametrize(
+    ("told", "on", "why"),
+    [
+        (reading(61.0), True, None),
+        (reading(0), False, None),
+        (reading(4.9), False, None),
+        (reading(0.93, 231.0, 0.0149), True, None),
+        (reading(28321.7), True, "reports 28322 W, over its 1875 W limit"),
+        (reading(900.0), True, "reports 900 W, more than 121 V and 0.60 A can be"),
+        (reading(900.0, 0.0, 0.0), True, None),
+        (reading(40.0), False, "reports 40 W while it is off"),
+        (reading(-3.0), True, "reports -3 W, less than nothing"),
+        (reading(math.nan), True, "reports a power that is no number"),
+        (reading(math.inf), True, "reports a power that is no number"),
+        (reading("60"), True, "reports a power that is no number"),
+        (reading(True), True, "reports a power that is no number"),
+        (reading(60.0, amperes=40.0), True, "reports 40 A"),
+        (reading(60.0, volts=400.0), True, "reports 400 V"),
+        (
+            Reading.read({"power": 60.0, "power_mw": 60000}),
+            True,
+            "reports a power that is no number",
+        ),
+        (Reading(None), True, None),
+    ],
+)
+def test_what_can_be_true(told: Reading, on: bool, why: str | None) -> None:
+    assert meter.implausible(told, on, 1875.0) == why
+
+
+def test_all_bad_is_a_fault_and_some_bad_are_glitches() -> None:
+    good, bad = reading(61.0), reading(28321.7)
+    fault = meter.judge([bad, bad, bad], True, 1875.0)
+    assert fault.fault == "reports 28322 W, over its 1875 W limit" and fault.glitches == 0
+    glitch = meter.judge([bad, good, reading(59.0)], True, 1875.0)
+    assert glitch.fault is None and glitch.glitches == 1 and glitch.reading == good
+
+
+def test_the_limit_is_the_configured_one_else_the_region_of_the_model() -> None:
+    assert meter.max_watts("HS110(US)") == 1875
+    assert meter.max_watts("HS110(EU)") == 3680
+    assert meter.max_watts("HS110(US)", 600) == 600
+    assert meter.max_watts("something else") == 4000
