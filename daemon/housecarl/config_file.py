@@ -22,8 +22,11 @@ from housecarl.errors import ConfigError, Problem
 _WIDEST = 200
 
 #: keys whose value is not shown even when it stands where no secret may stand
-_SECRET = re.compile(r"pass|secret|token|hash|totp|api_?key", re.I)
-_HIDDEN = re.compile(rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*(?![{{\s])""", re.I)
+_SECRET = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
+#: up to where such a value begins, unless it is the name of a secret, as it should be
+_HIDDEN = re.compile(
+    rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*(?!\s|$|\{{\s*(?:credential|file|env)\s*:)""", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,7 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
         if kind == "extra_forbidden":
             yield loc, f"unknown key{_hint(model, loc)}", True
         elif kind == "missing":
-            yield loc, f"is missing: {meaning(model, loc)}", False
+            yield loc, f"is missing: {meaning(model, loc)}".removesuffix(": "), False
         else:
             yield loc, _words(kind, fault), fault["loc"] != loc
 

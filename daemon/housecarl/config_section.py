@@ -38,6 +38,8 @@ class Section(BaseModel):
 
 def section_of(field: FieldInfo) -> type[Section] | None:
     """The section a field holds (`Imap` for `Imap | None`), None for any other type."""
+    if get_origin(field.annotation) in (dict, list):
+        return None
     for kind in (field.annotation, *get_args(field.annotation)):
         if isinstance(kind, type) and issubclass(kind, Section):
             return kind

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from housecarl.config import Config, spool_folder
+from housecarl.module import Risk
+from housecarl.verdict import Proof
+
+ANN = {"phones": ["+1 303 555 0123"], "may": ["*"]}
+IMAP = {"host": "imap.example", "user": "u", "password": {"env": "X"}}
+
+
+def config(**keys: Any) -> Config:
+    return Config.model_validate(keys, context={"folder": Path("/etc/housecarl")})
+
+
+def refused(**keys: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        config(**keys)
+    return str(caught.value)
+
+
+def test_nothing_written_is_a_house_that_obeys_and_answers_nobody() -> None:
+    empty = config()
+    assert empty.people == {}
+    assert [empty.doors.smtp, empty.doors.imap, empty.doors.drop, empty.post] == [None] * 4
+    assert empty.trust.require is Proof.SIGNED
+    assert (empty.language.symbol, empty.language.delimiter) == ("!", " ")
+
+
+def test_durations_and_sizes_are_seconds_and_bytes() -> None:
+    found = config(
+        doors={"smtp": {"recipients": ["c@home.example"], "max_size": "1M"}},
+        trust={"late": "5m"},
+        commands={"plug": {"risk": "danger", "timeout": "30s"}},
+    )
+    assert found.doors.smtp is not None
+    assert found.doors.smtp.max_size == 1 << 20
+    assert found.trust.late == 300
+    rule = found.commands["plug"]
+    assert (rule.risk, rule.timeout, rule.late) == (Risk.DANGER, 30, None)
+
+
+def test_a_section_with_nothing_below_it_is_its_defaults() -> None:
+    """In YAML such a section is null; a door that is named so is on."""
+    found = config(
+        language=None,
+        people=None,
+        doors={"drop": None, "smtp": {"recipients": ["c@home.example"], "rules": None}},
+        modules={"folders": None, "plug": None},
+        trust=None,
+        retention={"executed": None, "journal": {"age": "60d"}},
+    )
+    assert found.language == config().language
+    assert found.doors.drop is not None
+    assert found.modules.settings == {"plug": {}}
+    assert found.retention.executed == config().retention.executed
+    assert found.retention.journal.size == config().retention.journal.size
+
+
+def test_a_single_value_left_empty_is_a_slip() -> None:
+    """`symbol: #` would else be a default that nobody asked for."""
+    assert "language.symbol" in refused(language={"symbol": None})
+    assert "units" in refused(units=None)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        config().trust.late = 5
+
+
+@pytest.mark.parametrize("symbol", ["!", "#", "/", "§", ".", "?"])
+def test_a_symbol_is_any_one_sign(symbol: str) -> None:
+    assert config(language={"symbol": symbol}).language.symbol == symbol
+
+
+@pytest.mark.parametrize("symbol", ["", "##", "a", "7", "é", " ", ">", '"', "'", "\t", "\n"])
+def test_a_symbol_can_be_told_from_words_and_quoted_lines(symbol: str) -> None:
+    assert "language.symbol" in refused(language={"symbol": symbol})
+
+
+@pytest.mark.parametrize("delimiter", ["", "ab", "a", "7", '"', "\n"])
+def test_a_delimiter_can_be_told_from_words(delimiter: str) -> None:
+    assert "language.delimiter" in refused(language={"delimiter": delimiter})
+
+
+def test_a_time_zone_that_does_not_exist_gets_a_suggestion() -> None:
+    assert config(timezone="America/Denver").timezone == "America/Denver"
+    assert "did you mean America/Denver?" in refused(timezone="America/Dever")
+    for wrong in ("", "../../etc/passwd", "America", "Mars/Olympus"):
+        assert "is no time zone" in refused(timezone=wrong)
+
+
+def test_a_person_has_one_form_of_each_number_and_address() -> None:
+    ann = config(
+        people={
+            "ann": {
+                "phones": ["+1 (303) 555-0123"],
+                "addresses": ["Ann@Example.ORG"],
+                "may": ["plug"],
+                "until": "2026-12-31",
+                "login": {"user": "ann", "hash": {"file": "secrets/ann.hash"}},
+            }
+        }
+    ).people["ann"]
+    assert ann.phones == ["+13035550123"]
+    assert ann.addresses == ["Ann@example.org"]
+    assert ann.until == date(2026, 12, 31)
+    assert ann.login is not None
+    assert ann.login.hash.file == Path("/etc/housecarl/secrets/ann.hash")
+
+
+@pytest.mark.parametrize(
+    "until", ["tomorrow", "2026-13-01", "2026-12-31T10:00", 1767139200, 20261231]
+)
+def test_until_is_a_day(until: object) -> None:
+    assert "until" in refused(people={"ann": {**ANN, "until": until}})
+
+
+@pytest.mark.parametrize("name", ["", "ann b", "-ann", "änn", "a" * 33, "ann\n", "*", "7up"])
+def test_a_name_fits_a_command_line_and_a_log(name: str) -> None:
+    assert "is no name" in refused(people={name: ANN})
+
+
+def test_a_person_may_something() -> None:
+    assert "may" in refused(people={"ann": {"phones": ["+1 303 555 0123"]}})
+    assert "may" in refused(people={"ann": {**ANN, "may": []}})
+
+
+def test_a_from_line_alone_is_never_proof_enough() -> None:
+    assert "claimed would obey anybody" in refused(trust={"require": "claimed"})
+    assert config(trust={"require": "local"}).trust.require is Proof.LOCAL
+
+
+def test_names_that_python_keeps_for_itself_are_written_plainly() -> None:
+    found = config(
+        post={"host": "h", "from": "house@example.org"},
+        doors={"smtp": {"recipients": ["c@home.example"], "rules": [{"from": "*@a.example"}]}},
+    )
+    assert found.post is not None
+    assert found.post.from_ == "house@example.org"
+    assert found.doors.smtp is not None
+    assert (found.doors.smtp.rules[0].from_, found.doors.smtp.rules[0].subject) == (
+        "*@a.example",
+        "*",
+    )
+
+
+@pytest.mark.parametrize(
+    "smtp",
+    [
+        {},
+        {"recipients": []},
+        {"recipients": ["c@home.example"], "listen": "2525"},
+        {"recipients": ["c@home.example"], "connections": 0},
+        {"recipients": ["c@home.example"], "max_size": 262144},
+        {"recipients": ["c@home.example"], "rate": -1},
+        {"recipients": ["c@home.example"], "lisen": "127.0.0.1:25"},
+    ],
+)
+def test_an_smtp_door_that_cannot_work_is_refused(smtp: dict[str, Any]) -> None:
+    assert "doors.smtp" in refused(doors={"smtp": smtp})
+
+
+@pytest.mark.parametrize("change", [{"port": 0}, {"tls": "ssl"}, {"move": "copy"}, {"host": ""}])
+def test_a_mailbox_that_cannot_work_is_refused(change: dict[str, Any]) -> None:
+    assert "doors.imap" in refused(doors={"imap": {**IMAP, **change}})
+
+
+def test_a_value_with_a_line_end_never_gets_in() -> None:
+    """Such a value would end up in an IMAP command or a mail header."""
+    for key in ("host", "user", "folder", "executed"):
+        assert key in refused(doors={"imap": {**IMAP, key: "a\r\nb"}})
+    assert "house" in refused(house="a\nSubject: b")
+
+
+def test_settings_of_modules_are_kept_as_they_stand() -> None:
+    found = config(modules={"plug": {"plugs": {"lamp": "192.168.1.41"}}, "folders": ["mine"]})
+    assert found.modules.settings == {"plug": {"plugs": {"lamp": "192.168.1.41"}}}
+    assert found.modules.folders == [Path("/etc/housecarl/mine")]
+    assert "modules.plug" in refused(modules={"plug": 5})
+
+
+def test_an_alias_is_one_command_or_several() -> None:
+    found = config(aliases={"night": ["plug all off", "plug porch on"], "tea": "plug kettle on"})
+    assert found.aliases["tea"] == ["plug kettle on"]
+    assert len(found.aliases["night"]) == 2
+    assert "aliases.night" in refused(aliases={"night": []})
+    assert "is no command" in refused(aliases={"Good night": ["x"]})
+
+
+def test_the_spool_is_where_systemd_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/housecarl:/var/lib/other")
+    assert config().spool == Path("/var/lib/housecarl/spool")
+    assert config(spool="../spool").spool == Path("/etc/spool")
+
+
+def test_without_systemd_the_spool_is_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert spool_folder() == Path(__file__).parents[1] / "spool"

@@ -1,0 +1,165 @@
+"""Combinations that cannot work are refused, each at its place; those beside them are well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.config import Config
+from housecarl.config_check import cross
+
+ANN = {"phones": ["+1 303 555 0123"], "may": ["*"]}
+LOGIN = {"user": "ann", "hash": {"env": "H"}}
+CERTIFICATE = {"cert": "c.pem", "key": "k.pem"}
+IMAP = {"host": "imap.example", "user": "u", "password": {"env": "X"}}
+POST = {"host": "smtp.example", "from": "house@gmail.com"}
+VOICE = {"google_voice": {"account": "house@gmail.com", "number": "+1 303 555 0100"}}
+WRITES = {"addresses": ["a@b.example"], "may": ["*"]}
+
+
+def smtp(**keys: Any) -> dict[str, Any]:
+    return {"smtp": {"recipients": ["c@home.example"], **keys}}
+
+
+def clashes(keys: dict[str, Any]) -> list[str]:
+    found = Config.model_validate(keys, context={"folder": Path("/nowhere")})
+    return [f"{'.'.join(map(str, loc))}: {text}" for loc, text, _ in cross(found)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "clash"),
+    [
+        (
+            {"people": {"ann": ANN, "bo": ANN}},
+            "people.bo.phones.0: this phone is also ann's",
+        ),
+        (
+            {"people": {"ann": WRITES, "bo": {**ANN, "addresses": ["A@b.example"]}}},
+            "people.bo.addresses.0: this address is also ann's",
+        ),
+        (
+            {"people": {"ann": {**ANN, "unix": ["x"]}, "bo": {"unix": ["y", "x"], "may": ["*"]}}},
+            "people.bo.unix.1: this unix login is also ann's",
+        ),
+        (
+            {
+                "people": {
+                    "ann": {"login": LOGIN, "may": ["*"]},
+                    "bo": {"login": {**LOGIN, "user": "ANN"}, "may": ["*"]},
+                }
+            },
+            "people.bo.login.user: this login is also ann's",
+        ),
+        (
+            {"people": {"ann": {**ANN, "phones": ["+13035550123", "+1 303 555 0123"]}}},
+            "people.ann.phones.1: this phone is named twice",
+        ),
+        ({"people": {"ann": ANN, "Ann": WRITES}}, "people.Ann: this name is also ann's"),
+        ({"people": {"ann": {"may": ["*"]}}}, "people.ann: cannot be recognised"),
+        (
+            {"doors": smtp(listen="0.0.0.0:25"), "people": {"ann": {**ANN, "login": LOGIN}}},
+            "doors.smtp.listen: ann has a login, and AUTH over a network needs a certificate",
+        ),
+        ({"doors": smtp(listen_tls="127.0.0.1:465")}, "doors.smtp.listen_tls: needs a certificate"),
+        (
+            {"doors": smtp(listen_tls="127.0.0.1:2525", certificate=CERTIFICATE)},
+            "doors.smtp.listen_tls: is the same as listen",
+        ),
+        ({"doors": smtp(command="5m")}, "doors.smtp.command: is longer than the session"),
+        (
+            {"doors": {"imap": {**IMAP, "oauth": {"client_file": "c"}}}},
+            "doors.imap.oauth: password and oauth both",
+        ),
+        ({"doors": {"imap": {"host": "h", "user": "u"}}}, "doors.imap: needs a password or oauth"),
+        ({"doors": {"imap": {**IMAP, "tls": "none"}}}, "doors.imap.tls: none is for loopback"),
+        (
+            {"doors": {"imap": {**IMAP, "executed": "INBOX"}}},
+            "doors.imap.executed: is the folder that is watched",
+        ),
+        ({"post": {**POST, "user": "u"}}, "post.user: needs a password"),
+        ({"post": {**POST, "password": {"env": "X"}}}, "post.password: needs a user"),
+        ({"post": {**POST, "tls": "none"}}, "post.tls: none is for loopback"),
+        (
+            {"trust": VOICE, "post": {**POST, "from": "me@example.org"}},
+            "trust.google_voice.account: Google drops replies that do not come from "
+            "house@gmail.com, and post.from is me@example.org",
+        ),
+        (
+            {"trust": VOICE, "post": {**POST, "user": "me@gmail.com", "password": {"env": "X"}}},
+            "trust.google_voice.account: Google drops replies that do not come from "
+            "house@gmail.com, and post.user is me@gmail.com",
+        ),
+        ({"trust": {"late": "3d"}}, "trust.late: is longer than max_age"),
+        ({"trust": {"remember": "2d"}}, "trust.remember: must be longer than max_age"),
+        (
+            {"retention": {"journal": {"age": "7d"}}},
+            "retention.journal.age: must not be shorter than trust.remember",
+        ),
+    ],
+)
+def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str) -> None:
+    found = clashes(keys)
+    assert len(found) == 1
+    assert found[0].startswith(clash)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"people": {"ann": ANN, "bo": WRITES}},
+        {"doors": smtp(), "people": {"ann": {**ANN, "login": LOGIN}}},
+        {
+            "doors": smtp(listen="0.0.0.0:25", certificate=CERTIFICATE),
+            "people": {"ann": {**ANN, "login": LOGIN}},
+        },
+        {"doors": smtp(listen="0.0.0.0:25"), "people": {"ann": ANN}},
+        {"doors": {"imap": {**IMAP, "tls": "none", "host": "127.0.0.1"}}},
+        {"post": {**POST, "tls": "none", "host": "::1"}},
+        {"trust": VOICE, "post": {**POST, "from": "House@gmail.com"}},
+        {"trust": VOICE, "post": {**POST, "user": "relay", "password": {"env": "X"}}},
+        {"trust": VOICE},
+    ],
+)
+def test_what_can_work_is_left_alone(keys: dict[str, Any]) -> None:
+    assert clashes(keys) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        ({"post": {**POST, "user": "u", "password": {"file": "FILE"}}}, "post.password"),
+        ({"doors": {"imap": {**IMAP, "password": {"file": "FILE"}}}}, "doors.imap.password"),
+        (
+            {"doors": {"imap": {"host": "h", "user": "u", "oauth": {"client_file": "FILE"}}}},
+            "doors.imap.oauth.client_file",
+        ),
+        ({"people": {"ann": {**ANN, "totp": {"file": "FILE"}}}}, "people.ann.totp"),
+        (
+            {"people": {"ann": {**ANN, "login": {"user": "a", "hash": {"file": "FILE"}}}}},
+            "people.ann.login.hash",
+        ),
+        (
+            {"doors": smtp(certificate={"cert": "c.pem", "key": "FILE"})},
+            "doors.smtp.certificate.key",
+        ),
+    ],
+)
+def test_a_secret_that_others_can_read_is_refused_before_anything_starts(
+    keys: dict[str, Any], place: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("x")
+    file.chmod(0o644)
+    named = _with_file(keys, str(file))
+    assert clashes(named) == [f"{place}: others can read or change {file}; run: chmod 600 {file}"]
+    file.chmod(0o600)
+    assert clashes(named) == []
+
+
+def _with_file(value: Any, path: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_file(part, path) for key, part in value.items()}
+    return path if value == "FILE" else value

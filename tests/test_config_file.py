@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from housecarl.config_file import check, find, load
+from housecarl.config_show import dump
+from housecarl.errors import ConfigError
+from housecarl.location import Location
+from housecarl.secret import Secret
+
+Write = Callable[[str], Path]
+
+#: the example that the contract with the users gives, every section in it
+WHOLE = """\
+house: Elm Street
+timezone: America/Denver
+units: us
+spool: ../spool
+
+language: {symbol: "!", delimiter: " "}
+
+people:
+  ann:
+    phones: ["+1 303 555 0123"]
+    addresses: [ann@example.org]
+    may: ["*"]
+    unix: [ann]
+    login: {user: ann, hash: {file: secrets/ann.hash}}
+    totp: {file: secrets/ann.totp}
+  bo:  {phones: ["+1 303 555 0199"], may: [plug, weather, help], until: 2026-12-31}
+
+doors:
+  imap: {host: imap.gmail.com, user: house@gmail.com, password: {credential: imap}}
+  smtp: {listen: "127.0.0.1:2525", recipients: [cmd@home.example], max_size: 256K}
+  drop: {}
+
+trust:
+  google_voice: {account: house@gmail.com, number: "+1 303 555 0100"}
+  resolver: ["127.0.0.1:53"]
+
+post: {host: h.example, user: house@gmail.com, password: {credential: smtp}, from: house@gmail.com}
+
+modules:
+  folders: [/etc/housecarl/modules]
+  plug: {plugs: {lamp: 192.168.1.41, heater: {host: 192.168.1.40, max_watts: 1875}}, off: on}
+  sky: {api_key: hunter2, pin: 0123, password: {file: sky.key}}
+
+commands: {plug: {risk: danger, timeout: 30s, late: 5m}}
+aliases: {night: [plug all off, plug porch on]}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def _write(text: str) -> Path:
+        path = tmp_path / "house.yaml"
+        path.write_text(text, newline="")
+        return path
+
+    return _write
+
+
+def told(path: Path) -> list[str]:
+    return [f"{p.line}:{p.column}: {p.text}" for p in check(path)]
+
+
+def test_the_whole_example_is_well(write: Write, tmp_path: Path) -> None:
+    config = load(write(WHOLE)).config
+    assert config.spool == tmp_path.parent / "spool"
+    assert config.people["bo"].phones == ["+13035550199"]
+    assert config.modules.settings["plug"]["off"] == "on"
+    assert config.modules.settings["sky"]["pin"] == "0123"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n", "doors:\ntrust:\n  # late: 5m\n"])
+def test_an_empty_file_and_empty_sections_are_defaults(write: Write, text: str) -> None:
+    assert load(write(text)).config.trust.late == 900
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_the_lines(write: Write) -> None:
+    path = write(
+        "house: 42\n"
+        "symbol: '#'\n"
+        "people:\n"
+        "  ann: {phones: ['303 555 0123'], may: ['*']}\n"
+        "  bo:\n"
+        "    adresses: [bo@example.org]\n"
+        "    unix: [bo]\n"
+        "    may: [plug]\n"
+        "  cy: {unix: [bo], may: [plug]}\n"
+        "  cy: {unix: [cy], may: [plug]}\n"
+        "doors:\n"
+        "  smtp:\n"
+        "trust: {require: maybe}\n"
+        "limits: {lines: many}\n"
+        "post: {host: h.example, from: a@b.example, tls: none}\n"
+        "zzz: 1\n"
+    )
+    assert told(path) == [
+        "1:8: house: needs quotes around it, to be text",
+        "2:1: symbol: unknown key; it belongs under language",
+        "4:18: people.ann.phones.0: '303 555 0123' needs + and the country code, "
+        'such as "+1 303 555 0123"',
+        "6:5: people.bo.adresses: unknown key; did you mean 'addresses'?",
+        "9:15: people.cy.unix.0: this unix login is also bo's; one person only",
+        "10:3: 'cy' stands here a second time (first on line 9)",
+        "12:8: doors.smtp.recipients: is missing: Addresses that are the house's; "
+        "any other gets 550.",
+        "13:18: trust.require: should be 'claimed', 'carrier', 'signed' or 'local'",
+        "14:17: limits.lines: should be a whole number",
+        "15:49: post.tls: none is for loopback only; use starttls or tls",
+        "16:1: zzz: unknown key",
+    ]
+
+
+def test_a_fault_quotes_its_line_with_a_caret(write: Write) -> None:
+    path = write("trust:\n  lat: 5m\n")
+    assert str(check(path)[0]) == (
+        f"{path}:2:3: trust.lat: unknown key; did you mean 'late'?\n      lat: 5m\n      ^"
+    )
+
+
+def test_one_fault_does_not_bring_others_along(write: Write) -> None:
+    """What depends on a faulty part is not judged: no second message for one slip."""
+    path = write(
+        "people: {ann: {phones: [nonsense], may: ['*']}}\n"
+        "trust: {google_voice: {account: house@gmail.com, number: '+13035550100'}}\n"
+        "post: {host: smtp.gmail.com, from: nonsense}\n"
+    )
+    assert [line.split(" ")[1] for line in told(path)] == ["people.ann.phones.0:", "post.from:"]
+
+
+def test_load_raises_what_check_tells(write: Write) -> None:
+    path = write("a: 1\nb: 2\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert list(caught.value.problems) == check(path)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told_first"),
+    [
+        ("language: {symbol: }\n", "1:20: language.symbol: has no value; give one"),
+        ("language:\n  symbol: #\n", "2:10: language.symbol: has no value; give one"),
+        ("house: true\n", "1:8: house: needs quotes around it, to be text"),
+        ("people: [ann]\n", "1:9: people: should be a section of keys"),
+        ("people: {ann: yes}\n", "1:15: people.ann: should be a section of keys"),
+        ("people: {ann b: {may: [x], unix: [y]}}\n", "1:10: people.ann b: 'ann b' is no name"),
+        ("people: {ann: {may: plug, unix: [x]}}\n", "1:21: people.ann.may: should be a list"),
+        ("people: {ann: {may: [], unix: [x]}}\n", "1:21: people.ann.may: is empty"),
+        ("- a\n", "1:1: should be a section of keys"),
+        ("just words\n", "1:1: should be a section of keys"),
+        ("trust: {late: 15}\n", "1:15: trust.late: 15 of what? Give a unit: 15s"),
+        ("house:\tElm\n units: us\n", "2:7: "),
+    ],
+)
+def test_a_slip_is_told_in_words_that_mend_it(write: Write, text: str, told_first: str) -> None:
+    assert told(write(text))[0].startswith(told_first)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "post: {password: hunter2}\n",
+        "post:\n  password: hunter2\n",
+        "post:\n  password:\n    hunter2\n",
+        "post:\n  password: !hunter2\n",
+        "post:\n  password: *hunter2\n",
+        'post:\n  "password" : "hunter2\n',
+        "doors: {imap: {pasword: hunter2}}\n",
+        "people: {ann: {login: {user: a, hash: hunter2}, totp: hunter2, may: [x]}}\n",
+        "modules:\n  sky: {api_key: hunter2, api_key: hunter2}\n",
+        "post: {password: {value: hunter2}}\n",
+    ],
+)
+def test_a_secret_written_into_the_file_is_never_repeated(write: Write, text: str) -> None:
+    problems = check(write(text))
+    assert problems
+    assert "hunter2" not in "\n".join(map(str, problems))
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_forgiven(write: Write) -> None:
+    path = write("\ufeffhouse: Elm\r\nunits: metric\r\nzzz: 1\r\n")
+    assert told(path) == ["3:1: zzz: unknown key"]
+
+
+def test_what_is_no_utf_8_is_told_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"units: us\nhouse: caf\xe9\n")
+    assert told(path) == ["2:11: byte 0xE9 is not UTF-8; save the file as UTF-8"]
+
+
+def test_a_file_that_cannot_be_read_or_is_too_large_is_told(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in str(check(tmp_path / "none.yaml")[0])
+    assert "cannot be read: Is a directory" in str(check(tmp_path)[0])
+    large = tmp_path / "large.yaml"
+    large.write_text("#" * (256 * 1024 + 1))
+    assert "larger than 256 KiB" in str(check(large)[0])
+
+
+def test_a_control_character_never_reaches_the_terminal(write: Write) -> None:
+    problems = check(write("house: a\x1b[2Jb\n"))
+    assert "U+001B" in problems[0].text
+    assert "\x1b" not in str(problems[0])
+
+
+def test_a_later_check_can_point_into_the_file(write: Write) -> None:
+    source = load(write(WHOLE)).source
+    problem = source.problem(("people", "bo", "may", 1), "no command weather")
+    assert (problem.line, problem.text) == (16, "people.bo.may.1: no command weather")
+    assert problem.excerpt[problem.column - 1 :].startswith("weather")
+
+
+def test_the_settings_of_a_module_get_the_same_words_and_paths(write: Write) -> None:
+    class Settings(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        key: Secret
+        log: Location
+
+    source = load(write("modules:\n  sky: {key: {file: k}, log: l, kee: 1}\n")).source
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"key": {"file": "k"}, "kee": 1}, context=source.context)
+    found = source.problems(caught.value, Settings, ("modules", "sky"))
+    assert [p.text for p in found] == [
+        "modules.sky.log: is missing",
+        "modules.sky.kee: unknown key; did you mean 'key'?",
+    ]
+    settings = Settings.model_validate({"key": {"file": "k"}, "log": "l"}, context=source.context)
+    assert settings.log == source.path.parent / "l"
+    assert settings.key.file == source.path.parent / "k"
+
+
+def test_what_is_printed_loads_to_the_same_and_shows_no_secret(write: Write) -> None:
+    config = load(write(WHOLE)).config
+    shown = dump(config)
+    assert "hunter2" not in shown
+    assert "{file" in shown or "file: " in shown
+    again = load(write(shown.replace("api_key: '...'", "api_key: hunter2"))).config
+    assert again == config
+
+
+def test_the_file_is_looked_for_in_this_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
+    with pytest.raises(ConfigError, match="housecarl init"):
+        find()
+    own = tmp_path / "home/.config/housecarl/housecarl.yaml"
+    here, named, given_ = Path("config/housecarl.yaml"), tmp_path / "n.yaml", tmp_path / "g.yaml"
+    for path in (own, here, named, given_):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    own.touch()
+    assert find() == own
+    here.touch()
+    assert find() == here
+    monkeypatch.setenv("HOUSECARL_CONFIG", str(named))
+    with pytest.raises(ConfigError, match=r"no such file \(\$HOUSECARL_CONFIG\)"):
+        find()
+    named.touch()
+    assert find() == named
+    with pytest.raises(ConfigError, match="g.yaml: no such file$"):
+        find(given_)
+    given_.touch()
+    assert find(given_) == given_
+
+
+def test_a_large_house_is_checked_in_a_blink(write: Write) -> None:
+    """200 people; the bound is ten times what it takes, for a busy machine."""
+    people = "".join(
+        f"  p{n}: {{phones: ['+1 303 555 {n:04d}'], addresses: [p{n}@example.org], may: [plug]}}\n"
+        for n in range(200)
+    )
+    path = write("people:\n" + people)
+    started = time.perf_counter()
+    assert check(path) == []
+    assert time.perf_counter() - started < 0.5
+
+
+words = st.sampled_from(
+    ["people", "ann", "phones", "may", "doors", "smtp", "imap", "trust", "post", "password", "file"]
+    + [
+        "modules",
+        "late",
+        "5m",
+        "'",
+        '"',
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ": ",
+        "- ",
+        "\n",
+        "\n  ",
+        "\n    ",
+    ]
+    + ["#", "!", "&a", "*a", "? ", "|", ">", "~", "1", "\t", "%", "@", "---", "\0", "\\0", ", "]
+)
+
+
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(st.lists(words, max_size=40).map("".join))
+def test_no_text_breaks_the_check(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_text(text, newline="")
+    for problem in check(path):
+        assert problem.line >= 1
+        assert problem.text
