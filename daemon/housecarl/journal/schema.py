@@ -78,6 +78,7 @@ MIGRATIONS = (
         ended      REAL
     );
     CREATE INDEX replies_due ON replies(next_try) WHERE state = 'waiting';
+    CREATE INDEX replies_waiting ON replies(id) WHERE state = 'waiting';
     CREATE INDEX replies_receipt ON replies(receipt);
     CREATE INDEX replies_person ON replies(person, created);
 
