@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -129,3 +130,30 @@ async def serving(
     finally:
         await asyncio.gather(*(peer.close() for peer in served.peers))
         await door.stop()
+
+
+@asynccontextmanager
+async def secured(served: Served, context: ssl.SSLContext, manner: str) -> AsyncIterator[Peer]:
+    """A peer under TLS by `starttls` or from the first byte (`tls`), EHLO said."""
+    if manner == "starttls":
+        peer = await served.peer()
+        await peer.starttls(context)
+    else:
+        host, port = served.door.address_tls
+        peer = Peer(
+            *await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
+        )
+        served.peers.append(peer)
+        assert (await peer.reply()).startswith("220 ")
+        await peer.say("EHLO peer.example")
+    yield peer
+
+
+def coded(*parts: str) -> str:
+    """What AUTH sends for these, joined by NUL, in base64."""
+    return b64encode("\0".join(parts).encode()).decode()
+
+
+def auth_plain(*parts: str) -> str:
+    """The AUTH PLAIN command that brings these, `(authzid, user, password)`."""
+    return "AUTH PLAIN " + coded(*parts)

@@ -1,0 +1,46 @@
+"""What the tests of the doors share: a certificate, and a door that knows Ann's password."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import argon2
+import pytest
+from tests.doors.certificate import certificate
+from tests.doors.smtp_peer import Served, serving
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost and its key, made now."""
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def trusting(pair: tuple[Path, Path]) -> ssl.SSLContext:
+    """A client's side, which trusts that certificate."""
+    return ssl.create_default_context(cafile=pair[0])
+
+
+@pytest.fixture(scope="session")
+def logins() -> dict[str, tuple[str, str]]:
+    """Ann's password is "correct horse"."""
+    hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+    return {"ann-user": ("ann", hasher.hash("correct horse"))}
+
+
+@pytest.fixture
+async def served(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]]
+) -> AsyncIterator[Served]:
+    """A door with both kinds of TLS, Ann's login, and a rule nothing passes."""
+    async with serving(
+        logins,
+        cert=pair[0],
+        key=pair[1],
+        listen_tls="127.0.0.1:0",
+        rules=(("nobody@nowhere.example", "*"),),
+    ) as door:
+        yield door

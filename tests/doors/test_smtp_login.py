@@ -1,0 +1,182 @@
+"""SMTP AUTH: who proves what under TLS, and what guessing costs."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+
+import aiosmtplib
+import argon2
+import pytest
+from structlog.testing import capture_logs
+from tests.doors.smtp_peer import CMD, MESSAGE, Served, auth_plain, coded, secured, serving
+
+from housecarl.doors.smtp_login import FREE_FAILURES, NOBODY, Busy, Logins, dialogue
+
+RIGHT = auth_plain("", "ann-user", "correct horse")
+WRONG = auth_plain("", "ann-user", "wrong horse")
+
+
+@pytest.mark.parametrize("manner", ["starttls", "tls"])
+async def test_a_person_proves_who_they_are_under_either_tls(
+    served: Served, trusting: ssl.SSLContext, manner: str
+) -> None:
+    """And is then bound by the recipients but not by the rules."""
+    async with secured(served, trusting, manner) as peer:
+        assert (await peer.message()).startswith("550 5.7.1 ")
+        assert (await peer.say(RIGHT)).startswith("235 ")
+        assert (await peer.say(RIGHT)).startswith("503 ")
+        assert (await peer.message()).startswith("250 ")
+        await peer.say("MAIL FROM:<ann@example.org>")
+        assert (await peer.say("RCPT TO:<x@example.org>")).startswith("550 ")
+    [(raw, stamp)] = served.kept
+    assert raw == MESSAGE
+    assert stamp.login == "ann"
+    assert stamp.tls == "TLSv1.3"
+
+
+async def test_malformed_mail_of_a_person_is_refused_too(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
+    async with secured(served, trusting, "tls") as peer:
+        await peer.say(RIGHT)
+        assert (await peer.message(b"nonsense\r\n")).startswith("550 5.6.0 ")
+
+
+async def test_login_dialogue(served: Served, trusting: ssl.SSLContext) -> None:
+    async with secured(served, trusting, "tls") as peer:
+        assert await peer.say("AUTH LOGIN") == "334 " + coded("Username:")
+        assert await peer.say(coded("ann-user")) == "334 " + coded("Password:")
+        assert (await peer.say("*")).startswith("501 5.7.0 ")
+        assert await peer.say("auth login " + coded("ann-user")) == "334 " + coded("Password:")
+        assert (await peer.say(coded("correct horse"))).startswith("235 ")
+    async with secured(served, trusting, "tls") as peer:
+        assert await peer.say("AUTH PLAIN") == "334 "
+        assert (await peer.say(coded("", "ann-user", "correct horse"))).startswith("235 ")
+
+
+async def test_an_ordinary_client_logs_in(served: Served, trusting: ssl.SSLContext) -> None:
+    for port, at_once in ((served.door.address[1], False), (served.door.address_tls[1], True)):
+        async with aiosmtplib.SMTP(
+            hostname="localhost",
+            port=port,
+            tls_context=trusting,
+            use_tls=at_once,
+            start_tls=not at_once,
+        ) as client:
+            await client.login("ann-user", "correct horse")
+            await client.sendmail("ann@example.org", [CMD], MESSAGE)
+    assert [stamp.login for _, stamp in served.kept] == ["ann", "ann"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (WRONG, "535"),
+        (auth_plain("", "nobody", "correct horse"), "535"),
+        (auth_plain("", "", ""), "535"),
+        (auth_plain("bo", "ann-user", "correct horse"), "501"),
+        (auth_plain("ann-user", "correct horse"), "501"),
+        ("AUTH PLAIN !!!!", "501"),
+        ("AUTH PLAIN /////w==", "501"),
+        ("AUTH PLAIN =", "501"),
+        ("AUTH CRAM-MD5", "504"),
+        ("AUTH", "504"),
+    ],
+)
+async def test_what_proves_nobody(
+    served: Served, trusting: ssl.SSLContext, command: str, code: str
+) -> None:
+    async with secured(served, trusting, "tls") as peer:
+        with capture_logs() as logs:
+            assert (await peer.say(command))[:3] == code
+            assert (await peer.message()).startswith("550 ")
+        assert "horse" not in repr(logs)
+
+
+async def test_the_third_wrong_password_ends_the_session(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
+    async with secured(served, trusting, "tls") as peer:
+        assert [(await peer.say(WRONG))[:3] for _ in range(3)] == ["535", "535", "421"]
+        assert await peer.ended() == b""
+
+
+async def test_an_unknown_user_costs_what_a_known_one_costs(
+    logins: dict[str, tuple[str, str]],
+) -> None:
+    """The dummy hash has the same parameters, and no password fits it."""
+    assert argon2.extract_parameters(NOBODY) == argon2.extract_parameters(logins["ann-user"][1])
+    checks = Logins(logins)
+    assert await checks.verify("ann-user", "correct horse", "") == "ann"
+    assert await checks.verify("ann-user", "x", "") is None
+    assert await checks.verify("nobody", "correct horse", "") is None
+    assert await Logins({"x": ("x", "not a hash")}).verify("x", "x", "") is None
+
+
+async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_bounded() -> None:
+    checks = Logins({})
+    asked = [asyncio.create_task(checks.verify("x", "y", "")) for _ in range(20)]
+    slowest, last = 0.0, time.monotonic()
+    while not all(task.done() for task in asked):
+        await asyncio.sleep(0.001)
+        slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert (results.count(None), sum(isinstance(each, Busy) for each in results)) == (16, 4)
+    assert slowest < 0.2
+
+
+async def test_who_guesses_from_one_address_has_to_wait(
+    logins: dict[str, tuple[str, str]],
+) -> None:
+    now = [100.0]
+    checks = Logins(logins, lambda: now[0])
+    for _ in range(FREE_FAILURES):
+        assert await checks.verify("ann-user", "x", "192.0.2.1") is None
+    with pytest.raises(Busy):
+        await checks.verify("ann-user", "correct horse", "192.0.2.1")
+    assert await checks.verify("ann-user", "correct horse", "192.0.2.2") == "ann"
+    now[0] += 1.0
+    assert await checks.verify("ann-user", "x", "192.0.2.1") is None
+    now[0] += 1.0
+    with pytest.raises(Busy):
+        await checks.verify("ann-user", "correct horse", "192.0.2.1")
+    now[0] += 1.0
+    assert await checks.verify("ann-user", "correct horse", "192.0.2.1") == "ann"
+    assert await checks.verify("ann-user", "x", "192.0.2.1") is None, "counted anew"
+
+
+async def test_a_wrong_password_is_answered_late(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    async with (
+        serving(logins, cert=pair[0], key=pair[1], listen_tls="127.0.0.1:0", tarpit=0.1) as served,
+        secured(served, trusting, "tls") as peer,
+    ):
+        began = time.monotonic()
+        await peer.say(WRONG)
+        assert time.monotonic() - began >= 0.1
+
+
+async def test_without_logins_auth_is_not_offered(
+    pair: tuple[Path, Path], trusting: ssl.SSLContext
+) -> None:
+    async with (
+        serving(cert=pair[0], key=pair[1], listen_tls="127.0.0.1:0") as served,
+        secured(served, trusting, "tls") as peer,
+    ):
+        assert "AUTH" not in await peer.say("EHLO x")
+        assert (await peer.say(RIGHT)).startswith("502 ")
+
+
+async def test_a_dialogue_may_be_empty_at_first() -> None:
+    asked = []
+
+    async def ask(challenge: str) -> str:
+        asked.append(challenge)
+        return coded("", "a", "b")
+
+    assert await dialogue("PLAIN", None, ask) == ("a", "b")
+    assert asked == [""]
