@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import json
 import math
 from typing import Any
 
@@ -84,6 +85,20 @@ async def load() -> None:
     if not _protocol_class.cache_info().currsize:
         await asyncio.to_thread(importlib.import_module, "kasa")
         await asyncio.to_thread(_protocol_class)
+
+
+def datagram(request: Answer) -> bytes:
+    """A request as it goes over UDP: the cipher text alone. python-kasa must be loaded."""
+    from kasa.transports.xortransport import XorEncryption
+
+    return XorEncryption.encrypt(json.dumps(request))[4:]
+
+
+def undatagram(data: bytes) -> str:
+    """The plain text of a datagram; ValueError when it is none."""
+    from kasa.transports.xortransport import XorEncryption
+
+    return XorEncryption.decrypt(data)
 
 
 async def ask(
