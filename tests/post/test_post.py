@@ -190,6 +190,24 @@ async def test_a_kept_connection_that_died_is_no_failure(house: House, word: str
     assert house.told == [True]
 
 
+@pytest.mark.parametrize("step", ["drop", "421 4.4.2 idle too long"])
+async def test_a_kept_connection_that_ends_with_the_next_mail_is_no_failure(
+    house: House, step: str
+) -> None:
+    def script(at: str, to: str) -> str | None:
+        old = house.smarthost.connections == 1 and len(house.smarthost.taken) == 1
+        return step if at == "mail" and old else None
+
+    house.smarthost.script = script
+    async with house.running() as post:
+        post.push(await house.add())
+        await house.until("sent")
+        post.push(await house.add())
+        states = await house.until("sent", "sent")
+    assert states == [("sent", 0, None)] * 2
+    assert house.smarthost.connections == 2
+
+
 async def test_a_smarthost_that_is_down_is_tried_by_one_connection_with_growing_pauses(
     house: House,
 ) -> None:

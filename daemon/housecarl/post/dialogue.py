@@ -157,6 +157,9 @@ class Dialogue(asyncio.Protocol):
         finally:
             self._waiter = None
             answers, self._answers = self._answers, []
+        if answers and answers[0].code == 421 and not begun:
+            self.transport.abort()
+            raise Dropped(str(answers[0]), unheard=True)
         if len(answers) < wanted and not (answers and answers[-1].code == 421):
             raise Dropped(self._ended, unheard=not (begun or answers))
         return answers[:wanted]

@@ -243,7 +243,6 @@ class Post:
             self._refuse(due, f"expired: {error}")
             return
         ids, text, when = self._lanes.hold(due), brief(error), until.timestamp()
-        self._clear = False
         self._tasks.create_task(
             self._note(lambda conn: replies.later(conn, due.id, when, text), ids, due.person)
         )

@@ -1,0 +1,62 @@
+"""The replies in hand."""
+
+from __future__ import annotations
+
+from housecarl.journal.replies import Due
+from housecarl.post.lanes import Lanes
+
+
+def due(number: int, person: str = "ann") -> Due:
+    return Due(number, person, "x@example.org", b"", 0, float(number), f"<{number}@x>")
+
+
+def filled(*dues: Due) -> Lanes:
+    lanes = Lanes()
+    for one in dues:
+        lanes.add(one)
+    return lanes
+
+
+def test_a_person_has_one_reply_on_its_way_at_a_time() -> None:
+    lanes = filled(due(1), due(2), due(3, "bo"))
+    first, second = lanes.next(), lanes.next()
+    assert (first, second, lanes.next()) == (due(1), due(3, "bo"), None)
+    lanes.done(due(1))
+    assert lanes.next() == due(2)
+
+
+def test_a_look_that_began_before_an_outcome_was_noted_brings_nothing_twice() -> None:
+    lanes = filled(due(1))
+    assert lanes.next() == due(1)
+    lanes.done(due(1))
+    lanes.look()
+    lanes.settle([1])
+    lanes.add(due(1))
+    assert lanes.next() is None
+    lanes.look()
+    lanes.add(due(1))
+    assert lanes.next() == due(1)
+
+
+def test_a_later_reply_waits_until_the_journal_knows_that_the_earlier_one_does() -> None:
+    lanes = filled(due(1), due(2))
+    assert lanes.next() == due(1)
+    assert lanes.hold(due(1)) == [1, 2]
+    lanes.look()
+    lanes.add(due(3))
+    assert lanes.next() is None
+    lanes.settle([1, 2], "ann")
+    lanes.add(due(3))
+    assert lanes.next() is None
+    lanes.look()
+    lanes.add(due(3))
+    assert lanes.next() == due(3)
+
+
+def test_what_is_overdue_leaves_unless_it_is_on_its_way() -> None:
+    lanes = filled(due(1), due(2), due(3, "bo"), due(9, "bo"), due(4, "cy"))
+    assert lanes.next() == due(1)
+    assert lanes.overdue(5.0) == [due(3, "bo"), due(4, "cy")]
+    assert lanes.next() == due(9, "bo")
+    assert lanes.next() is None
+    assert not lanes.empty
