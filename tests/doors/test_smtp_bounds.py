@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.doors.smtp_peer import HEAD, MESSAGE, Peer, Served, serving
 
+from housecarl.doors.smtp_intake import Intake
+
 #: Bytes by which the process may grow while a peer sends without end.
 GROWTH = 5 * 1024 * 1024
 
@@ -47,6 +49,19 @@ async def test_a_body_without_end_is_cut_in_bounded_memory(block: bytes, count: 
         assert sent < 16 * 1024 * 1024
         assert grown < GROWTH
         assert (await (await served.peer()).message()).startswith("250 ")
+
+
+async def test_what_does_not_fit_is_not_kept_while_it_comes() -> None:
+    intake = Intake(asyncio.get_running_loop())
+    taken = asyncio.create_task(intake.body(limit=1000))
+    for _ in range(100):
+        intake.feed(memoryview(b"x" * 1000))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(intake._held) <= 2000
+    intake.feed(memoryview(b"\r\n.\r\nNOOP\r\n"))
+    assert await taken is None
+    assert await intake.line() == "NOOP"
 
 
 @pytest.mark.parametrize(("more", "code"), [(0, "250"), (1, "552")])
@@ -174,6 +189,13 @@ async def test_a_busy_peer_is_cut_when_its_session_is_over() -> None:
             pass  # it was cut between two replies
         assert time.monotonic() - began < 1.0
         assert served.kept
+
+
+async def test_a_peer_is_not_cut_because_we_are_slow() -> None:
+    async with serving(command=0.02, session=0.02) as served:
+        peer = await served.peer()
+        served.deliver = lambda: asyncio.sleep(0.1)
+        assert (await peer.message()).startswith("250 ")
 
 
 async def gone(served: Served) -> None:

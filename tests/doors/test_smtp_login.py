@@ -116,6 +116,19 @@ async def test_an_unknown_user_costs_what_a_known_one_costs(
     assert await Logins({"x": ("x", "not a hash")}).verify("x", "x", "") is None
 
 
+async def test_an_unknown_user_takes_as_long_as_a_known_one(
+    logins: dict[str, tuple[str, str]],
+) -> None:
+    checks = Logins(logins)
+    await checks.verify("ann-user", "x", "")  # loads argon2
+    took = {"ann-user": 1.0, "nobody": 1.0}
+    for user in ("ann-user", "nobody") * 4:
+        began = time.monotonic()
+        await checks.verify(user, "wrong horse", "")
+        took[user] = min(took[user], time.monotonic() - began)
+    assert took["nobody"] > took["ann-user"] / 2
+
+
 async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_bounded() -> None:
     checks = Logins({})
     asked = [asyncio.create_task(checks.verify("x", "y", "")) for _ in range(20)]
