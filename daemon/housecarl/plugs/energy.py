@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from housecarl.plugs.device import Device, entries, kwh
+from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import Answer
 
 #: days of a week, today included
@@ -27,6 +28,9 @@ class History:
 
 async def history(device: Device, today: date) -> History:
     """This month by days, a week back at least, and this year by months; two requests at most."""
+    if isinstance(device, NewDevice):
+        month = await device.month_kwh()
+        return History(months=() if month is None else ((today.month, month),))
     months = {(today.year, today.month)}
     first = today - timedelta(days=WEEK - 1)
     months.add((first.year, first.month))

@@ -9,12 +9,19 @@ from collections.abc import Mapping, Sequence
 from housecarl.errors import CommandError
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import DEADLINE, PlugError
 
 #: seconds to ask all plugs for their alias and MAC when a word is no name
 ALIAS_SECONDS = 2.0
 #: characters of a list of plugs in a reply, so that the rest fits one SMS
 LIST_LIMIT = 80
+
+
+def device(name: str, address: PlugAddress, seconds: float = DEADLINE) -> Device:
+    """The plug at an address; one with an account in the config is of the newer kind."""
+    kind = Device if address.user is None else NewDevice
+    return kind(name, address, seconds)
 
 
 async def named(
@@ -32,7 +39,7 @@ async def named(
     if not plugs:
         raise CommandError("No plugs in the config yet. Add one under modules: plug: plugs:.")
     if not words or any(word.casefold() == "all" for word in words):
-        return [Device(name, plugs[name], seconds) for name in sorted(plugs)]
+        return [device(name, plugs[name], seconds) for name in sorted(plugs)]
     known = {name.casefold(): name for name in plugs}
     known |= {address.host.casefold(): name for name, address in plugs.items()}
     if any(word.casefold() not in known for word in words):
@@ -43,7 +50,7 @@ async def named(
         if name is None:
             last = number > 0 and number == len(words) - 1
             raise CommandError(_unknown(word, plugs, also if last else ()))
-        found[name] = Device(name, plugs[name], seconds)
+        found[name] = device(name, plugs[name], seconds)
     return list(found.values())
 
 
@@ -52,7 +59,7 @@ async def _aliases(plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
 
     async def ask(name: str) -> Identity | None:
         try:
-            return await Device(name, plugs[name]).identity(seconds=ALIAS_SECONDS)
+            return await device(name, plugs[name]).identity(seconds=ALIAS_SECONDS)
         except PlugError:
             return None
 

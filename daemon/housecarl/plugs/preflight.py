@@ -10,6 +10,7 @@ from housecarl.errors import CommandError
 from housecarl.plugs import image, manifest, meter, serve, version, wire
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.manifest import Candidate
+from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import PlugRefused
 
 #: dBm; weaker than this a download is likely to break off
@@ -64,6 +65,8 @@ class Ready:
 
 async def prepare(device: Device, rules: Rules, file: str | None = None) -> Ready:
     """Check everything, in the order of what costs least. Raises NotReady with the first fault."""
+    if isinstance(device, NewDevice):
+        raise NotReady(device.name, "it takes firmware from the TP-Link cloud only; use its app")
     identity = await device.identity()
     candidate = await _chosen(device.name, identity, rules.folder, file)
     data = await asyncio.to_thread(_whole, rules.folder, candidate)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from housecarl.secret import Secret
 
@@ -26,6 +26,12 @@ class PlugAddress(BaseModel):
     #: TP-Link account, for newer (KLAP, Tapo) devices only
     user: str | None = None
     password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _account(self) -> Self:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        return self
 
 
 def _address(value: Any) -> Any:

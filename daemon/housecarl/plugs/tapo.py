@@ -1,0 +1,186 @@
+"""A newer plug (KLAP, Tapo), which wants the TP-Link account; asked the same as an older one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+from housecarl.errors import SecretError
+from housecarl.plugs import meter, wire
+from housecarl.plugs.device import Device, Identity, Look
+from housecarl.plugs.wire import PlugError, PlugSilent, PlugUnclear
+
+T = TypeVar("T")
+
+#: seconds an unused session is kept; a new one costs a handshake of about half a second
+IDLE_CLOSE = 60.0
+#: seconds to find out by UDP which protocol a plug speaks, before each is tried
+DISCOVERY = 2
+
+
+class PlugLocked(PlugError):
+    """The plug does not take our user and password."""
+
+
+@dataclass(slots=True)
+class Session:
+    """A python-kasa device that is connected, and the timer that closes it."""
+
+    plug: Any
+    loop: asyncio.AbstractEventLoop
+    timer: asyncio.TimerHandle | None = None
+
+
+#: open sessions by (host, user); only of plugs that were asked within the last minute
+_sessions: dict[tuple[str, str], Session] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice(Device):
+    """One configured plug that needs an account."""
+
+    async def identity(self, *, seconds: float | None = None) -> Identity:
+        """Who it is, asked afresh."""
+        return _identity(await self._updated(seconds))
+
+    async def look(self, today: date, *, seconds: float | None = None) -> Look:
+        """How it stands."""
+        plug = await self._updated(seconds)
+        energy = plug.modules.get("Energy")
+        if energy is None:
+            return Look(_identity(plug))
+        return Look(_identity(plug), _reading(energy), _kwh(energy, "consumption_today"))
+
+    async def switch(self, on: bool, *, seconds: float | None = None) -> None:
+        """Set the relay; never tried twice by us."""
+        plug = await self._session(seconds)
+        await self._bounded(plug.turn_on() if on else plug.turn_off(), seconds, sent=True)
+
+    async def readings(self, count: int, *, pause: float) -> list[meter.Reading]:
+        """So many readings, `pause` seconds apart; none when it has no meter."""
+        readings = []
+        for number in range(count):
+            if number:
+                await asyncio.sleep(pause)
+            energy = (await self._updated(None)).modules.get("Energy")
+            if energy is None:
+                return []
+            readings.append(_reading(energy))
+        return readings
+
+    async def count_down(self, seconds: int, on: bool) -> bool:
+        """These plugs are not asked to count; the house switches back."""
+        return False
+
+    async def month_kwh(self) -> float | None:
+        """The energy of this month."""
+        energy = (await self._updated(None)).modules.get("Energy")
+        return None if energy is None else _kwh(energy, "consumption_this_month")
+
+    async def _updated(self, seconds: float | None) -> Any:
+        plug = await self._session(seconds)
+        await self._bounded(plug.update(), seconds)
+        return plug
+
+    async def _session(self, seconds: float | None) -> Any:
+        """The connected python-kasa device, kept for a minute after its last use."""
+        await wire.load()
+        loop = asyncio.get_running_loop()
+        key = (self.address.host, self.address.user or "")
+        session = _sessions.get(key)
+        if session is None or session.loop is not loop:
+            plug = await self._bounded(self._connect(), seconds)
+            session = _sessions[key] = Session(plug, loop)
+        if session.timer is not None:
+            session.timer.cancel()
+        session.timer = loop.call_later(IDLE_CLOSE, lambda: loop.create_task(_close(key)))
+        return session.plug
+
+    async def _connect(self) -> Any:
+        from kasa import Credentials, Discover, KasaException
+
+        host = self.address.host
+        account = Credentials(self.address.user or "", await self._password())
+        found = None
+        with contextlib.suppress(KasaException):
+            found = await Discover.discover_single(
+                host, credentials=account, discovery_timeout=DISCOVERY
+            )
+        if found is None:
+            found = await Discover.try_connect_all(host, credentials=account)
+        if found is None:
+            raise PlugSilent(self.name, "does not answer, or not to this user and password.")
+        return found
+
+    async def _password(self) -> str:
+        if self.address.password is None:
+            return ""
+        try:
+            return await asyncio.to_thread(self.address.password.read)
+        except SecretError:
+            raise PlugLocked(self.name, "cannot be asked: its password cannot be read.") from None
+
+    async def _bounded(self, work: Awaitable[T], seconds: float | None, sent: bool = False) -> T:
+        """Do it within the deadline; whatever python-kasa raises becomes one sentence."""
+        from kasa.exceptions import AuthenticationError
+
+        try:
+            async with asyncio.timeout(self.seconds if seconds is None else seconds):
+                return await work
+        except PlugError:
+            raise
+        except Exception as error:
+            await _close((self.address.host, self.address.user or ""))
+            if isinstance(error, AuthenticationError):
+                raise PlugLocked(self.name, "does not take our user and password.") from error
+            if isinstance(error, TimeoutError):
+                raise PlugSilent(self.name, "does not answer.", sent=sent) from error
+            text = "gives an answer that makes no sense."
+            raise PlugUnclear(self.name, text, sent=sent) from error
+
+
+async def _close(key: tuple[str, str]) -> None:
+    """Forget and close one session."""
+    session = _sessions.pop(key, None)
+    if session is None:
+        return
+    if session.timer is not None:
+        session.timer.cancel()
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(session.plug.disconnect(), 2)
+
+
+def _identity(plug: Any) -> Identity:
+    hardware = plug.hw_info
+    return Identity(
+        str(plug.model),
+        str(hardware.get("hw_ver", "")),
+        str(hardware.get("sw_ver", "")),
+        "",  # they tell no hardware id
+        str(plug.mac).upper(),
+        str(plug.alias or ""),
+        int(plug.rssi or 0),
+        bool(plug.is_on),
+        False,
+        "Energy" in plug.modules,
+    )
+
+
+def _reading(energy: Any) -> meter.Reading:
+    return meter.Reading(
+        _number(energy.current_consumption), _number(energy.current), _number(energy.voltage)
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _kwh(energy: Any, name: str) -> float | None:
+    value = _number(getattr(energy, name))
+    return value if value is not None and 0 <= value < math.inf else None

@@ -1,0 +1,35 @@
+"""How plugs are written in the configuration."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from housecarl.plugs.settings import Plugs
+
+
+def test_a_bare_text_is_a_host_with_perhaps_a_port() -> None:
+    plugs = TypeAdapter(Plugs).validate_python(
+        {"lamp": "192.168.1.41", "den": "den.lan:9998", "heater": {"host": "h", "max_watts": 1875}}
+    )
+    assert [(one.host, one.port) for one in plugs.values()] == [
+        ("192.168.1.41", 9999),
+        ("den.lan", 9998),
+        ("h", 9999),
+    ]
+    assert plugs["heater"].max_watts == 1875
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lamp": {}},
+        {"lamp": {"host": "h", "prot": 1}},
+        {"lamp": {"host": "h", "port": 70000}},
+        {"lamp": {"host": "h", "password": "inline"}},
+        {"lamp": {"host": "h", "user": "ann"}},
+    ],
+)
+def test_what_cannot_work_is_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Plugs).validate_python(wrong)

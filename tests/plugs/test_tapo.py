@@ -1,0 +1,109 @@
+"""Newer plugs: what python-kasa gives becomes the same answers; its errors become one sentence.
+
+There is no server of their protocol to be had, so a stand-in takes the place of python-kasa's
+device, in the session as it is kept after the handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from housecarl.plugs import energy, names, tapo, wire
+from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.wire import PlugError
+from housecarl.secret import Secret
+
+ADDRESS = PlugAddress(
+    host="192.0.2.1", user="ann@example.org", password=Secret(env="TAPO_PASSWORD")
+)
+
+
+class StandIn:
+    """What we use of a connected python-kasa device."""
+
+    model, mac, alias, rssi = "P110(US)", "aa:bb:cc:01:02:03", "den", -50
+    hw_info = {"hw_ver": "1.0", "sw_ver": "1.3.0 Build 230905 Rel.152200"}
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.error: Exception | None = None
+        self.closed = 0
+        self.modules: dict[str, Any] = {
+            "Energy": SimpleNamespace(
+                current_consumption=43.2,
+                current=0.37,
+                voltage=121.0,
+                consumption_today=0.31,
+                consumption_this_month=5.2,
+            )
+        }
+
+    async def update(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    async def turn_on(self) -> None:
+        self.is_on = True
+
+    async def turn_off(self) -> None:
+        await asyncio.sleep(60)
+
+    async def disconnect(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+async def plug() -> Any:
+    await wire.load()
+    stand_in = StandIn()
+    session = tapo.Session(stand_in, asyncio.get_running_loop())
+    tapo._sessions[(ADDRESS.host, "ann@example.org")] = session
+    yield stand_in
+    await tapo._close((ADDRESS.host, "ann@example.org"))
+
+
+@pytest.fixture
+def device() -> Iterator[tapo.NewDevice]:
+    made = names.device("den", ADDRESS, 0.2)
+    assert isinstance(made, tapo.NewDevice)
+    yield made
+
+
+async def test_it_answers_the_same_questions(plug: StandIn, device: tapo.NewDevice) -> None:
+    await device.switch(True)
+    look = await device.look(date(2026, 1, 2))
+    assert look.identity.on and look.identity.version == "1.3.0"
+    assert look.reading is not None and look.reading.watts == 43.2
+    assert look.today_kwh == 0.31
+    assert len(await device.readings(2, pause=0.0)) == 2
+    assert (await energy.history(device, date(2026, 1, 2))).months == ((1, 5.2),)
+    assert not await device.count_down(60, False)
+
+
+async def test_without_a_meter_nothing_is_measured(plug: StandIn, device: tapo.NewDevice) -> None:
+    plug.modules = {}
+    assert (await device.look(date(2026, 1, 2))).reading is None
+    assert await device.readings(2, pause=0.0) == []
+
+
+async def test_its_errors_are_one_sentence_and_end_the_session(
+    plug: StandIn, device: tapo.NewDevice
+) -> None:
+    from kasa.exceptions import AuthenticationError
+
+    plug.error = AuthenticationError("no")
+    with pytest.raises(PlugError, match=r"^den does not take our user and password\.$"):
+        await device.identity()
+    assert plug.closed == 1
+
+
+async def test_a_silent_one_is_told_in_time(plug: StandIn, device: tapo.NewDevice) -> None:
+    with pytest.raises(PlugError, match=r"^den does not answer\.$") as caught:
+        await device.switch(False)
+    assert caught.value.sent
