@@ -67,7 +67,9 @@ async def test_a_mail_gets_a_chart_of_the_days(house: Commands, make: Make) -> N
 
 
 async def test_several_are_summed(house: Commands, make: Make) -> None:
-    make("lamp"), make("heater", watts=900.0), make("fan", relay=False)
+    make("lamp")
+    make("heater", watts=900.0)
+    make("fan", relay=False)
     assert await house.text("energy") == "943 W in all: fan 0, heater 900, lamp 43."
     assert await house.text("energy", "lamp", "heater", "today") == (
         "0.62 kWh today: lamp 0.31, heater 0.31."
@@ -75,7 +77,8 @@ async def test_several_are_summed(house: Commands, make: Make) -> None:
 
 
 async def test_a_wrong_meter_is_not_counted(house: Commands, make: Make) -> None:
-    make("lamp"), make("heater", glitch_watts=28321.7)
+    make("lamp")
+    make("heater", glitch_watts=28321.7)
     assert await house.text("energy") == "43 W in all: heater meter wrong, lamp 43."
     assert await house.text("energy", "heater") == (
         "heater reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware heater."
@@ -122,7 +125,8 @@ async def test_readings_are_kept(house: Commands, make: Make) -> None:
 
 
 async def test_a_plug_without_meter_or_answer_is_said(house: Commands, make: Make) -> None:
-    make("switch", emeter="none", model="HS100(US)"), make("fan", fault="silent")
+    make("switch", emeter="none", model="HS100(US)")
+    make("fan", fault="silent")
     with pytest.raises(CommandError, match=r"^switch has no meter\.$"):
         await house.run("energy", "switch")
     with pytest.raises(CommandError, match=r"^fan does not answer\.$"):

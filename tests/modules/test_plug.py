@@ -117,7 +117,8 @@ async def test_one_of_several_fails_and_the_rest_is_done(house: Commands, make: 
 
 
 async def test_without_a_name_all_plugs_are_told(house: Commands, make: Make) -> None:
-    make("lamp"), make("fan", relay=False)
+    make("lamp")
+    make("fan", relay=False)
     assert await house.text("plug") == "fan off, lamp on. 43 W in all."
 
 

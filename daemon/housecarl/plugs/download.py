@@ -108,9 +108,12 @@ class Watch:
         """Percent loaded; None when the plug does not answer. Raises NotFlashed when it failed."""
         name = self._device.name
         seconds = max(0.5, self._pace.of(wire.DEADLINE))
+        request: wire.Answer = {"system": {"get_download_state": {}, "get_sysinfo": {}}}
         try:
-            request: wire.Answer = {"system": {"get_download_state": {}, "get_sysinfo": {}}}
             answer = await self._device.ask(request, seconds=seconds, tries=2)
+        except PlugError:
+            return None
+        try:
             state = wire.member(name, answer, "system", "get_download_state")
         except PlugRefused:
             if self._auto and self._all_sent and _updating(answer):

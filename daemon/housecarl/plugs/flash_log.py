@@ -36,15 +36,19 @@ class FlashLog(Protocol):
 
     async def claim(self, plug: str, facts: Mapping[str, Any]) -> bool:
         """Begin; False when another flash is not finished."""
+        ...
 
     async def step(self, name: str, detail: str = "") -> None:
         """What is about to be done."""
+        ...
 
     async def finish(self, outcome: str) -> None:
         """The end, as it was told."""
+        ...
 
     async def unfinished(self) -> list[Unfinished]:
         """Flashes begun and not finished."""
+        ...
 
 
 class KeyValue(Protocol):
