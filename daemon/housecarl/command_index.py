@@ -64,7 +64,7 @@ def index_of(
         checked = module_settings.check(entry.module, entry.section, given, locate)
         if checked.problems:
             problems += checked.problems
-            index.broken[entry.file] = str(checked.problems[0])
+            index.broken[entry.file] = str(checked.problems[0]).splitlines()[0]
         elif checked.unset:
             index.unset[entry.file] = checked.unset
         else:

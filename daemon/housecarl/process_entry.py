@@ -68,6 +68,9 @@ def _receive(control: int) -> bytes:
 def _send(control: int, answer: dict[str, Any]) -> None:
     import json
 
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a module may have put anything in their place
+            stream.flush()
     data = json.dumps(answer).encode() + b"\n"
     while data:
         data = data[os.write(control, data) :]

@@ -7,14 +7,13 @@ import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import structlog
 
-from housecarl import module_file, module_settings
+from housecarl import module_file, module_load, module_settings
 from housecarl.command_index import Entry, Index, Stamp, index_of
-from housecarl.commands import Command, command_of, commands_of
+from housecarl.commands import Command, command_of
 from housecarl.errors import ConfigError, ModuleError, Problem
 from housecarl.module_settings import Locate
 from housecarl.process import try_file
@@ -27,6 +26,8 @@ log = structlog.get_logger()
 #: on a small board takes a few
 LOAD_LIMIT = 15.0
 
+#: files that are tried at the same time; each is a process that imports what its module imports
+TRIALS = 2
 #: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound
 Trial = Callable[[Path], Awaitable[str]]
 
@@ -62,8 +63,9 @@ class Registry:
         locate: Locate = _nowhere,
         trial: Trial | None = try_file,
     ) -> None:
-        self.shipped = shipped
-        self.folders = tuple(folders)
+        # absolute, because a worker process runs in another folder
+        self.shipped = shipped.absolute() if shipped else None
+        self.folders = tuple(folder.absolute() for folder in folders)
         self._settings = dict(settings or {})
         self._locate = locate
         self._trial = trial
@@ -143,10 +145,21 @@ class Registry:
             for path in self._files.keys() - found.keys():
                 module_file.forget(module_file.private_name(path))
             files = {path: self._files[path] for path in found if path in self._files}
-            for path in changed:
-                files[path] = await self._read(path, found[path])
+            two = asyncio.Semaphore(TRIALS)
+            read = await asyncio.gather(*(self._read(path, found[path], two) for path in changed))
+            files.update(zip(changed, read, strict=True))
             self._files = {path: files[path] for path in found}
             return self._build(changed)
+
+    async def load_installed(self) -> Changes:
+        """Add the modules of installed packages: entry points of the group `housecarl.modules`.
+
+        Their name is the section of their settings. To find them takes some 40 ms, so this is not
+        part of `reload`; a package that was added later is seen at the next start.
+        """
+        async with self._lock:
+            self._installed = await module_load.in_thread(module_load.installed, LOAD_LIMIT)
+            return self._build()
 
     def _stamp(self, path: Path) -> Stamp | None:
         return self._files[path].stamp if path in self._files else None
@@ -165,21 +178,26 @@ class Registry:
                     found[path] = None
         return found
 
-    async def _read(self, path: Path, stamp: Stamp | None) -> Entry:
+    async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
         section, file = path.stem, str(path)
         try:
-            if self._trial and path.parent != self.shipped and (fault := await self._trial(path)):
-                raise ModuleError(fault)
-            module, commands = await asyncio.wait_for(
-                asyncio.to_thread(_load, path, section), LOAD_LIMIT
-            )
+            async with free:
+                await self._try(path)
+                module, commands = await module_load.in_thread(
+                    lambda: module_load.load(path, section), LOAD_LIMIT
+                )
         except (ModuleError, TimeoutError) as error:
-            name = module_file.private_name(path)
-            module_file.forget(name)
+            module_file.forget(module_file.private_name(path))
             text = str(error) or f"{file}:1: its top level took longer than {LOAD_LIMIT:g} s"
             log.warning("module off", file=file, fault=text)
             return Entry(file, section, stamp, error=text)
         return Entry(file, section, stamp, module, commands)
+
+    async def _try(self, path: Path) -> None:
+        if self._trial is None or path.parent == self.shipped:
+            return
+        if fault := await self._trial(path):
+            raise ModuleError(fault)
 
     def _build(self, changed: Sequence[Path] = ()) -> Changes:
         before = self._index.commands.keys()
@@ -193,11 +211,3 @@ class Registry:
         return Changes(
             frozenset(after - before), frozenset(before - after), tuple(map(str, changed))
         )
-
-
-def _load(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
-    module = module_file.load(path, module_file.private_name(path))
-    commands = tuple(commands_of(module, section, str(path)))
-    if not commands:
-        raise ModuleError(f"{path}:1: no @command in it; a file of parts starts with _")
-    return module, commands

@@ -1,0 +1,95 @@
+"""Loading modules with their commands: from a file, from installed packages, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import structlog
+
+from housecarl import module_file
+from housecarl.command_index import Entry
+from housecarl.commands import Command, commands_of
+from housecarl.errors import ModuleError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+log = structlog.get_logger()
+
+#: the entry point group by which installed packages bring modules
+GROUP = "housecarl.modules"
+
+T = TypeVar("T")
+
+
+def load(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
+    """One file with its commands; raises ModuleError."""
+    module = module_file.load(path, module_file.private_name(path))
+    return module, _commands(module, section, path)
+
+
+def _commands(module: ModuleType, section: str, path: Path) -> tuple[Command, ...]:
+    try:
+        commands = tuple(commands_of(module, section, str(path)))
+    except Exception as error:  # an object at its top level may answer any question with a fault
+        raise ModuleError(module_file.fault(error, path)) from error
+    if not commands:
+        raise ModuleError(f"{path}:1: no @command in it; a file of parts starts with _")
+    return commands
+
+
+def installed() -> dict[str, Entry]:
+    """The modules of installed packages by what their entry points name; broken ones hold why."""
+    from importlib.metadata import entry_points
+
+    return {point.value: _installed(point) for point in entry_points(group=GROUP)}
+
+
+def _installed(point: EntryPoint) -> Entry:
+    path = Path(point.value)
+    try:
+        module = point.load()
+        path = Path(getattr(module, "__file__", None) or point.value)
+        if not isinstance(module, ModuleType):
+            raise ModuleError(f"{point.value}: the entry point {point.name} is no module")
+        return Entry(str(path), point.name, None, module, _commands(module, point.name, path))
+    except BaseException as error:  # noqa: BLE001  sys.exit in a package must not end the daemon
+        fault = module_file.fault(error, path)
+        log.warning("module off", file=point.value, fault=fault)
+        return Entry(str(path), point.name, None, error=fault)
+
+
+async def in_thread(work: Callable[[], T], limit: float) -> T:
+    """Do some work in a thread that nobody waits for when it takes longer than `limit` seconds.
+
+    A thread of the loop's own pool that hangs would keep the daemon from ending.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("T", result))
+
+    def run() -> None:
+        result, fault = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  raised again where it is awaited
+            fault = error
+        try:
+            loop.call_soon_threadsafe(settle, result, fault)
+        except RuntimeError:
+            pass  # the loop ended meanwhile
+
+    threading.Thread(target=run, name="module-load", daemon=True).start()
+    return await asyncio.wait_for(done, limit)
