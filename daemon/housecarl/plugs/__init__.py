@@ -1,0 +1,1 @@
+"""Access to smart plugs: asking, switching, measuring, finding, flashing; nothing of the daemon."""
