@@ -9,6 +9,8 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
+import structlog
+
 from housecarl.errors import BadArgument, ModuleError
 from housecarl.hints import Kind, kind_of, said
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from housecarl.module import Call
+
+log = structlog.get_logger()
 
 #: characters of a wrong word that an error repeats: enough to see the slip, few enough for an SMS
 SHOWN = 20
@@ -94,6 +98,20 @@ class Argument:
             if first["type"] == "value_error":  # a check of the author's own: their words
                 raise ValueError(str(first.get("ctx", {}).get("error", ""))) from None
             raise ValueError(f"must be {self._wanted()}") from None
+        except Exception as error:  # a validator of the author's that breaks
+            log.warning("argument check failed", argument=self.name, error=repr(error))
+            raise ValueError("cannot be checked") from error
+
+    def prepare(self) -> None:
+        """Make the check and use it once: pydantic finds some faults of a hint only then."""
+        from pydantic import ValidationError
+
+        try:
+            self.adapter.validate_strings("0")
+        except ValidationError:
+            pass  # a word may be wrong, the hint is not
+        except Exception as error:  # hooks of any type may run here
+            raise ModuleError(f"argument {self.name}: {error}") from error
 
     def _wanted(self) -> str:
         """What the sender should have written: "on or off", "a whole number from 0 to 100"."""
@@ -168,10 +186,7 @@ class Arguments:
         """Make every check now, so that a hint which pydantic cannot use is found at load."""
         for argument in self.arguments:
             if argument.kind.free:
-                try:
-                    _ = argument.adapter
-                except Exception as error:  # hooks of any type may run here
-                    raise ModuleError(f"argument {argument.name}: {error}") from error
+                argument.prepare()
 
     def _placed(self, place: Place) -> list[Argument]:
         return [argument for argument in self.arguments if argument.place == place]

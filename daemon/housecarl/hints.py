@@ -141,6 +141,10 @@ def _named(hint: Any) -> Any:
     return hint.__value__ if type(hint).__name__ == "TypeAliasType" else hint
 
 
+def _is_pydantic(member: type) -> bool:
+    return member.__module__.startswith("pydantic.")
+
+
 def _choices(member: Any) -> dict[Any, Any] | None:
     if member is bool:
         return dict(_BOOL)
@@ -162,8 +166,9 @@ def _free(member: Any) -> type:
             " the settings"
         )
     known = f"{member.__module__}.{member.__qualname__}" in _FREE
-    custom = hasattr(member, "__get_pydantic_core_schema__") and not hasattr(member, "model_fields")
-    if not known and not custom and not member.__module__.startswith("pydantic."):
+    # types that say themselves how pydantic makes them from a word; whole models do not
+    custom = hasattr(member, "__get_pydantic_core_schema__") or _is_pydantic(member)
+    if hasattr(member, "model_fields") or not (known or custom):
         raise TypeError(
             f"{name} cannot be texted; use str, int, float, bool, Literal, Enum, date, time or Rest"
         )
