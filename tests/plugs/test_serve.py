@@ -1,0 +1,60 @@
+"""One file, one path, one address: nothing else is served, and every byte is counted."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from housecarl.plugs import serve
+from housecarl.plugs.image import ImageError
+from housecarl.plugs.serve import served
+
+DATA = bytes(range(256)) * 1000
+
+
+async def get(url: str, method: str = "GET") -> tuple[int, bytes, str | None]:
+    async with aiohttp.ClientSession() as session, session.request(method, url) as got:
+        return got.status, await got.read(), got.headers.get("Content-Length")
+
+
+async def test_the_plug_gets_every_byte_with_its_length() -> None:
+    async with served(DATA, "127.0.0.1", "127.0.0.1") as serving:
+        assert serving.sent == 0, "our own look does not count"
+        assert await get(serving.url) == (200, DATA, str(len(DATA)))
+        assert serving.sent == serving.size == len(DATA)
+        assert (await get(serving.url, "HEAD"))[::2] == (200, str(len(DATA)))
+
+
+async def test_another_path_or_method_gets_nothing() -> None:
+    async with served(DATA, "127.0.0.1", "127.0.0.1") as serving:
+        root = serving.url.rpartition("/")[0]
+        assert (await get(f"{root}/"))[0] == 404
+        assert (await get(f"{root}/firmware.bin"))[0] == 404
+        assert (await get(serving.url, "POST"))[0] == 405
+        assert serving.refused == 3 and serving.sent == 0
+
+
+async def test_another_address_gets_nothing() -> None:
+    async with served(DATA, "127.0.0.1", "192.0.2.9") as serving:
+        assert (await get(serving.url))[0] == 404
+        assert serving.sent == 0
+
+
+async def test_each_time_another_path_and_closed_afterwards() -> None:
+    async with served(DATA, "127.0.0.1", "127.0.0.1") as first:
+        pass
+    async with served(DATA, "127.0.0.1", "127.0.0.1") as second:
+        assert first.url.rpartition("/")[2] != second.url.rpartition("/")[2]
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await get(first.url)
+
+
+async def test_an_address_that_is_not_ours_cannot_be_served_on() -> None:
+    with pytest.raises(ImageError, match=r"^the file cannot be served on 192\.0\.2\.9\.$"):
+        async with served(DATA, "192.0.2.9", "192.0.2.10"):
+            pass
+
+
+async def test_our_address_is_the_one_towards_the_plug() -> None:
+    assert await serve.own_address("127.0.0.1") == ("127.0.0.1", "127.0.0.1")
+    assert await serve.own_address("127.0.0.1", "10.0.0.5") == ("127.0.0.1", "10.0.0.5")
