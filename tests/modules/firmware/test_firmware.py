@@ -1,0 +1,180 @@
+"""Looking, checking and refusing: what the firmware command does before it sends anything."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from housecarl import CommandError, module_settings
+from housecarl.module import SPEC, Risk
+from housecarl.testing.plug_image import TEST_KEY
+
+from ..conftest import Commands
+from .conftest import FILE, NEW, Make, describe, put, question, refusal
+
+
+async def test_looking_tells_what_is_ready(house: Commands, make: Make) -> None:
+    make()
+    assert await house.text("firmware", "lamp") == (
+        "lamp HS110(US) 1.0 runs 1.1.1. File 1.2.3 is ready. To flash: !firmware lamp flash"
+    )
+
+
+async def test_the_files_are_listed(house: Commands, make: Make, folder: Path) -> None:
+    make()
+    assert await house.text("firmware") == "1.2.3 for HS110(US) 1."
+    put(folder, "unknown.bin")
+    (folder / "page.bin").write_bytes(b"<html>" * 30_000)
+    assert await house.text("firmware") == (
+        "1.2.3 for HS110(US) 1; unknown.bin tells no version; describe it in the manifest"
+        " and 1 more."
+    )
+
+
+async def test_a_flash_is_asked_about_after_every_check(house: Commands, make: Make) -> None:
+    plug = make()
+    assert (
+        await question(house, "lamp", "flash")
+        == "Flash lamp 1.1.1 to 1.2.3? It goes off for 2 min."
+    )
+    assert plug.asked("download_firmware") == plug.asked("flash_firmware") == 0
+
+
+async def test_a_check_changes_nothing(house: Commands, make: Make) -> None:
+    plug = make()
+    assert await house.text("firmware", "lamp", "check") == (
+        "lamp can be flashed 1.1.1 to 1.2.3. Signature not checked."
+    )
+    assert plug.asked("download_firmware") == plug.asked("set_relay_state") == 0
+
+
+async def test_a_wrong_bit_is_found_before_with_the_vendor_key(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    (folder / "vendor.key").write_text(f"{TEST_KEY.modulus:0256x}\n")
+    plug = make({"key": folder / "vendor.key"})
+    assert await house.text("firmware", "lamp", "check") == (
+        "lamp can be flashed 1.1.1 to 1.2.3. Signature good."
+    )
+    image = bytearray(put(folder))
+    image[100_000] ^= 4
+    (folder / FILE).write_bytes(image)
+    assert (await refusal(house, "lamp", "flash")).endswith(
+        " is not signed by the vendor. Nothing was done."
+    )
+    assert plug.asked("download_firmware") == 0
+
+
+UNFIT: list[tuple[dict[str, Any], str]] = [
+    ({"hw_id": "A" * 32}, "lamp: {} is for other hardware than this HS110(US) 1.0"),
+    ({"sw_ver": NEW}, "lamp: already runs 1.2.3"),
+    ({"sw_ver": "1.3.0 Build 1 Rel.2"}, "lamp: runs 1.3.0, 1.2.3 would be older"),
+    ({"model": "HS110(EU)"}, "lamp: {} is for HS110(US), this is HS110(EU)"),
+    ({"hw_ver": "2.0"}, "lamp: {} is for hardware 1, this is 2.0"),
+    ({"rssi": -80}, "lamp: its Wi-Fi is too weak (-80 dBm)"),
+    ({"fault": "busy"}, "lamp: another update is running on it"),
+    ({"watts": 900.0}, "lamp: it carries 900 W; switch off what is plugged in"),
+]
+
+
+@pytest.mark.parametrize(("nature", "why"), UNFIT, ids=[one[1][6:30] for one in UNFIT])
+async def test_what_does_not_fit_is_never_sent(
+    house: Commands, make: Make, nature: dict[str, Any], why: str
+) -> None:
+    plug = make(**nature)
+    expected = f"{why.format(FILE[:40])}. Nothing was done."
+    assert await refusal(house, "lamp", "flash") == expected
+    assert await refusal(house, "lamp", "check") == expected
+    with pytest.raises(CommandError, match=re.escape(expected)):
+        await question(house, "lamp", "flash")
+    changing = ("download_firmware", "flash_firmware", "set_relay_state", "reboot")
+    assert not any(plug.asked(member) for member in changing)
+    assert await house.hand.store.get("flash") is None
+
+
+async def test_a_version_that_locks_out_hardware_4_1_is_refused(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    describe(folder, FILE, put(folder), hardware="4.1")
+    make(hw_ver="4.1", profile="rtl")
+    assert await refusal(house, "lamp", "flash") == (
+        "lamp: 1.2.3 would lock us out of hardware 4.1 for good. Nothing was done."
+    )
+
+
+async def test_a_file_that_is_not_the_manifests_is_refused(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    describe(folder, FILE, b"something else")
+    make()
+    assert await refusal(house, "lamp", "flash", FILE) == (
+        f"lamp: {FILE[:40]} is not the file of the manifest: its sha256 differs. Nothing was done."
+    )
+
+
+async def test_a_file_without_a_version_is_refused(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    put(folder, "mystery.bin")
+    make()
+    assert await refusal(house, "lamp", "flash", "mystery.bin") == (
+        "lamp: mystery.bin tells no version; describe it in the manifest. Nothing was done."
+    )
+
+
+@pytest.mark.parametrize("file", ["../secret.bin", "/etc/passwd", ".hidden.bin", "none.bin"])
+async def test_a_file_outside_the_folder_is_not_there(
+    house: Commands, make: Make, file: str
+) -> None:
+    make()
+    assert await refusal(house, "lamp", "flash", file) == (
+        "lamp: there is no such firmware file. Nothing was done."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"<html>" * 30_000, "is not a TP-Link firmware image"),
+        (b"x" * 1000, "has 1000 bytes: no firmware image"),
+        (b"x" * 4_194_305, "has 4194305 bytes: no firmware image"),
+    ],
+)
+async def test_what_is_no_image_is_refused(
+    house: Commands, make: Make, folder: Path, content: bytes, why: str
+) -> None:
+    (folder / "page.bin").write_bytes(content)
+    make()
+    expected = f"lamp: page.bin {why}. Nothing was done."
+    assert await refusal(house, "lamp", "flash", "page.bin") == expected
+
+
+async def test_no_folder_and_no_file_are_said(house: Commands, make: Make, folder: Path) -> None:
+    (folder / FILE).unlink()
+    make()
+    assert await house.text("firmware") == "No firmware files here."
+    assert await house.text("firmware", "lamp") == (
+        "lamp HS110(US) 1.0 runs 1.1.1. No file for it is here."
+    )
+    make({"folder": None})
+    expected = "No firmware folder in the config: modules: firmware: folder:."
+    assert await refusal(house, "lamp", "flash") == expected
+
+
+async def test_the_plugs_come_from_the_section_of_plug(house: Commands) -> None:
+    sections = {"plug": {"plugs": {"lamp": "192.168.1.41"}}, "firmware": {"max_load": 5}}
+    given = module_settings.lent(house.module, "firmware", sections)
+    assert given == {"max_load": 5, "plugs": {"lamp": "192.168.1.41"}}
+    own = {"firmware": {"plugs": {"fan": "192.168.1.42"}}, "plug": sections["plug"]}
+    assert module_settings.lent(house.module, "firmware", own) == own["firmware"]
+    assert module_settings.lent(house.module, "firmware", {}) is None
+
+
+async def test_a_flash_is_a_danger_and_the_rest_looks(house: Commands) -> None:
+    rule = getattr(house.module.firmware, SPEC).risk
+    assert rule(SimpleNamespace(action="flash")) is Risk.DANGER
+    assert rule(SimpleNamespace(action="check")) is rule(SimpleNamespace(action=None)) is Risk.LOOK
