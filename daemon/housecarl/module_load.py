@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,9 @@ def installed() -> dict[str, Entry]:
 def _installed(point: EntryPoint) -> Entry:
     path = Path(point.value)
     try:
+        spec = importlib.util.find_spec(point.module)
+        path = Path((spec and spec.origin) or point.value)
         module = point.load()
-        path = Path(getattr(module, "__file__", None) or point.value)
         if not isinstance(module, ModuleType):
             raise ModuleError(f"{point.value}: the entry point {point.name} is no module")
         return Entry(str(path), point.name, None, module, _commands(module, point.name, path))

@@ -1,0 +1,376 @@
+"""Module files become commands; what is broken is off and named, and the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.errors import CommandFailed, ConfigError, ModuleError
+from housecarl.module import Call, Reply, Risk, command
+from housecarl.registry import Registry
+
+HEAD = "from housecarl import Call, Reply, Rest, Risk, command\n"
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.py"
+    path.write_text(HEAD + textwrap.dedent(text))
+    return path
+
+
+def one(name: str, says: str = "x", mark: str = "") -> str:
+    return (
+        f"@command({mark})\nasync def {name}(call: Call) -> Reply:\n    'Help.'\n"
+        f"    return Reply('{says}')\n"
+    )
+
+
+async def loaded(*folders: Path, settings: dict[str, Any] | None = None, **more: Any) -> Registry:
+    """The folders as shipped ones: loaded without a trial."""
+    registry = Registry(None, folders, settings, trial=None, **more)
+    await registry.reload()
+    return registry
+
+
+async def say(registry: Registry, word: str) -> str:
+    found = registry.find(word)
+    assert found is not None
+    return str((await found.function(Call(word))).text)
+
+
+async def test_a_file_gives_its_commands_by_name_and_alias(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "plug",
+        '''
+        @command(risk=Risk.CHANGE, aliases=("p",), timeout=5)
+        def plug(call: Call, name: str) -> Reply:
+            """Switch a plug.
+
+            More about it.
+            """
+            return Reply("x")
+        ''',
+    )
+    registry = await loaded(tmp_path)
+    found = registry.find("PLUG")
+    assert found is not None
+    assert found is registry.find("p")
+    assert (found.name, found.help, found.long_help) == ("plug", "Switch a plug.", "More about it.")
+    assert found.usage() == "plug NAME"
+    assert Risk.CHANGE is found.risk(found.bind(Call("plug", ("lamp",))))
+    assert not found.awaits
+    assert registry.find("lamp") is None
+
+
+async def test_parts_and_hidden_files_are_not_modules(tmp_path: Path) -> None:
+    for name in ("_parts", ".hidden"):
+        write(tmp_path, name, "raise RuntimeError")
+    assert not (await loaded(tmp_path)).broken
+
+
+async def test_dataclasses_enums_and_future_annotations_work_in_a_module(tmp_path: Path) -> None:
+    text = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from enum import Enum
+        from housecarl import Call, Reply, command
+
+        class Mode(Enum):
+            ECO = "eco"
+
+        @dataclass
+        class State:
+            mode: Mode
+
+        @command()
+        async def warm(call: Call, mode: Mode) -> Reply:
+            return Reply(State(mode).mode.value)
+        """
+    (tmp_path / "warm.py").write_text(textwrap.dedent(text))
+    registry = await loaded(tmp_path)
+    assert not registry.broken
+    assert registry.commands["warm"].usage() == "warm eco"
+
+
+BROKEN = {
+    "syntax": ("def (:\n", 2, "SyntaxError"),
+    "imports": ("import no_such_library\n", 2, "ModuleNotFoundError"),
+    "raises": ("\n\n1 / 0\n", 4, "ZeroDivisionError"),
+    "exits": ("import sys\nsys.exit(3)\n", 3, "SystemExit: 3"),
+    "interrupts": ("raise KeyboardInterrupt\n", 2, "KeyboardInterrupt"),
+    "nothing": ("x = 1\n", 1, "no @command in it"),
+    "nul": ("x = '\0'\n", 1, ""),
+    "path": (
+        "from pathlib import Path\n@command()\ndef f(call: Call, p: Path) -> Reply: ...\n",
+        3,
+        "Path cannot be texted",
+    ),
+    "name": ("@command(name='../x')\ndef f(call: Call) -> Reply: ...\n", 2, "no command name"),
+    "yields": ("@command()\nasync def f(call: Call):\n    yield 1\n", 2, "does not yield"),
+    "risky": ("@command(risk=7)\ndef f(call: Call) -> Reply: ...\n", 2, "must be a Risk"),
+    "timeless": ("@command(timeout=0)\ndef f(call: Call) -> Reply: ...\n", 2, "timeout"),
+    "proxy": (
+        "class P:\n  def __getattr__(self, name): raise OSError(name)\np = P()\n",
+        3,
+        "OSError",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_broken_file_is_off_named_with_its_line_and_the_rest_goes_on(
+    tmp_path: Path, case: str
+) -> None:
+    text, line, fault = BROKEN[case]
+    path = write(tmp_path, case, text)
+    write(tmp_path, "well", one("well"))
+    before = set(sys.modules)
+    registry = await loaded(tmp_path)
+    assert list(registry.commands) == ["well"]
+    assert registry.broken[str(path)].startswith(f"{path}:{line}: ")
+    assert fault in registry.broken[str(path)]
+    assert {name for name in set(sys.modules) - before if case in name} == set()
+
+
+async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "dangling.py").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.py")
+    write(tmp_path, "open", one("open")).chmod(0o666)
+    registry = await loaded(tmp_path)
+    faults = {Path(file).stem: fault for file, fault in registry.broken.items()}
+    assert "No such file" in faults["dangling"]
+    assert "not a regular file" in faults["pipe"]
+    assert "chmod o-w" in faults["open"]
+
+
+async def test_a_file_is_tried_in_a_process_first_so_that_nothing_hurts_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.process.TRIAL", 1.5)
+    marker = tmp_path / "ran-in"
+    write(tmp_path, "dies", "import os\nos._exit(1)\n")
+    write(tmp_path, "hangs", "import time\n\ntime.sleep(60)\n")
+    count = f"with open({str(marker)!r}, 'a') as file:\n    file.write('x')\n"
+    write(tmp_path, "well", count + one("well"))
+    registry = Registry(None, [tmp_path])
+    await registry.reload()
+    faults = {Path(file).stem: fault for file, fault in registry.broken.items()}
+    assert {"dies", "hangs"} == set(faults)
+    assert faults["dies"].endswith("its top level ended with code 1 before it answered")
+    assert faults["hangs"].endswith(":4: its top level took longer than 1.5 s and was stopped")
+    assert marker.read_text() == "xx", "once in the trial, once in the daemon"
+    assert await say(registry, "well") == "x"
+
+
+async def test_a_saved_file_is_live_and_only_what_changed_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "a", one("alpha"))
+    path = write(tmp_path, "b", one("beta", "old"))
+    registry = await loaded(tmp_path)
+    kept = registry.find("alpha")
+
+    path.write_text(HEAD + one("beta", "new"))
+    write(tmp_path, "c", one("gamma"))
+    changes = await registry.reload()
+    assert {"gamma"} == changes.added
+    assert await say(registry, "beta") == "new"
+    assert kept is not None
+    assert registry.find("alpha").function is kept.function  # type: ignore[union-attr]
+
+    path.write_text("1 / 0")
+    changes = await registry.reload()
+    assert {"beta"} == changes.removed
+    assert str(path) in registry.broken
+
+    path.unlink()
+    await registry.reload()
+    assert not registry.broken
+    assert list(registry.commands) == ["alpha", "gamma"]
+
+
+async def test_a_change_within_one_second_and_of_the_same_size_is_seen(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", one("alpha", "old"))
+    registry = await loaded(tmp_path)
+    about = path.stat()
+    path.write_text(HEAD + one("alpha", "new"))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+    await registry.reload()
+    assert await say(registry, "alpha") == "new"
+
+
+async def test_a_later_folder_cannot_replace_a_command(tmp_path: Path) -> None:
+    write(tmp_path / "one", "plug", one("plug", "shipped", "aliases=('p',)"))
+    path = write(tmp_path / "two", "mine", one("plug", "mine"))
+    other = write(tmp_path / "two", "post", one("p", "name") + one("poster", "x", "aliases=('p',)"))
+    registry = await loaded(tmp_path / "one", tmp_path / "two")
+    assert await say(registry, "plug") == "shipped"
+    assert f"{path}:2: plug is already a command of" in registry.broken[str(path)]
+    assert await say(registry, "p") == "name", "a name wins over every alias"
+    assert registry.notes[str(other)] == "alias p of poster is p already"
+
+
+async def test_two_files_of_one_name_do_not_disturb_each_other(tmp_path: Path) -> None:
+    write(tmp_path / "one", "same", one("alpha", "one"))
+    write(tmp_path / "two", "same", one("beta", "two"))
+    registry = await loaded(tmp_path / "one", tmp_path / "two")
+    assert (await say(registry, "alpha"), await say(registry, "beta")) == ("one", "two")
+
+
+async def test_a_module_named_like_the_library_hides_nothing(tmp_path: Path) -> None:
+    import email
+
+    write(tmp_path, "email", one("mail"))
+    await loaded(tmp_path)
+    assert sys.modules["email"] is email
+
+
+@command(aliases=("h",))
+async def help(call: Call, name: str = "") -> Reply:
+    """Say what there is."""
+    return Reply("built in")
+
+
+async def test_a_built_in_command_cannot_be_taken(tmp_path: Path) -> None:
+    path = write(tmp_path, "help", one("help"))
+    registry = Registry(None, [tmp_path], trial=None)
+    registry.add_builtin(help)
+    assert await say(registry, "help") == "built in"
+    await registry.reload()
+    assert await say(registry, "help") == "built in"
+    assert registry.commands["help"].awaits
+    assert "already a command of built in" in registry.broken[str(path)]
+
+
+async def test_one_suggestion_from_what_is_allowed(tmp_path: Path) -> None:
+    write(tmp_path, "a", one("plug", mark="aliases=('socket',)") + one("ping"))
+    registry = await loaded(tmp_path)
+    assert registry.suggest("plgu", ["plug", "ping"]) == "plug"
+    assert registry.suggest("sockte", ["plug"]) == "plug"
+    assert registry.suggest("pnig", ["plug", "ping"]) == "ping"
+    assert registry.suggest("plgu", []) is None
+    assert registry.suggest("xyzzy", ["plug"]) is None
+
+
+SETTINGS = """
+from pydantic import BaseModel
+
+class Settings(BaseModel):
+    plugs: dict[str, str]
+    watts: int = 1875
+
+@command()
+async def plug(call: Call) -> Reply:
+    return Reply(str(call.settings.watts))
+"""
+
+
+async def test_settings_are_the_section_of_the_module(tmp_path: Path) -> None:
+    write(tmp_path, "plug", SETTINGS)
+    registry = await loaded(tmp_path, settings={"plug": {"plugs": {"lamp": "192.0.2.1"}}})
+    registry.check_settings()
+    found = registry.commands["plug"]
+    assert found.settings.plugs == {"lamp": "192.0.2.1"}
+    assert found.settings is found.bind(Call("plug")).call.settings
+    await registry.reload({"plug": {"plugs": {}, "watts": 5}})
+    assert registry.commands["plug"].settings.watts == 5
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"plugs": {}, "wats": 5}, "modules.plug.wats: unknown key 'wats'; did you mean 'watts'?"),
+        ({}, "modules.plug.plugs: required key 'plugs' is missing"),
+        ({"plugs": {}, "watts": "x"}, "modules.plug.watts: Input should be a valid integer"),
+        ([], "modules.plug: plug must be a section of keys"),
+    ],
+)
+async def test_a_wrong_section_is_named_and_the_module_is_off(
+    tmp_path: Path, section: Any, said: str
+) -> None:
+    write(tmp_path, "plug", SETTINGS)
+    write(tmp_path, "well", one("well"))
+    registry = await loaded(tmp_path, settings={"plug": section})
+    assert list(registry.commands) == ["well"]
+    with pytest.raises(ConfigError) as caught:
+        registry.check_settings()
+    assert said in str(caught.value)
+
+
+async def test_a_section_that_is_missing_leaves_the_module_unset_not_broken(tmp_path: Path) -> None:
+    path = write(tmp_path, "plug", SETTINGS)
+    registry = await loaded(tmp_path)
+    registry.check_settings()
+    assert registry.unset[str(path)] == "plug is not set up: the config needs modules.plug.plugs"
+    assert not registry.broken
+
+
+async def test_a_section_for_no_module_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "plug", one("plug"))
+    registry = await loaded(tmp_path, settings={"plgu": {}, "plug": {"x": 1}})
+    with pytest.raises(ConfigError) as caught:
+        registry.check_settings()
+    assert "modules.plgu: no module 'plgu'; did you mean 'plug'?" in str(caught.value)
+    assert "modules.plug: module plug has no settings" in str(caught.value)
+
+
+async def test_risk_follows_the_arguments_and_a_broken_rule_runs_nothing(tmp_path: Path) -> None:
+    text = """
+        @command(risk=lambda args: Risk.CHANGE if args.state else Risk.LOOK)
+        def plug(call: Call, state: str = "") -> Reply: ...
+
+        @command(risk=lambda args: args.nothing)
+        def bad(call: Call) -> Reply: ...
+        """
+    write(tmp_path, "plug", text)
+    registry = await loaded(tmp_path)
+    plug, bad = registry.commands["plug"], registry.commands["bad"]
+    assert Risk.LOOK is plug.risk(plug.bind(Call("plug")))
+    assert Risk.CHANGE is plug.risk(plug.bind(Call("plug", ("on",))))
+    with pytest.raises(CommandFailed, match="bad failed before it did anything"):
+        bad.risk(bad.bind(Call("bad")))
+
+
+async def test_installed_packages_bring_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "acme_lights", one("lights", "on"))
+    write(tmp_path, "acme_broken", "import sys\nsys.exit(1)\n")
+    info = tmp_path / "acme-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: acme\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[housecarl.modules]\nlights = acme_lights\nbroken = acme_broken\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry(None)
+    changes = await registry.load_installed()
+    assert {"lights"} == changes.added
+    assert await say(registry, "lights") == "on"
+    assert registry.commands["lights"].module == "lights"
+    assert [fault.removeprefix(file) for file, fault in registry.broken.items()] == [
+        ":3: SystemExit: 1"
+    ]
+
+
+async def test_reloads_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
+    write(tmp_path, "a", one("alpha"))
+    registry = Registry(None, [tmp_path], trial=None)
+    first, second = await asyncio.gather(registry.reload(), registry.reload())
+    assert first.added == {"alpha"}
+    assert not second.added
+
+
+def test_a_mark_on_a_class_is_refused() -> None:
+    @command()
+    class thing:
+        pass
+
+    with pytest.raises(ModuleError, match="functions only"):
+        Registry(None).add_builtin(thing)
