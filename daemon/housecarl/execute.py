@@ -122,10 +122,13 @@ def _is_cancelled() -> bool:
 
 
 def _where(task: asyncio.Task[Outcome]) -> str:
-    """The lines at which a task waits, innermost last."""
-    return "".join(
-        f"waited at {frame.f_code.co_filename}:{frame.f_lineno}\n" for frame in task.get_stack()
-    )
+    """The lines of the command at which a task waits, innermost last; its stack shows one only."""
+    lines: list[str] = []
+    waiting: Any = task.get_coro()
+    while (frame := getattr(waiting, "cr_frame", None)) is not None:
+        lines.append(f"waited at {frame.f_code.co_filename}:{frame.f_lineno}")
+        waiting = getattr(waiting, "cr_await", None)
+    return "\n".join(lines[1:])
 
 
 async def _in_process(command: Command, args: Args, call: Call, limit: float) -> Outcome:

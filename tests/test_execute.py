@@ -1,0 +1,314 @@
+"""Whatever a command does becomes an outcome: a reply for the sender, a detail for the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from housecarl.answer import LONGEST_TEXT, MOST_ROWS, answer
+from housecarl.execute import Outcome, execute
+from housecarl.loop_watch import LoopWatch
+from housecarl.module import Call, Reply
+from housecarl.registry import Registry
+
+ID = "7f3a" * 8
+
+MODULE = """
+import asyncio, os, subprocess, sys, time
+from housecarl import Call, CommandError, Reply, Risk, command
+
+
+def do(what):
+    if what == "reply":
+        return Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.5)], unit="kWh")
+    if what == "str":
+        return "lamp on."
+    if what == "no":
+        raise CommandError("No plug lmap.")
+    if what == "mute":
+        raise CommandError("")
+    if what == "raise":
+        raise KeyError("inner")
+    if what == "exit":
+        sys.exit(3)
+    if what == "interrupt":
+        raise KeyboardInterrupt
+    if what == "cancelled":
+        raise asyncio.CancelledError
+    if what == "print":
+        print("stray")
+        return "printed."
+    return {
+        "none": None, "int": 5, "dict": {"a": 1}, "bytes": b"x", "huge": "x" * 10_000_000,
+        "empty": " ", "half": "\\ud800", "rows": Reply("x", rows=[("a", 1)]),
+        "bars": Reply("x", bars=[("a", float("nan"))]), "inside": Reply(None),
+    }[what]
+
+
+@command()
+def worker(call: Call, what: str) -> Reply:
+    return do(what)
+
+
+@command()
+async def loop(call: Call, what: str) -> Reply:
+    return do(what)
+
+
+@command(timeout=0.4, risk=Risk.CHANGE)
+def hang(call: Call) -> Reply:
+    time.sleep(60)
+
+
+@command(timeout=0.2, risk=lambda args: Risk.CHANGE)
+async def wait(call: Call) -> Reply:
+    await asyncio.sleep(60)
+
+
+@command(timeout=0.1)
+async def stubborn(call: Call) -> Reply:
+    for _ in range(2):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+    return "late"
+
+
+@command()
+def die(call: Call) -> Reply:
+    os._exit(9)
+
+
+@command()
+def reach(call: Call) -> Reply:
+    call.progress(0.5)
+
+
+@command()
+async def block(call: Call) -> Reply:
+    time.sleep(0.5)  # held here
+    return "blocked."
+"""
+
+GIFT = """
+from enum import Enum
+from pydantic import BaseModel
+from housecarl import Call, Reply, command
+
+
+class Mode(Enum):
+    ECO = "eco"
+
+
+class Settings(BaseModel):
+    city: str = "Denver"
+
+
+@command()
+def gift(call: Call, mode: Mode, *names: str) -> Reply:
+    return Reply(f"{mode.value} {','.join(names)} {call.settings.city} {call.person} {call.name}")
+"""
+
+Run = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> Registry:
+    (tmp_path / "chores.py").write_text(MODULE)
+    (tmp_path / "gift.py").write_text(GIFT)
+    registry = Registry(None, [tmp_path], trial=None)
+    await registry.reload()
+    assert not registry.broken
+    return registry
+
+
+@pytest.fixture
+def run(registry: Registry) -> Run:
+    async def run(text: str, **more: Any) -> Outcome:
+        name, *words = text.split()
+        command = registry.commands[name]
+        call = Call(name, tuple(words), person="ann", id=ID)
+        return await execute(command, command.bind(call), call, **more)
+
+    return run
+
+
+@pytest.mark.parametrize("where", ["worker", "loop"])
+@pytest.mark.parametrize(
+    ("what", "state", "said", "detail"),
+    [
+        ("reply", "done", "lamp on.", ""),
+        ("str", "done", "lamp on.", ""),
+        ("no", "refused", "No plug lmap.", "CommandError: No plug lmap."),
+        ("raise", "failed", "{} failed. Log 7f3a.", "KeyError: 'inner'"),
+        ("exit", "failed", "{} failed. Log 7f3a.", "SystemExit: 3"),
+        ("interrupt", "failed", "{} failed. Log 7f3a.", "KeyboardInterrupt"),
+        ("cancelled", "failed", "{} failed. Log 7f3a.", "CancelledError"),
+        ("mute", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty text"),
+        ("none", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+        ("int", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "int"),
+        ("dict", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "dict"),
+        ("bytes", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "bytes"),
+        ("huge", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "10000000"),
+        ("empty", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty"),
+        ("half", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "half a char"),
+        ("rows", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "cell"),
+        ("bars", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "nan"),
+        ("inside", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+    ],
+)
+async def test_each_end_has_its_outcome_and_the_next_call_is_served(
+    run: Run, where: str, what: str, state: str, said: str, detail: str
+) -> None:
+    outcome = await run(f"{where} {what}")
+    assert (state, said.format(where)) == (outcome.state, outcome.reply.text)
+    assert detail in outcome.detail
+    if what == "reply":
+        assert list(outcome.reply.rows) == [("Power", "43 W")]
+        assert (list(outcome.reply.bars), outcome.reply.unit) == ([("Mon", 1.5)], "kWh")
+    if what == "raise":
+        assert re.search(r'chores.py", line \d+, in do', outcome.detail)
+        assert "housecarl/execute.py" not in outcome.detail, "our own frames say nothing"
+        assert (await run(f"{where} str")).state == "done"
+
+
+async def test_a_stray_print_goes_to_the_operator_only(run: Run) -> None:
+    outcome = await run("worker print")
+    assert (outcome.reply.text, outcome.detail.strip()) == ("printed.", "printed: stray")
+
+
+async def test_a_process_that_dies_is_told(run: Run) -> None:
+    outcome = await run("die")
+    assert (outcome.state, outcome.reply.text) == ("failed", "die failed. Log 7f3a.")
+    assert outcome.detail == "its process ended with code 9 before it answered"
+
+
+async def test_a_def_is_stopped_at_its_limit_and_may_have_done_a_part(run: Run) -> None:
+    outcome = await run("hang")
+    assert outcome.state == "timeout"
+    assert (
+        outcome.reply.text
+        == "hang took longer than 0.4 s and was stopped. It may have done a part. Log 7f3a."
+    )
+    assert "in hang" in outcome.detail
+
+
+async def test_an_async_def_is_stopped_at_its_limit_and_the_line_is_known(run: Run) -> None:
+    outcome = await run("wait")
+    assert outcome.state == "timeout"
+    assert outcome.reply.text.startswith("wait took longer than 0.2 s and was stopped. It may")
+    assert "chores.py:" in outcome.detail
+
+
+async def test_the_limit_can_be_overridden(run: Run) -> None:
+    outcome = await run("wait", timeout=0.05)
+    assert outcome.reply.text.startswith("wait took longer than 0.05 s")
+
+
+async def test_one_that_will_not_be_cancelled_does_not_hold_the_worker(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.execute.FAREWELL", 0.1)
+    with capture_logs() as logs:
+        outcome = await run("stubborn")
+    assert outcome.state == "timeout"
+    assert "command will not be cancelled" in [line["event"] for line in logs]
+    left = [task for task in asyncio.all_tasks() if "_contained" in repr(task)]
+    for task in left:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def test_cancelling_the_call_cancels_the_command(run: Run) -> None:
+    task = asyncio.ensure_future(run("wait", timeout=60))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not [task for task in asyncio.all_tasks() if "_contained" in repr(task)]
+
+
+async def test_arguments_and_settings_reach_the_worker_process(run: Run) -> None:
+    assert (await run("gift ECO a b")).reply.text == "eco a,b Denver ann gift"
+
+
+async def test_a_def_has_no_further_means_and_is_told_so(run: Run) -> None:
+    outcome = await run("reach")
+    assert outcome.state == "failed"
+    assert "write async def" in outcome.detail
+
+
+async def test_without_a_risk_there_is_nothing_left_behind_and_without_an_id_no_log(
+    registry: Registry,
+) -> None:
+    command = registry.commands["die"]
+    outcome = await execute(command, command.bind(Call("die")), Call("die"))
+    assert outcome.reply.text == "die failed."
+
+
+async def test_a_failure_is_logged_with_its_command(run: Run) -> None:
+    with capture_logs() as logs:
+        await run("loop raise")
+    (line,) = logs
+    assert (line["event"], line["command"], line["id"]) == ("command failed", "loop", ID)
+
+
+async def test_one_that_blocks_the_loop_is_named_with_its_line(run: Run) -> None:
+    watch = LoopWatch(asyncio.get_running_loop(), blocked=0.1)
+    try:
+        with capture_logs() as logs:
+            assert (await run("block", watch=watch)).reply.text == "blocked."
+    finally:
+        await asyncio.to_thread(watch.stop)
+    found = [line for line in logs if line["event"] == "loop blocked"]
+    assert [line["command"] for line in found] == ["block"]
+    line = MODULE.splitlines().index("    time.sleep(0.5)  # held here") + 1
+    assert found[0]["at"].endswith(f"chores.py:{line}")
+
+
+class CountedLoop:
+    """The running loop, counting how often it is asked to turn."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.asked = 0
+
+    def call_soon_threadsafe(self, work: Callable[[], object]) -> None:
+        self.asked += 1
+        self.loop.call_soon_threadsafe(work)
+
+
+async def test_the_watch_sleeps_while_no_command_runs() -> None:
+    loop = CountedLoop()
+    watch = LoopWatch(cast("asyncio.AbstractEventLoop", loop), blocked=0.01)
+    with watch.watching("x", "x.py"):
+        await asyncio.sleep(0.1)
+    asked = loop.asked
+    await asyncio.sleep(0.2)
+    watch.stop()
+    assert asked > 2
+    assert loop.asked - asked <= 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Reply("x" * (LONGEST_TEXT + 1)),
+        Reply("x", rows=[("a", "b")] * (MOST_ROWS + 1)),
+        Reply("x", rows="ab"),  # type: ignore[arg-type]
+        Reply("x", rows=[("a",)]),  # type: ignore[list-item]
+        Reply("x", bars=[("a", True)]),
+        Reply("x", unit=5),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_a_reply_is_refused(value: Reply) -> None:
+    with pytest.raises(ValueError, match="returned"):
+        answer(value)
