@@ -70,8 +70,8 @@ async def test_a_file_gives_its_commands_by_name_and_alias(tmp_path: Path) -> No
     assert registry.find("lamp") is None
 
 
-async def test_parts_and_hidden_files_are_not_modules(tmp_path: Path) -> None:
-    for name in ("_parts", ".hidden"):
+async def test_parts_hidden_files_and_tests_are_not_modules(tmp_path: Path) -> None:
+    for name in ("_parts", ".hidden", "test_plug", "conftest"):
         write(tmp_path, name, "raise RuntimeError")
     assert not (await loaded(tmp_path)).broken
 

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 #: on a small board takes a few
 LOAD_LIMIT = 15.0
 
+#: beginnings of file names that are no modules: parts, hidden files, an author's tests
+NOT_MODULES = ("_", ".", "test_")
 #: files that are tried at the same time; each is a process that imports what its module imports
 TRIALS = 2
 #: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound
@@ -169,7 +171,7 @@ class Registry:
         found: dict[Path, Stamp | None] = {}
         for folder in self.watched:
             for path in sorted(folder.glob("*.py")):
-                if path.name.startswith(("_", ".")):
+                if path.name.startswith(NOT_MODULES) or path.name == "conftest.py":
                     continue
                 try:
                     about = path.stat()
