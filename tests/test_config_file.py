@@ -137,6 +137,27 @@ def test_one_fault_does_not_bring_others_along(write: Write) -> None:
     assert [line.split(" ")[1] for line in told(path)] == ["people.ann.phones.0:", "post.from:"]
 
 
+def test_a_faulty_part_is_not_missed_by_what_needs_it(write: Write) -> None:
+    """The user needs a password, and one is there: only it is wrong."""
+    path = write("post: {host: h.example, from: a@b.example, user: u, password: {env: 1x}}\n")
+    assert [line.partition(";")[0] for line in told(path)] == [
+        "1:63: post.password: env takes the name of an environment variable"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("delimiter: x\n", "unknown key; it belongs under language"),
+        ("trust: {timezone: UTC}\n", "unknown key; it belongs at the top, in no section"),
+        ("user: ann\n", "unknown key"),  # three sections have one: no guess
+        ("limits: {line: 2}\n", "unknown key; did you mean 'lines'?"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_sent_home(write: Write, text: str, hint: str) -> None:
+    assert told(write(text))[0].endswith(f": {hint}")
+
+
 def test_load_raises_what_check_tells(write: Write) -> None:
     path = write("a: 1\nb: 2\n")
     with pytest.raises(ConfigError) as caught:
@@ -179,6 +200,7 @@ def test_a_slip_is_told_in_words_that_mend_it(write: Write, text: str, told_firs
         "people: {ann: {login: {user: a, hash: hunter2}, totp: hunter2, may: [x]}}\n",
         "modules:\n  sky: {api_key: hunter2, api_key: hunter2}\n",
         "post: {password: {value: hunter2}}\n",
+        "post: {password: {env: 'hunter2!'}}\n",
     ],
 )
 def test_a_secret_written_into_the_file_is_never_repeated(write: Write, text: str) -> None:
@@ -225,13 +247,13 @@ def test_the_settings_of_a_module_get_the_same_words_and_paths(write: Write) -> 
         key: Secret
         log: Location
 
-    source = load(write("modules:\n  sky: {key: {file: k}, log: l, kee: 1}\n")).source
+    source = load(write("modules:\n  sky: {key: {file: k}, log: l, keys: 1}\n")).source
     with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"key": {"file": "k"}, "kee": 1}, context=source.context)
+        Settings.model_validate({"key": {"file": "k"}, "keys": 1}, context=source.context)
     found = source.problems(caught.value, Settings, ("modules", "sky"))
     assert [p.text for p in found] == [
         "modules.sky.log: is missing",
-        "modules.sky.kee: unknown key; did you mean 'key'?",
+        "modules.sky.keys: unknown key; did you mean 'key'?",
     ]
     settings = Settings.model_validate({"key": {"file": "k"}, "log": "l"}, context=source.context)
     assert settings.log == source.path.parent / "l"

@@ -85,6 +85,13 @@ def test_traps_that_leave_the_rest_readable_are_all_told() -> None:
     assert text.data["d"] == "on"
 
 
+def test_each_repeat_names_the_first_place() -> None:
+    text = parse("a: 1\na: 2\na: 3\n")
+    assert [fault.mark.line for fault in text.faults] == [1, 2]
+    assert all("first on line 1" in fault.text for fault in text.faults)
+    assert text.data == {"a": 1}
+
+
 def test_the_words_of_a_trap_are_not_repeated() -> None:
     """They may be a password that begins with the wrong sign."""
     for sign in "*&!":

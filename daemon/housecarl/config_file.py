@@ -18,6 +18,9 @@ from housecarl.config_keys import home, meaning, names
 from housecarl.config_text import LARGEST, Loc, Text, parse
 from housecarl.errors import ConfigError, Problem
 
+#: how alike two words are (0 to 1): "usr" means "user" (0.86), "user" is not "house" (0.67)
+_NEAR = 0.75
+
 #: characters; a longer line is not quoted in a problem, the position says enough
 _WIDEST = 200
 
@@ -25,7 +28,9 @@ _WIDEST = 200
 _SECRET = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
 #: up to where such a value begins, unless it is the name of a secret, as it should be
 _HIDDEN = re.compile(
-    rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*(?!\s|$|\{{\s*(?:credential|file|env)\s*:)""", re.I
+    rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*"""
+    r"""(?!\s|$|\{\s*(?:file\s*:|(?:credential|env)\s*:\s*["']?[\w.-]+["']?\s*\}))""",
+    re.I,
 )
 
 
@@ -229,10 +234,12 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
 def _hint(model: type[BaseModel], loc: Loc) -> str:
     """What was probably meant by an unknown key, empty when nothing is near."""
     key = str(loc[-1])
-    if near := difflib.get_close_matches(key, names(model, loc[:-1]), 1):
-        return f"; did you mean '{near[0]}'?"
     section = home(key) if model is Config else None
-    return f"; it belongs under {section}" if section else ""
+    if section is not None:
+        where = f"under {section}" if section else "at the top, in no section"
+        return f"; it belongs {where}"
+    near = difflib.get_close_matches(key, names(model, loc[:-1]), 1, _NEAR)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 #: pydantic's kinds of faults in the words of somebody who edits a file

@@ -55,12 +55,10 @@ def meaning(model: type[BaseModel], loc: Loc) -> str:
 
 
 def home(key: str) -> str | None:
-    """The section of the configuration that holds `key`, for who wrote it elsewhere."""
-    for each in keys():
-        section, _, last = each.path.rpartition(".")
-        if last == key and section:
-            return section
-    return None
+    """The one section that holds `key`, "" for the top level; None when none or several do."""
+    parts = [each.path.rpartition(".") for each in keys()]
+    found = [section for section, _, last in parts if last == key]
+    return found[0] if len(found) == 1 else None
 
 
 def model_in(kind: Any) -> type[BaseModel] | None:

@@ -45,9 +45,9 @@ class Secret(BaseModel):
         if sum(value is not None for value in (self.credential, self.file, self.env)) != 1:
             raise ValueError(f"needs exactly one of credential, file and env; {_HOW}")
         if self.credential is not None and not re.fullmatch(r"[\w-][\w.-]*", self.credential):
-            raise ValueError(f"'{self.credential}' is no name of a credential")
+            raise ValueError(f"credential takes a name, such as imap; {_HOW}")
         if self.env is not None and not re.fullmatch(r"[A-Za-z_]\w*", self.env):
-            raise ValueError(f"'{self.env}' is no name of an environment variable")
+            raise ValueError(f"env takes the name of an environment variable; {_HOW}")
         return self
 
     def __str__(self) -> str:
