@@ -27,7 +27,7 @@ from housecarl.message.stamp import Stamp
 Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 #: Connections the kernel keeps for us while we are busy; a burst waits instead of failing.
-BACKLOG = 128
+BACKLOG = 1024
 
 #: What a session hears when the door stops.
 CLOSING = "421 4.3.2 Closing, try again later"
