@@ -16,6 +16,7 @@ from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.envelope import Envelopes
 from housecarl.errors import StorageError
+from housecarl.jobs import Clockwork
 from housecarl.journal import Database, conditions, people
 from housecarl.journal.conditions import Condition
 from housecarl.journal.replies import Due
@@ -63,7 +64,9 @@ class House:
         )
         self.off: dict[str, float] = {}
         self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
-        self.registry.add_builtin(*builtin.commands(self.db, self.judge, config, clock))
+        self.registry.add_builtin(
+            *builtin.commands(self.db, self.judge, config, clock, self.wake_jobs)
+        )
         renderer = Renderer(
             symbol=config.language.symbol,
             budget=config.limits.reply_septets,
@@ -87,7 +90,9 @@ class House:
             clock=clock,
             send=self.send,
         )
+        self.clockwork = Clockwork(self.db, config, clock, self.deliver)
         self._tasks: list[asyncio.Task[None]] = []
+        self._clock_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""
@@ -110,6 +115,7 @@ class House:
             self.offer,
         )
         await recovery.recover()
+        self._clock_task = asyncio.create_task(self.clockwork.run(), name="clockwork")
 
     @asynccontextmanager
     async def at_the_desk(self) -> AsyncIterator[None]:
@@ -130,6 +136,8 @@ class House:
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
         self.waiting.stop()
+        if self._clock_task is not None:
+            self._clock_task.cancel()
         with suppress(StorageError):
             await self.worker.stop()
             await self.workshop.stop()
@@ -161,7 +169,8 @@ class House:
             self.post.wake()
 
     def wake_jobs(self) -> None:
-        """A job was added."""
+        """A job was added or cancelled."""
+        self.clockwork.wake()
 
     async def settle(self) -> None:
         """Wait until every message that was offered is carried and in its last folder."""
@@ -201,6 +210,8 @@ class House:
         if self.spool.trouble is not None:
             waits.append(self.spool.trouble)
         waits += self._tasks
+        if self._clock_task is not None:
+            waits.append(self._clock_task)
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for each in done:
             error = each.exception() or each.result()

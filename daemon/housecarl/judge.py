@@ -29,7 +29,7 @@ Word = Literal["run", "confirm", "refuse", "ignore"]
 SHOWN = 20
 
 #: Doors whose messages are notes of a local user: no From line, and none needed.
-LOCAL_DOORS = ("drop", "try")
+LOCAL_DOORS = ("drop", "try", "job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,16 @@ class Judge:
         word: Word = "confirm" if any(s.decision.word == "confirm" for s in steps) else "run"
         return replace(case, word=word, steps=tuple(steps))
 
+    def rehearse(self, person: str, words: tuple[str, ...], now: datetime) -> None:
+        """See that a person could run these words now; raises CommandError, worded for them."""
+        verdict = Verdict(person, proof=Proof.LOCAL, sent=now)
+        case = Case("", None, Message(Kind.MAIL), verdict, now)
+        decided = self.decide(replace(case, calls=(Call(words[0].casefold(), words[1:]),)))
+        if decided.word == "refuse":
+            raise CommandError(decided.text)
+        if decided.word == "confirm":
+            raise CommandError(f"{words[0]} needs a code, so it cannot be done later.")
+
     def _step(self, case: Case, call: Call) -> Step:
         command = self.find(case.person, call.name)
         whole = replace(
@@ -179,7 +189,18 @@ class Judge:
             alone=len(case.calls) == 1,
         )
         decision = rights.decide(request, ZoneInfo(self.config.timezone))
+        if decision.reason == "late" and whole.door == "job":
+            decision = replace(decision, text=self._missed(command.name, request.sent))
         return Step(whole, command, args, decision)
+
+    def _missed(self, name: str, due: datetime | None) -> str:
+        """The sentence for a job whose time passed while the house was down."""
+        at = due.astimezone(ZoneInfo(self.config.timezone)) if due else None
+        shown = f"{at:%H:%M}" if at else "then"
+        return (
+            f"{name} missed: it was due {shown}, the house was down. "
+            "Text it again if you still want it."
+        )
 
     def find(self, person: str, word: str) -> Command:
         """The command a person means; UnknownCommand tells nothing of what is not theirs."""

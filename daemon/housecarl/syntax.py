@@ -48,6 +48,14 @@ def parse(text: str, subject: str, language: Language) -> tuple[Call, ...]:
     return () if command is None else (_call(command, language),)
 
 
+def write(words: tuple[str, ...], language: Language) -> str:
+    """A command line that `parse` reads as these words again."""
+    if language.delimiter != " ":
+        return language.symbol + language.delimiter.join(words)
+    quoted = [f'"{word}"' if not word or " " in word else word for word in words]
+    return language.symbol + " ".join(quoted)
+
+
 def _first_commands(text: str, symbol: str) -> Iterator[str]:
     """What follows the symbol in each leading command line; one more than allowed, then no more."""
     found = 0

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from housecarl.builtin import codes, help, log, more, status
+from housecarl.builtin import codes, help, jobs, log, more, status
 from housecarl.clock import Clock
 from housecarl.config import Config
 from housecarl.journal import Database
 from housecarl.judge import Judge
 
 
-def commands(db: Database, judge: Judge, config: Config, clock: Clock) -> list[Callable[..., Any]]:
+def commands(
+    db: Database, judge: Judge, config: Config, clock: Clock, wake_jobs: Callable[[], None]
+) -> list[Callable[..., Any]]:
     """The functions of all built-in commands, ready for the registry."""
     return [
         help.make(judge, config),
@@ -20,4 +22,5 @@ def commands(db: Database, judge: Judge, config: Config, clock: Clock) -> list[C
         more.make(db, clock),
         log.make(db, judge, config),
         status.make(db, config, clock),
+        *jobs.make(db, judge, config, clock, wake_jobs),
     ]

@@ -94,7 +94,7 @@ class Trust:
 
     async def _prove(self, case: Case) -> Finding:
         """The route of its own kind: what the door saw first, then what the message carries."""
-        if case.stamp and case.door in ("drop", "try"):
+        if case.stamp and case.door in ("drop", "try", "job"):
             return await self._by_owner(case, case.stamp)
         if case.stamp and case.stamp.login:
             return self._by_login(case, case.stamp)

@@ -1,0 +1,113 @@
+"""`!in`, `!at`, `!every`, `!jobs`, `!cancel`: commands for later and for regularly."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from housecarl import when
+from housecarl.clock import Clock
+from housecarl.config import Config
+from housecarl.journal import Database, jobs
+from housecarl.journal.jobs import Job
+from housecarl.judge import Judge
+from housecarl.module import Call, CommandError, Reply, Risk, command
+
+#: Jobs one person may have waiting: more is a program, and belongs into a script.
+MOST = 50
+
+Made = Callable[..., Awaitable[Reply]]
+
+
+def make(
+    db: Database, judge: Judge, config: Config, clock: Clock, wake: Callable[[], None]
+) -> tuple[Made, ...]:
+    """The commands, over the journal and the rights; `wake` tells the clockwork of a change."""
+    zone = ZoneInfo(config.timezone)
+
+    async def keep(call: Call, words: tuple[str, ...], due: datetime, every: str | None) -> Reply:
+        if not words:
+            raise CommandError(f"Do what? Write {call.name}, the time, and a command.")
+        judge.rehearse(call.person, words, clock.now())
+        now = clock.now().timestamp()
+
+        def add(conn: sqlite3.Connection) -> int | None:
+            if len(jobs.waiting(conn, call.person)) >= MOST:
+                return None
+            text = json.dumps(words)
+            return jobs.add(conn, call.person, text, due.timestamp(), every, call.id, now)
+
+        number = await db.write(add)
+        if number is None:
+            raise CommandError(f"You have {MOST} jobs already. Cancel one: jobs lists them.")
+        wake()
+        said = f"every {every}" if every else _said(due, zone, clock.now())
+        return Reply(f"Job {number}: {said} {' '.join(words)}.")
+
+    @command(name="in", risk=Risk.CHANGE)
+    async def in_(call: Call, span: str, *words: str) -> Reply:
+        """Do something later: in 20m plug lamp off"""
+        return await keep(call, words, clock.now() + when.span(span), None)
+
+    @command(risk=Risk.CHANGE)
+    async def at(call: Call, time: str, *words: str) -> Reply:
+        """Do something at a time: at 22:30 plug lamp off"""
+        due = when.next_at(when.clock_time(time), clock.now(), zone)
+        return await keep(call, words, due, None)
+
+    @command(risk=Risk.CHANGE)
+    async def every(call: Call, *words: str) -> Reply:
+        """Do something regularly: every day 7:00 weather
+
+        day, weekday, weekend or a day's name with a time; or hour, 30m, 2h.
+        """
+        regular, rest = when.every(words)
+        return await keep(call, rest, regular.next(clock.now(), zone), regular.text)
+
+    @command(name="jobs")
+    async def list_(call: Call) -> Reply:
+        """What is to be done later, and its numbers."""
+        found = await db.read(lambda conn: jobs.waiting(conn, call.person))
+        if not found:
+            return Reply("No jobs.")
+        told = [(job.id, _line(job, zone, clock.now())) for job in found]
+        text = "; ".join(f"{number}: {line}" for number, line in told)
+        return Reply(f"Jobs: {text}.", rows=[(str(number), line) for number, line in told])
+
+    @command(risk=Risk.CHANGE)
+    async def cancel(call: Call, number: int) -> Reply:
+        """Cancel a job: cancel 3"""
+
+        def close(conn: sqlite3.Connection) -> Job | None:
+            job = jobs.find(conn, number)
+            if job is None or job.person != call.person:
+                return None
+            jobs.close(conn, number, "cancelled")
+            return job
+
+        job = await db.write(close)
+        if job is None:
+            raise CommandError(f"You have no job {number}. jobs lists them.")
+        wake()
+        return Reply(f"Job {number} cancelled: {_line(job, zone, clock.now())}.")
+
+    return in_, at, every, list_, cancel
+
+
+def _line(job: Job, zone: ZoneInfo, now: datetime) -> str:
+    words = " ".join(json.loads(job.text))
+    if job.every is not None:
+        return f"every {job.every} {words}"
+    return f"{_said(datetime.fromtimestamp(job.due, UTC), zone, now)} {words}"
+
+
+def _said(due: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """A coming time as it is shortest and clear."""
+    local, today = due.astimezone(zone), now.astimezone(zone).date()
+    days = (local.date() - today).days
+    if days == 0:
+        return f"{local:%H:%M}"
+    return f"{local:%a %H:%M}" if days < 7 else f"{local:%d %b %H:%M}"

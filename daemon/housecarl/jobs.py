@@ -1,0 +1,94 @@
+"""The clockwork: commands for later and for regularly become messages when their time has come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from housecarl import syntax, when
+from housecarl.clock import Clock
+from housecarl.config import Config
+from housecarl.doors.drop import as_message
+from housecarl.journal import Database, jobs
+from housecarl.journal.jobs import Job
+from housecarl.message.stamp import Stamp
+
+log = structlog.get_logger()
+
+Deliver = Callable[[bytes, Stamp], Awaitable[str]]
+
+
+class Clockwork:
+    """Hands due jobs to `deliver` as messages of the person who asked.
+
+    Each goes the whole way of a message, so rights are checked when it runs. Its key names job and
+    time: one that is handed in twice because of a crash is carried out once. Its arrival is the
+    time it was due, so that the rule about late messages decides what was missed.
+    """
+
+    def __init__(self, db: Database, config: Config, clock: Clock, deliver: Deliver) -> None:
+        self._db = db
+        self._config = config
+        self._zone = ZoneInfo(config.timezone)
+        self._clock = clock
+        self._deliver = deliver
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """A job was added or cancelled."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled; sleeps as long as nothing is due."""
+        while True:
+            self._woken.clear()
+            now = self._clock.now()
+            for job in await self._due(now.timestamp()):
+                await self._fire(job, now)
+            due = await self._db.read(jobs.next_due)
+            await self._rest(None if due is None else datetime.fromtimestamp(due, UTC))
+
+    async def _due(self, now: float) -> list[Job]:
+        return await self._db.read(lambda conn: jobs.due(conn, now))
+
+    async def _rest(self, until: datetime | None) -> None:
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._woken.wait())]
+        if until is not None:
+            waits.append(asyncio.ensure_future(self._clock.wait_until(until)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _fire(self, job: Job, now: datetime) -> None:
+        """Hand one job in, then note when it is due again; a crash between is caught by its key."""
+        due = datetime.fromtimestamp(job.due, UTC)
+        following: datetime | None = None
+        if job.every is not None:
+            regular, _ = when.every(tuple(job.every.split()))
+            following = regular.next(due, self._zone)
+            while following <= now:  # the house was down: only the last time counts
+                due, following = following, regular.next(following, self._zone)
+        stamp = Stamp(
+            door="job",
+            arrived=due,
+            key=f"job:{job.id}:{due.timestamp():.0f}",
+            uid=str(os.geteuid()),
+            as_person=job.person,
+        )
+        line = syntax.write(tuple(json.loads(job.text)), self._config.language)
+        await self._deliver(as_message(line.encode()), stamp)
+        log.info("job", number=job.id, person=job.person)
+        if following is None:
+            await self._db.write(lambda conn: jobs.close(conn, job.id, "done"))
+        else:
+            again = following.timestamp()
+            await self._db.write(lambda conn: jobs.postpone(conn, job.id, again))

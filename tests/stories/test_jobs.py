@@ -1,0 +1,130 @@
+"""Commands for later and for regularly: kept in the journal, run once, missed ones told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+from housecarl.testing.plug import SimulatedPlug
+
+ANN = {"phones": ["+13035550123"], "may": ["*"]}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()  # a Monday, 12:00
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock, plug: SimulatedPlug) -> Any:
+    lamp = {"host": plug.host, "port": plug.port}
+    people = {"ann": ANN, "bo": {"phones": ["+13035550199"], "may": ["uptime"]}}
+    with TestHouse(tmp_path, people, {"plug": {"plugs": {"lamp": lamp}}}, clock) as house:
+        yield house
+
+
+def move(house: TestHouse, clock: FakeClock, seconds: float) -> None:
+    """Move the clock in the house's own loop, as time does."""
+
+    async def do() -> None:
+        clock.move(seconds)
+
+    house.do(do())
+
+
+def test_a_command_is_done_later_and_told(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    phone.text("!in 20m plug lamp on")
+    assert phone.reply == "Job 1: 12:20 plug lamp on."
+    move(house, clock, 19 * 60)
+    assert phone.silent and not plug.relay
+    move(house, clock, 60)
+    assert phone.reply.startswith("lamp on. ")
+    phone.text("!jobs")
+    assert phone.reply == "No jobs."
+
+
+def test_a_regular_command_comes_again_and_can_be_cancelled(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    phone.text("!every day 13:00 uptime")
+    assert phone.reply == "Job 1: every day 13:00 uptime."
+    for _ in range(3):
+        move(house, clock, 24 * 3600)
+        assert phone.reply.startswith("Elm Street up ")
+    phone.text("!jobs")
+    assert phone.reply == "Jobs: 1: every day 13:00 uptime."
+    phone.text("!cancel 1")
+    assert phone.reply == "Job 1 cancelled: every day 13:00 uptime."
+    move(house, clock, 24 * 3600)
+    house.settle()
+    assert phone.silent
+
+
+def test_jobs_outlive_a_restart(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    phone.text("!at 12:30 plug lamp on")
+    phone.wait()
+    house.stop()
+    house.start()
+    move(house, clock, 1800)
+    assert phone.reply.startswith("lamp on. ")
+
+
+def test_a_change_missed_while_the_house_was_down_is_told_and_not_done(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    phone.text("!at 12:30 plug lamp on")
+    phone.wait()
+    house.stop()
+    clock.move(3 * 3600)
+    house.start()
+    assert phone.reply == (
+        "plug missed: it was due 12:30, the house was down. Text it again if you still want it."
+    )
+    assert not plug.relay
+
+
+def test_a_look_missed_while_the_house_was_down_is_run_once(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    phone.text("!every day 13:00 uptime")
+    phone.wait()
+    house.stop()
+    clock.move(5 * 24 * 3600)
+    house.start()
+    assert phone.reply.startswith("Elm Street up ")
+    house.settle()
+    assert phone.silent
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("!in soon plug lamp on", "soon is no time span. Write 20m, 2h or 3d."),
+        ("!at noon plug lamp on", "noon is no time. Write 7:00 or 22:30."),
+        ("!every 1m uptime", "Every 5 minutes is the most often."),
+        ("!every day uptime", "uptime is no time. Write 7:00 or 22:30."),
+        ("!in 20m", "Do what? Write in, the time, and a command."),
+        ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
+        ("!in 20m help a b", "help: b is too much."),
+        ("!cancel 9", "You have no job 9. jobs lists them."),
+    ],
+)
+def test_what_cannot_be_done_later_is_said_at_once(phone: Phone, text: str, told: str) -> None:
+    phone.text(text)
+    assert phone.reply.startswith(told)
+
+
+def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:
+    bo = house.phone("bo")
+    bo.text("!in 20m plug lamp on")
+    assert bo.reply == "No command plug. !help lists them."

@@ -1,0 +1,62 @@
+"""Times as people text them, and the clocks' changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from housecarl import when
+from housecarl.errors import CommandError
+
+DENVER = ZoneInfo("America/Denver")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("20m", 20), ("2h", 120), ("1h30m", 90), ("3d", 4320), ("5MIN", 5)]
+)
+def test_a_span_is_read(text: str, minutes: int) -> None:
+    assert when.span(text) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("text", ["", "0m", "m", "20", "-5m", "1h1h", "999d", "20 m", "²m"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    with pytest.raises(CommandError):
+        when.span(text)
+
+
+@pytest.mark.parametrize("text", ["24:00", "7", "7:60", "7:0", "١٢:٠٠"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(CommandError):
+        when.clock_time(text)
+
+
+def test_a_year_of_every_day_is_365_times_across_both_changes_of_the_clocks() -> None:
+    for at in (time(2, 30), time(1, 30), time(7, 0), time(0, 0)):
+        regular, _ = when.every(("day", f"{at:%H:%M}", "weather"))
+        moment = datetime(2026, 1, 1, tzinfo=DENVER) - timedelta(seconds=1)
+        seen = []
+        for _ in range(365):
+            moment = regular.next(moment, DENVER)
+            seen.append(moment.astimezone(DENVER))
+        assert len({each.date() for each in seen}) == 365
+        odd = [each for each in seen if each.time() != at]
+        # 2:30 does not exist on the day the clocks go forward: an hour later, once
+        assert [(each.month, each.day, each.hour) for each in odd] == (
+            [(3, 8, 3)] if at == time(2, 30) else []
+        )
+        assert all(b > a for a, b in zip(seen, seen[1:], strict=False))
+
+
+def test_a_weekday_skips_the_weekend() -> None:
+    regular, rest = when.every(("weekday", "7:00", "plug", "porch", "on"))
+    friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    assert regular.next(friday, ZoneInfo("UTC")) == datetime(2026, 11, 30, 7, tzinfo=UTC)
+    assert rest == ("plug", "porch", "on")
+
+
+def test_a_span_goes_on_from_the_last_time() -> None:
+    regular, _ = when.every(("30m", "uptime"))
+    start = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    assert regular.next(start, DENVER) == start + timedelta(minutes=30)
