@@ -1,0 +1,135 @@
+"""ARC: the whole chain, sealed last by whom we name, for us."""
+
+from __future__ import annotations
+
+import pytest
+
+from housecarl.errors import TrustLater
+from housecarl.verdict import Proof
+
+from .conftest import T, World, judged, mail, sealed, signed
+
+RESULTS = "mx.forward.example; dkim=pass header.d=example.org; dmarc=pass header.from=example.org"
+FORWARDERS = ["forward.example"]
+H = "from:to:subject:date:message-id:content-type"
+
+
+def by_forwarder(raw: bytes | None = None, **more: str | None) -> bytes:
+    """A mail whose own signature did not survive, sealed by the forwarder we name."""
+    one = sealed(raw or mail(), 1, "evil.example", results="x; none", h=H)
+    return sealed(one, 2, "forward.example", **{"results": RESULTS, "h": H, **more})  # type: ignore[arg-type]
+
+
+async def test_a_named_forwarders_word_proves_a_mail_whose_signature_broke(world: World) -> None:
+    found = await judged(world, by_forwarder(), forwarders=FORWARDERS)
+    assert (found.person, found.proof, found.reason) == ("ann", Proof.SIGNED, None)
+    assert found.sent is not None and found.sent.timestamp() == T - 2
+    assert len(found.keys) == 2
+
+
+async def test_nobody_is_a_forwarder_unless_named(world: World) -> None:
+    assert (await judged(world, by_forwarder())).reason == "no-proof"
+    found = await judged(world, by_forwarder(), forwarders=["other.example"])
+    assert found.checks["arc"] == "sealer"
+    assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        "mx; dkim=fail header.d=example.org; dmarc=pass header.from=example.org",
+        "mx; dkim=pass header.d=evil.example; dmarc=pass header.from=example.org",
+        "mx; dkim=pass header.d=example.org; dmarc=fail header.from=example.org",
+        "mx; dkim=pass header.d=example.org; dmarc=pass header.from=evil.example",
+        "mx; dkim=pass header.d=example.org",
+        "mx; dkim=pass header.d=example.org; dmarc=pass header.from=example.org;"
+        " dmarc=pass header.from=example.org",
+        "mx; none",
+        "mx; dkim=pass (" + "(" * 70 + ")" * 71 + " header.d=example.org",
+        "mx; =;;",
+    ],
+)
+async def test_the_forwarder_must_have_seen_dkim_and_dmarc_pass(world: World, results: str) -> None:
+    found = await judged(world, by_forwarder(results=results), forwarders=FORWARDERS)
+    assert found.reason == "no-proof" and found.checks["arc"] != "none"
+
+
+async def test_a_chain_that_is_cut_mixed_or_doubled_is_refused(world: World) -> None:
+    whole = by_forwarder()
+    newest = whole.index(b"ARC-Seal: i=1")
+    last_field = whole.index(b"From: ")
+    oldest = whole[newest:last_field]
+    for raw in (
+        whole[newest:],  # the newest set cut off
+        whole.replace(oldest, b""),  # the oldest cut out
+        whole.replace(b"i=2", b"i=3"),  # a gap
+        whole.replace(b"i=1", b"i=2"),  # two of the same
+        oldest + whole,
+        whole.replace(b"ARC-Seal: i=1", b"X-Seal: i=1"),
+        whole.replace(b"cv=pass", b"cv=none"),
+        whole.replace(b"cv=none", b"cv=pass"),
+        whole.replace(b"x; none", b"x; nine"),  # the oldest results, which each seal covers
+    ):
+        found = await judged(world, raw, forwarders=FORWARDERS)
+        assert found.proof is Proof.CLAIMED, raw[:200]
+
+
+async def test_a_seal_over_a_failed_chain_is_refused(world: World) -> None:
+    one = sealed(mail(), 1, "evil.example", results="x; none", h=H)
+    raw = sealed(one, 2, "forward.example", results=RESULTS, h=H, cv="fail")
+    assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == "chain"
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ((b"!plug lamp on", b"!plug heater on"), "body"),
+        ((b"Subject: hello", b"Subject: !plug heater on"), "signature"),
+        ((b"From: ann@", b'From: "A" <ann@'), "signature"),
+    ],
+)
+async def test_what_the_newest_set_signed_cannot_be_changed(
+    world: World, change: tuple[bytes, bytes], word: str
+) -> None:
+    raw = by_forwarder().replace(*change)
+    if word == "signature" and b"<" in change[1]:
+        raw = raw.replace(b"<ann@example.org", b"<ann@example.org>")
+    assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == word
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"h": "from:to:date:message-id:content-type"}, "uncovered-subject"),
+        ({"h": H + ":arc-seal"}, "chain"),
+        ({"t": T + 700}, "future"),
+        ({"l": "3"}, "length-tag"),
+        ({"x": str(T - 1)}, "expired"),
+    ],
+)
+async def test_a_seal_is_refused_for(world: World, more: dict[str, str], word: str) -> None:
+    raw = by_forwarder(**more)
+    assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == word
+
+
+async def test_an_old_seal_is_stale(world: World) -> None:
+    raw = by_forwarder(t=T - 3 * 86400)  # type: ignore[arg-type]
+    assert (await judged(world, raw, forwarders=FORWARDERS)).reason == "stale"
+
+
+async def test_missing_dns_means_later_for_any_seal_of_the_chain(world: World) -> None:
+    world.silent.add("s1._domainkey.evil.example")
+    with pytest.raises(TrustLater):
+        await judged(world, by_forwarder(), forwarders=FORWARDERS)
+
+
+async def test_more_sets_than_ten_are_not_followed(world: World) -> None:
+    raw = mail()
+    for number in range(1, 12):
+        raw = sealed(raw, number, "forward.example", results=RESULTS, h=H)
+    assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == "chain"
+
+
+async def test_a_good_signature_needs_no_chain(world: World) -> None:
+    raw = b"ARC-Seal: i=1; broken\r\n" + signed(mail())
+    assert (await judged(world, raw, forwarders=FORWARDERS)).reason is None

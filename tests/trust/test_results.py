@@ -1,0 +1,99 @@
+"""Authentication-Results: only our own mail host's, by its place, and only for a missing key."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from housecarl.trust import results
+from housecarl.trust.tags import Unsound
+from housecarl.verdict import Proof
+
+from .conftest import World, arrived, judged, mail, signed, text
+
+HOST = "mx.google.com"
+AR = (
+    "Authentication-Results: mx.google.com; dkim=pass header.i=@{0}; dmarc=pass header.from={0}\r\n"
+)
+TRACE = "Received: from a (b [192.0.2.1]) by mx.google.com with ESMTPS id 1;\r\n\tnow\r\n"
+GOOD = TRACE + AR.format("example.org")
+IMAP = arrived("imap", internal="2026-11-25T11:59:00+00:00")
+
+
+async def verdict(world: World, above: str, door: str = "imap", selector: str = "gone") -> Proof:
+    raw = above.encode() + signed(mail(), s=selector)
+    return (await judged(world, raw, arrived(door), host=HOST)).proof
+
+
+async def test_the_mail_hosts_word_stands_in_for_a_key_that_is_gone(world: World) -> None:
+    assert await verdict(world, GOOD) is Proof.SIGNED
+    assert await verdict(world, "Delivered-To: h@gmail.com\r\nReceived: by 2002:a\r\n" + GOOD)
+    world.silent.add("gone._domainkey.example.org")
+    assert await verdict(world, GOOD) is Proof.SIGNED, "and for one that cannot be asked for"
+
+
+async def test_it_stands_in_for_googles_key_too(world: World) -> None:
+    raw = (TRACE + AR.format("google.com")).encode() + signed(text(), "google.com", s="gone")
+    found = await judged(world, raw, IMAP, host=HOST)
+    assert (found.proof, found.reason, found.person) == (Proof.CARRIER, None, "ann")
+
+
+async def test_it_counts_by_imap_only_and_never_against_what_we_can_see(world: World) -> None:
+    assert await verdict(world, GOOD, door="smtp") is Proof.CLAIMED
+    changed = GOOD.encode() + signed(mail()).replace(b"lamp", b"heater")
+    assert (await judged(world, changed, IMAP, host=HOST)).proof is Proof.CLAIMED
+    unsigned = GOOD.encode() + mail()
+    assert (await judged(world, unsigned, IMAP, host=HOST)).proof is Proof.CLAIMED
+    assert (await judged(world, GOOD.encode() + signed(mail(), s="gone"), IMAP)).reason
+
+
+OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        AR.format("example.org") + TRACE,
+        OTHER + GOOD,
+        TRACE + OTHER + AR.format("example.org"),
+        GOOD + AR.format("example.org"),
+        GOOD + AR.format("example.org").replace("pass", "fail"),
+        AR.format("example.org"),
+        TRACE.replace("mx.google.com", "mx.google.com.evil.example") + AR.format("example.org"),
+        TRACE + AR.format("example.org").replace("mx.google.com", "mx.google.com.evil.example"),
+        TRACE + AR.format("evil.example"),
+        TRACE + AR.format("example.org").replace("dmarc=pass", "dmarc=none"),
+        TRACE + AR.format("example.org").replace("dkim=pass", "dkim=neutral"),
+        TRACE + "DKIM-Signature: v=1\r\n" + AR.format("example.org"),
+    ],
+)
+async def test_a_foreign_or_misplaced_one_is_refused(world: World, above: str) -> None:
+    assert await verdict(world, above) is Proof.CLAIMED
+
+
+async def test_one_below_what_the_sender_wrote_is_refused(world: World) -> None:
+    raw = TRACE.encode() + signed(mail(extra=AR.format("example.org")), s="gone")
+    assert (await judged(world, raw, IMAP, host=HOST)).proof is Proof.CLAIMED
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "mx; " + "(" * 8000,
+        "mx; " + "(a" * 60 + ")" * 60,
+        "mx; " + "dkim=pass " * 800,
+        "mx; dkim=pass reason=" + '"' * 8000,
+        "mx; " + "dkim=pass;" * 790,
+        "mx; dkim=pass header.i=" + "a." * 4000,
+        "mx;" + " " * 8000,
+        "mx; dkim=p\u00e4ss",
+        "",
+    ],
+    ids=range(9),
+)
+def test_hostile_fields_are_refused_in_no_time(hostile: str) -> None:
+    start = time.process_time()
+    with pytest.raises(Unsound):
+        results.check(hostile, "example.org")
+    assert time.process_time() - start < 0.1
