@@ -1,23 +1,29 @@
-"""Imports point down: each file uses lower floors only, files of one folder may use each other."""
+"""The shape of the house: imports point down, rooms stay small, each is on the ladder."""
 
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "daemon" / "housecarl"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "daemon" / "housecarl"
+MODULES = ROOT / "modules"
 
-#: The ladder of docs/flow.md: what stands in a row may use what stands in the rows above it.
-LADDER: tuple[frozenset[str], ...] = tuple(
-    frozenset(row.split())
-    for row in (
-        "errors shipped verdict",
-        "module clock message",
-    )
-)
+#: Lines of a file, of a function: beyond it there are two jobs in one room.
+FILE_LINES = 300
+FUNCTION_LINES = 50
 
 
-def rooms() -> list[Path]:
+def ladder() -> dict[str, int]:
+    """Each room's floor, from the table in docs/flow.md; 0 is the lowest."""
+    text = (ROOT / "docs" / "flow.md").read_text().partition("## The ladder")[2]
+    rows = re.findall(r"^\| [^|]+ \| ([a-z_ ]+) \|$", text, re.M)[1:]
+    return {name: floor for floor, row in enumerate(rows) for name in row.split()}
+
+
+def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
@@ -45,3 +51,53 @@ def imports(path: Path) -> set[str]:
 
 def _is_room(name: str) -> bool:
     return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
+
+
+def test_every_room_has_its_floor() -> None:
+    rooms = {room(path) for path in files()} - {"__init__"}
+    assert rooms - ladder().keys() == set()
+
+
+def test_imports_point_down() -> None:
+    floors = ladder()
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {other}"
+        for path in files()
+        if (own := room(path)) != "__init__"
+        for other in imports(path) - {own}
+        if floors[other] >= floors[own]
+    ]
+    assert wrong == []
+
+
+def test_no_file_has_grown_two_jobs() -> None:
+    paths = [*files(), *MODULES.glob("*.py")]
+    long = {
+        path.name: n for path in paths if (n := len(path.read_text().splitlines())) > FILE_LINES
+    }
+    assert long == {}
+
+
+def test_no_function_has_grown_two_jobs() -> None:
+    long = [
+        f"{path.name}:{node.lineno} {node.name}"
+        for path in [*files(), *MODULES.glob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_no_shipped_module_hides_a_part_of_the_standard_library() -> None:
+    assert {path.stem for path in MODULES.glob("*.py")} & sys.stdlib_module_names == set()
+
+
+def test_no_file_of_the_program_imports_a_module_by_name() -> None:
+    names = {path.stem for path in MODULES.glob("*.py")}
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & names, path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module not in names or node.level, path

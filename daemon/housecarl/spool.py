@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import secrets
 import shutil
@@ -30,6 +29,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from housecarl.disk import sync_filesystem, sync_folder, write_new
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
 
@@ -44,8 +44,6 @@ FRESH = 64
 
 
 T = TypeVar("T")
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class State(StrEnum):
@@ -251,42 +249,6 @@ def find_file(root: Path, identity: str) -> Path | None:
         for path in (root / state).rglob(f"*-{identity}.eml"):
             return path
     return None
-
-
-def write_new(path: Path, data: bytes, *, sync: bool) -> None:
-    """A new file with mode 0600; with `sync` its content is on the disk before this returns."""
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_filesystem(path: Path) -> None:
-    """Everything written to the file system of `path` is on the disk before this returns.
-
-    syncfs(2), which tells of write errors since Linux 5.8.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _LIBC.syncfs(fd) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-    finally:
-        os.close(fd)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable; without this a rename can be lost with the power."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _resolve(future: asyncio.Future[StorageError], trouble: StorageError) -> None:

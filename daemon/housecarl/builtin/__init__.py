@@ -22,5 +22,5 @@ def commands(
         more.make(db, clock),
         log.make(db, judge, config),
         status.make(db, config, clock),
-        *jobs.make(db, judge, config, clock, wake_jobs),
+        *jobs.Jobs(db, judge, config, clock, wake_jobs).commands,
     ]

@@ -22,63 +22,56 @@ MOST = 50
 Made = Callable[..., Awaitable[Reply]]
 
 
-def make(
-    db: Database, judge: Judge, config: Config, clock: Clock, wake: Callable[[], None]
-) -> tuple[Made, ...]:
+class Jobs:
     """The commands, over the journal and the rights; `wake` tells the clockwork of a change."""
-    zone = ZoneInfo(config.timezone)
 
-    async def keep(call: Call, words: tuple[str, ...], due: datetime, every: str | None) -> Reply:
-        if not words:
-            raise CommandError(f"Do what? Write {call.name}, the time, and a command.")
-        judge.rehearse(call.person, words, clock.now())
-        now = clock.now().timestamp()
+    def __init__(
+        self, db: Database, judge: Judge, config: Config, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._db = db
+        self._judge = judge
+        self._clock = clock
+        self._wake = wake
+        self._zone = ZoneInfo(config.timezone)
 
-        def add(conn: sqlite3.Connection) -> int | None:
-            if len(jobs.waiting(conn, call.person)) >= MOST:
-                return None
-            text = json.dumps(words)
-            return jobs.add(conn, call.person, text, due.timestamp(), every, call.id, now)
-
-        number = await db.write(add)
-        if number is None:
-            raise CommandError(f"You have {MOST} jobs already. Cancel one: jobs lists them.")
-        wake()
-        said = f"every {every}" if every else _said(due, zone, clock.now())
-        return Reply(f"Job {number}: {said} {' '.join(words)}.")
+    @property
+    def commands(self) -> tuple[Made, ...]:
+        """All of them, ready for the registry."""
+        return self.in_, self.at, self.every, self.list_, self.cancel
 
     @command(name="in", risk=Risk.CHANGE)
-    async def in_(call: Call, span: str, *words: str) -> Reply:
+    async def in_(self, call: Call, span: str, *words: str) -> Reply:
         """Do something later: in 20m plug lamp off"""
-        return await keep(call, words, clock.now() + when.span(span), None)
+        return await self._keep(call, words, self._clock.now() + when.span(span), None)
 
     @command(risk=Risk.CHANGE)
-    async def at(call: Call, time: str, *words: str) -> Reply:
+    async def at(self, call: Call, time: str, *words: str) -> Reply:
         """Do something at a time: at 22:30 plug lamp off"""
-        due = when.next_at(when.clock_time(time), clock.now(), zone)
-        return await keep(call, words, due, None)
+        due = when.next_at(when.clock_time(time), self._clock.now(), self._zone)
+        return await self._keep(call, words, due, None)
 
     @command(risk=Risk.CHANGE)
-    async def every(call: Call, *words: str) -> Reply:
+    async def every(self, call: Call, *words: str) -> Reply:
         """Do something regularly: every day 7:00 weather
 
         day, weekday, weekend or a day's name with a time; or hour, 30m, 2h.
         """
         regular, rest = when.every(words)
-        return await keep(call, rest, regular.next(clock.now(), zone), regular.text)
+        first = regular.next(self._clock.now(), self._zone)
+        return await self._keep(call, rest, first, regular.text)
 
     @command(name="jobs")
-    async def list_(call: Call) -> Reply:
+    async def list_(self, call: Call) -> Reply:
         """What is to be done later, and its numbers."""
-        found = await db.read(lambda conn: jobs.waiting(conn, call.person))
+        found = await self._db.read(lambda conn: jobs.waiting(conn, call.person))
         if not found:
             return Reply("No jobs.")
-        told = [(job.id, _line(job, zone, clock.now())) for job in found]
+        told = [(job.id, self._line(job)) for job in found]
         text = "; ".join(f"{number}: {line}" for number, line in told)
         return Reply(f"Jobs: {text}.", rows=[(str(number), line) for number, line in told])
 
     @command(risk=Risk.CHANGE)
-    async def cancel(call: Call, number: int) -> Reply:
+    async def cancel(self, call: Call, number: int) -> Reply:
         """Cancel a job: cancel 3"""
 
         def close(conn: sqlite3.Connection) -> Job | None:
@@ -88,26 +81,44 @@ def make(
             jobs.close(conn, number, "cancelled")
             return job
 
-        job = await db.write(close)
+        job = await self._db.write(close)
         if job is None:
             raise CommandError(f"You have no job {number}. jobs lists them.")
-        wake()
-        return Reply(f"Job {number} cancelled: {_line(job, zone, clock.now())}.")
+        self._wake()
+        return Reply(f"Job {number} cancelled: {self._line(job)}.")
 
-    return in_, at, every, list_, cancel
+    async def _keep(
+        self, call: Call, words: tuple[str, ...], due: datetime, every: str | None
+    ) -> Reply:
+        """Note a job, once it is sure that this person could run it now."""
+        if not words:
+            raise CommandError(f"Do what? Write {call.name}, the time, and a command.")
+        self._judge.rehearse(call.person, words, self._clock.now())
+        now = self._clock.now().timestamp()
 
+        def add(conn: sqlite3.Connection) -> int | None:
+            if len(jobs.waiting(conn, call.person)) >= MOST:
+                return None
+            text = json.dumps(words)
+            return jobs.add(conn, call.person, text, due.timestamp(), every, call.id, now)
 
-def _line(job: Job, zone: ZoneInfo, now: datetime) -> str:
-    words = " ".join(json.loads(job.text))
-    if job.every is not None:
-        return f"every {job.every} {words}"
-    return f"{_said(datetime.fromtimestamp(job.due, UTC), zone, now)} {words}"
+        number = await self._db.write(add)
+        if number is None:
+            raise CommandError(f"You have {MOST} jobs already. Cancel one: jobs lists them.")
+        self._wake()
+        said = f"every {every}" if every else self._said(due)
+        return Reply(f"Job {number}: {said} {' '.join(words)}.")
 
+    def _line(self, job: Job) -> str:
+        words = " ".join(json.loads(job.text))
+        if job.every is not None:
+            return f"every {job.every} {words}"
+        return f"{self._said(datetime.fromtimestamp(job.due, UTC))} {words}"
 
-def _said(due: datetime, zone: ZoneInfo, now: datetime) -> str:
-    """A coming time as it is shortest and clear."""
-    local, today = due.astimezone(zone), now.astimezone(zone).date()
-    days = (local.date() - today).days
-    if days == 0:
-        return f"{local:%H:%M}"
-    return f"{local:%a %H:%M}" if days < 7 else f"{local:%d %b %H:%M}"
+    def _said(self, due: datetime) -> str:
+        """A coming time as it is shortest and clear."""
+        local, today = due.astimezone(self._zone), self._clock.now().astimezone(self._zone).date()
+        days = (local.date() - today).days
+        if days == 0:
+            return f"{local:%H:%M}"
+        return f"{local:%a %H:%M}" if days < 7 else f"{local:%d %b %H:%M}"
