@@ -146,7 +146,7 @@ def signed(
     pem: bytes | None = None,
     ed: SigningKey | None = None,
     name: str = "DKIM-Signature",
-    **tags: str | None,
+    **tags: Any,
 ) -> bytes:
     """The message with a signature on top; a tag of None is left out."""
     return signature(raw, domain, h=h, pem=pem, ed=ed, name=name, **tags) + raw
@@ -160,7 +160,7 @@ def signature(
     pem: bytes | None = None,
     ed: SigningKey | None = None,
     name: str = "DKIM-Signature",
-    **tags: str | None,
+    **tags: Any,
 ) -> bytes:
     """Only the field; dkimpy computes it, from whatever tags it is told."""
     d = dkim.DKIM(raw)
@@ -178,7 +178,7 @@ def signature(
     d.hasher = dkim.HASH_ALGORITHMS[d.signature_algorithm]
     private = ed or parse_pem_private_key(pem or rsa_pem())
     covers = [each.encode() for each in h.lower().split(":")]
-    value = d.gen_header(fields, covers, policy, name.encode(), private)
+    value: bytes = d.gen_header(fields, covers, policy, name.encode(), private)
     return name.encode() + b": " + value
 
 
@@ -191,11 +191,11 @@ def sealed(
     h: str = "from:to:subject:date:message-id:content-type:delivered-to",
     cv: str | None = None,
     t: int = T - 2,
-    **ams: str | None,
+    **ams: Any,
 ) -> bytes:
     """The message with one more ARC set on top (RFC 8617 5.1)."""
     aar = f"ARC-Authentication-Results: i={instance}; {results}\r\n".encode()
-    more: dict[str, str | None] = {"v": None, "t": None, "i": str(instance), **ams}
+    more: dict[str, Any] = {"v": None, "t": None, "i": str(instance), **ams}
     message = signature(raw, domain, h=h, name="ARC-Message-Signature", **more)
     d = dkim.DKIM(message + aar + raw)
     chain = _arc_fields(d.headers)
@@ -206,7 +206,7 @@ def sealed(
     d.signature_algorithm, d.hasher = b"rsa-sha256", hashlib.sha256
     policy = CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
     covers = [name.lower() for name, _ in chain]
-    value = d.gen_header(
+    value: bytes = d.gen_header(
         [(k.encode(), v.encode()) for k, v in fields],
         covers,
         policy,
@@ -243,12 +243,12 @@ def text(
     return (head + f"\r\n<https://voice.google.com>\r\n{said}\r\n{tail}").encode()
 
 
-def forwarded(raw: bytes | None = None, account: str = ACCOUNT, **ams: str | None) -> bytes:
+def forwarded(raw: bytes | None = None, account: str = ACCOUNT, **ams: Any) -> bytes:
     """A Google-signed text as Gmail forwards it: two seals, the second with darn=."""
     one = sealed(
         signed(raw or text(), "google.com", x=str(T + 604800)),
         1,
         h="from:to:subject:date:message-id",
     )
-    more: dict[str, str | None] = {"darn": "home.example", **ams}
+    more: dict[str, Any] = {"darn": "home.example", **ams}
     return sealed(f"Delivered-To: {account}\r\n".encode() + one, 2, **more)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from housecarl.errors import TrustLater
@@ -14,10 +16,10 @@ FORWARDERS = ["forward.example"]
 H = "from:to:subject:date:message-id:content-type"
 
 
-def by_forwarder(raw: bytes | None = None, **more: str | None) -> bytes:
+def by_forwarder(raw: bytes | None = None, **more: Any) -> bytes:
     """A mail whose own signature did not survive, sealed by the forwarder we name."""
     one = sealed(raw or mail(), 1, "evil.example", results="x; none", h=H)
-    return sealed(one, 2, "forward.example", **{"results": RESULTS, "h": H, **more})  # type: ignore[arg-type]
+    return sealed(one, 2, "forward.example", **{"results": RESULTS, "h": H, **more})
 
 
 async def test_a_named_forwarders_word_proves_a_mail_whose_signature_broke(world: World) -> None:
@@ -107,13 +109,13 @@ async def test_what_the_newest_set_signed_cannot_be_changed(
         ({"x": str(T - 1)}, "expired"),
     ],
 )
-async def test_a_seal_is_refused_for(world: World, more: dict[str, str], word: str) -> None:
+async def test_a_seal_is_refused_for(world: World, more: dict[str, Any], word: str) -> None:
     raw = by_forwarder(**more)
     assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == word
 
 
 async def test_an_old_seal_is_stale(world: World) -> None:
-    raw = by_forwarder(t=T - 3 * 86400)  # type: ignore[arg-type]
+    raw = by_forwarder(t=T - 3 * 86400)
     assert (await judged(world, raw, forwarders=FORWARDERS)).reason == "stale"
 
 

@@ -1,0 +1,110 @@
+"""DNS: one question for five minutes; no answer is not none; a file can stand for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from housecarl.errors import TrustLater
+from housecarl.trust import Answers, NameServers
+from housecarl.trust import dns as ours
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+class Server(asyncio.DatagramProtocol):
+    """A name server on loopback whose answer depends on the first label."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        query = dns.message.from_wire(data)
+        name = query.question[0].name
+        self.asked.append(name.to_text())
+        kind = name.labels[0].decode()
+        if kind == "silent":
+            return
+        answer = dns.message.make_response(query)
+        if kind == "servfail":
+            answer.set_rcode(dns.rcode.SERVFAIL)
+        elif kind == "nxdomain":
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        elif kind == "many":
+            texts = ['"' + f"{i}" * 200 + '" "tail"' for i in range(3)]
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
+        elif kind != "empty":
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", '"v=DKIM1; " "p=AA"'))
+        self.transport.sendto(answer.to_wire(), addr)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[Server, NameServers]]:
+    loop = asyncio.get_running_loop()
+    transport, made = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    yield made, NameServers([f"127.0.0.1:{port}"], lifetime=0.5)
+    transport.close()
+
+
+Pair = tuple[Server, NameServers]
+
+
+async def test_the_strings_of_a_record_are_joined_and_kept(server: Pair) -> None:
+    served, resolver = server
+    assert await resolver.txt("Key.example.org.") == (b"v=DKIM1; p=AA",)
+    assert await resolver.txt("key.example.org") == (b"v=DKIM1; p=AA",)
+    assert served.asked == ["key.example.org."], "the second answer came from memory"
+    assert len(await resolver.txt("many.example.org")) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["nxdomain.example", "empty.example", "a" * 70 + ".example", "a..b"]
+)
+async def test_a_name_without_records_has_none(server: Pair, name: str) -> None:
+    assert await server[1].txt(name) == ()
+
+
+@pytest.mark.parametrize("name", ["servfail.example", "silent.example"])
+async def test_no_answer_means_later_and_is_not_kept(server: Pair, name: str) -> None:
+    served, resolver = server
+    for _ in range(2):
+        with pytest.raises(TrustLater):
+            await resolver.txt(name)
+    assert len(served.asked) >= 2
+
+
+async def test_memory_is_bounded(server: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "MAX_KEPT", 2)
+    for number in range(4):
+        await server[1].txt(f"k{number}.example")
+    assert len(server[1]._kept) == 2
+
+
+async def test_an_answer_is_forgotten_in_time(
+    server: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "KEEP", -1.0)
+    for _ in range(2):
+        await server[1].txt("key.example")
+    assert len(server[0].asked) == 2
+
+
+async def test_a_file_stands_for_the_whole_dns(tmp_path: Path) -> None:
+    answers = Answers.load(SAMPLES / "dns.json")
+    (record,) = await answers.txt("SEL1._domainkey.example.org.")
+    assert record.startswith(b"v=DKIM1")
+    assert await answers.txt("_domainkey.nowhere.example") == ()
+    (tmp_path / "bad.json").write_text("[]")
+    with pytest.raises(ValueError, match="no object"):
+        Answers.load(tmp_path / "bad.json")

@@ -1,0 +1,161 @@
+"""Who a number, an address, a login or a uid belongs to; a name in a file grants nothing."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from datetime import timedelta
+
+import pytest
+
+from housecarl.message import Kind, Message, Stamp, gate, read_form
+from housecarl.trust.identity import People, same_mailbox
+from housecarl.verdict import Proof
+
+from .conftest import NOW, OURS, PEOPLE, PHONE, Person, World, arrived, judged, mail, signed, trust
+
+ME = os.geteuid()
+LOGIN = pwd.getpwuid(ME).pw_name
+#: a uid that is nobody's here
+NOBODY = "4000000"
+
+
+@pytest.mark.parametrize("address", ["ann@example.org", "Ann@EXAMPLE.org"])
+def test_capitals_in_an_address_do_not_matter(address: str) -> None:
+    assert People(PEOPLE).by_address(address) == "ann"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ann",
+        "ann@example.org.",
+        "ann+x@example.org",
+        "a.nn@example.org",
+        "\u212ann@example.org",
+    ],
+)
+def test_any_other_difference_makes_a_stranger(address: str) -> None:
+    assert People(PEOPLE).by_address(address) is None
+    assert (
+        People({"kim": Person(addresses=["k@example.org"])}).by_address("\u212a@example.org")
+        is None
+    )
+
+
+def test_numbers_are_compared_whole() -> None:
+    people = People(PEOPLE)
+    assert people.by_number(PHONE) == "ann"
+    assert [people.by_number(each) for each in (None, "", PHONE[1:], PHONE + "0")] == [None] * 4
+
+
+def test_google_ignores_dots_others_do_not() -> None:
+    assert same_mailbox("A.B+x@gmail.com", "ab@googlemail.com")
+    assert not same_mailbox("a.b@example.org", "ab@example.org")
+
+
+async def test_smtp_auth_proves_the_login_whatever_from_says(world: World) -> None:
+    stamp = arrived(login="ann", rcpt_to=OURS)
+    found = await judged(world, mail(), stamp)
+    assert (found.person, found.sender) == ("ann", "ann@example.org")
+    assert (found.proof, found.reason, found.sent) == (Proof.SIGNED, None, NOW)
+    other = await judged(world, mail("eve@evil.example"), stamp)
+    assert (other.person, other.sender, other.checks["from"]) == ("ann", "login:ann", "other")
+    gone = await judged(world, mail(), arrived(login="zoe"))
+    assert (gone.person, gone.reason) == (None, "stranger")
+
+
+async def test_auth_without_a_message_id_is_known_by_its_content(world: World) -> None:
+    raw = mail().replace(b"Message-ID: <1@example.org>\r\n", b"")
+    stamp = arrived(login="ann")
+    one, again = await judged(world, raw, stamp), await judged(world, raw, stamp)
+    other = await judged(world, raw.replace(b"lamp", b"heater"), stamp)
+    assert one.keys == again.keys and len(one.keys) == 1 and one.keys != other.keys
+
+
+async def test_a_signed_mail_without_a_message_id_is_known_by_its_signature(world: World) -> None:
+    raw = mail().replace(b"Message-ID: <1@example.org>\r\n", b"")
+    found = await judged(world, signed(raw))
+    assert found.reason is None and [key[:4] for key in found.keys] == ["sig:"]
+
+
+async def test_a_message_with_nothing_to_know_a_repeat_by_is_refused(world: World) -> None:
+    raw = (
+        b"Received: from a by mx.example.org with ESMTPS id 1; now\r\n"
+        b"Authentication-Results: mx.example.org; dkim=pass header.d=example.org;"
+        b" dmarc=pass header.from=example.org\r\n"
+        + signed(mail().replace(b"Message-ID: <1@example.org>\r\n", b""), s="gone")
+    )
+    found = await judged(world, raw, arrived("imap"), host="mx.example.org")
+    assert (found.proof, found.reason) == (Proof.SIGNED, "no-key")
+
+
+async def owned(world: World, people: dict[str, Person], **seen: str) -> tuple[str | None, str]:
+    stamp = Stamp("drop", NOW, key="k1", **seen)
+    form = gate(b"Content-Type: text/plain\r\n\r\n!plug lamp on\r\n", needs_from=False)
+    judge = trust(world)
+    judge._people = People(people)
+    found = await judge.verify(form, read_form(form), stamp, NOW)
+    if found.person:
+        assert (found.proof, found.keys) == (Proof.LOCAL, ("drop:k1",))
+    return found.person, found.reason or ""
+
+
+async def test_a_file_speaks_for_whoever_lists_its_owner(world: World) -> None:
+    mine, twice = Person(unix=[LOGIN]), {"a": Person(unix=[LOGIN]), "b": Person(unix=[LOGIN])}
+    assert await owned(world, {"ann": mine}, uid=str(ME)) == ("ann", "")
+    assert await owned(world, {"ann": Person(unix=["other"])}, uid=str(ME)) == (None, "stranger")
+    assert await owned(world, {"ann": mine}, uid=NOBODY) == (None, "stranger")
+    assert await owned(world, {"ann": mine}, uid="") == (None, "stranger")
+    assert await owned(world, twice, uid=str(ME)) == (None, "stranger"), "which of the two?"
+
+
+async def test_root_and_ourselves_name_anybody_others_only_themselves(world: World) -> None:
+    people = {"ann": Person(unix=["daemon"]), "bo": Person()}
+    for uid in ("0", str(ME)):
+        assert await owned(world, people, uid=uid, as_person="bo") == ("bo", "")
+        assert await owned(world, people, uid=uid, as_person="zoe") == (None, "stranger")
+    daemon = str(pwd.getpwnam("daemon").pw_uid)
+    assert await owned(world, people, uid=daemon, as_person="ann") == ("ann", "")
+    assert await owned(world, people, uid=daemon, as_person="bo") == (None, "stranger")
+    assert await owned(world, people, uid=NOBODY, as_person="bo") == (None, "stranger")
+
+
+async def test_a_dropped_mail_grants_nothing_by_its_header(world: World) -> None:
+    stamp = arrived("drop", key="k1", uid=NOBODY)
+    found = await judged(world, signed(mail()), stamp)
+    assert (found.person, found.reason, world.asked) == (None, "stranger", [])
+
+
+async def test_the_earliest_trusted_time_counts_and_never_the_date(world: World) -> None:
+    hour = timedelta(hours=1)
+    raw = signed(mail().replace(b"25 Nov 2026 11:59:58", b"25 Nov 2026 03:00:00"))
+    assert (await judged(world, raw)).sent == NOW - timedelta(seconds=2)
+    early = arrived("imap", internal=(NOW - hour).isoformat())
+    assert (await judged(world, raw, early)).sent == NOW - hour
+    broken = arrived("imap", internal="yesterday")
+    assert (await judged(world, raw, broken)).sent == NOW - timedelta(seconds=2)
+    undated = signed(mail(), t=None)
+    assert (await judged(world, undated, arrived(at=NOW - hour), now=NOW)).sent == NOW - hour
+    assert (await trust(world).verify(undated, read_form(gate(undated)), None, NOW)).sent is None
+
+
+async def test_what_arrived_too_long_ago_is_stale_what_comes_from_tomorrow_is_refused(
+    world: World,
+) -> None:
+    old = arrived(at=NOW - timedelta(days=3), login="ann")
+    assert (await judged(world, mail(), old)).reason == "stale"
+    ahead = arrived(at=NOW + timedelta(days=1), login="ann")
+    assert (await judged(world, mail(), ahead)).reason == "future"
+
+
+async def test_bytes_that_fail_the_gate_are_refused_for_their_form(world: World) -> None:
+    found = await judged(world, b"From: a\r\nFrom: b\r\n\r\n", message=Message(Kind.NONE))
+    assert (found.person, found.proof, found.reason) == (None, Proof.CLAIMED, "form")
+    assert found.checks["form"].startswith("twice")
+
+
+async def test_mail_is_off_where_more_proof_is_required(world: World) -> None:
+    found = await judged(world, signed(mail()), require=Proof.LOCAL)
+    assert found.reason == "no-proof"
