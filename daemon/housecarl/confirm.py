@@ -73,20 +73,26 @@ def find(
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
         codes.miss(conn, person, None, now)
-        return WrongCode("Nothing waits for a code, or it came too late. Text the command again.")
+        text = "Nothing waits for a code, or it came too late. Text the command again."
+        return WrongCode(text, locked=_locks(conn, person, now))
     step = matching_step(totp, typed, now) if totp else None
     if totp and step is not None and not codes.spend_step(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, now)
-    locked = codes.misses(conn, person, now - LOCK_SECONDS) >= LOCK_MISSES
+    locked = _locks(conn, person, now)
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
         return WrongCode("Wrong code, the third. Nothing was done.", locked=locked)
     left = MAX_TRIES - tries
     tell = f"Wrong code. {left} {'try' if left == 1 else 'tries'} left. Nothing was done."
     return WrongCode(tell, locked=locked)
+
+
+def _locks(conn: sqlite3.Connection, person: str, now: float) -> bool:
+    """Whether the wrong code that was just counted is the one that locks the person out."""
+    return codes.misses(conn, person, now - LOCK_SECONDS) == LOCK_MISSES
 
 
 def same(one: str, other: str) -> bool:

@@ -12,6 +12,7 @@ import structlog
 
 from housecarl import builtin
 from housecarl.admit import Admission
+from housecarl.alerts import Alerts
 from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.envelope import Envelopes
@@ -75,6 +76,7 @@ class House:
         tell_post = partial(self.tell, "post")
         self.post = Post(config.post, self.db, clock, tell_post) if config.post else None
         self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
+        self.alerts = Alerts(config, self.workshop)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
         self.record = Record(self.db, envelopes)
@@ -89,6 +91,8 @@ class House:
             postpone=self.waiting.postpone,
             clock=clock,
             send=self.send,
+            tell=self.tell,
+            alert=self.alerts.send,
         )
         self.clockwork = Clockwork(self.db, config, clock, self.deliver)
         self._tasks: list[asyncio.Task[None]] = []

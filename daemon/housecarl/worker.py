@@ -11,15 +11,18 @@ import structlog
 
 from housecarl.admit import Admission
 from housecarl.clock import Clock
+from housecarl.confirm import LOCK_MISSES
 from housecarl.errors import StorageError, TrustLater
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
+from housecarl.message.model import Kind
 from housecarl.message.stamp import split
 from housecarl.module import Reply, Risk
 from housecarl.record import Done, Record, Repeated
 from housecarl.spool import Spool, State, id_of
+from housecarl.verdict import Proof
 
 log = structlog.get_logger()
 
@@ -52,6 +55,8 @@ class Worker:
     postpone: Postpone
     clock: Clock
     send: Callable[[Due], None]
+    tell: Callable[[str, bool, str], Awaitable[None]]
+    alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
     _names: asyncio.Queue[str | None] = field(init=False)
     _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
@@ -92,12 +97,25 @@ class Worker:
         stamp, raw = split(stored)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         case = await self.admission.admit(case)  # 6 parse, 7 decide
+        await self._tell_owner(case)
         done = await self.run(case, name)  # 8 claim, 9 execute
         state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
         if reply is not None:
             self.send(reply)  # 12 send
         _tell(case, done)
+
+    async def _tell_owner(self, case: Case) -> None:
+        """What concerns the owner whoever sent it: a forwarding to confirm, a lock-out."""
+        if case.message.kind is Kind.CONFIRMATION and case.verdict.proof is not Proof.CLAIMED:
+            facts = case.message.facts
+            how = f"code {facts['code']}" if facts.get("code") else f"open {facts.get('link')}"
+            text = f"Gmail asks to confirm that {facts.get('account')} forwards here: {how}"
+            await self.tell("confirmation", True, text)
+            log.info("confirmation", text=text)
+        if case.reason == "locked":
+            text = f"{case.person} sent wrong codes {LOCK_MISSES} times: codes are off for an hour."
+            await self.alert(Reply(f"{text} Lost phone? housecarl person off {case.person}"))
 
     async def run(self, case: Case, name: str) -> Done:
         """Each call in turn; or the challenge, or the sentence that says why not."""

@@ -160,3 +160,19 @@ def test_the_same_danger_within_a_minute_is_not_done_twice(phone: Phone, ledger:
         phone.text(f"!yes {code_in(phone.reply)}")
         assert phone.reply == expected
     assert done(ledger) == ["shed"]
+
+
+def test_a_lock_out_is_told_to_the_owner(house: TestHouse, phone: Phone) -> None:
+    bo = house.phone("bo")
+    bo.text("!blow shed")
+    code = code_in(bo.reply)
+    wrong = f"{(int(code) + 1) % 10_000:04d}"
+    phone.text("!uptime")  # so that ann has a way back
+    phone.wait()
+    for _ in range(5):
+        bo.text(f"!yes {wrong}")
+        bo.wait()
+    bo.text("!blow shed")
+    bo.wait()
+    told = phone.reply
+    assert told.startswith("bo sent wrong codes 5 times: codes are off for an hour.")
