@@ -138,8 +138,9 @@ def test_a_danger_must_stand_alone_in_its_message(phone: Phone, ledger: Path) ->
 
 
 def test_five_wrong_codes_lock_codes_for_an_hour(
-    phone: Phone, clock: FakeClock, ledger: Path
+    house: TestHouse, clock: FakeClock, ledger: Path
 ) -> None:
+    phone = house.phone("bo")
     for _ in range(5):
         phone.text("!yes 0000")
         phone.wait()
