@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from enum import Enum
 
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>")
+#: text: a `<` that opens nothing is just a character
+_DATA = re.compile(r"(?:[^<]++|<(?![A-Za-z/!?]))++")
 _MARK = re.compile(r"\b(?:class|id)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
 _BLANK = re.compile(r"[ \t\n\f]+")
 #: more digits than any character has; `html.unescape` raises on 4,300 of them
 _LONG_NUMBER = re.compile(r"&#[0-9]{8,};?")
+
+#: tags read before the rest is left out: long mail from Outlook has some thousands, and what was
+#: typed stands at its top
+MAX_TAGS = 20_000
 
 #: their content is not text
 _RAW = frozenset("script style title textarea noscript xmp iframe".split())
@@ -31,6 +37,9 @@ _QUOTES = frozenset("gmail_quote gmail_quote_container gmail_extra yahoo_quoted"
 _ATTRIBUTIONS = frozenset(("moz-cite-prefix", "gmail_attr"))
 #: from here to the end Outlook puts the message that is answered
 _HISTORY = frozenset(("divrplyfwdmsg", "x_divrplyfwdmsg", "appendonsend", "x_appendonsend"))
+
+
+_UNMARKED: frozenset[str] = frozenset()
 
 
 class Break(Enum):
@@ -101,18 +110,16 @@ def _tokens(source: str) -> Iterator[tuple[str, str | None, frozenset[str]]]:
     search ever starts again from the beginning.
     """
     position, preformatted = 0, 0
-    while position < len(source):
-        start = source.find("<", position)
-        end = len(source) if start < 0 else start
-        if end > position:
-            yield _shown(source[position:end], preformatted > 0), None, frozenset()
-        if start < 0:
+    for _ in range(MAX_TAGS):
+        data = _DATA.match(source, position)
+        if data is not None:
+            position = data.end()
+            yield _shown(data[0], preformatted > 0), None, _UNMARKED
+        if position == len(source):
             return
-        match = _TAG.match(source, start)
+        match = _TAG.match(source, position)
         if match is None:
-            position = _after_other(source, start)
-            if position == start + 1:
-                yield "<", None, frozenset()
+            position = _after_other(source, position)
             continue
         position, name = match.end(), match[2].lower()
         if name == "pre":
@@ -124,15 +131,12 @@ def _tokens(source: str) -> Iterator[tuple[str, str | None, frozenset[str]]]:
 
 
 def _after_other(source: str, start: int) -> int:
-    """Where to go on after a `<` that opens no complete tag: comment, declaration, or just text."""
+    """Where to go on after a `<` that opens no complete tag: past a comment or declaration."""
     if source.startswith("<!--", start):
         end = source.find("-->", start + 4)
         return len(source) if end < 0 else end + 3
-    following = source[start + 1 : start + 2]
-    if following in ("!", "?", "/"):
-        end = source.find(">", start)
-        return len(source) if end < 0 else end + 1
-    return len(source) if following.isascii() and following.isalpha() else start + 1
+    end = source.find(">", start) if source[start + 1] in "!?/" else -1
+    return len(source) if end < 0 else end + 1
 
 
 def _after_raw(source: str, position: int, name: str) -> int:
@@ -143,7 +147,7 @@ def _after_raw(source: str, position: int, name: str) -> int:
 def _marks(attributes: str) -> frozenset[str]:
     """The words of class and id."""
     if not attributes.strip(" /"):
-        return frozenset()
+        return _UNMARKED
     found = (word for groups in _MARK.findall(attributes) for word in "".join(groups).split())
     return frozenset(word.lower() for word in found)
 

@@ -18,6 +18,8 @@ from housecarl.message.part import Part
 WRAP = 73
 #: cells before the one with the text hold a logo at most
 MAX_CELLS = 8
+#: bytes of a part; a whole notice with its frame is 1 KiB of text and 5 KiB of HTML
+MAX_PART = 32 * 1024
 
 _TOP = re.compile(r"<https://voice\.google\.com/?>")
 #: `YOUR ACCOUNT <https://voice.google.com> HELP CENTER`, in any language
@@ -39,6 +41,8 @@ def texted(root: Part) -> str:
     Raises FormError `gv-parts` for a structure Google does not send, `gv-disagree` when the plain
     and the HTML part differ.
     """
+    if any(len(part.body) > MAX_PART for part in root.children or (root,)):
+        raise FormError("gv-parts", "too long")
     if root.type == "text/plain":
         return _of_plain(root)
     types = [child.type for child in root.children]
@@ -113,13 +117,11 @@ def _rejoined(lines: str, cell: str = "") -> str:
 
 def _of_plain(root: Part) -> str:
     """The text of a single plain part: 2010 to 2015, or the newer frame without its HTML."""
-    lines = plain(root).strip("\n").split("\n")
-    for number in range(len(lines) - 1, -1, -1):
-        tail = lines[number + 1 :]
-        if lines[number].rstrip() == "--" and any(
-            _OLD_LINK.fullmatch(each.strip()) for each in tail
-        ):
-            return "\n".join(lines[:number]).strip("\n")
+    text = plain(root).strip("\n")
+    head, mark, tail = text.rpartition("\n--\n")
+    if mark and any(_OLD_LINK.fullmatch(line.strip()) for line in tail.split("\n")):
+        return head.strip("\n")
+    lines = text.split("\n")
     if not _TOP.fullmatch(lines[0].strip()):
         return "\n".join(lines)
     body = "\n".join(lines[1:])
