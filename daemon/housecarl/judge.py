@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from housecarl import rights, syntax
+from housecarl import aliases, rights, syntax
 from housecarl.arguments import Args
 from housecarl.commands import Command
 from housecarl.config import Config
@@ -134,10 +134,23 @@ class Judge:
         if not calls:
             return replace(case, word="ignore", reason="no-command")
         case = replace(case, calls=calls)
+        try:
+            case = replace(case, calls=self._expanded(case, calls))
+        except CommandError as error:
+            return replace(case, word="refuse", reason=error.reason, text=str(error))
         if case.verdict.reason is not None:
             text = rights.too_old(case.verdict.sent, case.now, ZoneInfo(self.config.timezone))
             return replace(case, word="refuse", reason=case.verdict.reason, text=text)
         return self.decide(case)
+
+    def _expanded(self, case: Case, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+        """The calls with the house's aliases written out; a command's own name goes first."""
+        own = {
+            name: lines
+            for name, lines in self.config.aliases.items()
+            if self.registry.find(name) is None
+        }
+        return aliases.expand(calls, own, self.config.language) if own else calls
 
     def decide(self, case: Case) -> Case:
         """Bind and decide each call; if one cannot run, none does."""

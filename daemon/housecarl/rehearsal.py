@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from housecarl import builtin
+from housecarl import aliases, builtin
 from housecarl.clock import SystemClock
 from housecarl.config_file import Loaded
 from housecarl.errors import Problem
@@ -51,4 +51,6 @@ def unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             problems.append(loaded.source.problem(loc, f"no command '{name}'{hint}"))
+    wrong = aliases.faults(config.aliases, config.language)
+    problems += [loaded.source.problem(("aliases", name), text) for name, text in wrong.items()]
     return problems
