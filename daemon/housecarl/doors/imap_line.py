@@ -1,0 +1,194 @@
+"""One IMAP connection: opened with deadlines and verified TLS, cut from outside at any moment."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import LoginError
+
+from housecarl.config_doors import Imap
+from housecarl.doors.imap_bridge import Stopped
+
+_BYTES = re.compile(r"\bb(['\"])(.*?)\1")
+
+#: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.
+_NEWS = frozenset((b"EXISTS", b"RECENT"))
+
+log = structlog.get_logger()
+
+
+class Cut(Exception):
+    """The connection ended or stalled; `str` says how."""
+
+
+class Refused(Exception):
+    """The server said no to who we are; trying again soon would only lock the account."""
+
+
+class Opening:
+    """Keeps the socket while it is being opened, so that `cut` ends even a silent greeting."""
+
+    def __init__(self) -> None:
+        self.socket: socket.socket | None = None
+        self._is_cut = False
+
+    def hold(self, sock: socket.socket) -> None:
+        """Take over a socket that has just been connected."""
+        self.socket = sock
+        if self._is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection from any thread: whoever reads or waits there returns at once."""
+        self._is_cut = True
+        if self.socket is not None:
+            try:
+                # the plain socket below TLS: a TLS goodbye would wait for the peer
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed already
+
+
+class _Wire(imaplib.IMAP4):
+    """imaplib with our socket: known before TLS is shaken on it."""
+
+    def __init__(
+        self, place: tuple[str, int], context: ssl.SSLContext | None, wait: float, opening: Opening
+    ) -> None:
+        self._context, self._wait, self._opening = context, wait, opening
+        super().__init__(*place, timeout=wait)
+
+    def _create_socket(self, timeout: float | None = None) -> socket.socket:
+        sock = socket.create_connection((self.host, self.port), self._wait)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._context is not None:
+            sock = self._context.wrap_socket(
+                sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        self._opening.hold(sock)
+        if isinstance(sock, ssl.SSLSocket):
+            try:
+                sock.do_handshake()
+            except OSError:
+                sock.close()
+                raise
+        return sock
+
+
+class Line(IMAPClient):  # type: ignore[misc]
+    """A connection that is logged in; every call raises Cut's causes, which `faults` names."""
+
+    def __init__(self, settings: Imap, limits: SocketTimeout, opening: Opening) -> None:
+        self._tls = trusted(settings.ca)
+        self._opening = opening
+        under_tls = settings.tls == "tls"
+        super().__init__(
+            settings.host, settings.port, ssl=under_tls, ssl_context=self._tls, timeout=limits
+        )
+        # imapclient would write down everything said, also the password and the mail
+        self._imap.debug = 0
+        self.normalise_times = False
+        if settings.tls == "starttls":
+            self._protect()
+
+    def _protect(self) -> None:
+        """STARTTLS, or no connection at all: never on in the clear."""
+        try:
+            self.starttls(self._tls)
+        except BaseException:
+            self.shutdown()
+            raise
+        self._opening.hold(self._imap.sock)
+        self._set_read_timeout()
+
+    def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the name imapclient gave it
+        context = self._tls if self.ssl else None
+        return _Wire((self.host, self.port), context, self._timeout.connect, self._opening)
+
+    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> object:
+        """Without a time limit of zero as imapclient does; at zero read what is buffered already.
+
+        What came in one packet with the answer to IDLE is no longer in the socket.
+        """
+        return True if timeout == 0 else super()._poll_socket(sock, timeout)
+
+    def enter(self, user: str, password: str | None, token: str | None) -> None:
+        """Log in with a password or an XOAUTH2 token. Raises Refused, Cut."""
+        try:
+            if token is not None:
+                self.oauth2_login(user, token)
+            elif (password or "").isascii() and user.isascii():
+                self.login(user, password)
+            else:
+                self.plain_login(user, password)
+        except LoginError as error:
+            why = str(error)
+            if isinstance(error.__context__, imaplib.IMAP4.abort) or "[UNAVAILABLE]" in why:
+                raise Cut(f"log-in was not answered: {plain(why)}") from None
+            raise Refused(f"log-in as {user} refused: {plain(why)}") from None
+
+    def wait_for_news(self, seconds: float) -> bool:
+        """IDLE until the mailbox changes or the time is over; whether it changed.
+
+        `idle_check` finds a stalled or closed server healthy: only ending the IDLE, which has a
+        deadline, tells.
+        """
+        end = time.monotonic() + seconds
+        self.idle()
+        said = self.idle_check(timeout=0)
+        while not _news(said) and (left := end - time.monotonic()) > 0:
+            said = self.idle_check(timeout=left)
+            if not said:
+                break
+        said += self.idle_done()[1]
+        return _news(said)
+
+    def forget(self) -> None:
+        """Drop what imaplib keeps of unasked-for answers; it would grow for ever."""
+        self._imap.untagged_responses.clear()
+
+
+def _news(said: list[tuple[object, ...]]) -> bool:
+    return any(len(each) > 1 and each[1] in _NEWS for each in said)
+
+
+def trusted(ca: Path | None) -> ssl.SSLContext:
+    """A context that verifies the server's certificate and name, by `ca` or the system's list."""
+    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def plain(text: str) -> str:
+    """What a server said, as one short line of printable ASCII for the operator."""
+    # imaplib puts the bytes of an answer into its errors as Python writes them
+    text = _BYTES.sub(r"\2", text)
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]
+
+
+def faults(call: Callable[[], None]) -> None:
+    """Run `call`; what ends a connection comes out as Cut. Stopped and Refused pass."""
+    try:
+        call()
+    except (Cut, Refused, Stopped):
+        raise
+    except ssl.SSLCertVerificationError as error:
+        raise Cut(f"its certificate is not trusted: {error.verify_message}") from None
+    except TimeoutError:
+        raise Cut("it does not answer") from None
+    except OSError as error:
+        raise Cut(plain(error.strerror or str(error))) from None
+    except imaplib.IMAP4.error as error:
+        raise Cut(plain(str(error))) from None
+    except Exception as error:
+        # a server can say what no library foresees; the next session begins afresh
+        log.exception("imap-fault")
+        raise Cut(f"it says what cannot be read ({type(error).__name__})") from None

@@ -1,0 +1,70 @@
+"""How far a mailbox has been read: what is remembered between connections and lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+#: Days before the last look that are searched after the numbers changed: SEARCH SINCE knows only
+#: days, in whatever time zone the server likes.
+OVERLAP_DAYS = 2
+
+#: How far the server's clock may lag behind ours: what came earlier than the first start less this
+#: was there before us.
+SLACK = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`validity` and `last` are UIDVALIDITY and the last UID looked at; times in seconds (UTC).
+
+    `began` is the first start (0: everything is wanted), `looked` the last time all was read.
+    """
+
+    validity: int
+    last: int
+    began: float
+    looked: float
+
+    def moved(self, last: int, now: datetime) -> Progress:
+        """The same mailbox, read up to `last`."""
+        return replace(self, last=max(last, self.last), looked=now.timestamp())
+
+    def since(self) -> date:
+        """The day from which to search when all numbers are new."""
+        return datetime.fromtimestamp(max(self.looked, self.began), UTC).date() - timedelta(
+            days=OVERLAP_DAYS
+        )
+
+    def is_before_us(self, internal: datetime | None) -> bool:
+        """Whether a message lay there before the first start."""
+        if internal is None or not self.began:
+            return False
+        return internal < datetime.fromtimestamp(self.began, UTC) - SLACK
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def first(validity: int, next_uid: int, now: datetime, *, all_old: bool) -> Progress:
+    """The progress of a mailbox that was never seen: nothing of what is there, or all of it."""
+    at = now.timestamp()
+    return Progress(validity, 0, 0.0, at) if all_old else Progress(validity, next_uid - 1, at, at)
+
+
+def restored(value: Mapping[str, Any] | None) -> Progress | None:
+    """What was stored, None where nothing was or it cannot be read."""
+    if not isinstance(value, Mapping):
+        return None
+    try:
+        return Progress(
+            int(value["validity"]),
+            int(value["last"]),
+            float(value["began"]),
+            float(value["looked"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

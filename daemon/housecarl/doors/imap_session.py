@@ -1,0 +1,243 @@
+"""One session with the mail host: from the log-in until the connection ends."""
+
+from __future__ import annotations
+
+import imaplib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import structlog
+from imapclient import SocketTimeout
+
+from housecarl.config_doors import Imap
+from housecarl.doors.imap_bridge import Bridge
+from housecarl.doors.imap_concern import Concern
+from housecarl.doors.imap_line import Cut, Line, Opening, Refused
+from housecarl.doors.imap_oauth import token
+from housecarl.doors.imap_patience import Patience
+from housecarl.doors.imap_progress import Progress, first, restored
+from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
+from housecarl.errors import SecretError, StorageError
+from housecarl.message.form import MAX_SIZE
+from housecarl.message.stamp import Stamp
+
+#: Headers asked for at once: about 100 KiB of answer.
+HEADERS = 200
+
+#: Whole messages in memory at once; at most 5 MiB with the largest.
+BODIES = 20
+
+#: Octets of a header block of From and Subject; what is longer is no mail of a phone.
+MAX_HEADER = 16 * 1024
+
+#: Nothing of a message is ever in a command: these, numbers and dates are all that is sent.
+_HEADER = f"BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)]<0.{MAX_HEADER}>"
+_ABOUT = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER)
+_HEADER_KEY = b"BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
+_WHOLE = (f"BODY.PEEK[]<0.{MAX_SIZE + 1}>",)
+_WHOLE_KEY = b"BODY[]<0>"
+
+#: Done with, or never sent: nothing to read.
+_PASSED = frozenset((b"\\Deleted", b"\\Draft", KEYWORD.encode()))
+
+log = structlog.get_logger()
+
+
+class Session:
+    """Takes what concerns us out of one folder; `run` returns only by an exception."""
+
+    def __init__(
+        self,
+        settings: Imap,
+        concern: Concern,
+        bridge: Bridge,
+        patience: Patience,
+        ready: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._concern = concern
+        self._bridge = bridge
+        self._patience = patience
+        self._ready = ready
+        self._key = f"{settings.user}@{settings.host}:{settings.port}/{settings.folder}"
+        self._left = ""
+        self.opening = Opening()
+        self.is_ready = False
+
+    def run(self) -> None:
+        """Log in and watch. Raises Refused, and what `faults` turns into Cut."""
+        limits = SocketTimeout(connect=self._patience.connect, read=self._patience.read)
+        settings = self._settings
+        password, access = self._proof()
+        self._line = Line(settings, limits, self.opening)
+        try:
+            self._line.enter(settings.user, password, access)
+            self._open_folder()
+            self._watch()
+        finally:
+            self._line.shutdown()
+
+    def _proof(self) -> tuple[str | None, str | None]:
+        """(password, access token), one of them None; read anew each time. Raises Refused, Cut."""
+        settings = self._settings
+        if settings.oauth is not None:
+            return None, token(settings.oauth.client_file, settings.host)
+        try:
+            return ("" if settings.password is None else settings.password.read()), None
+        except SecretError as error:
+            raise Refused(str(error)) from None
+
+    def _open_folder(self) -> None:
+        """Select the folder, make sure of the shelf, and find out where we were."""
+        state = self._line.select_folder(located(self._line, self._settings.folder))
+        self._shelf = Shelf(self._line, self._settings, state.get(b"PERMANENTFLAGS", ()))
+        self._validity = int(state.get(b"UIDVALIDITY", 0))
+        next_uid = int(state.get(b"UIDNEXT", 0)) or self._highest() + 1
+        try:
+            known = restored(self._bridge.recall(self._key))
+        except StorageError as error:
+            raise Cut(f"the journal cannot be read: {error}") from None
+        if known is None:
+            now = self._bridge.now()
+            known = first(self._validity, next_uid, now, all_old=self._settings.all_old)
+            self._bridge.keep(self._key, known.stored())
+        self._progress = known
+        # A server restored from a copy may count anew without saying so.
+        self._is_renumbered = known.validity != self._validity or next_uid <= known.last
+        self._next = next_uid
+
+    def _highest(self) -> int:
+        """The highest UID, from a server that does not tell the next one."""
+        return max(self._line.search("UID *"), default=0)
+
+    def _watch(self) -> None:
+        """Take what is new, then wait for more, for ever."""
+        while True:
+            is_done = self._take_new()
+            if is_done and not self.is_ready:
+                self.is_ready = True
+                self._ready(self._text())
+            self._line.forget()
+            self._wait(self._settings.poll if is_done else self._patience.again)
+
+    def _wait(self, seconds: float) -> None:
+        """Until the server says that there is something, or it is time to look."""
+        if self._line.has_capability("IDLE"):
+            if self._line.wait_for_news(min(seconds, self._settings.idle)):
+                return
+        else:
+            self._bridge.stopping.wait(min(seconds, self._patience.look))
+        # Some servers tell of new mail only when asked to do nothing.
+        self._line.noop()
+
+    def _text(self) -> str:
+        left = f"; {self._left}" if self._left else ""
+        return f"{self._settings.folder} of {self._settings.host} is watched{left}"
+
+    def _take_new(self) -> bool:
+        """Take all that came; whether nothing is left that must be tried again."""
+        if self._is_renumbered:
+            found = sorted(self._line.search(["SINCE", self._progress.since()]))
+        else:
+            last = self._progress.last
+            # `n:*` always names the last message, whatever its number
+            found = sorted(u for u in self._line.search(f"UID {last + 1}:*") if u > last)
+        for some in chunks(found, HEADERS):
+            if not self._take_some(some):
+                return False
+        if self._is_renumbered:
+            last = max(self._next - 1, *found) if found else self._next - 1
+            self._keep(replace(self._progress, validity=self._validity, last=0), last)
+            self._is_renumbered = False
+        return True
+
+    def _take_some(self, uids: Sequence[int]) -> bool:
+        """Take what is ours of these, then note how far we are; False when one must wait."""
+        about = self._fetched(uids, _ABOUT)
+        ours = [uid for uid in uids if uid in about and self._is_wanted(uid, about[uid])]
+        for some in chunks(ours, BODIES):
+            waits = self._take(some, about)
+            if waits is not None:
+                self._note(waits - 1)
+                return False
+            self._note(some[-1])
+        self._note(uids[-1])
+        return True
+
+    def _note(self, last: int) -> None:
+        """Remember how far we are; while the numbers are new, only the end of it counts."""
+        if not self._is_renumbered and last > self._progress.last:
+            self._keep(self._progress, last)
+
+    def _keep(self, progress: Progress, last: int) -> None:
+        self._progress = progress.moved(last, self._bridge.now())
+        self._bridge.keep(self._key, self._progress.stored())
+
+    def _fetched(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, dict[bytes, Any]]:
+        """What the server says of these; what was expunged is missing.
+
+        One message that it cannot read must not keep us from the others: then ask for each alone.
+        """
+        try:
+            return dict(self._line.fetch(uids, items))
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error as error:
+            if len(uids) > 1:
+                one_by_one = [self._fetched([uid], items) for uid in uids]
+                return {uid: item for each in one_by_one for uid, item in each.items()}
+            log.warning("imap-unreadable", uid=uids[0], why=str(error))
+            return {}
+
+    def _is_wanted(self, uid: int, about: dict[bytes, Any]) -> bool:
+        """Whether a message concerns us and may be fetched."""
+        if _PASSED.intersection(about.get(b"FLAGS", ())):
+            return False
+        if self._is_renumbered and self._progress.is_before_us(about.get(b"INTERNALDATE")):
+            return False
+        if not self._concern.is_ours(about.get(_HEADER_KEY) or b""):
+            return False
+        size = int(about.get(b"RFC822.SIZE", 0))
+        if size > MAX_SIZE:
+            self._leave(uid, size)
+            return False
+        return True
+
+    def _leave(self, uid: int, size: int) -> None:
+        """Tell of a message that concerns us and is too large to be a command."""
+        log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
+        self._left = f"a message of {size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
+        self._ready(self._text())
+
+    def _take(self, uids: Sequence[int], about: dict[int, dict[bytes, Any]]) -> int | None:
+        """Fetch these whole, store them, put away what is safe; the first one that must wait."""
+        whole = self._fetched(uids, _WHOLE)
+        letters = []
+        for uid in uids:
+            raw = whole.get(uid, {}).get(_WHOLE_KEY)
+            if raw and len(raw) <= MAX_SIZE:
+                letters.append((uid, raw, self._stamp(uid, about[uid].get(b"INTERNALDATE"))))
+        safe = self._bridge.deliver([(raw, stamp) for _, raw, stamp in letters])
+        stored = [letter[0] for letter, is_safe in zip(letters, safe, strict=True) if is_safe]
+        self._shelf.put(stored)
+        return next((uid for uid, _, _ in letters if uid not in stored), None)
+
+    def _stamp(self, uid: int, internal: datetime | None) -> Stamp:
+        return Stamp(
+            door="imap",
+            arrived=self._bridge.now(),
+            peer=self._settings.host,
+            tls="" if self._settings.tls == "none" else "yes",
+            imap=f"{self._validity}.{uid}",
+            internal="" if internal is None else internal.isoformat(),
+        )
+
+
+def chunks(uids: Sequence[int], size: int) -> Iterator[list[int]]:
+    """The numbers in order, `size` at a time."""
+    rest = iter(uids)
+    while some := list(islice(rest, size)):
+        yield some
