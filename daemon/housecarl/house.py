@@ -22,6 +22,7 @@ from housecarl.journal import Database, conditions, people
 from housecarl.journal.conditions import Condition
 from housecarl.journal.replies import Due
 from housecarl.judge import Judge
+from housecarl.limits import Limits
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
@@ -85,6 +86,7 @@ class House:
             spool=self.spool,
             judge=self.judge,
             admission=Admission(self.db, self.judge),
+            limits=Limits(config),
             record=self.record,
             perform=self.performer.perform,
             challenge=self.performer.challenge,

@@ -17,6 +17,7 @@ from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
+from housecarl.limits import Limits
 from housecarl.message.model import Kind
 from housecarl.message.stamp import split
 from housecarl.module import Reply, Risk
@@ -49,6 +50,7 @@ class Worker:
     spool: Spool
     judge: Judge
     admission: Admission
+    limits: Limits
     record: Record
     perform: Perform
     challenge: Challenge
@@ -96,7 +98,7 @@ class Worker:
         stored = await self.spool.take(name)  # 3 take: new/ -> work/
         stamp, raw = split(stored)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
-        case = await self.admission.admit(case)  # 6 parse, 7 decide
+        case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
         await self._tell_owner(case)
         done = await self.run(case, name)  # 8 claim, 9 execute
         state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply

@@ -166,6 +166,8 @@ class TestHouse:
                 "tls": "none",
                 "from": self.carrier.account,
             },
+            # a test texts more in a second than a person in an hour
+            "limits": {"calls_per_hour": 0, "texts_per_hour": 0, "texts_per_day": 0},
             "modules": self._modules,
         }
         return _merged(whole, self._more)

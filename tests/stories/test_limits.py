@@ -1,0 +1,64 @@
+"""Too much of one person is answered once, politely, and then with silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock) -> Any:
+    people = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"]},
+        "bo": {"phones": ["+13035550199"], "may": ["*"]},
+    }
+    with TestHouse(tmp_path, people, clock=clock, limits={"calls_per_hour": 3}) as house:
+        yield house
+
+
+def test_beyond_the_hours_bound_there_is_one_notice_and_then_silence(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    for _ in range(3):
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+    phone.text("!uptime")
+    assert phone.reply == (
+        "3 commands in an hour are the most. Nothing was done. I listen again at 13:00."
+    )
+    phone.text("!uptime")
+    house.settle()
+    assert phone.silent
+    bo = house.phone("bo")
+    bo.text("!uptime")
+    assert bo.reply.startswith("Elm Street up ")
+    clock.move(3601)
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+
+
+def test_repeated_nonsense_pauses_that_person(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    for _ in range(4):
+        phone.text("!whatever")
+        assert phone.reply.startswith("No command whatever.")
+    phone.text("!whatever")
+    assert phone.reply.startswith("5 texts I do not understand.")
+    phone.text("!uptime")
+    house.settle()
+    assert phone.silent
+    clock.move(601)
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
