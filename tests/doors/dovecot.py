@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from imapclient import IMAPClient
 
@@ -121,7 +122,7 @@ class Dovecot:
         self.process = None
         shutil.rmtree(self.root / "run", ignore_errors=True)
 
-    def client(self, user: str) -> IMAPClient:
+    def client(self, user: str) -> Any:
         """A mail program of that user, logged in."""
         client = IMAPClient("127.0.0.1", self.port, ssl=False, timeout=10)
         client.login(user, PASSWORD)

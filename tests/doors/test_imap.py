@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from imapclient import IMAPClient
 from tests.doors.dovecot import PASSWORD, Dovecot
 from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
 
@@ -56,7 +57,7 @@ def user(request: pytest.FixtureRequest) -> str:
     return "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
 
 
-def inside(client: IMAPClient, folder: str) -> list[bytes]:
+def inside(client: Any, folder: str) -> list[bytes]:
     """The subjects in a folder."""
     client.select_folder(folder)
     found = client.fetch(client.search(), ["BODY.PEEK[HEADER.FIELDS (SUBJECT)]"])
@@ -291,7 +292,7 @@ async def test_tls_is_verified(dovecot: Dovecot, user: str, pair: tuple[Path, Pa
         ledger = Ledger()
         given = given.model_copy(update={"ca": None})
         async with watching(ledger, given):
-            await ledger.until(lambda said=ledger.said: bool(said))
+            await ledger.until(partial(bool, ledger.said))
             assert "certificate is not trusted" in ledger.said[0][1]
 
 

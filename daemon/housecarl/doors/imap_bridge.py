@@ -82,7 +82,7 @@ class Bridge:
         return [self._is_safe(result) for result in results]
 
     def _is_safe(self, result: str | BaseException) -> bool:
-        """Whether a message was stored; one that was not stays in the mailbox and is tried again."""
+        """Whether a message was stored; else it stays in the mailbox and is tried again."""
         if isinstance(result, BaseException):
             log.error("imap-put-off", why=str(result), fault=type(result).__name__)
             return False

@@ -8,11 +8,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 import structlog
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import LoginError
+from imapclient.imap4 import IMAP4WithTimeout
 
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Stopped
@@ -57,14 +60,14 @@ class Opening:
                 pass  # it is closed already
 
 
-class _Wire(imaplib.IMAP4):
+class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
     """imaplib with our socket: known before TLS is shaken on it."""
 
     def __init__(
         self, place: tuple[str, int], context: ssl.SSLContext | None, wait: float, opening: Opening
     ) -> None:
         self._context, self._wait, self._opening = context, wait, opening
-        super().__init__(*place, timeout=wait)
+        super().__init__(*place, wait)
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         sock = socket.create_connection((self.host, self.port), self._wait)
@@ -89,9 +92,9 @@ class Line(IMAPClient):  # type: ignore[misc]
     def __init__(self, settings: Imap, limits: SocketTimeout, opening: Opening) -> None:
         self._tls = trusted(settings.ca)
         self._opening = opening
-        under_tls = settings.tls == "tls"
+        self._limits: Any = limits  # imapclient's own type for it says less than it takes
         super().__init__(
-            settings.host, settings.port, ssl=under_tls, ssl_context=self._tls, timeout=limits
+            settings.host, settings.port, ssl=settings.tls == "tls", timeout=self._limits
         )
         # imapclient would write down everything said, also the password and the mail
         self._imap.debug = 0
@@ -104,28 +107,30 @@ class Line(IMAPClient):  # type: ignore[misc]
         try:
             self.starttls(self._tls)
         except BaseException:
-            self.shutdown()
+            # the failed handshake has closed the socket, what is left is the file on it
+            with suppress(OSError):
+                self.shutdown()
             raise
         self._opening.hold(self._imap.sock)
         self._set_read_timeout()
 
-    def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the name imapclient gave it
+    def _create_IMAP4(self) -> IMAP4WithTimeout:
         context = self._tls if self.ssl else None
-        return _Wire((self.host, self.port), context, self._timeout.connect, self._opening)
+        return _Wire((self.host, self.port), context, self._limits.connect, self._opening)
 
-    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> object:
+    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> Any:
         """Without a time limit of zero as imapclient does; at zero read what is buffered already.
 
         What came in one packet with the answer to IDLE is no longer in the socket.
         """
         return True if timeout == 0 else super()._poll_socket(sock, timeout)
 
-    def enter(self, user: str, password: str | None, token: str | None) -> None:
+    def enter(self, user: str, password: str, token: str | None) -> None:
         """Log in with a password or an XOAUTH2 token. Raises Refused, Cut."""
         try:
             if token is not None:
                 self.oauth2_login(user, token)
-            elif (password or "").isascii() and user.isascii():
+            elif password.isascii() and user.isascii():
                 self.login(user, password)
             else:
                 self.plain_login(user, password)
@@ -174,7 +179,7 @@ def plain(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]
 
 
-def faults(call: Callable[[], None]) -> None:
+def faults(call: Callable[[], NoReturn]) -> NoReturn:
     """Run `call`; what ends a connection comes out as Cut. Stopped and Refused pass."""
     try:
         call()

@@ -109,7 +109,7 @@ def _refuse(error: urllib.error.HTTPError) -> NoReturn:
 
 
 def _keep(file: Path, fresh: str) -> None:
-    """Write the refresh token that replaces ours; where that fails, the old one works on a while."""
+    """Write the refresh token that replaces ours; the old one works on for a while."""
     beside = file.with_name(f".{file.name}.new")
     try:
         given = json.loads(file.read_bytes())

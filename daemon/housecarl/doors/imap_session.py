@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from imapclient import SocketTimeout
@@ -67,7 +67,7 @@ class Session:
         self.opening = Opening()
         self.is_ready = False
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Log in and watch. Raises Refused, and what `faults` turns into Cut."""
         limits = SocketTimeout(connect=self._patience.connect, read=self._patience.read)
         settings = self._settings
@@ -80,11 +80,11 @@ class Session:
         finally:
             self._line.shutdown()
 
-    def _proof(self) -> tuple[str | None, str | None]:
-        """(password, access token), one of them None; read anew each time. Raises Refused, Cut."""
+    def _proof(self) -> tuple[str, str | None]:
+        """(password, access token or None); read anew each time. Raises Refused, Cut."""
         settings = self._settings
         if settings.oauth is not None:
-            return None, token(settings.oauth.client_file, settings.host)
+            return "", token(settings.oauth.client_file, settings.host)
         try:
             return ("" if settings.password is None else settings.password.read()), None
         except SecretError as error:
@@ -113,7 +113,7 @@ class Session:
         """The highest UID, from a server that does not tell the next one."""
         return max(self._line.search("UID *"), default=0)
 
-    def _watch(self) -> None:
+    def _watch(self) -> NoReturn:
         """Take what is new, then wait for more, for ever."""
         while True:
             is_done = self._take_new()
@@ -140,7 +140,8 @@ class Session:
     def _take_new(self) -> bool:
         """Take all that came; whether nothing is left that must be tried again."""
         if self._is_renumbered:
-            found = sorted(self._line.search(["SINCE", self._progress.since()]))
+            criteria: Any = ["SINCE", self._progress.since()]
+            found = sorted(self._line.search(criteria))
         else:
             last = self._progress.last
             # `n:*` always names the last message, whatever its number
