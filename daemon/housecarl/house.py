@@ -26,6 +26,7 @@ from housecarl.limits import Limits
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
+from housecarl.outbox import Outbox
 from housecarl.perform import Performer
 from housecarl.post import Post
 from housecarl.process import try_file
@@ -73,14 +74,14 @@ class House:
             symbol=config.language.symbol,
             budget=config.limits.reply_septets,
         )
-        envelopes = Envelopes(config, renderer)
+        outbox = Outbox(Envelopes(config, renderer), config.limits)
         tell_post = partial(self.tell, "post")
         self.post = Post(config.post, self.db, clock, tell_post) if config.post else None
-        self.workshop = Workshop(self.db, envelopes, clock, self.wake_post, self.wake_jobs)
+        self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
         self.alerts = Alerts(config, self.workshop)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
-        self.record = Record(self.db, envelopes)
+        self.record = Record(self.db, outbox)
         self.waiting = Waiting(self.db, self.record, clock, self.offer)
         self.worker = Worker(
             spool=self.spool,
@@ -164,10 +165,12 @@ class House:
         """Carry a message that is safe in the spool."""
         self.worker.offer(name)
 
-    def send(self, reply: Due) -> None:
-        """Send a reply that is safe in the journal."""
-        if self.post is not None:
+    def send(self, reply: Due | None) -> None:
+        """Send a reply that is safe in the journal; None: one was queued that has to wait."""
+        if self.post is not None and reply is not None:
             self.post.push(reply)
+        else:
+            self.wake_post()
 
     def wake_post(self) -> None:
         """The journal may hold a reply that is due."""

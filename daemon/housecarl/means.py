@@ -17,9 +17,10 @@ from weakref import WeakValueDictionary
 import structlog
 
 from housecarl.clock import Clock
-from housecarl.envelope import Answer, Envelopes, Way
-from housecarl.journal import Database, jobs, replies, values
+from housecarl.envelope import Answer, Way
+from housecarl.journal import Database, jobs, values
 from housecarl.module import Reply
+from housecarl.outbox import Outbox
 
 log = structlog.get_logger()
 
@@ -68,7 +69,7 @@ class Workshop:
     """What all calls share: the locks of devices and the work that goes on in the background."""
 
     db: Database
-    envelopes: Envelopes
+    outbox: Outbox
     clock: Clock
     wake_post: Callable[[], None]
     wake_jobs: Callable[[], None]
@@ -87,9 +88,7 @@ class Workshop:
         now = self.clock.now().timestamp()
 
         def queue(conn: sqlite3.Connection) -> None:
-            way = self.envelopes.way_back(conn, answer.person, own)
-            out, _ = self.envelopes.seal(answer, way, now)
-            replies.add(conn, out)
+            self.outbox.queue(conn, answer, own, now)
 
         await self.db.write(queue)
         self.wake_post()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from housecarl.confirm import Challenge
-from housecarl.envelope import Answer, Envelopes, Way
-from housecarl.journal import Database, codes, people, receipts, replies, runs
+from housecarl.envelope import Answer, Way
+from housecarl.journal import Database, codes, people, receipts, runs
 from housecarl.journal.people import Way as KnownWay
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Due
@@ -16,6 +16,7 @@ from housecarl.journal.runs import Run
 from housecarl.judge import Case
 from housecarl.message.model import Thread
 from housecarl.module import Reply
+from housecarl.outbox import Outbox
 from housecarl.spool import State
 
 #: Seconds within which the same change by the same person runs once (two taps, a resent text).
@@ -77,7 +78,7 @@ class Record:
     """Writes the record of messages; each method is one transaction, on the disk on return."""
 
     db: Database
-    envelopes: Envelopes
+    outbox: Outbox
 
     async def claim(self, case: Case, file: str, run: Run) -> Run | None:
         """Note that a change begins, before it does; with the first the message's keys are taken.
@@ -135,14 +136,7 @@ class Record:
         kind = "reply" if done.challenge is None else "challenge"
         asked = [" ".join(call.words) for call in case.calls]
         answer = Answer(case.person, done.replies, kind, case.id, asked)  # type: ignore[arg-type]
-        way = self.envelopes.way_back(conn, case.person, own)
-        out, rest = self.envelopes.seal(answer, way, now)
-        reply = replies.add(conn, out)
-        if rest:
-            people.keep_pages(conn, case.person, rest, now)
-        if out.address is None:
-            return None
-        return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
+        return self.outbox.queue(conn, answer, own, now)
 
     async def refuse_repeat(self, repeated: Repeated, file: str) -> None:
         """Note a message that was seen before; it is not answered again."""
@@ -194,9 +188,7 @@ class Record:
     def _send(self, conn: sqlite3.Connection, receipt: Receipt, text: str, now: float) -> None:
         """One sentence about a message that is known from the journal only."""
         answer = Answer(receipt.person or "", [Reply(text)], "reply", receipt.id)
-        way = self.envelopes.way_back(conn, receipt.person or "", way_of_receipt(receipt))
-        out, _ = self.envelopes.seal(answer, way, now)
-        replies.add(conn, out)
+        self.outbox.queue(conn, answer, way_of_receipt(receipt), now)
 
 
 def _take_keys(conn: sqlite3.Connection, case: Case, file: str) -> None:

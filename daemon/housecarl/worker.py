@@ -56,7 +56,7 @@ class Worker:
     challenge: Challenge
     postpone: Postpone
     clock: Clock
-    send: Callable[[Due], None]
+    send: Callable[[Due | None], None]
     tell: Callable[[str, bool, str], Awaitable[None]]
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
@@ -103,7 +103,7 @@ class Worker:
         done = await self.run(case, name)  # 8 claim, 9 execute
         state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
-        if reply is not None:
+        if done.replies:
             self.send(reply)  # 12 send
         _tell(case, done)
 

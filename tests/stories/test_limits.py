@@ -62,3 +62,34 @@ def test_repeated_nonsense_pauses_that_person(
     clock.move(601)
     phone.text("!uptime")
     assert phone.reply.startswith("Elm Street up ")
+
+
+class TestTexts:
+    """Texts beyond the budget wait, and go as one."""
+
+    @pytest.fixture
+    def house(self, tmp_path: Path, clock: FakeClock) -> Any:
+        with TestHouse(tmp_path, clock=clock, limits={"texts_per_hour": 2}) as house:
+            yield house
+
+    def test_what_waits_is_merged_into_one_text(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        for _ in range(2):
+            phone.text("!uptime")
+            phone.wait()
+        phone.text("!nothing")
+        phone.text("!help uptime")
+        house.settle()
+        assert phone.silent
+
+        async def an_hour_later() -> None:
+            clock.move(3601)
+
+        house.do(an_hour_later())
+        assert phone.reply == (
+            "No command nothing. !help lists them. "
+            "uptime - Say how long the house has been up: uptime."
+        )
+        house.settle()
+        assert phone.silent

@@ -36,6 +36,47 @@ class Due:
     message_id: str
 
 
+#: How an address looks where a mail becomes a text (Google Voice).
+_TEXTED = "%@txt.voice.google.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A text that waits for the budget: nothing of it was tried yet."""
+
+    id: int
+    text: str
+    receipt: str
+
+
+def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Held | None:
+    """The text to this person that waits for the budget."""
+    row = conn.execute(
+        "SELECT id, text, coalesce(receipt, '') FROM replies WHERE state = 'waiting' "
+        "AND person = ? AND address = ? AND tries = 0 AND next_try > ? ORDER BY id LIMIT 1",
+        (person, address, now),
+    ).fetchone()
+    return None if row is None else Held(int(row[0]), str(row[1]), str(row[2]))
+
+
+def rewrite(conn: sqlite3.Connection, reply: int, text: str, mail: bytes, parts: int) -> None:
+    """Put other words into a reply that waits."""
+    conn.execute(
+        "UPDATE replies SET text = ?, mail = ?, parts = ? WHERE id = ? AND state = 'waiting'",
+        (text, mail, parts, reply),
+    )
+
+
+def nth_text(conn: sqlite3.Connection, since: float, n: int) -> float | None:
+    """When the n-th newest text since a time was made, None when there were fewer."""
+    row = conn.execute(
+        "SELECT max(created, next_try) FROM replies WHERE created >= ? AND address LIKE ? "
+        "AND state IN ('waiting', 'sent') ORDER BY 1 DESC LIMIT 1 OFFSET ?",
+        (since, _TEXTED, n - 1),
+    ).fetchone()
+    return None if row is None else float(row[0])
+
+
 def add(conn: sqlite3.Connection, out: Outgoing) -> int:
     """Queue one; without an address it is only recorded, as "no-way". Returns its id."""
     state = "waiting" if out.address else "no-way"

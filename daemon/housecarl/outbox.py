@@ -1,0 +1,69 @@
+"""The outbox: every answer is queued here, in its conversation and within the budget of texts."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass, replace
+
+from housecarl.config import Limits
+from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.journal import people, replies
+from housecarl.journal.replies import Due
+from housecarl.module import Reply
+
+HOUR_SECONDS = 3600.0
+DAY_SECONDS = 86400.0
+
+#: The page number at the end of a text that has more pages.
+_PAGE = re.compile(r" \(\d+/\d+\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Queues answers; texts beyond the budget wait, and what waits for one person is merged."""
+
+    envelopes: Envelopes
+    limits: Limits
+
+    def queue(
+        self, conn: sqlite3.Connection, answer: Answer, own: Way | None, now: float
+    ) -> Due | None:
+        """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
+        way = self.envelopes.way_back(conn, answer.person, own)
+        free = self._free_at(conn, now) if way.texted else now
+        if free > now and way.address is not None:
+            held = replies.held(conn, answer.person, way.address, now)
+            if held is not None:
+                self._merge(conn, held, answer, way, now)
+                return None
+        out, rest = self.envelopes.seal(answer, way, now)
+        reply = replies.add(conn, replace(out, not_before=free))
+        if rest:
+            people.keep_pages(conn, answer.person, rest, now)
+        if out.address is None or free > now:
+            return None
+        return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
+
+    def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
+        """When the next text may leave: Google flags numbers that write like scripts."""
+        free = now
+        for most, seconds in (
+            (self.limits.texts_per_hour, HOUR_SECONDS),
+            (self.limits.texts_per_day, DAY_SECONDS),
+        ):
+            oldest = replies.nth_text(conn, now - seconds, most) if most else None
+            if oldest is not None:
+                free = max(free, oldest + seconds)
+        return free
+
+    def _merge(
+        self, conn: sqlite3.Connection, held: replies.Held, answer: Answer, way: Way, now: float
+    ) -> None:
+        """Put an answer behind the one that waits: one text goes, the rest by !more."""
+        pages = people.pages(conn, answer.person)
+        waiting = " ".join(_PAGE.sub("", page) for page in [held.text, *pages])
+        whole = replace(answer, replies=[Reply(waiting), *answer.replies], receipt=held.receipt)
+        out, rest = self.envelopes.seal(whole, way, now)
+        replies.rewrite(conn, held.id, out.text, out.mail, out.parts)
+        people.keep_pages(conn, answer.person, rest, now)
