@@ -34,6 +34,7 @@ from housecarl.record import Record
 from housecarl.recover import Recovery, Waiting
 from housecarl.registry import Registry
 from housecarl.reply import Renderer
+from housecarl.retention import Sweeper
 from housecarl.shipped import shipped
 from housecarl.spool import Spool
 from housecarl.trust import Resolver, Trust
@@ -98,8 +99,10 @@ class House:
             alert=self.alerts.send,
         )
         self.clockwork = Clockwork(self.db, config, clock, self.deliver)
+        self.sweeper = Sweeper(config, self.db, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._clock_task: asyncio.Task[None] | None = None
+        self._sweep_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""
@@ -123,6 +126,7 @@ class House:
         )
         await recovery.recover()
         self._clock_task = asyncio.create_task(self.clockwork.run(), name="clockwork")
+        self._sweep_task = asyncio.create_task(self.sweeper.run(), name="sweeper")
 
     @asynccontextmanager
     async def at_the_desk(self) -> AsyncIterator[None]:
@@ -143,8 +147,9 @@ class House:
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
         self.waiting.stop()
-        if self._clock_task is not None:
-            self._clock_task.cancel()
+        for task in (self._clock_task, self._sweep_task):
+            if task is not None:
+                task.cancel()
         with suppress(StorageError):
             await self.worker.stop()
             await self.workshop.stop()
