@@ -27,7 +27,8 @@ _TEXT = re.compile(r"(?:New text message|SMS) from (.+)")
 #: the number at the end of a subject; 2012 put it in brackets after a name
 _NUMBER = r"\(\d{3}\) \d{3}-\d{4}|\+\d[\d ()-]{5,20}"
 _TRAILING = re.compile(rf"(?:^|[ \[])({_NUMBER})\]?$")
-_SHORT = re.compile(r"\d{3,8}")
+#: a subject that names nobody but a number: a short code, or digits as somebody wrote them
+_UNNAMED = re.compile(r"[\d(][\d ()-]{2,20}")
 #: bodies that stand for a picture
 _PICTURE = re.compile(r"(?:MMS|Picture|Multimedia message) received\.?", re.IGNORECASE)
 #: digits; anything shorter is a short code, which no phone number anywhere is
@@ -58,7 +59,7 @@ def read(form: Form) -> Message:
         raise FormError("gv-address")
     ours, theirs, token = match.groups()
     named = _subject_number(subject)
-    if named is not None and not _same(named, theirs):
+    if named is not None and named.removeprefix("+") != theirs:
         raise FormError("gv-subject", "another number than the address")
     return _message(form, subject, _e164(theirs), _e164(ours), token)
 
@@ -109,19 +110,20 @@ def _e164(digits: str) -> str | None:
 def _subject_number(subject: str) -> str | None:
     """The number a subject ends with: E.164, or the bare digits of a short code."""
     text = _TEXT.fullmatch(subject)
-    if text and _SHORT.fullmatch(text[1]):
-        return text[1]
+    if text and _UNNAMED.fullmatch(text[1]):
+        return _dialled(re.sub(r"\D", "", text[1]))
     match = _TRAILING.search(subject[-60:])
     if match is None:
         return None
     digits = re.sub(r"\D", "", match[1])
-    # Google writes `(202) 555-0199` for the North American plan and a plus for all others
-    return f"+1{digits}" if match[1].startswith("(") else f"+{digits}"
+    return _dialled(digits) if match[1].startswith("(") else f"+{digits}"
 
 
-def _same(number: str, label: str) -> bool:
-    digits = number.removeprefix("+")
-    return digits == label or (not number.startswith("+") and f"1{digits}" == label)
+def _dialled(digits: str) -> str:
+    """Digits without a plus: ten are a number of the North American plan, few are a short code."""
+    if len(digits) < _SHORTEST_NUMBER:
+        return digits
+    return f"+1{digits}" if len(digits) == len("2025550199") else f"+{digits}"
 
 
 def _name(form: Form, subject: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>")
@@ -25,8 +25,8 @@ MAX_TAGS = 20_000
 
 #: their content is not text
 _RAW = frozenset("script style title textarea noscript xmp iframe".split())
-_LINES = frozenset(
-    "address article aside body br center dd div dl dt footer form h1 h2 h3 h4 h5 h6 header hr li "
+_BLOCKS = frozenset(
+    "address article aside body center dd div dl dt footer form h1 h2 h3 h4 h5 h6 header hr li "
     "main ol p pre section ul blockquote".split()
 )
 _CELLS = frozenset("table tbody thead tfoot tr td th caption".split())
@@ -43,33 +43,43 @@ _UNMARKED: frozenset[str] = frozenset()
 
 
 class Break(Enum):
-    """Where text ends: a line, or a cell of a table."""
+    """Where text ends: a block, a line by `<br>`, or a cell of a table."""
 
-    LINE = 1
-    CELL = 2
+    BLOCK = 1
+    LINE = 2
+    CELL = 3
 
 
 def text(source: str) -> str:
     """What the writer typed, a line per block; quoted messages, styles and scripts left out."""
-    pieces = (piece if isinstance(piece, str) else "\n" for piece in _pieces(source))
-    return _lines("".join(pieces))
+    return _lines(_pieces(source))
 
 
 def cells(source: str) -> list[str]:
     """The text of each table cell that holds any, in order; a line break within a cell is kept."""
     found: list[str] = []
-    cell: list[str] = []
+    cell: list[str | Break] = []
     for piece in (*_pieces(source), Break.CELL):
         if piece is Break.CELL:
-            found.append(_lines("".join(cell)))
+            found.append(_lines(cell))
             cell = []
         else:
-            cell.append(piece if isinstance(piece, str) else "\n")
+            cell.append(piece)
     return [each for each in found if each]
 
 
-def _lines(joined: str) -> str:
-    lines = (re.sub(" {2,}", " ", line).strip(" ") for line in joined.split("\n"))
+def _lines(pieces: Iterable[str | Break]) -> str:
+    """Pieces as lines: a block begins a new line where something stands, `<br>` always does."""
+    joined: list[str] = []
+    empty = True
+    for piece in pieces:
+        if isinstance(piece, str):
+            joined.append(piece)
+            empty = empty and not piece.strip(" ")
+        elif piece is Break.LINE or not empty:
+            joined.append("\n")
+            empty = True
+    lines = (re.sub(" {2,}", " ", line).strip(" ") for line in "".join(joined).split("\n"))
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
@@ -93,8 +103,10 @@ def _pieces(source: str) -> Iterator[str | Break]:
             return
         if not close and name not in _EMPTY and _is_quote(name, marks):
             skipped, depth = name, 1
-        if name in _LINES:
+        if name == "br":
             yield Break.LINE
+        elif name in _BLOCKS:
+            yield Break.BLOCK
         elif name in _CELLS:
             yield Break.CELL
 
