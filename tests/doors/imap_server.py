@@ -1,0 +1,208 @@
+"""A small IMAP server in the test's loop: its capabilities chosen, cut or silent where wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+ALL = "IDLE NAMESPACE UIDPLUS MOVE AUTH=XOAUTH2 SASL-IR"
+
+
+@dataclass
+class Mail:
+    raw: bytes
+    flags: set[str] = field(default_factory=set)
+
+
+@dataclass
+class ImapServer:
+    """One user's inbox. `cuts` maps a command to how many connections end when it comes in.
+
+    `heard` keeps every command. With `mute`, a command of that name is never answered.
+    """
+
+    capabilities: str = ALL
+    delimiter: str = "/"
+    prefix: str = ""
+    permanent: str = "\\Seen \\Deleted \\*"
+    validity: int = 7
+    refuse: set[str] = field(default_factory=set)
+    tells_next: bool = True
+    mute: str = ""
+    is_mute: bool = False
+    cuts: dict[str, int] = field(default_factory=dict)
+    inbox: dict[int, Mail] = field(default_factory=dict)
+    folders: dict[str, list[bytes]] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)
+    next_uid: int = 1
+    watchers: set[asyncio.Event] = field(default_factory=set)
+    port: int = 0
+    hears: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def append(self, raw: bytes) -> None:
+        self.inbox[self.next_uid] = Mail(raw)
+        self.next_uid += 1
+        for watcher in self.watchers:
+            watcher.set()
+
+    def words(self, command: str) -> list[str]:
+        """What was heard of one command."""
+        return [line for line in self.heard if line.startswith(command)]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await Talk(self, reader, writer).run()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+class Talk:
+    """One connection."""
+
+    def __init__(
+        self, server: ImapServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.server, self.reader, self.writer = server, reader, writer
+
+    def say(self, text: str | bytes) -> None:
+        self.writer.write((text.encode() if isinstance(text, str) else text) + b"\r\n")
+
+    async def line(self) -> str:
+        return (await self.reader.readuntil(b"\r\n")).decode()[:-2]
+
+    async def run(self) -> None:
+        server = self.server
+        if server.mute == "GREETING":
+            server.is_mute = True
+            server.hears.set()
+            await self.reader.read(-1)
+            return
+        self.say("* OK here")
+        while True:
+            tag, _, rest = (await self.line()).partition(" ")
+            word = rest.split(" ")[0].upper()
+            if word == "UID":
+                word = " ".join(rest.split(" ")[:2]).upper()
+            server.heard.append(rest)
+            server.hears.set()
+            if server.mute == word:
+                server.is_mute = True
+                await self.reader.read(-1)
+                return
+            if server.cuts.get(word, 0) > 0:
+                server.cuts[word] -= 1
+                # half an answer, then nothing more
+                self.writer.write(b"* ")
+                return
+            if word in server.refuse:
+                self.say(f"{tag} NO not here")
+                continue
+            done = await self.do(word, rest[len(word) :].strip())
+            self.say(f"{tag} {done or 'OK done'}")
+            if word == "LOGOUT":
+                return
+
+    async def do(self, word: str, rest: str) -> str | None:
+        server = self.server
+        if word == "CAPABILITY":
+            self.say(f"* CAPABILITY IMAP4rev1 {server.capabilities}")
+        elif word == "AUTHENTICATE":
+            self.say("+ ")
+            server.heard.append(await self.line())
+        elif word == "NAMESPACE":
+            self.say(f'* NAMESPACE (("{server.prefix}" "{server.delimiter}")) NIL NIL')
+        elif word == "LIST":
+            name = re.findall(r'"([^"]*)"|(\S+)', rest)[-1]
+            name = name[0] or name[1]
+            delimiter = f'"{server.delimiter}"' if server.delimiter else "NIL"
+            if name in ('""', "") or name in server.folders:
+                self.say(f'* LIST (\\Noselect) {delimiter} "{name}"')
+        elif word == "CREATE":
+            server.folders[rest.strip('"')] = []
+        elif word == "SELECT":
+            return self.select()
+        elif word == "IDLE":
+            await self.idle()
+        elif word.startswith("UID "):
+            self.uid(word[4:], rest)
+        return None
+
+    def select(self) -> str:
+        server = self.server
+        self.say(f"* {len(server.inbox)} EXISTS")
+        self.say(f"* OK [PERMANENTFLAGS ({server.permanent})] kept")
+        self.say(f"* OK [UIDVALIDITY {server.validity}] valid")
+        if server.tells_next:
+            self.say(f"* OK [UIDNEXT {server.next_uid}] next")
+        return "OK [READ-WRITE] selected"
+
+    async def idle(self) -> None:
+        """The answer to IDLE and the first news come in one packet, as servers like to send it."""
+        known = len(self.server.inbox)
+        self.say("+ idling" + (f"\r\n* {known} EXISTS" if known else ""))
+        done = asyncio.ensure_future(self.line())
+        news = asyncio.Event()
+        self.server.watchers.add(news)
+        try:
+            while not done.done():
+                change = asyncio.ensure_future(news.wait())
+                await asyncio.wait((done, change), return_when=asyncio.FIRST_COMPLETED)
+                if change.done():
+                    news.clear()
+                    self.say(f"* {len(self.server.inbox)} EXISTS")
+                change.cancel()
+            await done
+        finally:
+            self.server.watchers.discard(news)
+
+    def uid(self, word: str, rest: str) -> None:
+        server = self.server
+        if word == "SEARCH":
+            first = re.search(r"UID (\d+|\*)", rest)
+            uids = sorted(server.inbox)
+            if first is not None:
+                least = uids[-1] if first[1] == "*" and uids else int(first[1].replace("*", "0"))
+                uids = [u for u in uids if u >= least] or uids[-1:]
+            self.say("* SEARCH " + " ".join(map(str, uids)))
+            return
+        numbers, _, what = rest.partition(" ")
+        uids = [int(each) for each in numbers.split(",") if int(each) in server.inbox]
+        if word == "FETCH":
+            for uid in uids:
+                self.fetch(uid, whole="BODY.PEEK[]" in what)
+        elif word == "STORE":
+            for uid in uids:
+                server.inbox[uid].flags |= set(re.findall(r"[\\$]\w+", what))
+        elif word in ("MOVE", "COPY"):
+            folder = server.folders[what.strip('"')]
+            folder.extend(server.inbox[uid].raw for uid in uids)
+        if word in ("MOVE", "EXPUNGE"):
+            for uid in uids:
+                del server.inbox[uid]
+                self.say("* 1 EXPUNGE")
+
+    def fetch(self, uid: int, *, whole: bool) -> None:
+        mail = self.server.inbox[uid]
+        data = mail.raw if whole else mail.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        if not whole:
+            lines = data.split(b"\r\n")
+            data = b"\r\n".join(x for x in lines if x[:5] in (b"From:", b"Subje", b""))
+        item = "BODY[]<0>" if whole else "BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
+        about = f"UID {uid} FLAGS ({' '.join(mail.flags)}) RFC822.SIZE {len(mail.raw)}"
+        date = 'INTERNALDATE "25-Nov-2026 10:00:00 +0000"'
+        self.say(f"* 1 FETCH ({about} {date} {item} {{{len(data)}}}\r\n".encode() + data + b")")
+
+
+@asynccontextmanager
+async def serving(server: ImapServer) -> AsyncIterator[ImapServer]:
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
