@@ -157,6 +157,11 @@ def test_structures_that_are_refused(raw: bytes, reason: str) -> None:
     assert refused(raw) == reason
 
 
+def test_a_boundary_that_reads_like_a_field_still_ends_its_part() -> None:
+    body = "--b:c\nX: y\n--b:c\n\n!uptime\n--b:c--\n"
+    assert refused(letter(body, 'Content-Type: multipart/mixed; boundary="b:c"')) == "mime-header"
+
+
 def test_structures_at_the_limit_are_taken() -> None:
     assert gate(nested(19)).root.type == "multipart/mixed"
     assert len(gate(mixture("mixed", *["\nx"] * 50)).root.children) == 50

@@ -74,6 +74,7 @@ def test_the_text_is_what_was_typed(text: str, options: dict[str, str]) -> None:
         {"cell": "<!--!plug lamp on-->"},
         {"cell": "<blockquote>!plug lamp on</blockquote>"},
         {"plain": "!plug lamp on\nand more", "tail": ""},
+        {"plain": "!plug lamp on HELP <https://voice.google.com>", "tail": ""},
     ],
 )
 def test_plain_and_html_that_disagree_are_refused(options: dict[str, str]) -> None:
@@ -195,6 +196,11 @@ def test_a_picture_is_never_a_command() -> None:
 def test_a_text_without_its_html_half_is_refused() -> None:
     assert refused(voice().replace(b"text/html", b"text/csv")) == "gv-parts"
     assert refused(voice().replace(b"multipart/alternative", b"multipart/mixed")) == "gv-parts"
+
+
+def test_a_notice_longer_than_any_text_is_refused() -> None:
+    assert refused(voice("!say " + "hello " * 6000)) == "gv-parts"
+    assert refused(old("!say hello\n" * 3000)) == "gv-parts"
 
 
 def old(body: str) -> bytes:

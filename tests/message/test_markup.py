@@ -48,6 +48,10 @@ def test_text(source: str, wanted: str) -> None:
     assert text(source) == wanted
 
 
+def test_what_stands_below_thousands_of_tags_is_left_out() -> None:
+    assert text("!a" + "<p></p>" * 20_000 + "!b") == "!a"
+
+
 def test_cells_are_kept_apart() -> None:
     source = "<table><tr><td> </td><td>a<br>b</td></tr><tr><td><table><tr><td>c</table></table>d"
     assert cells(source) == ["a\nb", "c", "d"]

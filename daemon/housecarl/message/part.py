@@ -179,8 +179,10 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     parameters: dict[str, str] = {}
     for name, quoted, token in _PARAMETER.findall(value, match.end()):
         key = name.lower()
-        if key in parameters or key.startswith("boundary*"):
+        if key in parameters:
             raise FormError("content-type", f"{key} twice")
+        if key.startswith("boundary*"):  # RFC 2231 has two ways to write one, readers know either
+            raise FormError("content-type", "a boundary in pieces")
         if key:
             parameters[key] = re.sub(r"\\(.)", r"\1", quoted) if quoted else token
     return f"{match[1]}/{match[2]}".lower(), parameters
