@@ -1,15 +1,13 @@
-"""What the tests of shipped commands use: modules loaded by path, working means, the SMS rules."""
+"""What tests of shipped commands use: files loaded as the registry does, means, the SMS rules."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import json
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 import gsm0338.codec
 import pytest
 
-from housecarl import Call, Reply
-from housecarl.module import SPEC, House, Store
+from housecarl import Call, Reply, module_file
+from housecarl.commands import Command, commands_of
+from housecarl.module import House, Store
 from housecarl.shipped import shipped
 
 #: the budget of one SMS, in septets of GSM 03.38
@@ -101,6 +100,7 @@ class Commands:
     """One module file in one house: run its commands as the daemon would."""
 
     module: ModuleType
+    commands: dict[str, Command]
     hand: Hand
     settings: Any
     house: House = House("Elm Street", "America/Denver", "us")
@@ -110,49 +110,41 @@ class Commands:
         """Give the module its section of the config."""
         self.settings = self.module.Settings.model_validate(values)
 
-    async def run(self, name: str, *args: Any) -> Reply:
-        """Carry out a command with bound arguments."""
-        function = getattr(self.module, name)
-        assert hasattr(function, SPEC)
+    async def run(self, name: str, *words: object) -> Reply:
+        """Carry out a command with the words of a message; what does not fit is refused."""
+        command = self.commands[name]
         call = Call(
             name,
-            tuple(str(arg) for arg in args),
+            tuple(map(str, words)),
             person=self.person,
-            settings=self.settings,
             house=self.house,
-            means=self.hand if inspect.iscoroutinefunction(function) else None,
+            means=self.hand if command.awaits else None,
         )
-        result = function(call, *args)
+        args = replace(command, settings=self.settings).bind(call)
+        positional, named = command.arguments.spread(args)
+        result = command.function(args.call, *positional, **named)
         reply = await result if inspect.isawaitable(result) else result
         assert isinstance(reply, Reply)
         return reply
 
-    async def text(self, name: str, *args: Any) -> str:
+    async def text(self, name: str, *words: object) -> str:
         """The SMS that answers a command."""
-        return sms(await self.run(name, *args))
-
-
-def _load(name: str) -> ModuleType:
-    path = shipped("modules") / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"housecarl_test_{name}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
+        return sms(await self.run(name, *words))
 
 
 @pytest.fixture
 def load() -> Iterator[Callable[[str], Commands]]:
-    """Load a shipped module file by its path, as the registry does."""
+    """Load a shipped module file as the registry does, with the settings of an empty section."""
     loaded: list[str] = []
 
     def take(name: str) -> Commands:
-        module = _load(name)
-        loaded.append(module.__name__)
+        path = shipped("modules") / f"{name}.py"
+        loaded.append(f"{module_file.private_name(path)}_{len(loaded)}")
+        module = module_file.load(path, loaded[-1])
+        commands = {one.name: one for one in commands_of(module, name, str(path))}
         settings = module.Settings() if hasattr(module, "Settings") else None
-        return Commands(module, Hand(), settings)
+        return Commands(module, commands, Hand(), settings)
 
     yield take
     for name in loaded:
-        sys.modules.pop(name, None)
+        module_file.forget(name)
