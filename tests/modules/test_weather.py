@@ -53,7 +53,7 @@ def weather(load: Callable[[str], Commands], sky: Sky) -> Commands:
 
 
 def configure(weather: Commands, sky: Sky, **values: Any) -> None:
-    bases = {name: sky.base for name in ("forecast", "geocoding", "second", "stations")}
+    bases = dict.fromkeys(("forecast", "geocoding", "second", "stations"), sky.base)
     weather.set(**{**bases, **values})
 
 
@@ -296,14 +296,14 @@ async def test_without_a_place_it_says_how_to_name_one(weather: Commands, sky: S
 
 async def test_the_longest_answer_fits_one_sms(weather: Commands, sky: Sky) -> None:
     name = "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
-    sky.places["x"] = [place(name, f"{'RSTUV'[n]}RR" + "R" * 70, 5, n) for n in range(5)]
-    assert "Which Llanfairpwllgwyngyllgo..? 1 RRR" in await weather.text("weather", "x")
+    sky.places[name] = [place(name, "R" * 70, 5, n) for n in range(5)]
+    assert "Which Llanfairpwllgwyngyllgo..? 1 RRR" in await weather.text("weather", name)
     sky.forecast["current"] |= {"temperature_2m": -73.4, "apparent_temperature": -94.0}
     sky.forecast["current"] |= {"weather_code": 95, "wind_speed_10m": 480.0}
     sky.forecast["daily"]["temperature_2m_min"] = [-94.0] * 5
     sky.forecast["daily"]["temperature_2m_max"] = [-73.0] * 5
     sky.forecast["daily"]["weather_code"] = [86] * 5
-    text = await weather.text("weather", "x", 1)
+    text = await weather.text("weather", name, 1)
     assert "Today -137 to -99, snow 20%" in text and "snow showers" in text
 
 
