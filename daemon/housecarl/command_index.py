@@ -52,6 +52,7 @@ def index_of(
     entries: Sequence[Entry],
     sections: Mapping[str, Any],
     locate: Locate,
+    context: Mapping[str, Any] | None = None,
 ) -> Index:
     """Put the commands of all entries together; earlier entries win."""
     index = Index(commands={command.name: command for command in builtins})
@@ -61,7 +62,7 @@ def index_of(
             index.broken[entry.file] = entry.error
             continue
         given = module_settings.lent(entry.module, entry.section, sections)
-        checked = module_settings.check(entry.module, entry.section, given, locate)
+        checked = module_settings.check(entry.module, entry.section, given, locate, context)
         if checked.problems:
             problems += checked.problems
             index.broken[entry.file] = str(checked.problems[0]).splitlines()[0]

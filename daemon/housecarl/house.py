@@ -64,6 +64,7 @@ class House:
             config.modules.folders,
             config.modules.settings,
             locate=loaded.source.problem,
+            context=loaded.source.context,
             trial=try_file,
         )
         self.off: dict[str, float] = {}

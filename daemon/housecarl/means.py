@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shlex
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -133,9 +134,10 @@ class CallMeans:
         """Run `text` later as the same person; the number of the job."""
         now = self.workshop.clock.now()
         due = now + when if isinstance(when, timedelta) else when
+        words = json.dumps(words_of(text))
         job = await self.workshop.db.write(
             lambda c: jobs.add(
-                c, self.person, text, due.timestamp(), None, self.receipt, now.timestamp()
+                c, self.person, words, due.timestamp(), None, self.receipt, now.timestamp()
             )
         )
         self.workshop.wake_jobs()
@@ -164,6 +166,18 @@ class CallMeans:
             log.exception("background-failed", command=self.command, id=self.receipt[:4])
             await self.follow_up(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
         await self.workshop.forget(key)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a command as a module writes it, "!plug lamp off" or "plug lamp off".
+
+    Kept as words, because another house has another symbol and delimiter. Raises ValueError when
+    it is no command.
+    """
+    words = tuple(shlex.split(text.lstrip().removeprefix("!")))
+    if not words:
+        raise ValueError("an empty command cannot be scheduled")
+    return words
 
 
 def json_of(means: CallMeans) -> dict[str, str]:

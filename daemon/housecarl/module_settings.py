@@ -46,8 +46,17 @@ def lent(module: ModuleType, section: str, sections: Mapping[str, Any]) -> Any:
     return {**borrowed, **(own or {})}
 
 
-def check(module: ModuleType, section: str, given: Any, locate: Locate) -> Checked:
-    """Check the section of a module; `given` is None when the config has no such section."""
+def check(
+    module: ModuleType,
+    section: str,
+    given: Any,
+    locate: Locate,
+    context: Mapping[str, Any] | None = None,
+) -> Checked:
+    """Check the section of a module; `given` is None when the config has no such section.
+
+    `context` is pydantic's validation context: it makes files and secrets relative to the config.
+    """
     model = getattr(module, "Settings", None)
     where: Loc = ("modules", section)
     if model is None:
@@ -56,15 +65,21 @@ def check(module: ModuleType, section: str, given: Any, locate: Locate) -> Check
         return Checked(problems=(locate(where, f"module {section} has no settings"),))
     if not isinstance(given, Mapping | None):
         return Checked(problems=(locate(where, f"{section} must be a section of keys"),))
-    return _validate(model, section, given, locate)
+    return _validate(model, section, given, locate, context)
 
 
-def _validate(model: Any, section: str, given: Mapping[str, Any] | None, locate: Locate) -> Checked:
+def _validate(
+    model: Any,
+    section: str,
+    given: Mapping[str, Any] | None,
+    locate: Locate,
+    context: Mapping[str, Any] | None,
+) -> Checked:
     from pydantic import ValidationError
 
     unknown = tuple(_unknown(model, section, given or {}, locate))
     try:
-        settings = model.model_validate({} if given is None else dict(given))
+        settings = model.model_validate({} if given is None else dict(given), context=context)
     except ValidationError as error:
         found = [(tuple(one["loc"]), _text(one, model)) for one in error.errors()]
         if given is None:

@@ -63,6 +63,7 @@ class Registry:
         settings: Mapping[str, Any] | None = None,
         *,
         locate: Locate = _nowhere,
+        context: Mapping[str, Any] | None = None,
         trial: Trial | None = try_file,
     ) -> None:
         # absolute, because a worker process runs in another folder
@@ -70,6 +71,7 @@ class Registry:
         self.folders = tuple(folder.absolute() for folder in folders)
         self._settings = dict(settings or {})
         self._locate = locate
+        self._context = context
         self._trial = trial
         self._builtins: list[Command] = []
         self._files: dict[Path, Entry] = {}
@@ -208,6 +210,7 @@ class Registry:
             [*self._files.values(), *self._installed.values()],
             self._settings,
             self._locate,
+            self._context,
         )
         after = self._index.commands.keys()
         return Changes(

@@ -25,6 +25,7 @@ async def make_judge(loaded: Loaded, resolver: Resolver | None = None) -> Judge:
         config.modules.folders,
         config.modules.settings,
         locate=loaded.source.problem,
+        context=loaded.source.context,
         trial=try_file,
     )
     judge = Judge(config, Trust.of(config, resolver), registry, off=lambda _: False)

@@ -127,3 +127,16 @@ def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:
     bo = house.phone("bo")
     bo.text("!in 20m plug lamp on")
     assert bo.reply == "No command plug. !help lists them."
+
+
+def test_a_plug_that_is_on_for_minutes_goes_off_again_also_after_a_restart(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    phone.text("!plug lamp on 30")
+    assert phone.reply.startswith("lamp on")
+    assert plug.relay
+    house.stop()
+    house.start()
+    move(house, clock, 30 * 60)
+    assert phone.reply.startswith("lamp off")
+    assert not plug.relay

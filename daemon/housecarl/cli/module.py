@@ -1,0 +1,96 @@
+"""`module`: list modules, write a new one, test one."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.registry import Registry
+
+
+@click.group("module")
+def verb() -> None:
+    """List modules, write a new one, test one."""
+
+
+@verb.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """Show every command and its file, and the files that are off with the reason."""
+    from housecarl.cli import journal
+    from housecarl.rehearsal import make_judge
+
+    loaded = journal.load(ctx.obj)
+    registry = asyncio.run(make_judge(loaded)).registry
+    for command in registry.commands.values():
+        if not command.builtin:
+            risk = command.spec.risk if isinstance(command.spec.risk, str) else "by arguments"
+            click.echo(f"{command.usage()}  [{risk}] {command.file}\n    {command.help}")
+    for line in _trouble(registry, loaded):
+        click.echo(click.style(line, fg="red" if line.startswith("broken") else "yellow"))
+    ctx.exit(1 if registry.broken else 0)
+
+
+def _trouble(registry: Registry, loaded: Loaded) -> list[str]:
+    lines = [f"broken: {text}" for text in registry.broken.values()]
+    lines += [f"off: {text}" for text in registry.unset.values()]
+    lines += [f"note: {text} ({file})" for file, text in registry.notes.items()]
+    lines += [
+        f"broken: modules.folders: {folder} is no folder"
+        for folder in loaded.config.modules.folders
+        if not folder.is_dir()
+    ]
+    return lines
+
+
+@verb.command("new")
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where to write it; else the first folder of your own in the configuration.",
+)
+@click.pass_context
+def new(ctx: click.Context, name: str, folder: Path | None) -> None:
+    """Write a new module NAME and its test, ready to be filled in."""
+    from housecarl import skeleton
+    from housecarl.cli import journal
+
+    if folder is None:
+        folders = journal.load(ctx.obj).config.modules.folders
+        if not folders:
+            raise click.UsageError("name a --folder, or one of your own under `modules.folders`")
+        folder = folders[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in skeleton.write(name, folder):
+        click.echo(path)
+    click.echo(f"Text !{name} Ann once the daemon has seen it; `housecarl module test {name}`.")
+
+
+@verb.command("test")
+@click.argument("name", required=False)
+@click.option("--folder", type=click.Path(path_type=Path, exists=True), help="Where it stands.")
+@click.pass_context
+def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
+    """Run the test of module NAME, or of every module of your own, with pytest."""
+    from housecarl.cli import journal
+    from housecarl.errors import HousecarlError
+
+    if importlib.util.find_spec("pytest") is None:
+        raise HousecarlError(f"pytest is not installed: {sys.executable} -m pip install pytest")
+    folders = [folder] if folder else journal.load(ctx.obj).config.modules.folders
+    pattern = f"test_{name}.py" if name else "test_*.py"
+    found = sorted(path for each in folders for path in each.glob(pattern))
+    if not found:
+        where = ", ".join(map(str, folders)) or "no folder of your own (`modules.folders`)"
+        raise HousecarlError(f"no {pattern} in {where}")
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *found], check=False)
+    ctx.exit(1 if done.returncode else 0)
