@@ -36,9 +36,10 @@ class Received:
 
 
 class Inbox:
-    """Takes every mail; may be read from any thread."""
+    """Takes every mail, or none while it is `busy`; may be read from any thread."""
 
     def __init__(self) -> None:
+        self.busy = False
         self.received: list[Received] = []
         self._news = threading.Condition()
         self._server: asyncio.Server | None = None
@@ -60,6 +61,8 @@ class Inbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail (called by aiosmtpd)."""
+        if self.busy:
+            return "451 4.3.2 Busy, try later"
         content: Any = envelope.content
         for to in envelope.rcpt_tos:
             got = Received(to, envelope.mail_from or "", content, time.monotonic())

@@ -1,0 +1,65 @@
+"""A house that runs, and its verbs as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.house import TestHouse
+
+HOUSECARL = Path(sys.executable).with_name("housecarl")
+LOGIN = pwd.getpwuid(os.getuid()).pw_name
+
+Verb = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
+    """One running house for all tests of a file."""
+    people: dict[str, Any] = {
+        "ann": {
+            "phones": ["+13035550123"],
+            "addresses": ["ann@example.org"],
+            "may": ["*"],
+            "unix": [LOGIN],
+            "login": {"user": "ann", "hash": {"file": "ann.hash"}},
+            "totp": {"file": "ann.totp"},
+        },
+        "bo": {"phones": ["+13035550199"], "may": ["uptime"]},
+    }
+    folder = tmp_path_factory.mktemp("house")
+    for name in ("ann.hash", "ann.totp"):
+        (folder / name).write_text("nothing yet\n")
+        (folder / name).chmod(0o600)
+    with TestHouse(folder, people) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def verb(house: TestHouse) -> Verb:
+    """Run a verb against the house."""
+    return verb_of(house.folder / "housecarl.yaml")
+
+
+def verb_of(config: Path) -> Verb:
+    """Run verbs with a configuration."""
+
+    def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HOUSECARL, "-c", config, *words],
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+
+    return run

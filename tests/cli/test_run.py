@@ -1,0 +1,105 @@
+"""`run` and `demo` as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import HOUSECARL, LOGIN
+
+from housecarl.testing.house import free_port
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """The log up to the line with a word."""
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if word in line:
+            return seen
+    raise AssertionError(f"ended without {word!r}: {seen}")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "housecarl.yaml"
+    path.write_text(
+        f"people: {{ann: {{may: ['*'], unix: [{LOGIN}]}}}}\nspool: spool\ndoors:\n  drop: {{}}\n"
+        f'  smtp: {{listen: "127.0.0.1:{free_port()}", recipients: [cmd@home.example]}}\n'
+    )
+    return path
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([HOUSECARL, "-c", config, "run"], stderr=subprocess.PIPE, text=True)
+
+
+def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Path) -> None:
+    good = config.read_text()
+    process = start(config)
+    try:
+        read_until(process, "ready")
+        config.write_text("house: [\n")
+        process.send_signal(signal.SIGHUP)
+        assert "housecarl.yaml:" in read_until(process, "reload-refused")
+        config.write_text(good + "modules: {pong: {}}\n")
+        process.send_signal(signal.SIGHUP)
+        assert "no module 'pong'" in read_until(process, "reload-refused")
+        read_until(process, "ready")
+        config.write_text(good + "house: Oak Street\n")
+        process.send_signal(signal.SIGHUP)
+        read_until(process, "Oak Street")
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+        process.communicate()
+
+
+def test_a_second_daemon_is_refused(config: Path) -> None:
+    process = start(config)
+    try:
+        read_until(process, "ready")
+        second = subprocess.run(
+            [HOUSECARL, "-c", config, "run"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert second.returncode == 75
+        assert "another housecarl already serves the spool" in second.stderr
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+        process.communicate()
+
+
+def test_a_wrong_configuration_is_exit_78(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("hose: Elm\n")
+    done = subprocess.run(
+        [HOUSECARL, "-c", path, "run"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 78
+    assert "bad.yaml:1:1: hose: unknown key; did you mean 'house'?" in done.stderr
+
+
+def test_the_demo_shows_the_whole_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [HOUSECARL, "demo"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path), "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "house     lamp on. 43 W now, 0.31 kWh today." in done.stdout
+    assert "executed/" in done.stdout and "refused/" in done.stdout
+    assert "stranger" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,191 @@
+"""The verbs of every day, beside a running daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Verb, verb_of
+
+from housecarl.testing.house import TestHouse
+
+
+def test_send_waits_for_the_reply(verb: Verb) -> None:
+    done = verb("send", "!uptime", "--as", "ann", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Elm Street up ")
+
+
+def test_send_as_nobody_is_a_usage_error(verb: Verb) -> None:
+    done = verb("send", "!uptime", "--as", "eve")
+    assert (done.returncode, "no eve in the configuration" in done.stderr) == (2, True)
+
+
+def test_try_prints_the_sms_and_its_length_and_sends_nothing(verb: Verb, house: TestHouse) -> None:
+    before = len(house.inbox.received)
+    done = verb("try", "uptime", "--as", "bo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Elm Street up ")
+    assert "septets, 1 part" in done.stderr
+    house.settle()
+    assert len(house.inbox.received) == before
+
+
+def test_try_fails_when_the_command_does(verb: Verb) -> None:
+    done = verb("try", "plug lamp on", "--as", "bo")
+    assert done.returncode == 1
+    assert done.stdout == "No command plug. !help lists them.\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_status_is_0_when_all_is_well(verb: Verb) -> None:
+    done = verb("status", "--json")
+    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    assert (told["house"], told["well"]) == ("Elm Street", True)
+
+
+def test_log_shows_what_was_asked_and_answered(verb: Verb) -> None:
+    verb("send", "!help uptime", "--as", "ann", "--wait")
+    last = verb("log", "-n", "1", "--json")
+    entry = json.loads(last.stdout)
+    assert (entry["person"], entry["calls"], entry["outcomes"]) == (
+        "ann",
+        [["help", "uptime"]],
+        ["done"],
+    )
+    assert "ann: help uptime [done] uptime - " in verb("log", "-n", "1").stdout
+    assert verb("log", "--person", "bo", "--since", "1h", "--json").returncode == 0
+    assert verb("log", "--person", "eve").returncode == 2
+    assert verb("log", "--since", "yesterday").returncode == 2
+
+
+def test_why_tells_every_decision_about_a_message(verb: Verb) -> None:
+    verb("send", "!uptime", "--as", "ann", "--wait")
+    identity = json.loads(verb("log", "-n", "1", "--json").stdout)["id"]
+    told = json.loads(verb("why", identity, "--json").stdout)
+    assert (told["person"], told["proof"], told["verdict"]) == ("ann", "local", "run")
+    assert told["runs"][0]["outcome"] == "done"
+    assert "verdict: run" in verb("why", identity).stdout
+    assert verb("why", "ffffffffffffffff").returncode == 1
+    assert verb("why", "no-such-file").returncode == 2
+
+
+def test_why_believes_a_stamp_only_inside_the_spool(
+    verb: Verb, house: TestHouse, tmp_path: Path
+) -> None:
+    verb("send", "!uptime", "--as", "ann", "--wait")
+    house.settle()
+    stored = max(house.spool.rglob("executed/*/*.eml"), key=lambda path: path.name)
+    inside = json.loads(verb("why", str(stored), "--json").stdout)
+    assert (inside["person"], inside["verdict"]) == ("ann", "run")
+    copy = tmp_path / "copy.eml"
+    copy.write_bytes(stored.read_bytes())
+    outside = json.loads(verb("why", str(copy), "--json").stdout)
+    assert (outside["person"], outside["verdict"]) == (None, "refuse")
+
+
+def test_a_person_is_switched_off_at_once_and_on_again(verb: Verb, house: TestHouse) -> None:
+    assert verb("person", "off", "ann").returncode == 0
+    assert "OFF since" in verb("person", "list").stdout
+    house.do(house.daemon.house.refresh())  # type: ignore[union-attr]
+    house.phone("ann").text("!uptime")
+    house.settle()
+    assert house.inbox.to(house.phone("ann").address) == []
+    assert verb("person", "on", "ann").stdout == "ann is on.\n"
+    house.do(house.daemon.house.refresh())  # type: ignore[union-attr]
+    assert "OFF" not in verb("person", "list").stdout
+    assert verb("person", "off", "eve").returncode == 2
+
+
+def test_a_password_is_hashed_into_the_file_the_config_names(verb: Verb, house: TestHouse) -> None:
+    typed = "correct horse\ncorrect horse\n"
+    done = verb("person", "password", "ann", typed=typed)
+    assert done.returncode == 0, done.stderr
+    path = house.folder / "ann.hash"
+    assert path.read_text().startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert verb("person", "password", "bo", typed=typed).stdout.count("bo.hash") == 2
+    assert verb("person", "password", "ann", typed="short\nshort\n").returncode == 2
+
+
+def test_an_app_is_enrolled_only_with_a_code_it_shows(verb: Verb, house: TestHouse) -> None:
+    done = verb("person", "totp", "ann", typed="000000\n")
+    assert (done.returncode, "nothing was changed" in done.stderr) == (2, True)
+    assert "otpauth://totp/" in done.stdout
+    assert (house.folder / "ann.totp").read_text() == "nothing yet\n"
+
+
+def test_the_queue_is_listed_tried_again_and_given_up(verb: Verb, house: TestHouse) -> None:
+    house.inbox.busy = True
+    try:
+        verb("send", "!help", "--as", "ann", "--wait")
+        house.settle()
+        listed = verb("queue", "list").stdout
+        number = listed.split()[0]
+        assert "to ann [waiting" in listed
+        assert verb("queue", "retry", number).returncode == 0
+        assert verb("queue", "drop", number).returncode == 0
+        assert verb("queue", "drop", number).returncode == 1
+    finally:
+        house.inbox.busy = False
+
+
+def test_check_tells_every_fault_at_once_with_its_place(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text(
+        "house: Elm\nunits: imperial\npeople:\n  ann: {may: [plgu]}\nmodules:\n  pong: {}\n"
+    )
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    assert f"{config}:2:8: units: " in done.stderr
+    config.write_text("people:\n  ann: {unix: [ann], may: [plgu]}\nmodules:\n  pong: {}\n")
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    assert "no command 'plgu'; did you mean 'plug'?" in done.stderr
+    assert "no module 'pong'; did you mean 'ping'?" in done.stderr
+
+
+def test_check_is_quiet_about_secrets(verb: Verb) -> None:
+    assert verb("check").stdout.endswith("housecarl.yaml: well.\n")
+    shown = verb("check", "--print").stdout
+    assert "house: Elm Street" in shown and "nothing yet" not in shown
+    assert json.loads(verb("check", "--schema").stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_the_shell(verb: Verb, shell: str) -> None:
+    assert "_HOUSECARL_COMPLETE" in verb("completion", shell).stdout
+
+
+def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("modules: {folders: [mine]}\nspool: spool\n")
+    verb = verb_of(config)
+    (tmp_path / "mine").mkdir()
+    assert verb("module", "new", "hello").returncode == 0
+    assert "hello [WHO]  [look] " in verb("module", "list").stdout
+    done = verb("module", "test", "hello")
+    assert (done.returncode, " passed" in done.stdout) == (0, True), done.stdout
+    (tmp_path / "mine" / "broken.py").write_text("import nowhere\n")
+    done = verb("module", "list")
+    assert (done.returncode, "broken.py:1" in done.stdout) == (1, True)
+    assert verb("module", "new", "../evil").returncode == 1
+
+
+def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
+    done = verb("sttus")
+    assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)
+
+
+def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
+    done = verb_of(tmp_path / "none.yaml")("status")
+    assert (done.returncode, "no such file" in done.stderr) == (78, True)
+
+
+def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\n")
+    done = verb_of(config)("status")
+    assert (done.returncode, "`housecarl run` makes it" in done.stderr) == (75, True)
