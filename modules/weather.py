@@ -165,7 +165,8 @@ async def _look_up(call: Call, session: "aiohttp.ClientSession", name: str) -> l
 
 
 def _choice(name: str, found: list[Place]) -> Reply:
-    tail = f". Text !weather {_plain(name).lower()} 2"
+    typed = _plain(name).lower()
+    tail = f". Text !weather {'NAME' if typed.endswith('..') else typed} 2"
     text = f"Which {_plain(found[0].name)}?"
     for number, place in enumerate(found, 1):
         option = f"{' ' if number == 1 else ', '}{number} {_plain(place.label)}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gsm0338.codec
 import pytest
@@ -19,6 +19,9 @@ from housecarl import Call, Reply, module_file
 from housecarl.commands import Command, commands_of
 from housecarl.module import House, Store
 from housecarl.shipped import shipped
+
+if TYPE_CHECKING:
+    from .sky_server import Sky
 
 #: the budget of one SMS, in septets of GSM 03.38
 BUDGET = 160
@@ -148,3 +151,35 @@ def load() -> Iterator[Callable[[str], Commands]]:
     yield take
     for name in loaded:
         module_file.forget(name)
+
+
+@pytest.fixture
+async def sky() -> AsyncIterator[Sky]:
+    """The weather services on loopback, with Denver and three towns of one name."""
+    from .sky_server import Sky, place, running
+
+    server = Sky()
+    server.places = {
+        "Denver": [
+            place("Denver", "Colorado", 715_522),
+            place("Denver", "Pennsylvania", 3_861, 40.2),
+        ],
+        "springfield": [
+            place("Springfield", "Missouri", 166_810, 37.2),
+            place("Springfield", "Massachusetts", 155_929, 42.1),
+            place("Springfield", "Illinois", 114_394, 39.8),
+            place("Springfield Park", "Ohio", None, 39.9),
+        ],
+    }
+    async with running(server):
+        yield server
+
+
+@pytest.fixture
+def weather(load: Callable[[str], Commands], sky: Sky) -> Commands:
+    """The weather command, which asks only `sky`, at home in Denver."""
+    from .weather_house import configure
+
+    commands = load("weather")
+    configure(commands, sky, place="Denver")
+    return commands

@@ -5,75 +5,19 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import re
-import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from housecarl import CommandError
 from housecarl.module import House
 from housecarl.weather.sky import Day, Weather, compass, symbol, wmo
 from housecarl.weather.sources import expires
 
 from .conftest import Commands, sms
-from .sky_server import FAULTS, FORECAST, GEOCODING, MET_NO, STATION, Sky, day, place, running
-
-KEY = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-async def sky() -> AsyncIterator[Sky]:
-    server = Sky()
-    server.places = {
-        "Denver": [
-            place("Denver", "Colorado", 715_522),
-            place("Denver", "Pennsylvania", 3_861, 40.2),
-        ],
-        "springfield": [
-            place("Springfield", "Missouri", 166_810, 37.2),
-            place("Springfield", "Massachusetts", 155_929, 42.1),
-            place("Springfield", "Illinois", 114_394, 39.8),
-            place("Springfield Park", "Ohio", None, 39.9),
-        ],
-    }
-    async with running(server):
-        yield server
-
-
-@pytest.fixture
-def weather(load: Callable[[str], Commands], sky: Sky) -> Commands:
-    commands = load("weather")
-    configure(commands, sky, place="Denver")
-    return commands
-
-
-def configure(weather: Commands, sky: Sky, **values: Any) -> None:
-    bases = dict.fromkeys(("forecast", "geocoding", "second", "stations"), sky.base)
-    weather.set(**{**bases, **values})
-
-
-def weekday(ahead: int) -> str:
-    return f"{date.fromisoformat(day(ahead)):%a}"
-
-
-def us() -> str:
-    return (
-        "Denver: 41 F, partly cloudy, feels 36, wind W 9 mph. Today 28-47, rain 20%. "
-        f"{weekday(1)} 30-52 clear."
-    )
-
-
-async def refusal(weather: Commands, *words: str) -> str:
-    with pytest.raises(CommandError) as caught:
-        await weather.run("weather", *words)
-    text = str(caught.value)
-    assert len(text) <= 160 and text.isascii() and text.isprintable(), text
-    return text
+from .sky_server import FORECAST, GEOCODING, Sky, place
+from .weather_house import age, configure, refusal, us, weekday
 
 
 async def test_one_sms_and_the_days_ahead_by_mail(weather: Commands) -> None:
@@ -128,15 +72,6 @@ async def test_a_quarter_of_an_hour_is_served_from_what_is_kept(
     assert sky.paths() == [FORECAST]
 
 
-async def age(weather: Commands, seconds: float) -> None:
-    """Let the kept forecasts be older."""
-    kept = await weather.hand.store.get("forecasts")
-    for one in kept.values():
-        one["at"] -= seconds
-        one["until"] -= seconds
-    await weather.hand.store.set("forecasts", kept)
-
-
 async def test_two_people_at_once_ask_once(weather: Commands, sky: Sky) -> None:
     texts = await asyncio.gather(*(weather.text("weather", "39.7,-104.98") for _ in range(5)))
     assert len(set(texts)) == 1 and sky.paths() == [FORECAST]
@@ -147,79 +82,6 @@ async def test_what_is_kept_stays_small(weather: Commands, sky: Sky) -> None:
         sky.places[f"Town {number}x"] = [place(f"Town {number}x", "Ohio", 1, number)]
         await weather.run("weather", f"Town {number}x")
     assert len(await weather.hand.store.get("forecasts")) == 12
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_when_the_first_source_fails_the_second_is_asked(
-    weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
-    sky.faults = {FORECAST: fault}
-    started = time.monotonic()
-    reply = await weather.run("weather")
-    assert re.match(
-        r"Denver: 37 F, rain, wind SE 6 mph\. Today \d\d-\d\d, rain 0\.\d in\.", sms(reply)
-    )
-    assert reply.rows[-1] == ("Source", "MET Norway (CC BY 4.0)")
-    assert time.monotonic() - started < 2
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("429", "is over its limit"),
-        ("500", "has trouble (HTTP 500)"),
-        ("redirect", "has trouble (HTTP 302)"),
-        ("truncated", "broke off its answer"),
-        ("closed", "broke off its answer"),
-        ("html", "sends no sense"),
-        ("nulls", "sends no sense"),
-        ("types", "sends no sense"),
-        ("huge", "sends too much"),
-        ("deep", "sends no sense"),
-        ("slow", "gave no answer in 0.3 s"),
-    ],
-)
-async def test_when_both_fail_one_sentence_names_each(
-    weather: Commands, sky: Sky, fault: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
-    sky.faults = {FORECAST: "429", MET_NO: fault}
-    assert await refusal(weather) == (
-        f"No weather for Denver: Open-Meteo is over its limit; met.no {said}. Try again in 15 min."
-    )
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_a_broken_list_of_places_is_said_so(
-    weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
-    sky.faults = {GEOCODING: fault}
-    text = await refusal(weather)
-    assert re.match(r"(Denver could not be looked up: the list of places|No place Denver\.)", text)
-    assert text.endswith("!weather 39.74,-104.98")
-
-
-async def test_a_recent_answer_beats_none(weather: Commands, sky: Sky) -> None:
-    await weather.run("weather")
-    await age(weather, 3600)
-    sky.faults = {FORECAST: "500", MET_NO: "500"}
-    assert (await weather.text("weather")).startswith("Denver, 60 min ago: 41 F, partly cloudy")
-    await age(weather, 3 * 3600)
-    assert (await refusal(weather)).startswith("No weather for Denver: Open-Meteo has trouble")
-
-
-async def test_missing_values_are_left_out(weather: Commands, sky: Sky) -> None:
-    sky.forecast["current"] |= {"apparent_temperature": None, "weather_code": "?"}
-    sky.forecast["current"]["wind_speed_10m"] = 1e9
-    sky.forecast["daily"]["temperature_2m_min"] = [None]
-    sky.forecast["daily"]["precipitation_probability_max"] = None
-    text = await weather.text("weather")
-    assert text == f"Denver: 41 F. Today 47. {weekday(1)} 52 clear."
-    sky.forecast["current"] = None
-    await age(weather, 901)
-    assert (await weather.text("weather")).startswith("Denver: no reading now. Today 47.")
 
 
 async def test_met_no_is_asked_by_its_rules(weather: Commands, sky: Sky) -> None:
@@ -305,87 +167,6 @@ async def test_the_longest_answer_fits_one_sms(weather: Commands, sky: Sky) -> N
     sky.forecast["daily"]["weather_code"] = [86] * 5
     text = await weather.text("weather", name, 1)
     assert "Today -137 to -99, snow 20%" in text and "snow showers" in text
-
-
-@pytest.fixture
-def station(weather: Commands, sky: Sky, tmp_path: Path) -> Commands:
-    secret = tmp_path / "wu.key"
-    secret.write_text(f"{KEY}\n")
-    secret.chmod(0o600)
-    owned = {"id": "KCODENVE1", "key": {"file": str(secret)}}
-    configure(weather, sky, station=owned, place="Denver")
-    return weather
-
-
-async def test_your_own_station_measures_and_the_days_are_added(
-    station: Commands, sky: Sky
-) -> None:
-    reply = await station.run("weather")
-    assert sms(reply) == (
-        "Denver: 40 F, partly cloudy, feels 34, wind S 8 mph. Today 28-47, rain 20%. "
-        f"{weekday(1)} 30-52 clear."
-    )
-    assert reply.rows[-1] == ("Source", "station KCODENVE1; Open-Meteo.com (CC BY 4.0)")
-    assert sky.asked[0][1]["apiKey"] == KEY and sky.paths() == [STATION, FORECAST]
-    await station.run("weather")
-    assert sky.paths() == [], "5 min"
-    assert await station.text("weather", "Denver") == us(), "a named place is not the station's"
-
-
-async def test_a_station_alone_is_better_than_nothing(station: Commands, sky: Sky) -> None:
-    sky.faults = {FORECAST: "500", MET_NO: "500"}
-    assert await station.text("weather") == "Denver: 40 F, feels 34, wind S 8 mph."
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("204", "station has nothing new"),
-        ("401", "station refuses our key"),
-        ("nulls", "station sends no sense"),
-        ("slow", "station gave no answer in 0.3 s"),
-    ],
-)
-async def test_a_silent_station_is_said_so(
-    station: Commands, sky: Sky, fault: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(station.module, "EACH", 0.3)
-    sky.faults = {STATION: fault}
-    assert (await station.text("weather")).startswith(f"Denver ({said}): 41 F, partly cloudy")
-    station.settings = station.settings.model_copy(update={"place": ""})
-    assert await refusal(station) == f"No weather: {said}. Try !weather Denver"
-
-
-async def test_the_key_is_in_no_reply_and_read_from_its_file(
-    station: Commands, sky: Sky, tmp_path: Path
-) -> None:
-    (tmp_path / "wu.key").chmod(0o644)
-    assert (await station.text("weather")).startswith("Denver (station key cannot be read): 41 F")
-    assert KEY not in repr(station.settings)
-
-
-async def test_on_a_dead_network_the_sentence_helps(weather: Commands, sky: Sky) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{free.getsockname()[1]}"
-    weather.set(place="39.7,-105", forecast=dead, geocoding=dead, second=dead)
-    assert await refusal(weather) == (
-        "No weather for 39.7,-105: Open-Meteo cannot be reached; met.no cannot be reached. "
-        "Try again in 15 min."
-    )
-    assert "the list of places cannot be reached" in await refusal(weather, "Denver")
-
-
-async def test_the_whole_answer_has_a_limit(
-    weather: Commands, sky: Sky, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weather.module, "WHOLE", 0.2)
-    sky.faults = {GEOCODING: "slow"}
-    assert await refusal(weather) == "No weather: no answer in 0 s. Try again later."
-
-
-def test_limits_leave_room_for_the_reply(weather: Commands) -> None:
-    assert weather.module.WHOLE < 15 < weather.commands["weather"].spec.timeout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""Behaviour of the weather command when sources fail, as they do."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+
+import pytest
+
+from .conftest import Commands, sms
+from .sky_server import FAULTS, FORECAST, GEOCODING, MET_NO, Sky
+from .weather_house import age, refusal, weekday
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_when_the_first_source_fails_the_second_is_asked(
+    weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    sky.faults = {FORECAST: fault}
+    started = time.monotonic()
+    reply = await weather.run("weather")
+    assert re.match(
+        r"Denver: 37 F, rain, wind SE 6 mph\. Today \d\d-\d\d, rain 0\.\d in\.", sms(reply)
+    )
+    assert reply.rows[-1] == ("Source", "MET Norway (CC BY 4.0)")
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("429", "is over its limit"),
+        ("500", "has trouble (HTTP 500)"),
+        ("redirect", "has trouble (HTTP 302)"),
+        ("truncated", "broke off its answer"),
+        ("closed", "broke off its answer"),
+        ("html", "sends no sense"),
+        ("nulls", "sends no sense"),
+        ("types", "sends no sense"),
+        ("huge", "sends too much"),
+        ("deep", "sends no sense"),
+        ("slow", "gave no answer in 0.3 s"),
+    ],
+)
+async def test_when_both_fail_one_sentence_names_each(
+    weather: Commands, sky: Sky, fault: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    sky.faults = {FORECAST: "429", MET_NO: fault}
+    assert await refusal(weather) == (
+        f"No weather for Denver: Open-Meteo is over its limit; met.no {said}. Try again in 15 min."
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_list_of_places_is_said_so(
+    weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    sky.faults = {GEOCODING: fault}
+    text = await refusal(weather)
+    assert re.match(r"(Denver could not be looked up: the list of places|No place Denver\.)", text)
+    assert text.endswith("!weather 39.74,-104.98")
+
+
+async def test_a_recent_answer_beats_none(weather: Commands, sky: Sky) -> None:
+    await weather.run("weather")
+    await age(weather, 3600)
+    sky.faults = {FORECAST: "500", MET_NO: "500"}
+    assert (await weather.text("weather")).startswith("Denver, 60 min ago: 41 F, partly cloudy")
+    await age(weather, 3 * 3600)
+    assert (await refusal(weather)).startswith("No weather for Denver: Open-Meteo has trouble")
+
+
+async def test_missing_values_are_left_out(weather: Commands, sky: Sky) -> None:
+    sky.forecast["current"] |= {"apparent_temperature": None, "weather_code": "?"}
+    sky.forecast["current"]["wind_speed_10m"] = 1e9
+    sky.forecast["daily"]["temperature_2m_min"] = [None]
+    sky.forecast["daily"]["precipitation_probability_max"] = None
+    text = await weather.text("weather")
+    assert text == f"Denver: 41 F. Today 47. {weekday(1)} 52 clear."
+    sky.forecast["current"] = None
+    await age(weather, 901)
+    assert (await weather.text("weather")).startswith("Denver: no reading now. Today 47.")
+
+
+async def test_on_a_dead_network_the_sentence_helps(weather: Commands, sky: Sky) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}"
+    weather.set(place="39.7,-105", forecast=dead, geocoding=dead, second=dead)
+    assert await refusal(weather) == (
+        "No weather for 39.7,-105: Open-Meteo cannot be reached; met.no cannot be reached. "
+        "Try again in 15 min."
+    )
+    assert "the list of places cannot be reached" in await refusal(weather, "Denver")
+
+
+async def test_the_whole_answer_has_a_limit(
+    weather: Commands, sky: Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weather.module, "WHOLE", 0.2)
+    sky.faults = {GEOCODING: "slow"}
+    assert await refusal(weather) == "No weather: no answer in 0 s. Try again later."
+
+
+def test_limits_leave_room_for_the_reply(weather: Commands) -> None:
+    assert weather.module.WHOLE < 15 < weather.commands["weather"].spec.timeout
