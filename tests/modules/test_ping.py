@@ -49,8 +49,9 @@ TAKEN = ["localhost", "router.lan", "::1", "xn--e1afmkfd", "192.168.1.1"]
 
 
 @pytest.fixture
-def ping(load: Callable[[str], Commands]) -> Commands:
+def ping(load: Callable[[str], Commands], monkeypatch: pytest.MonkeyPatch) -> Commands:
     commands = load("ping")
+    monkeypatch.setattr(commands.module, "INTERVAL", 0.01)
     commands.set(hosts={"nas": "127.0.0.1", "printer": "192.168.1.30"})
     return commands
 

@@ -10,14 +10,14 @@ import pytest
 
 from .conftest import Commands, sms
 from .sky_server import FAULTS, FORECAST, GEOCODING, MET_NO, Sky
-from .weather_house import age, refusal, weekday
+from .weather_house import age, impatient, refusal, weekday
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_when_the_first_source_fails_the_second_is_asked(
     weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    impatient(weather, fault, monkeypatch)
     sky.faults = {FORECAST: fault}
     started = time.monotonic()
     reply = await weather.run("weather")
@@ -41,13 +41,13 @@ async def test_when_the_first_source_fails_the_second_is_asked(
         ("types", "sends no sense"),
         ("huge", "sends too much"),
         ("deep", "sends no sense"),
-        ("slow", "gave no answer in 0.3 s"),
+        ("slow", "gave no answer in 0.1 s"),
     ],
 )
 async def test_when_both_fail_one_sentence_names_each(
     weather: Commands, sky: Sky, fault: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    impatient(weather, fault, monkeypatch)
     sky.faults = {FORECAST: "429", MET_NO: fault}
     assert await refusal(weather) == (
         f"No weather for Denver: Open-Meteo is over its limit; met.no {said}. Try again in 15 min."
@@ -58,7 +58,7 @@ async def test_when_both_fail_one_sentence_names_each(
 async def test_a_broken_list_of_places_is_said_so(
     weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weather.module, "EACH", 0.3)
+    impatient(weather, fault, monkeypatch)
     sky.faults = {GEOCODING: fault}
     text = await refusal(weather)
     assert re.match(r"(Denver could not be looked up: the list of places|No place Denver\.)", text)

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import Commands, sms
 from .sky_server import FORECAST, MET_NO, STATION, Sky
-from .weather_house import configure, refusal, us, weekday
+from .weather_house import configure, impatient, refusal, us, weekday
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -49,13 +49,13 @@ async def test_a_station_alone_is_better_than_nothing(station: Commands, sky: Sk
         ("204", "station has nothing new"),
         ("401", "station refuses our key"),
         ("nulls", "station sends no sense"),
-        ("slow", "station gave no answer in 0.3 s"),
+        ("slow", "station gave no answer in 0.1 s"),
     ],
 )
 async def test_a_silent_station_is_said_so(
     station: Commands, sky: Sky, fault: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station.module, "EACH", 0.3)
+    impatient(station, fault, monkeypatch)
     sky.faults = {STATION: fault}
     assert (await station.text("weather")).startswith(f"Denver ({said}): 41 F, partly cloudy")
     station.settings = station.settings.model_copy(update={"place": ""})

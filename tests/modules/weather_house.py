@@ -26,6 +26,12 @@ async def refusal(weather: Commands, *words: str) -> str:
     return text
 
 
+def impatient(weather: Commands, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that never answers is given up soon; any other fault has all the time it needs."""
+    if fault == "slow":
+        monkeypatch.setattr(weather.module, "EACH", 0.1)
+
+
 async def age(weather: Commands, seconds: float) -> None:
     """Let the kept forecasts be older."""
     kept = await weather.hand.store.get("forecasts")
