@@ -41,13 +41,13 @@ def disk(call: Call) -> Reply:
 
     The fullest first, with what is free, then the warmest sensor. Network mounts are left out.
     """
-    disks = sorted(_disks(), key=lambda one: one.percent, reverse=True)
-    warmest = sorted(_temperatures(), key=lambda one: one[1], reverse=True)
-    return _said(disks, warmest, call.house.units == "us")
+    return _said(list(_disks()), _temperatures(), call.house.units == "us")
 
 
 def _said(disks: list[Disk], temperatures: list[tuple[str, float]], us: bool) -> Reply:
-    warm = [(name, _degrees(celsius, us)) for name, celsius in temperatures]
+    disks = sorted(disks, key=lambda one: one.percent, reverse=True)
+    warmest = sorted(temperatures, key=lambda one: one[1], reverse=True)
+    warm = [(name, _degrees(celsius, us)) for name, celsius in warmest]
     tail = f" Warmest: {' '.join(warm[0])}." if warm else ""
     shown: list[str] = []
     for one in disks:

@@ -28,9 +28,10 @@ async def test_it_tells_the_root_of_this_machine(disk: Commands) -> None:
 
 
 def test_the_words_in_both_units(disk: Commands) -> None:
+    """The fullest and the warmest come first."""
     module = disk.module
-    disks = [module.Disk("/srv", 93.4, 120_400_000_000), module.Disk("/", 61, 1_240_000_000_000)]
-    sensors = [("CPU", 54.0), ("disk", 41.0)]
+    disks = [module.Disk("/", 61, 1_240_000_000_000), module.Disk("/srv", 93.4, 120_400_000_000)]
+    sensors = [("disk", 41.0), ("CPU", 54.0)]
     assert sms(module._said(disks, sensors, False)) == (
         "/srv 93% (120 GB free), / 61% (1.2 TB free). Warmest: CPU 54 C."
     )

@@ -97,6 +97,13 @@ async def test_endless_output_neither_fills_memory_nor_the_sms(run: Commands) ->
     assert len(text) == 160 and text.endswith("...")
 
 
+def test_only_the_end_of_the_output_is_kept(run: Commands) -> None:
+    output = run.module.Output()
+    for _ in range(100):
+        output.data_received(b"x" * 100_000 + b"\nlast")
+    assert len(output.tail) == run.module.TAIL and output.lines()[-1] == "last"
+
+
 async def test_nothing_of_ours_reaches_a_program(
     run: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from housecarl.module import House
 from housecarl.weather.sky import Day, Weather, compass, symbol, wmo
 from housecarl.weather.sources import expires
+from housecarl.weather.web import number
 
 from .conftest import Commands, sms
 from .sky_server import FORECAST, GEOCODING, Sky, place
@@ -78,9 +79,9 @@ async def test_two_people_at_once_ask_once(weather: Commands, sky: Sky) -> None:
 
 
 async def test_what_is_kept_stays_small(weather: Commands, sky: Sky) -> None:
-    for number in range(20):
-        sky.places[f"Town {number}x"] = [place(f"Town {number}x", "Ohio", 1, number)]
-        await weather.run("weather", f"Town {number}x")
+    for each in range(20):
+        sky.places[f"Town {each}x"] = [place(f"Town {each}x", "Ohio", 1, each)]
+        await weather.run("weather", f"Town {each}x")
     assert len(await weather.hand.store.get("forecasts")) == 12
 
 
@@ -191,3 +192,11 @@ def test_words_for_sky_and_wind() -> None:
 def test_a_kept_value_comes_back_whole() -> None:
     weather = Weather("met.no", 1.0, 2.0, 3.0, days=(Day("2026-11-25", 1.0, 2.0, "fog"),))
     assert Weather.restored(weather.stored()) == weather
+
+
+@pytest.mark.parametrize(
+    "value", [True, "5", None, [5], float("nan"), float("inf"), 10**400, 66, -1]
+)
+def test_only_a_number_that_can_be_true_is_one(value: object) -> None:
+    assert number({"t": [value]}, "t", 0, low=0, high=65) is None
+    assert number({"t": [5]}, "t", 0, low=0, high=65) == 5.0
