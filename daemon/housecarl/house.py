@@ -114,8 +114,6 @@ class House:
         self.registry.check_settings()
         await self.refresh()
         await self.worker.start()
-        if self.post is not None:
-            self._tasks.append(asyncio.create_task(self.post.run(), name="post"))
         recovery = Recovery(
             self.spool,
             self.db,
@@ -126,6 +124,9 @@ class House:
             self.offer,
         )
         await recovery.recover()
+        # Only now: what the last life left unsaid is older than any answer of this one.
+        if self.post is not None:
+            self._tasks.append(asyncio.create_task(self.post.run(), name="post"))
         self._clock_task = asyncio.create_task(self.clockwork.run(), name="clockwork")
         self._sweep_task = asyncio.create_task(self.sweeper.run(), name="sweeper")
 

@@ -191,6 +191,7 @@ class Worker:
             log.exception("failed", id=id_of(name)[:4], file=name)
             await self.record.fail(id_of(name), name, self.clock.now().timestamp())
             self.spool.move(name, State.WORK, State.FAILED)
+            self.send(None)
 
 
 def _tell(case: Case, done: Done) -> None:
