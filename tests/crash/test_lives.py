@@ -1,0 +1,100 @@
+"""Killed at any moment, or failed by the disk: nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.inbox import Inbox
+
+LIVES = Path(__file__).with_name("lives.py")
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """A smarthost that outlives every house."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    inbox = Inbox()
+    asyncio.run_coroutine_threadsafe(inbox.start(), loop).result(10)
+    yield inbox
+    asyncio.run_coroutine_threadsafe(inbox.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def lives(folder: Path, inbox: Inbox, *options: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, LIVES, folder, str(inbox.port), *options],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
+    """What is not as it was promised, seen from outside."""
+    found = []
+    got = inbox.to(f"ann{life['n']}@example.org")
+    identities = {each.mail["Message-ID"] for each in got}
+    told = {each.text.splitlines()[0] for each in got}
+    if life["last"] != 0:
+        found.append("the last life did not end well")
+    if life["marks"] > 1:
+        found.append(f"a change ran {life['marks']} times")
+    if len(identities) != 2:
+        found.append(f"{len(identities)} different replies to 2 messages")
+    if "peeked." not in told:
+        found.append("a look was not answered")
+    interrupted = any("interrupted" in text for text in told)
+    if life["marks"] == 1 and not ("marked." in told or interrupted):
+        found.append("a change was done and not told")
+    if life["marks"] == 0 and "marked." in told:
+        found.append("a change was told and not done")
+    if "marked." in told and interrupted:
+        found.append("two different stories")
+    if life["left"] or life["states"].keys() & {"new", "work"}:
+        found.append(f"left over: {life['left']} {life['states']}")
+    if life["states"].get("executed") != 2:
+        found.append(f"filed: {life['states']}")
+    return [f"at {life['n']}: {text}" for text in found]
+
+
+def test_killed_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> None:
+    ends = lives(tmp_path, inbox)
+    assert ends[-1]["struck"] == 0, "a whole life was never reached"
+    assert len(ends) > 15
+    assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
+    for again in (3, 9):
+        folder = tmp_path / str(again)
+        inbox.received.clear()
+        ends = lives(folder, inbox, "--again", str(again), "--step", "5", "--most", "27")
+        assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_the_disk_fails_once(tmp_path: Path, inbox: Inbox, error: str) -> None:
+    ends = lives(tmp_path, inbox, "--error", error, "--step", "3", "--most", "17")
+    assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+def test_without_the_claim_a_change_runs_twice(tmp_path: Path, inbox: Inbox) -> None:
+    """The harness can fail: the barrier left out is found."""
+    ends = lives(tmp_path, inbox, "--omit", "claim")
+    assert any("a change ran 2 times" in text for life in ends for text in violations(life, inbox))
