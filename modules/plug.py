@@ -1,6 +1,7 @@
 """Switch smart plugs and ask how they stand."""
 
 import asyncio
+import shlex
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -134,7 +135,7 @@ async def _back(call: Call, told: Told, wish: Wish) -> str:
         return ""
     other = "off" if wish.state == "on" else "on"
     later = timedelta(minutes=wish.minutes)
-    await call.schedule(later, f"!plug {told.device.name} {other}")
+    await call.schedule(later, f"!plug {shlex.quote(told.device.name)} {other}")
     async with call.lock(told.device.key):
         await told.device.count_down(wish.minutes * 60, other == "on")
     at = datetime.now(_zone(call)) + later

@@ -85,25 +85,29 @@ class House:
         self.performer = Performer(config, self.workshop, self.watch)
         self.record = Record(self.db, outbox)
         self.waiting = Waiting(self.db, self.record, clock, self.offer)
-        self.worker = Worker(
-            spool=self.spool,
-            judge=self.judge,
-            admission=Admission(self.db, self.judge),
-            limits=Limits(config),
-            record=self.record,
-            perform=self.performer.perform,
-            challenge=self.performer.challenge,
-            postpone=self.waiting.postpone,
-            clock=clock,
-            send=self.send,
-            tell=self.tell,
-            alert=self.alerts.send,
-        )
+        self.worker = self._make_worker()
         self.clockwork = Clockwork(self.db, config, clock, self.deliver)
         self.sweeper = Sweeper(config, self.db, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._clock_task: asyncio.Task[None] | None = None
         self._sweep_task: asyncio.Task[None] | None = None
+
+    def _make_worker(self) -> Worker:
+        """The worker, with what each of its steps needs."""
+        return Worker(
+            spool=self.spool,
+            judge=self.judge,
+            admission=Admission(self.db, self.judge),
+            limits=Limits(self.config),
+            record=self.record,
+            perform=self.performer.perform,
+            challenge=self.performer.challenge,
+            postpone=self.waiting.postpone,
+            clock=self.clock,
+            send=self.send,
+            tell=self.tell,
+            alert=self.alerts.send,
+        )
 
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""

@@ -186,11 +186,12 @@ def main() -> None:
     parser.add_argument("--sticky", action="store_true")
     parser.add_argument("--omit", choices=["", "claim"], default="")
     parser.add_argument("--again", type=int, default=0, help="also kill the recovery at this one")
+    parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--most", type=int, default=1000)
     options = parser.parse_args()
     error = getattr(errno, options.error) if options.error else 0
-    for n in range(1, options.most, options.step):
+    for n in range(options.first, options.most, options.step):
         folder = options.folder / str(n)
         prepare(folder, options.port, f"ann{n}@example.org")
         struck = run_life(folder, Fate(n, error, options.sticky), options.omit)

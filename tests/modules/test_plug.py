@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import statistics
 import subprocess
@@ -26,6 +27,8 @@ Make = Callable[..., SimulatedPlug]
 
 @pytest.fixture
 def house(load: Callable[[str], Commands]) -> Commands:
+    # the first use loads it, half a second that the short patience of these tests has not
+    importlib.import_module("kasa")
     return load("plug")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from housecarl.journal import conditions
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
@@ -126,9 +127,10 @@ def test_a_command_that_goes_wrong_harms_only_itself(
     test_the_next_one_is_served(phone)
 
 
-def test_a_broken_module_is_off_and_named_in_status(phone: Phone) -> None:
-    phone.text("!status")
-    assert "broken.py:1" in phone.reply
+def test_a_broken_module_is_off_and_named(house: TestHouse) -> None:
+    assert house.daemon is not None and house.daemon.house is not None
+    known = house.do(house.daemon.house.db.read(conditions.listing))
+    assert [each.ok for each in known if "broken.py:1" in each.text] == [False]
 
 
 def mail(house: TestHouse, head: str, body: str = "!uptime\r\n") -> bytes:
