@@ -19,3 +19,10 @@ def _needs_a_server(request: pytest.FixtureRequest) -> None:
         if os.environ.get("CI"):
             pytest.fail(text)
         pytest.skip(text)
+
+
+@pytest.fixture(autouse=True)
+def _takes_long(request: pytest.FixtureRequest) -> None:
+    """`@pytest.mark.long` runs in CI only, so that `make test` stays quick."""
+    if request.node.get_closest_marker("long") and not os.environ.get("CI"):
+        pytest.skip("long: runs in CI, or with CI=1")

@@ -74,6 +74,7 @@ def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
     return [f"at {life['n']}: {text}" for text in found]
 
 
+@pytest.mark.long
 def test_killed_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> None:
     ends = lives(tmp_path, inbox)
     assert ends[-1]["struck"] == 0, "a whole life was never reached"
@@ -86,12 +87,14 @@ def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
     assert [text for life in ends for text in violations(life, inbox)] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_the_disk_fails_once(tmp_path: Path, inbox: Inbox, error: str) -> None:
     ends = lives(tmp_path, inbox, "--error", error, "--step", "5", "--most", "17")
     assert [text for life in ends for text in violations(life, inbox)] == []
 
 
+@pytest.mark.long
 def test_without_the_claim_a_change_runs_twice(tmp_path: Path, inbox: Inbox) -> None:
     """The harness can fail: the barrier left out is found."""
     ends = lives(tmp_path, inbox, "--omit", "claim", "--first", "9", "--most", "17")

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from housecarl.clock import Clock
-from housecarl.errors import SpoolFull, StorageError
+from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
 
@@ -105,7 +105,8 @@ class DropDoor:
                 continue
             try:
                 await self._take(name)
-            except (SpoolFull, StorageError) as error:
+            except (StorageError, OSError) as error:
+                # stays where it is; if it was delivered already, its key tells the second time
                 log.warning("drop-waits", file=name, why=str(error))
                 wait = min(wait, AGAIN_SECONDS)
         await self._tell_news("; ".join(self._unread.values()))
