@@ -31,9 +31,10 @@ BODY = "!uptime\r\n" + "x" * 400 + "\r\n"
 class Sink(asyncio.Protocol):
     """A smarthost that says yes to everything; `arrived` gets the time of each final dot."""
 
-    arrived: "asyncio.Queue[tuple[float, bytes]]"
+    arrived: asyncio.Queue[tuple[float, bytes]]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet."""
         self.transport = transport
         self.buffer = bytearray()
         self.in_data = False
@@ -41,9 +42,11 @@ class Sink(asyncio.Protocol):
         self.say(b"220 sink\r\n")
 
     def say(self, line: bytes) -> None:
+        """Answer."""
         self.transport.write(line)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
+        """Take commands and mails as they come."""
         self.buffer += data
         while True:
             if self.in_data:
@@ -80,6 +83,7 @@ class Client:
         self.port, self.user, self.n = port, user, 0
 
     async def connect(self) -> None:
+        """Open the connection, secured and logged in when there is a user."""
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         await self.answer()
         await self.ask(b"EHLO bench")
@@ -95,6 +99,7 @@ class Client:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def answer(self) -> bytes:
+        """The last line of one answer; RuntimeError when it says no."""
         while True:
             line = await self.reader.readline()
             if line[3:4] != b"-":
@@ -103,6 +108,7 @@ class Client:
                 return line
 
     async def ask(self, line: bytes) -> bytes:
+        """Say one line and read its answer."""
         self.writer.write(line + b"\r\n")
         return await self.answer()
 
@@ -123,6 +129,7 @@ class Client:
 
 
 def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -161,7 +168,7 @@ post: {{host: 127.0.0.1, port: {sink}, tls: none, from: house@home.example}}
     return path
 
 
-async def greeted(port: int, process: "asyncio.subprocess.Process | None" = None) -> None:
+async def greeted(port: int, process: asyncio.subprocess.Process | None = None) -> None:
     """Return when a server says 220."""
     while True:
         try:
@@ -177,6 +184,7 @@ async def greeted(port: int, process: "asyncio.subprocess.Process | None" = None
 
 @asynccontextmanager
 async def housecarl(folder: Path, sink: int) -> AsyncIterator[tuple[int, psutil.Process, float]]:
+    """`housecarl run`: its port, its process, the seconds until it said 220."""
     port = free_port()
     path = write_house(folder, port, sink)
     began = time.perf_counter()
@@ -208,6 +216,7 @@ asyncio.run(main())
 
 @asynccontextmanager
 async def bare_aiosmtpd() -> AsyncIterator[tuple[int, psutil.Process, float]]:
+    """aiosmtpd as it comes, discarding what it gets."""
     port = free_port()
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", BARE, str(port))
@@ -220,11 +229,13 @@ async def bare_aiosmtpd() -> AsyncIterator[tuple[int, psutil.Process, float]]:
 
 
 def cpu(process: psutil.Process) -> float:
+    """Seconds of CPU it has used."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def rss(process: psutil.Process) -> float:
+    """MiB of memory it holds."""
     return process.memory_info().rss / 2**20
 
 
@@ -248,6 +259,7 @@ async def throughput(port: int, user: str, count: int, connections: int, answere
 
 
 def drain() -> None:
+    """Forget what has arrived."""
     while not Sink.arrived.empty():
         Sink.arrived.get_nowait()
 
@@ -275,6 +287,7 @@ async def idle(process: psutil.Process, seconds: float) -> tuple[float, float]:
 
 
 async def main(count: int, idle_seconds: float) -> None:
+    """Measure both and print the table."""
     Sink.arrived = asyncio.Queue()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Sink, "127.0.0.1", 0)

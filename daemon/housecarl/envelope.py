@@ -72,7 +72,7 @@ class Envelopes:
     def seal(self, answer: Answer, way: Way, now: float) -> tuple[Outgoing, list[str]]:
         """The mail to send and, for a text that is too long, the pages that wait for !more."""
         facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
-        pages = self.renderer.pages(answer.replies, facts)
+        pages = self.renderer.pages(answer.replies, facts) if way.texted else []
         text = pages[0] if way.texted else self.renderer.text(answer.replies, facts)
         html = None if way.texted else self.renderer.html(answer.replies, facts)
         message_id = self._message_id(answer)
@@ -87,7 +87,7 @@ class Envelopes:
             receipt=answer.receipt or None,
             parts=parts(text) if way.texted else 1,
         )
-        return out, pages[1:] if way.texted else []
+        return out, pages[1:]
 
     def _mail(self, way: Way, message_id: str, text: str, html: str | None, now: float) -> bytes:
         letter = Letter(

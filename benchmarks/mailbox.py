@@ -1,0 +1,305 @@
+"""The mailbox door on a real Dovecot, the long form: `python -m benchmarks.mailbox [PART…]`.
+
+Parts: latency (append to reply), start (100,000 messages lie there), memory (10,000 messages),
+servers (killed 50 times while 1,000 messages arrive), daemons (killed 50 times at random). Each
+runs `housecarl` as a process of its own, with a made-up Google Voice whose key is the whole DNS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from tests.doors.certificate import certificate
+from tests.doors.dovecot import PASSWORD, Dovecot
+
+from housecarl import config_file
+from housecarl.clock import SystemClock
+from housecarl.daemon import Daemon
+from housecarl.testing.carrier import Carrier
+from housecarl.testing.inbox import Inbox
+from housecarl.trust import Answers
+
+NUMBER = "+13035550123"
+USER = "house"
+
+#: A command that changes something and keeps count: at most one line a message.
+MODULE = '''
+"""Count."""
+import os
+from housecarl import Call, Reply, Risk, command
+
+@command(risk=Risk.CHANGE)
+async def count(call: Call, n: int) -> Reply:
+    """Count: count 7"""
+    with open(os.environ["COUNTED"], "a") as file:
+        file.write(f"{n}\\\\n")
+    return Reply(f"counted {n}.")
+'''
+
+
+class Bench:
+    """A Dovecot, a smarthost, and a daemon that can be killed, below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.carrier = Carrier()
+        self.inbox = Inbox()
+        self.counted = folder / "counted"
+        self.counted.touch()
+        root = folder / "dv"
+        root.mkdir()
+        folder.chmod(0o755)
+        self.dovecot = Dovecot(root, certificate(folder))
+        self.daemon: subprocess.Popen[bytes] | None = None
+
+    def configure(self) -> None:
+        """Write what the daemon reads; the key of the carrier is kept for its process."""
+        modules = self.folder / "modules"
+        modules.mkdir(exist_ok=True)
+        (modules / "count.py").write_text(MODULE.replace("\\\\n", "\\n"))
+        (self.folder / "dns.json").write_text(json.dumps(self.carrier.dns))
+        (self.folder / "housecarl.yaml").write_text(
+            f"""house: Elm Street
+spool: spool
+people:
+  ann: {{phones: ["{NUMBER}"], may: ["*"]}}
+doors:
+  imap: {{host: 127.0.0.1, port: {self.dovecot.port}, tls: none, user: {USER},
+         password: {{env: IMAP}}}}
+trust: {{google_voice: {{account: {self.carrier.account}, number: "{self.carrier.number}"}}}}
+limits: {{calls_per_hour: 0, texts_per_hour: 0, texts_per_day: 0}}
+post: {{host: 127.0.0.1, port: {self.inbox.port}, tls: none, from: {self.carrier.account}}}
+modules: {{folders: [modules]}}
+"""
+        )
+
+    def start_daemon(self) -> None:
+        """Start it; it is ready some time later."""
+        command = [sys.executable, "-m", "benchmarks.mailbox", "--serve", str(self.folder)]
+        given = {**os.environ, "IMAP": PASSWORD, "COUNTED": str(self.counted)}
+        log = (self.folder / "log").open("ab")
+        self.daemon = subprocess.Popen(command, env=given, stdout=log, stderr=log)
+        log.close()
+
+    def kill_daemon(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the daemon with a signal."""
+        if self.daemon is not None:
+            self.daemon.send_signal(number)
+            self.daemon.wait(30)
+            self.daemon = None
+
+    async def until(self, what: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Wait until something is so; TimeoutError when it is not in time."""
+        async with asyncio.timeout(seconds):
+            while not what():  # noqa: ASYNC110 - another process: nothing tells us
+                await asyncio.sleep(0.002)
+
+    async def watched(self) -> None:
+        """Wait until the daemon has looked into the mailbox for the first time."""
+        log = self.folder / "log"
+        await self.until(lambda: b"is watched" in log.read_bytes())
+
+    def append(self, client: Any, text: str) -> None:
+        """Put a text into the mailbox, as Google would."""
+        client.append("INBOX", self.carrier.text(NUMBER, text))
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    """A mailbox, a house and an inbox of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="mb"))
+    made = Bench(folder)
+    try:
+        await made.inbox.start()
+        made.dovecot.start()
+        made.configure()
+        yield made
+    finally:
+        made.kill_daemon()
+        made.dovecot.stop()
+        await made.inbox.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def started(made: Bench) -> None:
+    """The first start, before any mail: what comes from now on is wanted."""
+    made.start_daemon()
+    spool = made.folder / "spool" / ".journal" / "journal.sqlite"
+    await made.until(spool.exists)
+    with made.dovecot.client(USER) as client:
+        n = len(made.inbox.received)
+        # the first text may come before the mark is set, which makes it old: ask until one counts
+        async with asyncio.timeout(30):
+            while len(made.inbox.received) == n:
+                made.append(client, "!uptime")
+                await asyncio.sleep(0.3)
+    await asyncio.sleep(0.5)
+
+
+async def latency() -> None:
+    """Append to reply, one at a time."""
+    async with bench() as made:
+        await started(made)
+        took = []
+        with made.dovecot.client(USER) as client:
+            for _ in range(200):
+                n = len(made.inbox.received)
+                text = made.carrier.text(NUMBER, "!uptime")
+                began = time.monotonic()
+                client.append("INBOX", text)
+                await made.until(lambda n=n: len(made.inbox.received) > n)
+                took.append(made.inbox.received[n].at - began)
+        took.sort()
+        print(
+            f"latency   append to reply, 200 texts: median {statistics.median(took) * 1000:.1f} ms,"
+            f" p99 {took[197] * 1000:.1f} ms, worst {took[-1] * 1000:.1f} ms"
+        )
+
+
+async def memory() -> None:
+    """Resident memory while 10,000 messages come in, a tenth of them ours."""
+    async with bench() as made:
+        await started(made)
+        assert made.daemon is not None
+        process = psutil.Process(made.daemon.pid)
+        foreign = b"From: x@example.com\r\nSubject: x\r\n\r\n" + b"x" * 2000 + b"\r\n"
+        sizes, began = [], time.monotonic()
+        with made.dovecot.client(USER) as client:
+            for thousand in range(10):
+                n = len(made.inbox.received)
+                for k in range(1000):
+                    if k % 10:
+                        client.append("INBOX", foreign)
+                    else:
+                        made.append(client, "!uptime")
+                await made.until(lambda n=n: len(made.inbox.received) >= n + 100)
+                sizes.append(process.memory_info().rss / 2**20)
+                del thousand
+        shown = " ".join(f"{size:.1f}" for size in sizes)
+        print(f"memory    MiB after each 1,000 of 10,000 messages: {shown}")
+        print(f"          in {time.monotonic() - began:.0f} s, {process.num_fds()} descriptors")
+
+
+async def start() -> None:
+    """Start on a mailbox where 100,000 messages lie already."""
+    async with bench() as made:
+        home = made.dovecot.root / "mail" / USER
+        with made.dovecot.client(USER) as client:
+            client.append("INBOX", made.carrier.text(NUMBER, "!uptime"))
+        owner = home.stat()
+        raw = b"From: x@example.com\r\nSubject: x\r\n\r\nx\r\n"
+        for n in range(100_000):
+            path = home / "cur" / f"{1_700_000_000 + n}.{n}.host:2,S"
+            path.write_bytes(raw)
+            os.chown(path, owner.st_uid, owner.st_gid)
+        with made.dovecot.client(USER) as client:
+            client._imap.sock.settimeout(300)
+            count = client.select_folder("INBOX")[b"EXISTS"]
+        began = time.monotonic()
+        made.start_daemon()
+        await made.watched()
+        took = time.monotonic() - began
+        assert made.daemon is not None
+        size = psutil.Process(made.daemon.pid).memory_info().rss / 2**20
+        print(
+            f"start     on {count} messages, process start to watched: {took:.2f} s, {size:.0f} MiB"
+        )
+
+
+async def servers() -> None:
+    """The mail server is killed and started 50 times while 1,000 messages arrive."""
+
+    async def round_of(made: Bench, _: int) -> None:
+        await asyncio.sleep(random.uniform(0, 0.05))
+        made.dovecot.stop(signal.SIGKILL)
+        made.dovecot.start()
+
+    await rounds("servers", round_of)
+
+
+async def daemons() -> None:
+    """The daemon is killed and started 50 times at random while 1,000 messages arrive."""
+
+    async def round_of(made: Bench, _: int) -> None:
+        await asyncio.sleep(random.uniform(0.3, 1.2))
+        made.kill_daemon()
+        made.start_daemon()
+
+    await rounds("daemons", round_of)
+
+
+async def rounds(name: str, round_of: Callable[[Bench, int], Awaitable[None]]) -> None:
+    """50 rounds of 20 messages and one death each; every message must have run once."""
+    began = time.monotonic()
+    async with bench() as made:
+        await started(made)
+        before, n = len(made.inbox.received), 0
+        for number in range(50):
+            with made.dovecot.client(USER) as client:
+                for _ in range(20):
+                    made.append(client, f"!count {n}")
+                    n += 1
+            await round_of(made, number)
+
+        def answered() -> int:
+            ids = {each.mail["Message-ID"] for each in made.inbox.received[before:]}
+            return len(ids)
+
+        try:
+            deadline = time.monotonic() + 180
+            while answered() < n and time.monotonic() < deadline:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.2)
+        finally:
+            ran = Counter(made.counted.read_text().split())
+            texts = Counter(each.text.split()[0] for each in made.inbox.received[before:])
+            print(
+                f"{name:<9} 50 deaths, {n} messages: {len(ran)} ran, "
+                f"{sum(1 for times in ran.values() if times > 1)} ran twice, "
+                f"{answered()} answered ({dict(texts.most_common(4))}), "
+                f"{n - answered()} lost; {time.monotonic() - began:.0f} s"
+            )
+
+
+async def serve(folder: Path) -> None:
+    """The daemon of one folder, believing the made-up carrier."""
+    loaded = config_file.load(folder / "housecarl.yaml")
+    daemon = Daemon(loaded, SystemClock(), Answers.load(folder / "dns.json"))
+    daemon.handle_signals()
+    await daemon.run()
+
+
+PARTS = {each.__name__: each for each in (latency, start, memory, servers, daemons)}
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(serve(given.serve))
+        return
+    for name in given.part or PARTS:
+        asyncio.run(PARTS[name]())
+
+
+if __name__ == "__main__":
+    main()

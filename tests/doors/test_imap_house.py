@@ -1,0 +1,61 @@
+"""A text that lands in a mailbox is answered: the whole house on a real Dovecot."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.doors.dovecot import PASSWORD, Dovecot
+
+from housecarl.journal import conditions
+from housecarl.testing.house import TestHouse
+
+NUMBER = "+13035550123"
+
+
+@pytest.fixture
+def dovecot(pair: tuple[Path, Path]) -> Iterator[Dovecot]:
+    root = Path(tempfile.mkdtemp(prefix="dv"))
+    server = Dovecot(root, pair)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.server("dovecot")
+def test_a_text_is_answered_once(
+    dovecot: Dovecot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it arrives twice; a stranger's is silence; the door is in the journal as well."""
+    monkeypatch.setenv("HOUSECARL_TEST_IMAP", PASSWORD)
+    imap = {
+        "host": "127.0.0.1",
+        "port": dovecot.port,
+        "tls": "none",
+        "user": "house",
+        "password": {"env": "HOUSECARL_TEST_IMAP"},
+        "all_old": True,
+    }
+    with TestHouse(tmp_path, doors={"imap": imap}) as house, dovecot.client("house") as mailbox:
+        text = house.carrier.text(NUMBER, "!uptime")
+        mailbox.append("INBOX", text)
+        mailbox.append("INBOX", text)
+        mailbox.append("INBOX", house.carrier.text("+13035550999", "!uptime"))
+        mailbox.append("INBOX", house.carrier.text(NUMBER, "!help"))
+        first = house.inbox.wait(1)
+        house.inbox.wait(2)
+        house.settle()
+        assert first[0].to == house.carrier.address(NUMBER)
+        assert "up" in first[0].text
+        assert len(house.inbox.received) == 2
+        assert house.daemon is not None and house.daemon.house is not None
+        listing = house.do(house.daemon.house.db.read(conditions.listing))
+        door = next(each for each in listing if each.name == "door.imap")
+        assert door.ok
+        assert "INBOX of 127.0.0.1 is watched" in door.text
