@@ -31,6 +31,8 @@ class LoopWatch:
         self._watched: Counter[tuple[str, str]] = Counter()
         self._changed = threading.Condition()
         self._stopped = False
+        #: whether the thread waits for work: only then is it worth waking
+        self._asleep = False
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -39,7 +41,8 @@ class LoopWatch:
         self._start()
         with self._changed:
             self._watched[name, file] += 1
-            self._changed.notify()
+            if self._asleep:
+                self._changed.notify()
         try:
             yield
         finally:
@@ -75,7 +78,9 @@ class LoopWatch:
 
     def _wait_for_work(self) -> bool:
         with self._changed:
+            self._asleep = True
             self._changed.wait_for(lambda: self._stopped or bool(self._watched))
+            self._asleep = False
             return not self._stopped
 
     def _report(self) -> None:

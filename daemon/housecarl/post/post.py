@@ -108,7 +108,7 @@ class Post:
         self._woken.set()
 
     async def reach(self) -> Reach:
-        """What `status` and `doctor` say about the way out."""
+        """What `status` says about the way out."""
         waiting, _, error = await self._database.read(replies.count_waiting)
         outage = self._outage
         return Reach(
