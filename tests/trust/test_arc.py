@@ -70,6 +70,8 @@ async def test_a_chain_that_is_cut_mixed_or_doubled_is_refused(world: World) -> 
         whole.replace(b"ARC-Seal: i=1", b"X-Seal: i=1"),
         whole.replace(b"cv=pass", b"cv=none"),
         whole.replace(b"cv=none", b"cv=pass"),
+        b"ARC-Authentication-Results: i=3; x\r\n" + whole,  # a set that is not whole
+        by_forwarder(results=RESULTS.replace("pass", "fail")).replace(b"fail", b"pass"),
         whole.replace(b"x; none", b"x; nine"),  # the oldest results, which each seal covers
     ):
         found = await judged(world, raw, forwarders=FORWARDERS)

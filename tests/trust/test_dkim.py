@@ -80,6 +80,15 @@ async def test_the_field_lists_of_real_signers_are_enough(
     assert (found.proof, found.reason) == (Proof.SIGNED, None), found.checks
 
 
+async def test_an_old_preamble_is_no_other_boundary(world: World) -> None:
+    said = b"This is a multi-part message in MIME format.\r\n\r\n"
+    raw = mail(kind='multipart/alternative; boundary="b1"', body=said + MIXED)
+    assert (await judged(world, signed(raw, h=REAL["proton"]))).reason is None
+    raw = mail(kind='multipart/alternative; boundary="b1"', body=b"Not now.\r\n" + MIXED)
+    found = await judged(world, signed(raw, h=REAL["proton"]))
+    assert found.checks["dkim"] == "uncovered-content-type"
+
+
 @pytest.mark.parametrize(
     "tags",
     [
@@ -251,7 +260,7 @@ async def test_a_hostile_key_costs_no_time(world: World, record: str) -> None:
     world.publish("example.org", record)
     raw = signed(mail())
     start = time.process_time()
-    assert (await judged(world, raw)).proof is Proof.CLAIMED
+    assert (await judged(world, raw)).checks["dkim"] in ("key-form", "key-size")
     assert time.process_time() - start < 0.25
 
 

@@ -85,6 +85,12 @@ def only_first_set(raw: bytes) -> bytes:
     [
         signed(text(), "google.com"),
         only_first_set(forwarded()),
+        sealed(
+            b"Delivered-To: house@gmail.com\r\n" + signed(text(), "google.com"),
+            1,
+            darn="home.example",
+        ),
+        forwarded(b"Delivered-To: eve@gmail.com\r\n" + text()),
         forwarded(darn="evil.example"),
         forwarded(darn=None),
         forwarded(account="eve@gmail.com"),
@@ -92,7 +98,18 @@ def only_first_set(raw: bytes) -> bytes:
         forwarded().replace(b"Delivered-To: house", b"Delivered-To: home"),
         forwarded().replace(b"Delivered-To: ", b"Delivered-To: eve@gmail.com\r\nDelivered-To: "),
     ],
-    ids=["no-arc", "cut", "darn", "no-darn", "account", "unsigned", "changed", "doubled"],
+    ids=[
+        "no-arc",
+        "cut",
+        "one",
+        "two-accounts",
+        "darn",
+        "no-darn",
+        "account",
+        "unsigned",
+        "changed",
+        "doubled",
+    ],
 )
 async def test_without_gmails_seal_for_us_it_is_no_proof(world: World, raw: bytes) -> None:
     found = await judged(world, raw)

@@ -19,6 +19,16 @@ NEEDED = (b"from", b"subject")
 _CHARSETS = ("us-ascii", "ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows-1252")
 
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"\\]{1,70})"|([^\s";()<>@,]{1,70}))', re.I)
+#: Bytes before the first boundary: a sentence for old programs, then the line itself.
+MAX_PREAMBLE = 256
+
+#: What stands there; programs of the nineties showed it to their users.
+_PREAMBLE = re.compile(
+    rb"\A(?:\r\n)*(?:This is a (?:multi-?part|cryptographically signed) message in MIME format\."
+    rb"?[ ]?\r\n(?:\r\n)*)?",
+    re.I,
+)
+
 _CHARSET = re.compile(r'charset\s*=\s*"?([^\s";]+)', re.I)
 
 
@@ -55,10 +65,8 @@ def _body_is_plain(original: Original) -> bool:
         if len(found) != 1:
             return False
         boundary: str = found[0][0] or found[0][1]
-        return (
-            original.body.lstrip(b"\r\n").partition(b"\r\n")[0].rstrip()
-            == b"--" + boundary.encode()
-        )
+        first = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")[0]
+        return first.rstrip() == b"--" + boundary.encode()
     if kind not in ("text/plain", "text/html"):
         return False
     charsets = _CHARSET.findall(field.text)
