@@ -190,7 +190,7 @@ def sealed(
     results: str = PASSED,
     h: str = "from:to:subject:date:message-id:content-type:delivered-to",
     cv: str | None = None,
-    t: int = T - 2,
+    t: int | None = T - 2,
     **ams: Any,
 ) -> bytes:
     """The message with one more ARC set on top (RFC 8617 5.1)."""
@@ -199,7 +199,7 @@ def sealed(
     message = signature(raw, domain, h=h, name="ARC-Message-Signature", **more)
     d = dkim.DKIM(message + aar + raw)
     chain = _arc_fields(d.headers)
-    fields = [("i", str(instance)), ("a", "rsa-sha256"), ("t", str(t))]
+    fields = [("i", str(instance)), ("a", "rsa-sha256"), *([("t", str(t))] if t else [])]
     fields += [("cv", cv or ("none" if instance == 1 else "pass")), ("d", domain), ("s", "s1")]
     fields += [("b", "0" * 60)]
     d.headers = [list(each) for each in chain[::-1]]

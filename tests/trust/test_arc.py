@@ -107,6 +107,7 @@ async def test_what_the_newest_set_signed_cannot_be_changed(
         ({"h": "from:to:date:message-id:content-type"}, "uncovered-subject"),
         ({"h": H + ":arc-seal"}, "chain"),
         ({"t": T + 700}, "future"),
+        ({"t": None}, "no-time"),
         ({"l": "3"}, "length-tag"),
         ({"x": str(T - 1)}, "expired"),
     ],
