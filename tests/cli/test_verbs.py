@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Verb, verb_of
+from tests.cli.conftest import HOUSECARL, Verb, verb_of
 
 from housecarl.testing.house import TestHouse
 
@@ -182,6 +184,36 @@ def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
 def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
     done = verb_of(tmp_path / "none.yaml")("status")
     assert (done.returncode, "no such file" in done.stderr) == (78, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.server("setpriv")
+@pytest.mark.parametrize(
+    "words", [["status"], ["log"], ["queue", "list"], ["send", "!uptime", "--as", "ann"]]
+)
+def test_a_spool_of_another_login_is_a_sentence(tmp_path: Path, words: list[str]) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\npeople: {ann: {unix: [ann], may: ['*']}}\n")
+    (tmp_path / "spool").mkdir(mode=0o700)
+    os.chown(tmp_path / "spool", 65534, 65534)
+    # root without the right to pass every door
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", str(HOUSECARL)]
+        + ["-c", str(config), *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
+
+
+def test_why_before_the_first_run_says_what_makes_a_journal(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\n")
+    done = verb_of(config)("why", "7f3a")
+    assert (done.returncode, "`housecarl run` makes it" in done.stderr) == (75, True)
 
 
 def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:

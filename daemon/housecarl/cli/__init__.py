@@ -71,7 +71,11 @@ class Verbs(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
@@ -97,3 +101,8 @@ def main() -> None:
     except errors.HousecarlError as error:
         click.echo(str(error), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except PermissionError as error:
+        # spool and journal are the daemon's alone
+        text = f"{error.filename}: this login may not; run it as the daemon's user"
+        click.echo(text, err=True)
+        sys.exit(77)

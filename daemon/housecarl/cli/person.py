@@ -99,7 +99,7 @@ def password(ctx: click.Context, name: str) -> None:
     from housecarl.password import hash_password
 
     _, person = _known(ctx, name)
-    typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    typed = _typed_password()
     if len(typed) < 10:
         raise click.UsageError("at least 10 characters, please: it opens the house")
     hashed = hash_password(typed)
@@ -113,6 +113,13 @@ def password(ctx: click.Context, name: str) -> None:
     click.echo(f"  {hashed}")
     click.echo(f"and this under `people.{name}`:")
     click.echo(f"  login: {{user: {name}, hash: {{file: secrets/{name}.hash}}}}")
+
+
+def _typed_password() -> str:
+    """Asked for twice on a terminal, else the first line of the input."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")
 
 
 @verb.command("totp")

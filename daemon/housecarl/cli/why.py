@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from housecarl.config_file import Loaded
     from housecarl.judge import Case
     from housecarl.message import Stamp
@@ -145,11 +147,15 @@ def told_of(case: Case) -> dict[str, Any]:
 
 def _recall(loaded: Loaded, identity: str) -> dict[str, Any]:
     """What was recorded about a message when it was handled."""
-    from housecarl.errors import HousecarlError
-    from housecarl.house import JOURNAL
-    from housecarl.journal import connect, receipts, replies, runs
+    from housecarl.cli import journal
 
-    conn = connect(loaded.config.spool / JOURNAL, readonly=True)
+    return journal.read(loaded, lambda conn: _recorded(conn, identity))
+
+
+def _recorded(conn: sqlite3.Connection, identity: str) -> dict[str, Any]:
+    from housecarl.errors import HousecarlError
+    from housecarl.journal import receipts, replies, runs
+
     receipt = receipts.find(conn, identity)
     if receipt is None:
         raise HousecarlError(f"no message {identity} in the journal")
