@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
+
+StrPath = str | os.PathLike[str]
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def write_new(path: Path, data: bytes, *, sync: bool) -> None:
+def write_new(path: StrPath, data: bytes, *, sync: bool) -> None:
     """A new file with mode 0600; with `sync` its content is on the disk before this returns."""
     fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
@@ -22,7 +23,7 @@ def write_new(path: Path, data: bytes, *, sync: bool) -> None:
         os.close(fd)
 
 
-def sync_filesystem(path: Path) -> None:
+def sync_filesystem(path: StrPath) -> None:
     """Everything written to the file system of `path` is on the disk before this returns.
 
     syncfs(2), which tells of write errors since Linux 5.8.
@@ -36,10 +37,15 @@ def sync_filesystem(path: Path) -> None:
         os.close(fd)
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: StrPath) -> None:
     """Make the names in a folder durable; without this a rename can be lost with the power."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def rename(here: str, there: str) -> None:
+    """Give a file another name within its file system, at once or not at all."""
+    os.rename(here, there)  # noqa: PTH104 - making a Path costs more than the rename

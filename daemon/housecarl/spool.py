@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from housecarl.disk import sync_filesystem, sync_folder, write_new
+from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
 
@@ -41,6 +40,10 @@ RESERVE_BYTES = 64 * 1024 * 1024
 
 #: Messages kept in memory between `put` and `take`, so that a quiet house never reads a file back.
 FRESH = 64
+
+#: Seconds that renames gather before the disk thread is woken for all of them: waking it costs more
+#: than a rename, and a message that is through by then is renamed once, new/ -> executed/.
+GATHER_SECONDS = 0.02
 
 
 T = TypeVar("T")
@@ -77,6 +80,9 @@ class Spool:
         self._pending: deque[tuple[str, bytes, asyncio.Future[str]]] = deque()
         self._flushing = False
         self._fresh: OrderedDict[str, bytes] = OrderedDict()
+        self._places = {state: str(root / state) for state in State}
+        self._moves: dict[str, tuple[State, State]] = {}
+        self._gathering: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Make the folders, see that a rename between them works, and clear old files from tmp/."""
@@ -98,6 +104,7 @@ class Spool:
 
     async def stop(self) -> None:
         """Wait until every rename that was asked for is done."""
+        self._move_now()
         await asyncio.to_thread(self._disk.shutdown)
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
@@ -142,7 +149,8 @@ class Spool:
 
         One file is synced by itself, several together: a slow disk is flushed once for all of them.
         """
-        free = shutil.disk_usage(self.root).free
+        room = os.statvfs(self.root)
+        free = room.f_bavail * room.f_frsize
         if free - sum(len(data) for _, data in work) < self.reserve:
             full = SpoolFull(f"spool {self.root}: {free} bytes free, {self.reserve} stay reserved")
             return [full] * len(work)
@@ -152,8 +160,8 @@ class Spool:
                 sync_filesystem(self.root)
             for (name, _), result in zip(work, results, strict=True):
                 if result is None:
-                    (self.root / "tmp" / name).rename(self.root / State.NEW / name)
-            sync_folder(self.root / State.NEW)
+                    rename(f"{self.root}/tmp/{name}", f"{self._places[State.NEW]}/{name}")
+            sync_folder(self._places[State.NEW])
         except OSError as error:
             self._forget(work)
             return [_storage_error("put", error)] * len(work)
@@ -161,12 +169,12 @@ class Spool:
 
     def _write(self, name: str, data: bytes, *, sync: bool) -> StorageError | None:
         """One message into tmp/; on an error nothing of it stays."""
-        path = self.root / "tmp" / name
+        path = f"{self.root}/tmp/{name}"
         try:
             write_new(path, data, sync=sync)
         except OSError as error:
             with contextlib.suppress(OSError):
-                path.unlink()
+                Path(path).unlink()
             return _storage_error("put", error)
         return None
 
@@ -200,19 +208,38 @@ class Spool:
         """Rename from one state to another, soon and in order; a failure shows in `trouble`."""
         if target is State.WORK:
             self._fresh.pop(name, None)
-        self._disk.submit(self._move, name, source, target).add_done_callback(self._look)
+        before = self._moves.get(name)
+        self._moves[name] = (before[0] if before else source, target)
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(GATHER_SECONDS, self._move_now)
+
+    def _move_now(self) -> None:
+        """Hand the renames that have gathered to the disk thread."""
+        if self._gathering is None:
+            return
+        self._gathering.cancel()
+        self._gathering, moves, self._moves = None, self._moves, {}
+        self._disk.submit(self._move_all, moves).add_done_callback(self._look)
+
+    def _move_all(self, moves: dict[str, tuple[State, State]]) -> None:
+        """Rename each; what is left undone after a failure is for the restart path."""
+        for name, (source, target) in moves.items():
+            self._move(name, source, target)
 
     def _move(self, name: str, source: State, target: State) -> None:
-        goal = self.root / target
+        goal = self._places[target]
         if target is State.EXECUTED:
-            goal = goal / f"{name[:4]}-{name[4:6]}"
-            goal.mkdir(mode=0o700, exist_ok=True)
+            goal = f"{goal}/{name[:4]}-{name[4:6]}"
+        here, there = f"{self._places[source]}/{name}", f"{goal}/{name}"
         try:
-            (self.root / source / name).rename(goal / name)
+            rename(here, there)
         except FileNotFoundError:
             # Already there: a restart repeats moves, the first of them counts.
-            if not (goal / name).exists():
-                raise
+            if Path(there).exists():
+                return
+            Path(goal).mkdir(mode=0o700, exist_ok=True)  # the first message of a month
+            rename(here, there)
 
     def _look(self, done: Future[None]) -> None:
         error = None if done.cancelled() else done.exception()
@@ -231,6 +258,7 @@ class Spool:
 
     async def ask(self, do: Callable[[], T]) -> T:
         """Run `do` in the disk thread, behind the renames asked for so far."""
+        self._move_now()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._disk, do)
         except OSError as error:
