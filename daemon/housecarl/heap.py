@@ -1,0 +1,40 @@
+"""How the process holds memory: one heap for all threads, and what is free goes back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+#: mallopt(3), from <malloc.h> of glibc.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+
+#: Bytes from which a block is mapped by itself and unmapped when it is freed, and which may stay
+#: free at the top of the heap: the values glibc starts with, and would raise to the 19 MiB that one
+#: password check takes, and then keep.
+_THRESHOLD = 128 * 1024
+
+#: glibc gives each thread a heap of its own, which pays when threads allocate at once; ours
+#: take turns with the interpreter, and each heap keeps its peak for ever.
+_ARENAS = 1
+
+
+def bound() -> None:
+    """Bound what the C library keeps; call it before the first thread starts.
+
+    Does nothing with a C library that has no mallopt(3), as musl.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is None:
+        return
+    set_option(_ARENA_MAX, _ARENAS)
+    set_option(_MMAP_THRESHOLD, _THRESHOLD)
+    set_option(_TRIM_THRESHOLD, _THRESHOLD)
+
+
+def settle() -> None:
+    """Give back what the start left, and let the collector pass over what stays for good."""
+    gc.collect()
+    gc.freeze()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
