@@ -19,7 +19,15 @@ ANN = "ann@example.org"
 
 #: Tests wait for minutes of nobody.
 QUICK = Patience(
-    connect=5, read=5, first=0.02, last=0.1, refused=0.3, refused_last=0.6, again=0.1, look=0.05
+    connect=5,
+    read=5,
+    first=0.02,
+    last=0.1,
+    refused=0.3,
+    refused_last=0.6,
+    again=0.1,
+    look=0.05,
+    brief=0.1,
 )
 
 #: Seconds until a test gives up on what it waits for.

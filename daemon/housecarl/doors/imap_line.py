@@ -147,14 +147,25 @@ class Line(IMAPClient):  # type: ignore[misc]
         deadline, tells.
         """
         end = time.monotonic() + seconds
-        self.idle()
+        self._begin_idle()
         said = self.idle_check(timeout=0)
-        while not _news(said) and (left := end - time.monotonic()) > 0:
+        while not _news(said) and not self.heard() and (left := end - time.monotonic()) > 0:
             said = self.idle_check(timeout=left)
             if not said:
                 break
         said += self.idle_done()[1]
-        return _news(said)
+        return _news(said) or self.heard()
+
+    def _begin_idle(self) -> None:
+        """IDLE, as imapclient does it, for servers that say something else before they agree."""
+        self._idle_tag = self._imap._command("IDLE")
+        while self._imap._get_response() is not None:
+            if self._imap.tagged_commands[self._idle_tag]:
+                raise imaplib.IMAP4.abort("IDLE refused")
+
+    def heard(self) -> bool:
+        """Whether the server told of new mail amid another answer; it will not say so again."""
+        return "EXISTS" in self._imap.untagged_responses
 
     def forget(self) -> None:
         """Drop what imaplib keeps of unasked-for answers; it would grow for ever."""

@@ -26,6 +26,8 @@ class Patience:
     steady: float = 30.0
     #: until a message is tried again that the spool would not take
     again: float = 5.0
+    #: of the first IDLE after something came
+    brief: float = 1.0
     #: between looks at a server without IDLE
     look: float = 30.0
 

@@ -30,6 +30,9 @@ HEADERS = 200
 #: Whole messages in memory at once; at most 5 MiB with the largest.
 BODIES = 20
 
+#: Looks in vain at what a server says is new, before we go back to waiting: some say it always.
+LOOKS = 3
+
 #: Octets of a header block of From and Subject; what is longer is no mail of a phone.
 MAX_HEADER = 16 * 1024
 
@@ -115,27 +118,53 @@ class Session:
 
     def _watch(self) -> NoReturn:
         """Take what is new, then wait for more, for ever."""
+        is_busy = True
         while True:
-            is_done = self._take_new()
+            last = self._progress.last
+            is_done = self._take_all()
             if is_done and not self.is_ready:
                 self.is_ready = True
                 self._ready(self._text())
-            self._line.forget()
-            self._wait(self._settings.poll if is_done else self._patience.again)
+            if not is_done:
+                wait = self._patience.again
+            elif is_busy:
+                # some servers never tell, in IDLE, of what came just before it
+                wait = self._patience.brief
+            else:
+                wait = self._settings.poll
+            is_busy = self._wait(wait) or self._progress.last > last
 
-    def _wait(self, seconds: float) -> None:
-        """Until the server says that there is something, or it is time to look."""
+    def _wait(self, seconds: float) -> bool:
+        """Until the server says that there is something, or it is time to look; which of them."""
         if self._line.has_capability("IDLE"):
             if self._line.wait_for_news(min(seconds, self._settings.idle)):
-                return
+                return True
         else:
             self._bridge.stopping.wait(min(seconds, self._patience.look))
         # Some servers tell of new mail only when asked to do nothing.
         self._line.noop()
+        return False
 
     def _text(self) -> str:
         left = f"; {self._left}" if self._left else ""
         return f"{self._settings.folder} of {self._settings.host} is watched{left}"
+
+    def _take_all(self) -> bool:
+        """Take what is new until the server tells of nothing more; as `_take_new` says.
+
+        What came while we looked was told amid other answers, and IDLE would not repeat it.
+        """
+        fruitless = 0
+        while fruitless < LOOKS:
+            last = self._progress.last
+            self._line.forget()
+            if not self._take_new():
+                return False
+            if not self._line.heard():
+                break
+            fruitless = 0 if self._progress.last > last else fruitless + 1
+        self._line.forget()
+        return True
 
     def _take_new(self) -> bool:
         """Take all that came; whether nothing is left that must be tried again."""
