@@ -1,0 +1,143 @@
+"""XOAUTH2: tokens from an endpoint on loopback, handed to a mailbox."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from tests.doors.imap_peer import Ledger, letter, settings, watching
+from tests.doors.imap_server import ImapServer, serving
+
+from housecarl.doors.imap_line import Cut, Refused
+from housecarl.doors.imap_oauth import token
+
+
+@dataclass
+class Endpoint:
+    """Gives out what a test puts here; keeps what it was asked."""
+
+    url: str = ""
+    status: int = 200
+    answer: Any = field(default_factory=lambda: {"access_token": "fresh"})
+    asked: list[dict[str, list[str]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    given = Endpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            given.asked.append(parse_qs(body))
+            self.send_response(given.status)
+            self.send_header("Location", given.url)
+            self.end_headers()
+            self.wfile.write(json.dumps(given.answer).encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        given.url = f"http://127.0.0.1:{server.server_port}/token"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield given
+        server.shutdown()
+        thread.join()
+
+
+def client_file(folder: Path, **more: object) -> Path:
+    file = folder / "oauth.json"
+    given = {"client_id": "id", "client_secret": "hush", "refresh_token": "old"}
+    file.write_text(json.dumps(given | more))
+    file.chmod(0o600)
+    return file
+
+
+async def test_a_mailbox_is_opened_by_a_token(endpoint: Endpoint, tmp_path: Path) -> None:
+    file = client_file(tmp_path, token_uri=endpoint.url)
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server):
+        given = settings(server.port, "ann", password=None, oauth={"client_file": file})
+        async with watching(ledger, given):
+            await ledger.ready()
+            await server.append(letter(1))
+            await ledger.holds(1)
+    said = [line for line in server.heard if not line.startswith("AUTHENTICATE")]
+    assert base64.b64encode(b"user=ann\1auth=Bearer fresh\1\1").decode() in said
+    assert endpoint.asked == [
+        {
+            "client_id": ["id"],
+            "client_secret": ["hush"],
+            "refresh_token": ["old"],
+            "grant_type": ["refresh_token"],
+        }
+    ]
+
+
+def test_a_new_refresh_token_is_kept_for_its_owner_only(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.answer = {"access_token": "fresh", "refresh_token": "new"}
+    file = client_file(tmp_path, token_uri=endpoint.url)
+    assert token(file, "imap.gmail.com") == "fresh"
+    assert json.loads(file.read_text())["refresh_token"] == "new"
+    assert json.loads(file.read_text())["client_secret"] == "hush"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_googles_own_file_is_understood(endpoint: Endpoint, tmp_path: Path) -> None:
+    inner = {"client_id": "id", "client_secret": "hush", "token_uri": endpoint.url}
+    file = tmp_path / "oauth.json"
+    file.write_text(json.dumps({"installed": inner, "refresh_token": "old"}))
+    file.chmod(0o600)
+    assert token(file, "imap.gmail.com") == "fresh"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "fault", "text"),
+    [
+        (400, {"error": "invalid_grant"}, Refused, "invalid_grant; grant access again"),
+        (503, "busy", Cut, "HTTP 503"),
+        (302, {}, Cut, "HTTP 302"),
+        (200, ["odd"], Cut, "no access token"),
+        (200, {"access_token": "a\1auth=b"}, Cut, "no access token"),
+    ],
+)
+def test_what_the_endpoint_may_answer(
+    status: int,
+    answer: object,
+    fault: type[Exception],
+    text: str,
+    endpoint: Endpoint,
+    tmp_path: Path,
+) -> None:
+    """A refusal asks for a new grant, anything else is tried again; no redirect is followed."""
+    endpoint.status, endpoint.answer = status, answer
+    with pytest.raises(fault, match=text):
+        token(client_file(tmp_path, token_uri=endpoint.url), "imap.gmail.com")
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "mode", "text"),
+    [
+        ({}, 0o644, "chmod 600"),
+        ({"refresh_token": ""}, 0o600, "needs client_id and refresh_token"),
+        ({"token_uri": "http://example.org/token"}, 0o600, "must begin with https"),
+    ],
+)
+def test_a_client_file_that_cannot_be_used(
+    more: dict[str, str], mode: int, text: str, tmp_path: Path
+) -> None:
+    file = client_file(tmp_path, **more)
+    file.chmod(mode)
+    with pytest.raises(Refused, match=text):
+        token(file, "imap.gmail.com")
