@@ -156,7 +156,11 @@ class Daemon:
 
     async def _open_house(self) -> None:
         house = House(self.loaded, self.clock, self._resolver)
-        await house.open()
+        try:
+            await house.open()
+        except BaseException:
+            await house.close()
+            raise
         self.house = house
 
     async def _close_house(self) -> None:

@@ -8,6 +8,7 @@
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
     │   └── JournalError     operator   the journal is damaged, newer than us, or held by another
     ├── FormError            nobody     a message that does not pass the form gate
+    ├── MessageGone          nobody     a waiting message whose file somebody took away
     ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
     ├── PostError            operator   the smarthost said no
     │   ├── PostLater        operator   for now: the reply waits and is tried again
@@ -91,6 +92,10 @@ class FormError(HousecarlError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+class MessageGone(HousecarlError):
+    """The file of a waiting message is not there any more: somebody took it away by hand."""
 
 
 class TrustLater(HousecarlError):

@@ -18,6 +18,7 @@ from housecarl.message.model import Thread
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
 from housecarl.spool import State
+from housecarl.verdict import Proof
 
 #: Seconds within which the same change by the same person runs once (two taps, a resent text).
 SAME_SECONDS = 60.0
@@ -145,13 +146,22 @@ class Record:
         checks = {**receipt.checks, "replay": f"of {repeated.first}"}
         await self._store(receipt, verdict="refuse", reason="replay", checks=checks)
 
-    async def fail(self, identity: str, file: str, now: float) -> None:
+    async def fail(self, identity: str, file: str, case: Case | None, now: float) -> None:
         """Note a message that we broke on; whoever is known to have sent it gets one sentence."""
 
         def write(conn: sqlite3.Connection) -> None:
-            receipt = receipts.find(conn, identity) or Receipt(identity, file, now, "")
-            receipts.store(conn, replace(receipt, state=State.FAILED.value))
-            if receipt.person:
+            receipt = receipts.find(conn, identity)
+            if receipt is None:
+                failed = State.FAILED.value
+                receipt = (
+                    receipt_of(case, file, failed) if case else Receipt(identity, file, now, "")
+                )
+            keys = case.verdict.keys if case and case.person else ()
+            receipts.store(conn, replace(receipt, state=State.FAILED.value), keys)
+            for run in runs.of(conn, identity):
+                if run.outcome is None:
+                    runs.finish(conn, replace(run, ended=now, outcome="failed"))
+            if receipt.person and receipt.proof != Proof.CLAIMED.value:
                 text = f"Something broke here. It may not have been done. Log {identity[:4]}."
                 self._send(conn, receipt, text, now)
 
@@ -179,7 +189,7 @@ class Record:
                 run = replace(run, ended=now, outcome="interrupted", text=text)
                 runs.finish(conn, run)
             told.append(run.text)
-        if len(left) < len(receipt.calls):
+        if max((run.n for run in left), default=-1) + 1 < len(receipt.calls):
             told.append("The rest was not run.")
         text = f"{' '.join(told)} Log {receipt.id[:4]}."
         receipts.store(conn, replace(receipt, state=State.EXECUTED.value))

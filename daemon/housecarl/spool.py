@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
-from housecarl.errors import SpoolFull, StorageError
+from housecarl.errors import MessageGone, SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
@@ -200,9 +200,12 @@ class Spool:
 
     def _take(self, name: str) -> bytes:
         here = self.root / State.WORK / name
-        if not here.exists():
-            (self.root / State.NEW / name).rename(here)
-        return here.read_bytes()
+        try:
+            if not here.exists():
+                (self.root / State.NEW / name).rename(here)
+            return here.read_bytes()
+        except FileNotFoundError:
+            raise MessageGone(name) from None
 
     def move(self, name: str, source: State, target: State) -> None:
         """Rename from one state to another, soon and in order; a failure shows in `trouble`."""

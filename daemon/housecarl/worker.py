@@ -12,7 +12,7 @@ import structlog
 from housecarl.admit import Admission
 from housecarl.clock import Clock
 from housecarl.confirm import LOCK_MISSES
-from housecarl.errors import StorageError, TrustLater
+from housecarl.errors import MessageGone, StorageError, TrustLater
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
@@ -60,14 +60,14 @@ class Worker:
     tell: Callable[[str, bool, str], Awaitable[None]]
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
-    _names: asyncio.Queue[str | None] = field(init=False)
+    _names: asyncio.Queue[str | None] = field(init=False, default_factory=asyncio.Queue)
+    _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
     _turns: dict[str, asyncio.Lock] = field(init=False, default_factory=dict)
 
     async def start(self) -> None:
         """Begin to carry."""
         loop = asyncio.get_running_loop()
-        self._names = asyncio.Queue()
         self.trouble = loop.create_future()
         self._carriers = [
             loop.create_task(self._work(), name=f"carrier {n}") for n in range(CARRIERS)
@@ -98,6 +98,7 @@ class Worker:
         stored = await self.spool.take(name)  # 3 take: new/ -> work/
         stamp, raw = split(stored)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
+        self._in_hand[name] = case
         case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
         await self._tell_owner(case)
         done = await self.run(case, name)  # 8 claim, 9 execute
@@ -179,6 +180,8 @@ class Worker:
         """Carry a message; whatever it does to us, the next one is served."""
         try:
             await self.carry(name)
+        except MessageGone:
+            log.warning("message-gone", id=id_of(name)[:4], file=name)
         except Repeated as repeated:
             await self.record.refuse_repeat(repeated, name)
             self.spool.move(name, State.WORK, State.REFUSED)
@@ -189,9 +192,12 @@ class Worker:
             raise
         except Exception:
             log.exception("failed", id=id_of(name)[:4], file=name)
-            await self.record.fail(id_of(name), name, self.clock.now().timestamp())
+            now = self.clock.now().timestamp()
+            await self.record.fail(id_of(name), name, self._in_hand.get(name), now)
             self.spool.move(name, State.WORK, State.FAILED)
             self.send(None)
+        finally:
+            self._in_hand.pop(name, None)
 
 
 def _tell(case: Case, done: Done) -> None:

@@ -171,8 +171,11 @@ def _run(conn: sqlite3.Connection, job: _Job) -> None:
     conn.execute("SAVEPOINT job")
     try:
         job.result = job.do(conn)
-    except sqlite3.OperationalError:
-        raise
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError) as error:
+        job.error = error
+        conn.execute("ROLLBACK TO job")
+    except sqlite3.Error:
+        raise  # the disk or the file itself: nobody's own fault, everybody's trouble
     except Exception as error:  # noqa: BLE001 - belongs to whoever asked
         job.error = error
         conn.execute("ROLLBACK TO job")

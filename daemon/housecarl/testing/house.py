@@ -6,7 +6,7 @@ import asyncio
 import smtplib
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -128,6 +128,16 @@ class TestHouse:
         """Wait until no message is in new/ or work/ and every file is in its last folder."""
         assert self.daemon is not None and self.daemon.house is not None
         self.do(asyncio.wait_for(self.daemon.house.settle(), seconds))
+
+    def until(self, so: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Wait until something that the house does by itself is so; TimeoutError when it is not."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(seconds):
+                while not so():  # noqa: ASYNC110 - what is waited for has no event
+                    await asyncio.sleep(0.005)
+
+        self.do(wait())
 
     def log(self) -> list[str]:
         """The journal, one line a message, oldest first."""

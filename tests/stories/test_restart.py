@@ -1,0 +1,202 @@
+"""What a house does with what its last life left, and when its disk or its own code fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.errors import StorageError
+from housecarl.house import JOURNAL
+from housecarl.journal import connect, receipts, runs
+from housecarl.journal.receipts import Receipt
+from housecarl.journal.runs import Run
+from housecarl.message.stamp import Stamp
+from housecarl.testing.house import TestHouse
+
+LOGIN_UID = "0"
+NAME = "20261123T120000.000000-7f3a90c1d2e4b5a6.eml"
+ID = "7f3a90c1d2e4b5a6"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Any:
+    """A house that was open once, and is closed."""
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"], "unix": ["root"]}}
+    with TestHouse(tmp_path, people) as house:
+        house.stop()
+        yield house
+
+
+def leave(house: TestHouse, folder: str, text: str, name: str = NAME) -> None:
+    """A message as a life left it, without the journal's knowledge."""
+    stamp = Stamp("drop", house.clock.now(), key=name, uid=LOGIN_UID, as_person="ann")
+    raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
+    (house.spool / folder / name).write_bytes(stamp.line() + raw)
+
+
+def note(house: TestHouse, state: str, calls: tuple[tuple[str, ...], ...], *done: Run) -> None:
+    """What the journal knew of it."""
+    conn = connect(house.spool / JOURNAL)
+    receipt = Receipt(
+        ID, NAME, 1.0, "drop", person="ann", proof="local", calls=calls, state=state, next_try=0.0
+    )
+    receipts.store(conn, receipt)
+    for run in done:
+        runs.finish(conn, run)
+    conn.close()
+
+
+def folders(house: TestHouse) -> list[str]:
+    house.settle()
+    return sorted(p.relative_to(house.spool).parts[0] for p in house.spool.rglob("*.eml"))
+
+
+@pytest.mark.parametrize("folder", ["new", "work"])
+def test_a_message_the_journal_does_not_know_is_carried_out(house: TestHouse, folder: str) -> None:
+    leave(house, folder, "!help uptime")
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+    assert folders(house) == ["executed"]
+
+
+def test_a_message_that_waited_for_dns_is_tried_again(house: TestHouse) -> None:
+    leave(house, "work", "!help uptime")
+    note(house, "waiting", ())
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+
+
+def test_a_change_that_was_begun_is_not_run_again_and_the_truth_is_told(house: TestHouse) -> None:
+    leave(house, "work", "!plug lamp on")
+    note(
+        house,
+        "started",
+        (("plug", "lamp", "on"),),
+        Run(ID, 0, ("plug", "lamp", "on"), "ann", "change", 1.0),
+    )
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith(
+        "plug was interrupted by a restart. It may have been done. Log 7f3a."
+    )
+    assert folders(house) == ["executed"]
+
+
+def test_what_was_done_before_the_interruption_is_told_and_that_the_rest_was_not_run(
+    house: TestHouse,
+) -> None:
+    calls = (("plug", "lamp", "on"), ("plug", "porch", "on"), ("uptime",))
+    leave(house, "work", "!plug lamp on\n!plug porch on\n!uptime")
+    note(
+        house,
+        "started",
+        calls,
+        Run(ID, 0, calls[0], "ann", "change", 1.0, 2.0, "done", "lamp on."),
+        Run(ID, 1, calls[1], "ann", "change", 2.0),
+    )
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith(
+        "lamp on. plug was interrupted by a restart. It may have been done. The rest was not run."
+    )
+
+
+def test_a_look_before_an_interrupted_change_is_not_called_the_rest(house: TestHouse) -> None:
+    calls = (("uptime",), ("plug", "lamp", "on"))
+    leave(house, "work", "!uptime\n!plug lamp on")
+    note(house, "started", calls, Run(ID, 1, calls[1], "ann", "change", 2.0))
+    house.start()
+    assert "The rest" not in house.inbox.wait(1)[0].text
+
+
+@pytest.mark.parametrize("state", ["executed", "refused", "failed"])
+def test_the_folders_follow_the_journal(house: TestHouse, state: str) -> None:
+    leave(house, "work", "!uptime")
+    note(house, state, (("uptime",),))
+    house.start()
+    assert folders(house) == [state]
+    assert house.inbox.received == []
+
+
+def test_a_file_of_another_name_is_kept_for_a_person(house: TestHouse) -> None:
+    leave(house, "new", "!uptime", name="by-hand.eml")
+    house.start()
+    assert folders(house) == ["failed"]
+
+
+def test_our_own_fault_is_told_to_whoever_is_known_and_the_next_is_served(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+
+    def break_once(_: object) -> object:
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.daemon.house.worker.limits, "admit", break_once)
+    house.drop("!uptime\n")
+    assert house.inbox.wait(1)[0].text.startswith("Something broke here.")
+    assert folders(house) == ["failed"]
+    house.drop("!help uptime\n")
+    assert house.inbox.wait(2)[1].text.startswith("uptime - ")
+
+
+def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+
+    async def offer() -> None:
+        at_home.offer(NAME)
+
+    house.do(offer())
+    house.settle()
+    house.drop("!help uptime\n")
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+    assert house.daemon.house is at_home
+
+
+def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(house: TestHouse) -> None:
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    first = house.daemon.house
+
+    def fail(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def fault() -> None:
+        with pytest.raises(StorageError):
+            await first.db.write(fail)
+        first.worker.trouble.set_result(StorageError("disk I/O error"))
+
+    house.do(fault())
+    house.drop("!help uptime\n")
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+    assert house.daemon.house is not first
+
+
+def test_a_module_that_is_saved_is_live_and_one_that_is_deleted_is_gone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    with TestHouse(tmp_path, modules={"folders": [str(mine)]}) as house:
+        phone = house.phone()
+        phone.text("!hello")
+        assert phone.reply.startswith("No command hello.")
+        part = mine / ".hello.py"
+        part.write_text(
+            "from housecarl import Call, Reply, command\n\n"
+            "@command()\nasync def hello(call: Call) -> Reply:\n"
+            '    """Greet."""\n    return Reply("Hello.")\n'
+        )
+        assert house.daemon is not None and house.daemon.house is not None
+        registry = house.daemon.house.registry
+        part.rename(mine / "hello.py")
+        house.until(lambda: registry.find("hello") is not None)
+        phone.text("!hello")
+        assert phone.reply == "Hello."
+        (mine / "hello.py").unlink()
+        house.until(lambda: registry.find("hello") is None)
+        phone.text("!hello")
+        assert phone.reply.startswith("No command hello.")
