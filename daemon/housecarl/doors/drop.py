@@ -33,7 +33,7 @@ SCAN_SECONDS = 60.0
 #: Seconds until a file is looked at again when the spool would not take it.
 AGAIN_SECONDS = 5.0
 
-_HEADER = re.compile(rb"[!-9;-~]+:[ \t]?")
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
 _AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
 
 log = structlog.get_logger()

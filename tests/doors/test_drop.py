@@ -1,0 +1,176 @@
+"""The drop door: whole files of their owners, each once; anything else stays and is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from housecarl.clock import SystemClock
+from housecarl.doors.drop import MAX_BYTES, DropDoor, as_message, split_as
+from housecarl.errors import StorageError
+from housecarl.message.stamp import Stamp
+from housecarl.watch import Watch
+
+PATIENCE = 5.0
+
+
+class Box:
+    """Takes what the door delivers and what it tells."""
+
+    def __init__(self) -> None:
+        self.got: asyncio.Queue[tuple[bytes, Stamp]] = asyncio.Queue()
+        self.told: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+        self.full = False
+
+    async def deliver(self, raw: bytes, stamp: Stamp) -> str:
+        if self.full:
+            raise StorageError("full")
+        self.got.put_nowait((raw, stamp))
+        return "name"
+
+    async def tell(self, name: str, ok: bool, text: str) -> None:
+        self.told.put_nowait((ok, text))
+
+    async def next(self) -> tuple[bytes, Stamp]:
+        return await asyncio.wait_for(self.got.get(), PATIENCE)
+
+
+@pytest.fixture
+def box() -> Box:
+    return Box()
+
+
+@pytest.fixture
+async def door(tmp_path: Path, box: Box) -> AsyncIterator[DropDoor]:
+    watch = Watch()
+    await watch.start()
+    door = DropDoor(tmp_path, box.deliver, SystemClock(), box.tell, watch)
+    await door.start()
+    yield door
+    await door.stop()
+    await watch.stop()
+
+
+async def gone(path: Path) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while path.exists():  # noqa: ASYNC110 - the door says nothing when it removes a file
+            await asyncio.sleep(0.005)
+
+
+async def test_a_file_is_taken_when_it_is_closed_and_not_before(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    with (tmp_path / "note").open("w") as file:
+        file.write("!upt")
+        file.flush()
+        (tmp_path / "other").write_text("!help\n")
+        assert (await box.next())[0].endswith(b"!help\r\n")
+        assert box.got.empty()
+        file.write("ime\n")
+    raw, stamp = await box.next()
+    assert raw == b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime\r\n"
+    assert (stamp.door, stamp.uid) == ("drop", str(os.getuid()))
+    await gone(tmp_path / "note")
+
+
+async def test_a_file_that_is_renamed_in_is_taken_at_once(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    (tmp_path / "note.part").write_text("!uptime\n")
+    (tmp_path / ".hidden").write_text("!uptime\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "note.part").rename(tmp_path / "note")
+    _, stamp = await box.next()
+    assert stamp.key.endswith(":note")
+    await gone(tmp_path / "note")
+    assert box.got.empty()
+    assert {path.name for path in tmp_path.iterdir()} == {".hidden", "folder"}
+
+
+async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path, box: Box) -> None:
+    (tmp_path / "old").write_text("!uptime\n")
+    os.utime(tmp_path / "old", (1e9, 1e9))
+    watch = Watch()
+    await watch.start()
+    door = DropDoor(tmp_path, box.deliver, SystemClock(), box.tell, watch)
+    await door.start()
+    await box.next()
+    await door.stop()
+    await watch.stop()
+
+
+async def test_two_files_of_the_same_text_are_two_messages(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    keys = set()
+    for _ in range(2):
+        (tmp_path / "note").write_text("!uptime\n")
+        keys.add((await box.next())[1].key)
+        await gone(tmp_path / "note")
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "large", "pipe"])
+async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
+    door: DropDoor, tmp_path: Path, box: Box, kind: str
+) -> None:
+    path, elsewhere = tmp_path / "thing", tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    elsewhere.write_text("!uptime\n")
+    if kind == "link":
+        path.symlink_to(elsewhere)
+    elif kind == "hard link":
+        os.link(elsewhere, path)
+    elif kind == "large":
+        (tmp_path / "thing.part").write_bytes(b"x" * (MAX_BYTES + 1))
+        (tmp_path / "thing.part").rename(path)
+    else:
+        os.mkfifo(path)
+    os.utime(path, (1e9, 1e9), follow_symlinks=False)
+    (tmp_path / "good").write_text("!help\n")
+    await box.next()
+    ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+    assert not ok and "thing in the spool cannot be taken" in text
+    assert path.is_symlink() or path.exists()
+    path.unlink()
+    (tmp_path / "good").write_text("!help\n")
+    await box.next()
+    ok, _ = await asyncio.wait_for(box.told.get(), PATIENCE)
+    assert ok and box.told.empty()
+
+
+async def test_while_the_spool_takes_nothing_the_file_stays(
+    door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.05)
+    box.full = True
+    (tmp_path / "note").write_text("!uptime\n")
+    (tmp_path / "note").touch()
+    await asyncio.sleep(0)
+    assert (tmp_path / "note").exists()
+    box.full = False
+    await box.next()
+    await gone(tmp_path / "note")
+
+
+@pytest.mark.parametrize(
+    ("data", "person", "rest"),
+    [
+        (b"As: bo\n!plug\n", "bo", b"!plug\n"),
+        (b"As:bo\r\n!plug\r\n", "bo", b"!plug\r\n"),
+        (b"!plug\nAs: bo\n", "", b"!plug\nAs: bo\n"),
+        (b"As: ../../etc\n!plug\n", "", b"As: ../../etc\n!plug\n"),
+    ],
+)
+def test_a_first_line_may_name_a_person(data: bytes, person: str, rest: bytes) -> None:
+    assert split_as(data) == (person, rest)
+
+
+def test_an_e_mail_stays_one_and_a_text_becomes_one() -> None:
+    mail = b"Subject: x\nFrom: ann@example.org\n\n!uptime\n"
+    assert as_message(mail) == mail.replace(b"\n", b"\r\n")
+    note = b"!uptime: now\nFrom: me\n"
+    assert as_message(note).startswith(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime")

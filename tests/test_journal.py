@@ -1,0 +1,218 @@
+"""The journal: commits are shared, faults are not; what is said of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from housecarl.errors import JournalError, StorageError
+from housecarl.journal import (
+    Database,
+    codes,
+    conditions,
+    connect,
+    events,
+    people,
+    receipts,
+    replies,
+    runs,
+    values,
+)
+from housecarl.journal.conditions import Condition
+from housecarl.journal.people import Way
+from housecarl.journal.receipts import Receipt
+from housecarl.journal.replies import Outgoing
+from housecarl.journal.runs import Run
+from housecarl.journal.schema import VERSION
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    db = Database(tmp_path / "journal.sqlite")
+    db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> sqlite3.Connection:
+    return connect(tmp_path / "journal.sqlite")
+
+
+async def test_what_waits_shares_a_commit_and_each_gets_its_own_result(db: Database) -> None:
+    keys = [f"k{n}" for n in range(100)]
+    await asyncio.gather(
+        *(db.write(lambda c, k=k: values.put(c, "m", k, k, 0.0)) for k in keys)  # type: ignore[misc]
+    )
+    found = await db.read(lambda c: values.everything(c, "m"))
+    assert found == {key: key for key in keys}
+
+
+async def test_a_fault_of_one_undoes_only_its_own_changes(db: Database) -> None:
+    def broken(conn: sqlite3.Connection) -> None:
+        values.put(conn, "m", "half", 1, 0.0)
+        raise KeyError("mine")
+
+    def twice(conn: sqlite3.Connection) -> None:
+        run = Run("r", 0, ("x",), "ann", "change", 1.0)
+        runs.start(conn, run)
+        runs.start(conn, run)
+
+    results = await asyncio.gather(
+        db.write(lambda c: values.put(c, "m", "a", 1, 0.0)),
+        db.write(broken),
+        db.write(twice),
+        db.write(lambda c: values.put(c, "m", "b", 2, 0.0)),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], KeyError)
+    assert isinstance(results[2], sqlite3.IntegrityError)
+    assert await db.read(lambda c: values.everything(c, "m")) == {"a": 1, "b": 2}
+    assert await db.read(lambda c: runs.of(c, "r")) == []
+
+
+async def test_a_fault_of_the_disk_is_everybodys(db: Database) -> None:
+    def failing(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    results = await asyncio.gather(
+        db.write(lambda c: values.put(c, "m", "a", 1, 0.0)),
+        db.write(failing),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], StorageError)
+    await db.write(lambda c: values.put(c, "m", "after", 1, 0.0))
+    assert (await db.read(lambda c: values.everything(c, "m")))["after"] == 1
+
+
+async def test_damage_is_told_apart_from_a_full_disk(db: Database) -> None:
+    def damaged(_: sqlite3.Connection) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorname = "SQLITE_CORRUPT"
+        raise error
+
+    with pytest.raises(JournalError, match="damaged"):
+        await db.write(damaged)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"not a database at all, but long enough to be read as one" * 50)
+    with pytest.raises(JournalError, match="damaged"):
+        connect(path)
+
+
+def test_a_newer_journal_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    connect(path).close()
+    raw = sqlite3.connect(path)
+    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.close()
+    with pytest.raises(JournalError, match="install the newer housecarl again"):
+        connect(path)
+
+
+def test_the_journal_is_the_daemons_alone(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    assert (tmp_path / "journal.sqlite").stat().st_mode & 0o777 == 0o600
+    assert conn.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def receipt(identity: str, arrived: float, **more: object) -> Receipt:
+    return Receipt(identity, f"{identity}.eml", arrived, "smtp", state="executed", **more)  # type: ignore[arg-type]
+
+
+def test_ids_are_as_short_as_they_are_clear_and_the_newest_wins(conn: sqlite3.Connection) -> None:
+    for identity, at in (("7f3a111111111111", 1.0), ("7f3a222222222222", 2.0), ("abcd", 3.0)):
+        receipts.store(conn, receipt(identity, at))
+    assert receipts.shorten(conn, "7f3a111111111111") == "7f3a1"
+    assert receipts.shorten(conn, "abcd000000000000") == "abcd0"
+    found = receipts.find(conn, "7f3a")
+    assert found is not None and found.id == "7f3a222222222222"
+    assert receipts.find(conn, "ffff") is None
+
+
+def test_a_key_belongs_to_the_first_message_that_took_it(conn: sqlite3.Connection) -> None:
+    receipts.store(conn, receipt("a" * 16, 1.0), ["id:x", "sig:y"])
+    assert receipts.find_same(conn, ["sig:y"], own="b" * 16) == "a" * 16
+    assert receipts.find_same(conn, ["sig:y"], own="a" * 16) is None
+    assert receipts.find_same(conn, ["sig:z"], own="b" * 16) is None
+
+
+def test_the_log_can_be_narrowed(conn: sqlite3.Connection) -> None:
+    for n, person in enumerate(("ann", "bo", "ann")):
+        receipts.store(conn, receipt(f"{n:016x}", float(n), person=person))
+    runs.finish(conn, Run(f"{0:016x}", 0, ("x",), "ann", "look", 1.0, 2.0, "failed"))
+    assert [r.arrived for r in receipts.listing(conn, limit=9, person="ann")] == [2.0, 0.0]
+    assert [r.arrived for r in receipts.listing(conn, limit=9, since=1.0)] == [2.0, 1.0]
+    assert [r.arrived for r in receipts.listing(conn, limit=9, failed=True)] == [0.0]
+    assert len(receipts.listing(conn, limit=1)) == 1
+
+
+def out(person: str, created: float) -> Outgoing:
+    return Outgoing(person, "reply", f"{person}@x.example", "<1@x>", "text", b"mail", created)
+
+
+def test_a_later_reply_waits_behind_an_earlier_one_of_its_person(conn: sqlite3.Connection) -> None:
+    first = replies.add(conn, out("ann", 1.0))
+    replies.add(conn, out("ann", 2.0))
+    other = replies.add(conn, out("bo", 3.0))
+    replies.later(conn, first, 100.0, "busy")
+    assert [each.id for each in replies.due(conn, 10.0, 9)] == [other]
+    assert [each.id for each in replies.due(conn, 101.0, 9)][:1] == [first]
+
+
+def test_a_refused_reply_can_be_tried_again_and_a_sent_one_not(conn: sqlite3.Connection) -> None:
+    refused, sent = replies.add(conn, out("ann", 1.0)), replies.add(conn, out("bo", 1.0))
+    replies.refused(conn, refused, "550 no", 2.0)
+    replies.sent(conn, [sent], 2.0)
+    assert replies.due(conn, 9.0, 9) == []
+    assert replies.retry(conn, refused, 3.0) and not replies.retry(conn, sent, 3.0)
+    assert [each.id for each in replies.due(conn, 9.0, 9)] == [refused]
+    assert replies.drop(conn, refused, 4.0) and not replies.drop(conn, refused, 4.0)
+
+
+def test_the_first_use_pins_a_conversation(conn: sqlite3.Connection) -> None:
+    for address, token, used in (("a@x", "one", 1.0), ("b@x", "two", 2.0)):
+        people.use_way(conn, "ann", Way(address, "+13035550123", token, "sms", used))
+    assert people.pinned(conn, "ann", "+13035550123") == "one"
+    last = people.last_way(conn, "ann")
+    assert last is not None and last.address == "b@x"
+    people.forget_ways(conn, "ann")
+    assert people.pinned(conn, "ann", "+13035550123") is None
+
+
+def test_a_new_challenge_cancels_the_older_one(conn: sqlite3.Connection) -> None:
+    codes.issue(conn, "ann", "1111", ("x",), "r", 0.0, 100.0)
+    codes.issue(conn, "ann", "2222", ("y",), "r", 0.0, 100.0)
+    found = codes.waiting(conn, "ann", 50.0)
+    assert found is not None and found.code == "2222"
+    assert codes.waiting(conn, "ann", 100.0) is None
+    assert codes.spend_step(conn, "ann", 7) and not codes.spend_step(conn, "ann", 7)
+
+
+def test_a_condition_is_news_when_it_turns(conn: sqlite3.Connection) -> None:
+    told = [
+        conditions.note(conn, Condition("door.imap", ok, text, at))
+        for ok, text, at in (
+            (True, "watched", 1.0),
+            (False, "gone", 2.0),
+            (False, "still gone", 3.0),
+            (True, "watched", 4.0),
+        )
+    ]
+    assert told == [False, True, False, True]
+    assert [each.kind for each in events.latest(conn)] == ["door-well", "door-trouble"]
+    assert conditions.listing(conn) == [Condition("door.imap", True, "watched", 4.0)]
+
+
+def test_a_value_has_a_bound(conn: sqlite3.Connection) -> None:
+    with pytest.raises(ValueError, match="at most"):
+        values.put(conn, "m", "k", "x" * values.MAX_VALUE, 0.0)
+    values.put(conn, "m", "k", [1], 0.0)
+    values.put(conn, "m", "k", None, 0.0)
+    assert values.get(conn, "m", "k") is None

@@ -1,0 +1,137 @@
+"""The spool: whole or not there, one rename a step, refused when there is no room."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from housecarl import disk
+from housecarl.errors import MessageGone, SpoolFull, StorageError
+from housecarl.message.stamp import Stamp, split
+from housecarl.spool import TMP_SECONDS, Spool, State, find_file, id_of, make_name
+
+STAMP = Stamp("smtp", datetime(2026, 11, 23, 12, 0, tzinfo=UTC), peer="192.0.2.1")
+
+
+@pytest.fixture
+async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    spool = Spool(tmp_path / "spool", reserve=0)
+    spool.open()
+    await spool.start()
+    yield spool
+    await spool.stop()
+
+
+def names(spool: Spool) -> dict[str, int]:
+    """How many messages are in each folder."""
+    counts = {s.value: len(list((spool.root / s).rglob("*.eml"))) for s in State}
+    return {name: n for name, n in counts.items() if n}
+
+
+async def test_a_message_is_whole_in_new_with_its_stamp_when_put_returns(spool: Spool) -> None:
+    name = await spool.put(b"Subject: x\r\n\r\nhello\r\n", STAMP)
+    path = spool.root / "new" / name
+    assert split(path.read_bytes()) == (STAMP, b"Subject: x\r\n\r\nhello\r\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert names(spool) == {"new": 1}
+    assert list((spool.root / "tmp").iterdir()) == []
+
+
+async def test_messages_put_at_once_are_all_kept(spool: Spool) -> None:
+    put = await asyncio.gather(*(spool.put(b"%d" % n, STAMP) for n in range(50)))
+    assert len(set(put)) == 50
+    assert names(spool) == {"new": 50}
+    assert await spool.waiting(State.NEW) == sorted(put)
+
+
+async def test_a_message_keeps_its_name_through_every_state(spool: Spool) -> None:
+    name = await spool.put(b"x", STAMP)
+    assert (await spool.take(name)).endswith(b"\r\nx")
+    spool.move(name, State.WORK, State.EXECUTED)
+    await spool.settle()
+    assert (spool.root / "executed" / "2026-11" / name).is_file()
+    assert find_file(spool.root, id_of(name)) == spool.root / "executed" / "2026-11" / name
+
+
+async def test_a_message_of_the_last_life_is_read_from_the_disk(tmp_path: Path) -> None:
+    first = Spool(tmp_path, reserve=0)
+    first.open()
+    await first.start()
+    name = await first.put(b"kept", STAMP)
+    await first.stop()
+    second = Spool(tmp_path, reserve=0)
+    second.open()
+    await second.start()
+    assert (await second.take(name)).endswith(b"kept")
+    await second.settle()
+    assert names(second) == {"work": 1}
+    await second.stop()
+
+
+async def test_without_room_nothing_is_stored_and_the_sender_may_try_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, reserve=1 << 60)
+    spool.open()
+    await spool.start()
+    with pytest.raises(SpoolFull):
+        await spool.put(b"x", STAMP)
+    assert names(spool) == {}
+    await spool.stop()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_when_a_sync_fails_nothing_stays(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("housecarl.spool.sync_folder", fail)
+    results = await asyncio.gather(
+        *(spool.put(b"x", STAMP) for _ in range(count)), return_exceptions=True
+    )
+    assert all(isinstance(each, StorageError) for each in results)
+    assert names(spool) == {}
+    assert list((spool.root / "tmp").iterdir()) == []
+
+
+async def test_a_rename_that_fails_shows_in_trouble(spool: Spool) -> None:
+    name = await spool.put(b"x", STAMP)
+    (spool.root / "new" / name).unlink()
+    spool.move(name, State.NEW, State.REFUSED)
+    assert spool.trouble is not None
+    assert isinstance(await asyncio.wait_for(spool.trouble, 5), StorageError)
+
+
+async def test_a_message_that_was_taken_away_is_gone(spool: Spool) -> None:
+    with pytest.raises(MessageGone):
+        await spool.take(make_name(STAMP.arrived))
+
+
+def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.open()
+    for name, age in (("old", TMP_SECONDS + 60), ("young", 60)):
+        path = tmp_path / "tmp" / name
+        path.write_text("")
+        os.utime(path, (time.time() - age, time.time() - age))
+    spool.open()
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["young"]
+
+
+def test_a_spool_that_cannot_be_made_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="file"):
+        Spool(tmp_path / "file" / "spool").open()
+
+
+def test_a_new_file_never_overwrites(tmp_path: Path) -> None:
+    disk.write_new(tmp_path / "a", b"1", sync=True)
+    with pytest.raises(FileExistsError):
+        disk.write_new(tmp_path / "a", b"2", sync=True)
+    assert (tmp_path / "a").read_bytes() == b"1"
