@@ -25,6 +25,7 @@ import psutil
 
 PASSWORD = "correct horse battery"
 TO = "cmd@home.example"
+PHONE = "+13035550123"
 BODY = "!uptime\r\n" + "x" * 400 + "\r\n"
 
 
@@ -115,14 +116,18 @@ class Client:
     async def send(self) -> float:
         """Hand in one message; the time of its final dot."""
         self.n += 1
-        for line in (b"MAIL FROM:<ann@example.org>", f"RCPT TO:<{TO}>".encode(), b"DATA"):
-            await self.ask(line)
         head = (
             f"From: ann@example.org\r\nTo: {TO}\r\nSubject: x\r\n"
             f"Message-ID: <{id(self)}.{self.n}.{time.time_ns()}@example.org>\r\n"
             "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n\r\n"
         )
-        self.writer.write((head + BODY + ".\r\n").encode())
+        return await self.hand_in("ann@example.org", (head + BODY).encode())
+
+    async def hand_in(self, sender: str, mail: bytes) -> float:
+        """Hand in a mail whose lines need no dot-stuffing; the time of its final dot."""
+        for line in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{TO}>", "DATA"):
+            await self.ask(line.encode())
+        self.writer.write(mail + b".\r\n")
         dot = time.perf_counter()
         await self.answer()
         return dot
@@ -135,8 +140,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_house(folder: Path, port: int, sink: int) -> Path:
-    """A configuration with one person who logs in."""
+def write_house(folder: Path, port: int, sink: int, more: str = "") -> Path:
+    """A configuration with one person who logs in; `more` is further YAML."""
     from argon2 import PasswordHasher
 
     subprocess.run(
@@ -154,15 +159,20 @@ def write_house(folder: Path, port: int, sink: int) -> Path:
         f"""house: Elm Street
 spool: spool
 people:
-  ann: {{addresses: [ann@example.org], may: ["*"], login: {{user: ann, hash: {{file: ann.hash}}}}}}
+  ann:
+    addresses: [ann@example.org]
+    phones: ["{PHONE}"]
+    may: ["*"]
+    login: {{user: ann, hash: {{file: ann.hash}}}}
 doors:
   smtp:
     listen: "127.0.0.1:{port}"
     recipients: [{TO}]
     certificate: {{cert: cert.pem, key: key.pem}}
     session: 10m
-limits: {{calls_per_hour: 0}}
+limits: {{calls_per_hour: 0, texts_per_hour: 0, texts_per_day: 0}}
 post: {{host: 127.0.0.1, port: {sink}, tls: none, from: house@home.example}}
+{more}
 """
     )
     return path
@@ -183,17 +193,24 @@ async def greeted(port: int, process: asyncio.subprocess.Process | None = None) 
 
 
 @asynccontextmanager
-async def housecarl(folder: Path, sink: int) -> AsyncIterator[tuple[int, psutil.Process, float]]:
+async def housecarl(
+    folder: Path, sink: int, more: str = ""
+) -> AsyncIterator[tuple[int, psutil.Process, float]]:
     """`housecarl run`: its port, its process, the seconds until it said 220."""
     port = free_port()
-    path = write_house(folder, port, sink)
+    path = write_house(folder, port, sink, more)
     began = time.perf_counter()
     log = (folder / "log").open("wb")
     process = await asyncio.create_subprocess_exec(
-        Path(sys.executable).with_name("housecarl"), "-q", "-c", path, "run", stderr=log
+        *(Path(sys.executable).with_name("housecarl"), "-q", "-c", path, "run"),
+        stderr=log,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},  # bytecode is kept, as once installed
     )
     try:
-        await greeted(port, process)
+        try:
+            await greeted(port, process)
+        except RuntimeError as error:
+            raise RuntimeError((folder / "log").read_text()) from error
         yield port, psutil.Process(process.pid), time.perf_counter() - began
     finally:
         if process.returncode is None:
