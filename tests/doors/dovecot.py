@@ -121,6 +121,9 @@ class Dovecot:
         self.process.wait(10)
         self.process = None
         shutil.rmtree(self.root / "run", ignore_errors=True)
+        # the locks of the dead; Dovecot would wait minutes for them
+        for lock in (self.root / "mail").rglob("*.lock"):
+            lock.unlink()
 
     def client(self, user: str) -> Any:
         """A mail program of that user, logged in."""
