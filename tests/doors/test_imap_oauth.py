@@ -43,7 +43,7 @@ def endpoint() -> Iterator[Endpoint]:
             self.end_headers()
             self.wfile.write(json.dumps(given.answer).encode())
 
-        def log_message(self, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
