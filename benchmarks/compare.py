@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dns.message
@@ -69,19 +70,17 @@ def cpu(process: psutil.Process) -> float:
 @asynccontextmanager
 async def in_folder(name: str, sink: int) -> AsyncIterator[tuple[int, psutil.Process, float]]:
     """One of the systems in a folder of its own: its port, its process, the seconds to 220."""
-    # OpenSMTPD ends before the scripts it started do
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        folder = Path(place)
-        folder.chmod(0o755)
-        if name == "housecarl":
-            async with line.housecarl(folder, sink) as running:
-                yield running
-        elif name == "OpenSMTPD + Python script":
-            async with chain.chain(folder, sink) as running:
-                yield running
-        else:
-            async with line.bare_aiosmtpd() as running:
-                yield running
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    if name == "housecarl":
+        async with line.housecarl(folder, sink) as running:
+            yield running
+    elif name == "OpenSMTPD + Python script":
+        async with chain.chain(folder, sink) as running:
+            yield running
+    else:
+        async with line.bare_aiosmtpd() as running:
+            yield running
 
 
 async def started(name: str, sink: int) -> float:
@@ -103,9 +102,7 @@ async def measure(name: str, sink: int, count: int) -> Figures:
         taken: list[float] = []
         if answers:
             taken = sorted(await line.latency(port, user, max(100, count // 10)))
-        before = cpu(process)
-        rate = await line.throughput(port, user, count, 10, answers)
-        used = (cpu(process) - before) * 1000 / count
+        rate, used = await line.throughput(port, user, count, 10, answers, partial(cpu, process))
         return Figures(
             name,
             start,
@@ -155,16 +152,15 @@ async def voice(sink: int, count: int) -> tuple[float, float]:
     )
     taken = []
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            async with line.housecarl(Path(folder), sink, more) as (port, _, _):
-                client = line.Client(port)
-                await client.connect()
-                for _ in range(WARM + count):
-                    line.drain()
-                    mail = carrier.text(line.PHONE, "!uptime")
-                    dot = await client.hand_in(carrier.envelope(line.TO), mail)
-                    at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
-                    taken.append((at - dot) * 1000)
+        async with line.housecarl(Path(tempfile.mkdtemp()), sink, more) as (port, _, _):
+            client = line.Client(port)
+            await client.connect()
+            for _ in range(WARM + count):
+                line.drain()
+                mail = carrier.text(line.PHONE, "!uptime")
+                dot = await client.hand_in(carrier.envelope(line.TO), mail)
+                at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
+                taken.append((at - dot) * 1000)
     finally:
         names.close()
     taken = sorted(taken[WARM:])
@@ -189,16 +185,16 @@ def stored(count: int) -> Iterator[tuple[str, bytes]]:
 async def backlog(sink: int, count: int) -> tuple[float, float, float]:
     """Replies a second over `count` waiting messages: all, the first tenth, the last tenth."""
     line.drain()
-    with tempfile.TemporaryDirectory() as folder:
-        new = Path(folder) / "spool" / "new"
-        new.mkdir(parents=True)
-        for name, data in stored(count):
-            (new / name).write_bytes(data)
-        async with line.housecarl(Path(folder), sink):
-            times = []
-            for _ in range(count):
-                at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
-                times.append(at)
+    folder = Path(tempfile.mkdtemp())
+    new = folder / "spool" / "new"
+    new.mkdir(parents=True)
+    for name, data in stored(count):
+        (new / name).write_bytes(data)
+    async with line.housecarl(folder, sink):
+        times = []
+        for _ in range(count):
+            at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
+            times.append(at)
     tenth = count // 10
     first, last = times[tenth] - times[0], times[-1] - times[-tenth - 1]
     return count / (times[-1] - times[0]), tenth / first, tenth / last
@@ -262,4 +258,9 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=2000, help="messages for the rates")
     parser.add_argument("--backlog", type=int, default=20_000, help="waiting messages; 0: none")
     options = parser.parse_args()
-    asyncio.run(main(options.count, options.backlog))
+    # Everything is removed at the end: ext4 makes new files slowly for seconds after many were
+    # removed. OpenSMTPD ends before the scripts it started, which may still write.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as everything:
+        Path(everything).chmod(0o755)
+        tempfile.tempdir = everything
+        asyncio.run(main(options.count, options.backlog))

@@ -9,9 +9,10 @@ import gc
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 #: Bytes from which a block is mapped by itself and unmapped when it is freed, and which may stay
-#: free at the top of the heap: the values glibc starts with, and would raise to the 19 MiB that one
-#: password check takes, and then keep.
-_THRESHOLD = 128 * 1024
+#: free at the top of the heap. It is above the 256 KiB that asyncio asks for at each read of a
+#: socket (mapping each costs a fifth of the throughput) and below the 19 MiB of a password check
+#: (glibc would raise its own value to these and keep them).
+_THRESHOLD = 1024 * 1024
 
 #: glibc gives each thread a heap of its own, which pays when threads allocate at once; ours
 #: take turns with the interpreter, and each heap keeps its peak for ever.
