@@ -80,6 +80,8 @@ class Worker:
             self._names.task_done()
         for _ in self._carriers:
             self._names.put_nowait(None)
+        if not self._carriers:
+            return  # a house that did not open
         _, late = await asyncio.wait(self._carriers, timeout=STOP_SECONDS)
         for carrier in late:
             carrier.cancel()

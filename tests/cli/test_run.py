@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,15 +37,26 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def start(config: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([HOUSECARL, "-c", config, "run"], stderr=subprocess.PIPE, text=True)
+@contextmanager
+def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that ends well when it is told to, and is killed when it says too little."""
+    command = [HOUSECARL, "-c", config, "run"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        limit = threading.Timer(60, process.kill)
+        limit.start()
+        try:
+            read_until(process, "ready")
+            yield process
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            limit.cancel()
+            process.kill()
 
 
 def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Path) -> None:
     good = config.read_text()
-    process = start(config)
-    try:
-        read_until(process, "ready")
+    with running(config) as process:
         config.write_text("house: [\n")
         process.send_signal(signal.SIGHUP)
         assert "housecarl.yaml:" in read_until(process, "reload-refused")
@@ -53,16 +67,10 @@ def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Pat
         config.write_text(good + "house: Oak Street\n")
         process.send_signal(signal.SIGHUP)
         read_until(process, "Oak Street")
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
-        process.communicate()
 
 
 def test_a_second_daemon_is_refused(config: Path) -> None:
-    process = start(config)
-    try:
-        read_until(process, "ready")
+    with running(config):
         second = subprocess.run(
             [HOUSECARL, "-c", config, "run"],
             capture_output=True,
@@ -72,10 +80,6 @@ def test_a_second_daemon_is_refused(config: Path) -> None:
         )
         assert second.returncode == 75
         assert "another housecarl already serves the spool" in second.stderr
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0
-        process.communicate()
 
 
 def test_a_wrong_configuration_is_exit_78(tmp_path: Path) -> None:
