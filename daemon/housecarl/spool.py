@@ -42,8 +42,9 @@ RESERVE_BYTES = 64 * 1024 * 1024
 FRESH = 64
 
 #: Seconds that renames gather before the disk thread is woken for all of them: waking it costs more
-#: than a rename, and a message that is through by then is renamed once, new/ -> executed/.
-GATHER_SECONDS = 0.02
+#: than a rename, and a message that is through by then is renamed once, new/ -> executed/; under
+#: load most are.
+GATHER_SECONDS = 0.1
 
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> Path:
 @contextmanager
 def running(config: Path) -> Iterator[subprocess.Popen[str]]:
     """A daemon that ends well when it is told to, and is killed when it says too little."""
-    command = [HOUSECARL, "-c", config, "run"]
+    command: list[str | Path] = [HOUSECARL, "-c", config, "run"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         limit = threading.Timer(60, process.kill)
         limit.start()
