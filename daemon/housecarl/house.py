@@ -114,6 +114,7 @@ class House:
         await asyncio.to_thread(self.spool.open)
         await asyncio.to_thread(self.db.open)
         await self.spool.start()
+        await self.registry.load_installed()
         await self.reload_modules()
         self.registry.check_settings()
         await self.refresh()
@@ -140,6 +141,7 @@ class House:
         await asyncio.to_thread(self.spool.open)
         await asyncio.to_thread(self.db.open)
         try:
+            await self.registry.load_installed()
             await self.registry.reload()
             self.registry.check_settings()
             self.off.update(await self.db.read(people.off))

@@ -31,6 +31,7 @@ async def make_judge(loaded: Loaded, resolver: Resolver | None = None) -> Judge:
     judge = Judge(config, Trust.of(config, resolver), registry, off=lambda _: False)
     unopened = Database(config.spool / JOURNAL)
     registry.add_builtin(*builtin.commands(unopened, judge, config, SystemClock(), lambda: None))
+    await registry.load_installed()
     await registry.reload()
     return judge
 

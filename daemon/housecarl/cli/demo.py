@@ -44,15 +44,15 @@ def verb() -> None:
             "ping": {"hosts": {"here": "127.0.0.1"}},
         }
         with TestHouse(Path(folder), modules=modules) as house:
-            _tour(house)
+            phone = house.phone()
+            _tour(house, phone)
             if sys.stdin.isatty() and sys.stdout.isatty():
-                _prompt(house.phone())
+                _prompt(phone)
 
 
-def _tour(house: TestHouse) -> None:
+def _tour(house: TestHouse, phone: Phone) -> None:
     from housecarl.testing.phone import Phone
 
-    phone = house.phone()
     click.echo(f"{house.config()['house']}, a made-up house. Ann texts it from {_short(phone)}.\n")
     for text, why in SCRIPT:
         _say("ann", text, why)

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from housecarl.config_file import Loaded
     from housecarl.journal.receipts import Receipt
 
-#: Seconds between two looks with --follow.
+#: Seconds between two looks with --follow, how far back each looks (a slow command is told when it
+#: has ended, with the time at which it was asked), and how many it shows at the most.
 FOLLOW_SECONDS = 1.0
+FOLLOW_WINDOW = 3600.0
+FOLLOW_MOST = 1000
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -50,20 +54,25 @@ def verb(
         raise click.UsageError(f"--person: no {person} in the configuration, which knows {known}")
     start = time.time() - _seconds(since) if since else None
 
-    def show(since: float | None, limit: int) -> None:
-        def lines(conn: sqlite3.Connection) -> list[str]:
-            return list(_lines(conn, loaded, as_json, since, limit, person, failed))
+    def look(since: float | None, limit: int) -> dict[str, str]:
+        def lines(conn: sqlite3.Connection) -> dict[str, str]:
+            return dict(_lines(conn, loaded, as_json, since, limit, person, failed))
 
-        for line in journal.read(loaded, lines):
-            click.echo(line)
+        return journal.read(loaded, lines)
 
-    last = time.time()
-    show(start, limit)
-    while follow:
-        time.sleep(FOLLOW_SECONDS)
-        now = time.time()
-        show(last, 1000)
-        last = now
+    shown = look(start, limit)
+    for line in shown.values():
+        click.echo(line)
+    if not follow:
+        return
+    with suppress(KeyboardInterrupt):
+        shown |= look(time.time() - FOLLOW_WINDOW, FOLLOW_MOST)
+        while True:
+            time.sleep(FOLLOW_SECONDS)
+            found = look(time.time() - FOLLOW_WINDOW, FOLLOW_MOST)
+            for line in (found[key] for key in found if key not in shown):
+                click.echo(line)
+            shown = found
 
 
 def _seconds(text: str) -> float:
@@ -81,14 +90,16 @@ def _lines(
     limit: int,
     person: str | None,
     failed: bool,
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """What tells them apart (a message, and how far it is), and the lines, oldest first."""
     from housecarl.journal import receipts
 
     zone = ZoneInfo(loaded.config.timezone)
     found = receipts.listing(conn, limit=limit, person=person, since=since, failed=failed)
     for receipt in reversed(found):
         entry = _entry(conn, receipt)
-        yield json.dumps(entry) if as_json else _line(entry, receipt, zone)
+        line = json.dumps(entry) if as_json else _line(entry, receipt, zone)
+        yield f"{receipt.id} {receipt.state}", line
 
 
 def _entry(conn: sqlite3.Connection, receipt: Receipt) -> dict[str, Any]:
