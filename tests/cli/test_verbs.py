@@ -221,3 +221,25 @@ def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
     config.write_text("spool: spool\n")
     done = verb_of(config)("status")
     assert (done.returncode, "`housecarl run` makes it" in done.stderr) == (75, True)
+
+
+def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:
+    site, info = tmp_path / "site", tmp_path / "site" / "acme-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "acme_bell.py").write_text(
+        "from housecarl import Call, command\n\n\n@command()\nasync def bell(call: Call) -> str:\n"
+        '    """Ring."""\n    return "Rang."\n'
+    )
+    (info / "METADATA").write_text("Name: acme\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[housecarl.modules]\nbell = acme_bell\n")
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\npeople: {ann: {unix: [ann], may: [bell]}}\n")
+    done = subprocess.run(
+        [HOUSECARL, "-c", config, "try", "bell", "--as", "ann"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+    assert (done.returncode, done.stdout) == (0, "Rang.\n"), done.stderr
