@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -117,6 +118,7 @@ class House:
         await self.registry.load_installed()
         await self.reload_modules()
         self.registry.check_settings()
+        await self._forget_gone()
         await self.refresh()
         await self.worker.start()
         recovery = Recovery(
@@ -216,6 +218,16 @@ class House:
             if before.get(file) != now.get(file):
                 fault = now.get(file)
                 await self.tell(f"module.{file}", fault is None, fault or f"{file} works again")
+
+    async def _forget_gone(self) -> None:
+        """Forget the troubles of doors and module files that the last life had and this has not."""
+        broken, named = self.registry.broken, self.config.doors.model_dump(exclude_none=True)
+
+        def forget(conn: sqlite3.Connection) -> None:
+            conditions.forget_gone(conn, "door", named)
+            conditions.forget_gone(conn, "module", broken)
+
+        await self.db.write(forget)
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
         """Note how a part of the house is; a change is one log line and one event."""

@@ -10,7 +10,8 @@ import pytest
 
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts, runs
+from housecarl.journal import conditions, connect, receipts, runs
+from housecarl.journal.conditions import Condition
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.message.stamp import Stamp
@@ -200,3 +201,14 @@ def test_a_module_that_is_saved_is_live_and_one_that_is_deleted_is_gone(tmp_path
         house.until(lambda: registry.find("hello") is None)
         phone.text("!hello")
         assert phone.reply.startswith("No command hello.")
+
+
+def test_troubles_of_doors_and_modules_that_are_no_more_are_forgotten(house: TestHouse) -> None:
+    conn = connect(house.spool / JOURNAL)
+    for name in ("door.imap", "door.smtp", "module./gone/bell.py", "post"):
+        conditions.note(conn, Condition(name, False, "broken", 1.0))
+    conn.close()
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    known = house.do(house.daemon.house.db.read(conditions.listing))
+    assert [each.name for each in known if not each.ok] == ["door.smtp", "post"]

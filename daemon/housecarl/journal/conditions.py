@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from housecarl.journal import events
@@ -37,9 +38,15 @@ def note(conn: sqlite3.Connection, condition: Condition) -> bool:
     return news
 
 
-def forget(conn: sqlite3.Connection, name: str) -> None:
-    """Drop a part that is no more: a door that was taken out of the config, a deleted module."""
-    conn.execute("DELETE FROM conditions WHERE name = ?", (name,))
+def forget_gone(conn: sqlite3.Connection, kind: str, here: Collection[str]) -> None:
+    """Drop the parts of a kind that are no more: a door taken out of the config, a mended module.
+
+    `kind` is the word before the dot of a name, `here` what may come after it.
+    """
+    for condition in listing(conn):
+        found, _, rest = condition.name.partition(".")
+        if found == kind and rest not in here:
+            conn.execute("DELETE FROM conditions WHERE name = ?", (condition.name,))
 
 
 def listing(conn: sqlite3.Connection) -> list[Condition]:
