@@ -7,13 +7,14 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from imapclient import IMAPClient
+
+from housecarl.testing.house import free_port
 
 PASSWORD = "right"
 
@@ -148,9 +149,3 @@ def group_of(gid: int) -> str:
     import grp
 
     return grp.getgrgid(gid).gr_name
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

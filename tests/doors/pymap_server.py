@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from imapclient import IMAPClient
-from tests.doors.dovecot import PASSWORD, free_port
+from tests.doors.dovecot import PASSWORD
+
+from housecarl.testing.house import free_port
 
 
 class Pymap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import smtplib
 import socket
 import threading
@@ -206,10 +207,19 @@ class TestHouse:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody listens on now.
+
+    It is below those that the kernel gives to clients (from 32768 on): one of these could be taken
+    by any connection before the server that is to have it has started.
+    """
+    while True:
+        port = secrets.randbelow(20_000) + 12_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
