@@ -38,6 +38,11 @@ def note(conn: sqlite3.Connection, condition: Condition) -> bool:
     return news
 
 
+def forget(conn: sqlite3.Connection, name: str) -> None:
+    """Drop a part that is no more."""
+    conn.execute("DELETE FROM conditions WHERE name = ?", (name,))
+
+
 def forget_gone(conn: sqlite3.Connection, kind: str, here: Collection[str]) -> None:
     """Drop the parts of a kind that are no more: a door taken out of the config, a mended module.
 
@@ -46,7 +51,7 @@ def forget_gone(conn: sqlite3.Connection, kind: str, here: Collection[str]) -> N
     for condition in listing(conn):
         found, _, rest = condition.name.partition(".")
         if found == kind and rest not in here:
-            conn.execute("DELETE FROM conditions WHERE name = ?", (condition.name,))
+            forget(conn, condition.name)
 
 
 def listing(conn: sqlite3.Connection) -> list[Condition]:
