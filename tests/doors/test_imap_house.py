@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from tests.doors.dovecot import PASSWORD, Dovecot
 
-from housecarl.journal import conditions
+from housecarl.house import JOURNAL
+from housecarl.journal import conditions, connect
+from housecarl.journal.conditions import Condition
 from housecarl.testing.house import TestHouse
 
 NUMBER = "+13035550123"
@@ -54,8 +56,15 @@ def test_a_text_is_answered_once(
         assert first[0].to == house.carrier.address(NUMBER)
         assert "up" in first[0].text
         assert len(house.inbox.received) == 2
-        assert house.daemon is not None and house.daemon.house is not None
-        listing = house.do(house.daemon.house.db.read(conditions.listing))
-        door = next(each for each in listing if each.name == "door.imap")
-        assert door.ok
-        assert "INBOX of 127.0.0.1 is watched" in door.text
+        house.until(lambda: bool(told(house)))
+        assert told(house)[0].ok
+        assert "INBOX of 127.0.0.1 is watched" in told(house)[0].text
+
+
+def told(house: TestHouse) -> list[Condition]:
+    """What the journal says of the door, once it has said how it is."""
+    conn = connect(house.spool / JOURNAL, readonly=True)
+    try:
+        return [each for each in conditions.listing(conn) if each.name == "door.imap"]
+    finally:
+        conn.close()
