@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from housecarl.config import Config
@@ -19,13 +21,27 @@ def owners(config: Config) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Sends one message to every owner, by the way each is reached."""
+    """Sends one message to every owner, by the way each is reached; a lost phone hears nothing."""
 
     config: Config
     workshop: Workshop
+    off: Callable[[str], bool]
 
     async def send(self, reply: Reply) -> None:
         """Queue it, durable on return."""
+        now = self.workshop.clock.now().timestamp()
+        await self.workshop.db.write(lambda conn: self.queue(conn, reply, now))
+        self.wake()
+
+    def queue(self, conn: sqlite3.Connection, reply: Reply, now: float) -> None:
+        """Queue it with what else is written in this transaction; then `wake`."""
         for name in owners(self.config):
-            part = secrets.token_hex(8)
-            await self.workshop.send(Answer(name, [reply], "alert", part=part), None)
+            if not self.off(name):
+                part = secrets.token_hex(8)
+                self.workshop.outbox.queue(
+                    conn, Answer(name, [reply], "alert", part=part), None, now
+                )
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self.workshop.wake_post()

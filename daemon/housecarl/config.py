@@ -16,6 +16,7 @@ from housecarl.config_people import Name, Person
 from housecarl.config_post import Post
 from housecarl.config_section import Line, Section
 from housecarl.config_trust import Trust
+from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
 from housecarl.module import Risk
 from housecarl.quantity import DAY, MIB, Duration, Size
@@ -227,4 +228,8 @@ class Config(Section):
         Field({}, description="Words of your own for one or several commands, without the symbol.")
     )
     limits: Limits = Field(default=Limits(), description="Bounds against floods.")
+    watches: Watches = Field(default=Watches(), description="What the owners are told unasked.")
+    quiet: Quiet | None = Field(
+        default=None, description="When the house does not speak first; none is never."
+    )
     retention: Retention = Field(default=Retention(), description="What is kept of the past.")

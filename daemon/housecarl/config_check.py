@@ -25,6 +25,7 @@ def cross(config: Config) -> Iterator[Clash]:
     yield from _google_voice(config)
     yield from _times(config)
     yield from _secrets(config)
+    yield from _watches(config)
 
 
 def _people(config: Config) -> Iterator[Clash]:
@@ -132,6 +133,14 @@ def _times(config: Config) -> Iterator[Clash]:
             "must not be shorter than trust.remember, or a message could run twice",
             (*at, "remember"),
         )
+
+
+def _watches(config: Config) -> Iterator[Clash]:
+    watches = config.watches
+    if watches.mailbox and not config.doors.imap:
+        yield ("watches", "mailbox"), "there is no mailbox to watch", ("doors", "imap")
+    if watches.post and not config.post:
+        yield ("watches", "post"), "there is no post to watch", ("post",)
 
 
 def _secrets(config: Config) -> Iterator[Clash]:

@@ -39,6 +39,7 @@ from housecarl.retention import Sweeper
 from housecarl.shipped import shipped
 from housecarl.spool import Spool
 from housecarl.trust import Resolver, Trust
+from housecarl.watches import Watchman, sources
 from housecarl.worker import Worker
 
 log = structlog.get_logger()
@@ -81,7 +82,7 @@ class House:
         tell_post = partial(self.tell, "post")
         self.post = Post(config.post, self.db, clock, tell_post) if config.post else None
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
-        self.alerts = Alerts(config, self.workshop)
+        self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.performer = Performer(config, self.workshop, self.watch)
         self.record = Record(self.db, outbox)
@@ -89,9 +90,12 @@ class House:
         self.worker = self._make_worker()
         self.clockwork = Clockwork(self.db, config, clock, self.deliver)
         self.sweeper = Sweeper(config, self.db, clock)
+        watched = sources(config, self.db)
+        self.watchman = Watchman(config, self.db, clock, self.alerts, watched)
         self._tasks: list[asyncio.Task[None]] = []
         self._clock_task: asyncio.Task[None] | None = None
         self._sweep_task: asyncio.Task[None] | None = None
+        self._watch_task: asyncio.Task[None] | None = None
 
     def _make_worker(self) -> Worker:
         """The worker, with what each of its steps needs."""
@@ -136,6 +140,9 @@ class House:
             self._tasks.append(asyncio.create_task(self.post.run(), name="post"))
         self._clock_task = asyncio.create_task(self.clockwork.run(), name="clockwork")
         self._sweep_task = asyncio.create_task(self.sweeper.run(), name="sweeper")
+        await self.watchman.open()
+        if self.watchman.sources:
+            self._watch_task = asyncio.create_task(self.watchman.run(), name="watchman")
 
     @asynccontextmanager
     async def at_the_desk(self) -> AsyncIterator[None]:
@@ -157,7 +164,7 @@ class House:
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
         self.waiting.stop()
-        for task in (self._clock_task, self._sweep_task):
+        for task in (self._clock_task, self._sweep_task, self._watch_task):
             if task is not None:
                 task.cancel()
         with suppress(StorageError):
@@ -237,6 +244,7 @@ class House:
         )
         if news:
             (log.info if ok else log.warning)(name, well=ok, text=text)
+        self.watchman.wake()
 
     async def trouble(self) -> StorageError:
         """Wait until spool, journal or post cannot go on."""
@@ -244,8 +252,7 @@ class House:
         if self.spool.trouble is not None:
             waits.append(self.spool.trouble)
         waits += self._tasks
-        if self._clock_task is not None:
-            waits.append(self._clock_task)
+        waits += [task for task in (self._clock_task, self._watch_task) if task is not None]
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for each in done:
             error = each.exception() or each.result()

@@ -1,0 +1,85 @@
+"""What the house watches by itself, and the hours in which it does not speak first."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from housecarl import when
+from housecarl.config_section import Section
+from housecarl.errors import CommandError
+from housecarl.quantity import DAY, MINUTE, Duration
+
+
+def _clock_time(value: Any) -> Any:
+    if isinstance(value, time):
+        return value
+    try:
+        return when.clock_time(str(value))
+    except CommandError:
+        raise ValueError(f"'{value}' is no time of the day; write 7:00 or 22:30") from None
+
+
+#: A time of the day, written 7:00 or 22:30.
+ClockTime = Annotated[
+    time,
+    BeforeValidator(_clock_time),
+    PlainSerializer(lambda at: f"{at.hour}:{at:%M}", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^([01]?[0-9]|2[0-3])[:.][0-5][0-9]$"}),
+]
+
+
+class Quiet(Section):
+    """Hours in which nothing is told that can wait; told is what is left of it afterwards."""
+
+    from_: ClockTime = Field(
+        default=time(22), alias="from", description="When the quiet hours begin."
+    )
+    to: ClockTime = Field(default=time(7), description="When they end and what was held is told.")
+
+
+class PartWatch(Section):
+    """A part of the house itself."""
+
+    after: Duration = Field(
+        default=15 * MINUTE,
+        description="How long it must last to be told, and be over to be well again.",
+    )
+    urgent: bool = Field(default=False, description="true: told in quiet hours too.")
+
+
+class NewsWatch(Section):
+    """Something that is told as it comes."""
+
+    urgent: bool = Field(default=False, description="true: told in quiet hours too.")
+
+
+class CertificateWatch(NewsWatch):
+    """The end of the SMTP door's certificate."""
+
+    before: Duration = Field(
+        default=14 * DAY,
+        description="How long before its end it is told; renewals come 30 days before.",
+    )
+
+
+class StrangersWatch(NewsWatch):
+    """Messages of people the house does not know, counted."""
+
+    at: ClockTime = Field(
+        default=time(9), description="When those of the last day are told, if there were any."
+    )
+
+
+class Watches(Section):
+    """What is told to the owners when it goes wrong, and once more when it is well again."""
+
+    mailbox: PartWatch | None = Field(default=None, description="The mailbox is out of reach.")
+    post: PartWatch | None = Field(
+        default=None, description="The smarthost takes no mail; told when it does again."
+    )
+    confirmation: NewsWatch | None = Field(
+        default=None, description="Gmail asks to confirm that an account forwards here."
+    )

@@ -1,0 +1,38 @@
+"""What a source of findings is: something that is looked at, and what a look brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from housecarl.watches.state import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened once, as a whole sentence; `stamp` tells it from the last one."""
+
+    name: str
+    stamp: str
+    text: str
+    urgent: bool = False
+
+
+class Source(Protocol):
+    """Something that is watched."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all findings and notices it may bring."""
+        ...
+
+    @property
+    def every(self) -> float | None:
+        """Seconds between two looks; None when it is enough to look when something is told."""
+        ...
+
+    async def look(self, now: datetime) -> Sequence[Finding | Notice]:
+        """Look once; what could not be told is left out or says so."""
+        ...

@@ -1,0 +1,192 @@
+"""The house speaks first: what goes wrong is told once, late enough to be true, and its end too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.journal import conditions
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse, free_port
+from housecarl.testing.phone import Phone
+
+#: Seconds of a minute.
+MINUTE = 60.0
+
+
+class Home:
+    """A house, ann's phone and the clock, with the moves that these stories are made of."""
+
+    def __init__(self, house: TestHouse, clock: FakeClock) -> None:
+        self.house = house
+        self.clock = clock
+        self.phone: Phone = house.phone()
+        self.phone.text("!uptime")  # so that the house knows how ann is reached
+        self.phone.wait()
+
+    def pass_(self, minutes: float) -> None:
+        """Let time pass, in the house's own loop."""
+
+        async def do() -> None:
+            self.clock.move(minutes * MINUTE)
+
+        self.house.do(do())
+        self.settle()
+
+    def set(self, hour: int, minute: int = 0, day: int = 23) -> None:
+        """Let it be a time of November 2026."""
+
+        async def do() -> None:
+            self.clock.set(datetime(2026, 11, day, hour, minute, tzinfo=UTC))
+
+        self.house.do(do())
+        self.settle()
+
+    def tell(self, name: str, ok: bool, text: str = "") -> None:
+        """A part of the house says how it is, as a door does."""
+        assert self.house.daemon is not None and self.house.daemon.house is not None
+        self.house.do(self.house.daemon.house.tell(name, ok, text))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the watchman has looked at what it was woken for, and sleeps again."""
+        assert self.house.daemon is not None and self.house.daemon.house is not None
+        watchman = self.house.daemon.house.watchman
+        self.house.until(lambda: watchman.asleep)
+
+    def parts(self) -> dict[str, bool]:
+        """Every part of the house that said how it is, and whether that is well."""
+        assert self.house.daemon is not None and self.house.daemon.house is not None
+        found = self.house.do(self.house.daemon.house.db.read(conditions.listing))
+        return {each.name: each.ok for each in found}
+
+    def restart(self) -> None:
+        """Stop the house and start it again."""
+        self.house.stop()
+        self.house.start()
+        self.settle()
+
+
+@pytest.fixture
+def more() -> dict[str, Any]:
+    """What stands in the configuration besides."""
+    return {"watches": {"mailbox": {"after": "15m"}}}
+
+
+@pytest.fixture
+def home(tmp_path: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A house whose mail host is away from the start."""
+    monkeypatch.setenv("HOUSECARL_IMAP", "secret")
+    imap = {"host": "127.0.0.1", "port": free_port(), "tls": "none", "user": "house"}
+    imap |= {"password": {"env": "HOUSECARL_IMAP"}}
+    clock = FakeClock()  # a Monday, 12:00
+    with TestHouse(tmp_path, clock=clock, doors={"imap": imap}, **more) as house:
+        home = Home(house, clock)
+        while "door.imap" not in home.parts():
+            pass  # the door's first try is under way
+        home.settle()
+        yield home
+
+
+def test_a_lost_mailbox_is_told_once_and_once_that_it_is_well_again(home: Home) -> None:
+    home.pass_(14)
+    assert home.phone.silent
+    home.pass_(2)
+    told = home.phone.reply
+    assert told.startswith("mailbox: 127.0.0.1: ") and told.endswith(", since 12:00.")
+    home.tell("door.imap", False, "imap.example: connection refused")
+    home.pass_(60)
+    assert home.phone.silent
+    home.tell("door.imap", True, "imap.example")
+    home.pass_(14)
+    assert home.phone.silent
+    home.pass_(2)
+    assert home.phone.reply == "mailbox is well again since 13:16, after 1 h 16 min."
+    home.pass_(24 * 60)
+    assert home.phone.silent
+
+
+def test_what_comes_and_goes_is_no_news(home: Home) -> None:
+    for _ in range(6):
+        home.pass_(10)
+        home.tell("door.imap", True, "imap.example")
+        home.pass_(10)
+        home.tell("door.imap", False, "imap.example: cut")
+    assert home.phone.silent
+
+
+def test_a_part_that_is_well_for_a_moment_is_not_well_again(home: Home) -> None:
+    home.pass_(16)
+    assert home.phone.reply.startswith("mailbox: ")
+    for _ in range(3):
+        home.tell("door.imap", True, "imap.example")
+        home.pass_(5)
+        home.tell("door.imap", False, "imap.example: cut")
+        home.pass_(5)
+    assert home.phone.silent
+
+
+def test_what_was_told_is_not_told_again_after_a_restart(home: Home) -> None:
+    home.pass_(16)
+    home.phone.wait()
+    home.restart()
+    home.pass_(60)
+    assert home.phone.silent
+    home.tell("door.imap", True, "imap.example")
+    home.pass_(16)
+    assert home.phone.reply == "mailbox is well again since 13:16, after 1 h 16 min."
+
+
+class TestQuietHours:
+    """From 22:00 to 7:00 nothing is told that can wait."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {
+            "watches": {"mailbox": {"after": "15m"}},
+            "quiet": {"from": "22:00", "to": "7:00"},
+        }
+
+    def test_trouble_of_the_night_is_told_in_the_morning(self, home: Home) -> None:
+        home.tell("door.imap", True, "imap.example")
+        home.set(23)
+        home.tell("door.imap", False, "imap.example: cut")
+        home.pass_(60)
+        home.set(6, 59, day=24)
+        assert home.phone.silent
+        home.set(7, day=24)
+        assert home.phone.reply == "mailbox: imap.example: cut, since 23 Nov 23:00."
+
+    def test_what_was_over_before_the_morning_is_told_too(self, home: Home) -> None:
+        home.tell("door.imap", True, "imap.example")
+        home.set(23)
+        home.tell("door.imap", False, "imap.example: cut")
+        home.pass_(60)
+        home.tell("door.imap", True, "imap.example")
+        home.pass_(60)
+        assert home.phone.silent
+        home.set(7, day=24)
+        assert home.phone.reply == (
+            "mailbox: imap.example: cut, from 23 Nov 23:00 to 00:00. It is well again."
+        )
+        home.pass_(60)
+        assert home.phone.silent
+
+
+class TestUrgent:
+    """What is urgent is told at night."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {"watches": {"mailbox": {"after": "15m", "urgent": True}}, "quiet": {}}
+
+    def test_urgent_trouble_is_told_in_quiet_hours(self, home: Home) -> None:
+        home.tell("door.imap", True, "imap.example")
+        home.set(23)
+        home.tell("door.imap", False, "imap.example: cut")
+        home.pass_(16)
+        assert home.phone.reply == "mailbox: imap.example: cut, since 23:00."
