@@ -50,6 +50,11 @@ class JournalStore:
         at = self.clock.now().timestamp()
         await self.db.write(lambda c: values.put(c, self.module, key, value, at))
 
+    async def take(self, key: str, value: Any) -> bool:
+        """Store a value unless the key has one; False when it has, whoever stored it."""
+        at = self.clock.now().timestamp()
+        return await self.db.write(lambda c: values.take(c, self.module, key, value, at))
+
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
         when = (at or self.clock.now()).timestamp()

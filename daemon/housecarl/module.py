@@ -78,6 +78,10 @@ class Store(Protocol):
         """Store a JSON value of at most 64 KiB; None removes the key."""
         ...
 
+    async def take(self, key: str, value: Any) -> bool:
+        """Store a JSON value unless the key has one; False when it has, in whatever process."""
+        ...
+
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
         ...

@@ -56,6 +56,12 @@ class Memory:
         assert len(text) <= 65536, f"{key} holds more than 64 KiB"
         self.values[key] = text
 
+    async def take(self, key: str, value: Any) -> bool:
+        if await self.get(key) is not None:
+            return False
+        await self.set(key, value)
+        return True
+
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         self.readings.setdefault(series, []).append((at or datetime.now(UTC), value))
 

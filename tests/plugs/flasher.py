@@ -52,6 +52,12 @@ class FileStore:
             os.fsync(stream.fileno())
         new.replace(self.path)
 
+    async def take(self, key: str, value: Any) -> bool:
+        if await self.get(key) is not None:
+            return False
+        await self.set(key, value)
+        return True
+
 
 class Deadly:
     """A flash log that kills its process at one of its writes."""
@@ -72,9 +78,9 @@ class Deadly:
         await self._inner.step(name, detail)
         self._tick()
 
-    async def finish(self, outcome: str) -> None:
+    async def finish(self, outcome: str, *, done: bool = False) -> None:
         self._tick()
-        await self._inner.finish(outcome)
+        await self._inner.finish(outcome, done=done)
         self._tick()
 
     def _tick(self) -> None:

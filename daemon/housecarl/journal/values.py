@@ -41,6 +41,14 @@ def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) 
     )
 
 
+def take(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> bool:
+    """Store a JSON value unless the key has one; False when it has."""
+    if get(conn, module, key) is not None:
+        return False
+    put(conn, module, key, value, at)
+    return True
+
+
 def read(conn: sqlite3.Connection, module: str, series: str, at: float, value: float) -> None:
     """Add one reading to a series."""
     conn.execute(

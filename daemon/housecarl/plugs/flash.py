@@ -76,7 +76,7 @@ class Flash:
         except Exception as error:  # whatever broke here, the sender is told
             log.exception("flash-broke", plug=self._name)
             outcome = Outcome(False, await self._still(f"{type(error).__name__} here"))
-        await self._log.finish(outcome.text)
+        await self._log.finish(outcome.text, done=outcome.done)
         self._progress(1.0, "done" if outcome.done else "failed")
         return outcome
 

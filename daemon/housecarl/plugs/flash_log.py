@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 
 #: the key under which the one flash is kept
 KEY = "flash"
+#: the key under which the last one that ended is kept, with its outcome
+LAST = "flash.last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class FlashLog(Protocol):
         """What is about to be done."""
         ...
 
-    async def finish(self, outcome: str) -> None:
-        """The end, as it was told."""
+    async def finish(self, outcome: str, *, done: bool = False) -> None:
+        """The end, as it was told; `done` when the plug runs what it should."""
         ...
 
     async def unfinished(self) -> list[Unfinished]:
@@ -60,6 +61,10 @@ class KeyValue(Protocol):
     async def set(self, key: str, value: Any) -> None:
         """Store a JSON value; None removes it."""
 
+    async def take(self, key: str, value: Any) -> bool:
+        """Store a JSON value unless the key has one; False when it has."""
+        ...
+
 
 class StoreLog:
     """A flash log in a module's store: one row, so that there is one flash at a time."""
@@ -69,32 +74,26 @@ class StoreLog:
         self._row: dict[str, Any] = {}
 
     async def claim(self, plug: str, facts: Mapping[str, Any]) -> bool:
-        """Take the row when it is free; the caller holds a lock against its own process."""
-        if await self._store.get(KEY) is not None:
-            return False
-        mine = secrets.token_hex(8)
+        """Take the row when it is free: one flash at a time over all processes."""
         self._row = {
             **facts,
             "plug": plug,
-            "id": mine,
             "pid": os.getpid(),
             "born": _born(os.getpid()),
             "started": time.time(),
             "steps": [],
         }
-        await self._store.set(KEY, self._row)
-        row = await self._store.get(KEY)
-        return row is not None and row["id"] == mine
+        return await self._store.take(KEY, self._row)
 
     async def step(self, name: str, detail: str = "") -> None:
         """Add one line to the row."""
         self._row["steps"].append([name, detail, round(time.time(), 3)])
         await self._store.set(KEY, self._row)
 
-    async def finish(self, outcome: str) -> None:
+    async def finish(self, outcome: str, *, done: bool = False) -> None:
         """Free the row; the last flash is kept beside it."""
         row = self._row or await self._store.get(KEY, {})
-        await self._store.set(f"{KEY}.last", {**row, "outcome": outcome})
+        await self._store.set(LAST, {**row, "outcome": outcome, "done": done})
         await self._store.set(KEY, None)
 
     async def unfinished(self) -> list[Unfinished]:
