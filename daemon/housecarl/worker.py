@@ -30,6 +30,9 @@ log = structlog.get_logger()
 #: Seconds a stop waits for the commands that run; what is cut off is told at the next start.
 STOP_SECONDS = 25.0
 
+#: Refusals that a clock which is not set yet may be the only reason for.
+CLOCK_REASONS = frozenset("late stale future expired no-proof no-time until".split())
+
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
 
@@ -101,6 +104,7 @@ class Worker:
         stamp, raw = split(stored)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         self._in_hand[name] = case
+        self._wait_for_clock(case)
         case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
         await self._tell_owner(case)
         done = await self.run(case, name)  # 8 claim, 9 execute
@@ -109,6 +113,15 @@ class Worker:
         if done.replies:
             self.send(reply)  # 12 send
         _tell(case, done)
+
+    def _wait_for_clock(self, case: Case) -> None:
+        """TrustLater for what depends on an age while the clock may be wrong; a look does not."""
+        if not case.calls or case.verdict.person is None or self.clock.synchronised():
+            return
+        looks = all(step.decision.risk is Risk.LOOK for step in case.steps)
+        frees = any(call.name == "yes" for call in case.calls)
+        if case.reason in CLOCK_REASONS or frees or not looks:
+            raise TrustLater("the clock is not set yet")
 
     async def _tell_owner(self, case: Case) -> None:
         """What concerns the owner whoever sent it: a forwarding to confirm, a lock-out."""

@@ -1,0 +1,66 @@
+"""A machine that has just booted may not know the time: then no age can be told."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+
+class UnsetClock(FakeClock):
+    """A clock that nobody has set since the boot; `asked` once somebody wants to know that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.doubt()
+        self.asked = threading.Event()
+
+    def synchronised(self) -> bool:
+        self.asked.set()
+        return super().synchronised()
+
+
+@pytest.fixture
+def clock() -> UnsetClock:
+    return UnsetClock()
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: UnsetClock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.05,))
+    with TestHouse(tmp_path, clock=clock) as house:
+        yield house
+
+
+def test_a_look_is_answered_by_an_unset_clock(phone: Phone) -> None:
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+
+
+def test_a_change_waits_until_the_clock_is_set_and_is_done_once(
+    house: TestHouse, phone: Phone, clock: UnsetClock
+) -> None:
+    phone.text("!every day 7:00 uptime")
+    assert clock.asked.wait(10)
+    clock.asked.clear()
+    assert clock.asked.wait(10), "it is tried again"
+    assert not list((house.spool / "executed").rglob("*.eml"))
+    clock.doubt(doubtful=False)
+    assert "7:00" in phone.reply
+    assert phone.silent
+
+
+def test_a_change_that_proves_old_once_the_clock_is_set_is_not_done(
+    phone: Phone, clock: UnsetClock
+) -> None:
+    phone.text("!every day 7:00 uptime")
+    assert clock.asked.wait(10)
+    clock.move(3600)
+    clock.doubt(doubtful=False)
+    assert "Not done: sent 12:00, reached me 1 h late." in phone.reply
