@@ -15,6 +15,7 @@ from housecarl import errors
 #: Every verb, the file it stands in, and its help: so that `--help` loads no other file.
 VERBS = {
     "demo": ("demo", "Text a made-up house on this machine and watch what it does."),
+    "init": ("init", "Ask what must be known, and write a configuration that works."),
     "check": ("check", "Check the configuration, offline."),
     "run": ("run", "Run the daemon in the foreground."),
     "try": ("try_", "Carry out a command here and print the reply."),

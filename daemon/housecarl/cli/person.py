@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -96,6 +94,7 @@ def on(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def password(ctx: click.Context, name: str) -> None:
     """Set the SMTP AUTH password of NAME: writes the hash file, or prints the lines to add."""
+    from housecarl.cli import private_file
     from housecarl.password import hash_password
 
     _, person = _known(ctx, name)
@@ -104,7 +103,7 @@ def password(ctx: click.Context, name: str) -> None:
         raise click.UsageError("at least 10 characters, please: it opens the house")
     hashed = hash_password(typed)
     if person.login is not None and person.login.hash.file is not None:
-        _write_secret(person.login.hash.file, hashed)
+        private_file.write(person.login.hash.file, f"{hashed}\n")
         click.echo(
             f"Written to {person.login.hash.file}. `systemctl reload housecarl` takes it up."
         )
@@ -130,6 +129,8 @@ def totp(ctx: click.Context, name: str) -> None:
     from pyotp import random_base32
     from pyotp.totp import TOTP
 
+    from housecarl.cli import private_file
+
     loaded, person = _known(ctx, name)
     secret = random_base32()
     uri = TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
@@ -138,7 +139,7 @@ def totp(ctx: click.Context, name: str) -> None:
     if not TOTP(secret).verify(typed.strip(), valid_window=1):
         raise click.UsageError("that is not the code; nothing was changed")
     if person.totp is not None and person.totp.file is not None:
-        _write_secret(person.totp.file, secret)
+        private_file.write(person.totp.file, f"{secret}\n")
         click.echo(f"Written to {person.totp.file}. `systemctl reload housecarl` takes it up.")
         return
     click.echo(f"Put this line into secrets/{name}.totp (mode 600), beside the configuration:")
@@ -156,18 +157,3 @@ def _show_code(uri: str) -> None:
     if sys.stdout.isatty():
         code.print_ascii(invert=True)
     click.echo(uri)
-
-
-def _write_secret(path: Path, value: str) -> None:
-    """Replace a secret's file in one step, readable by its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(value + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        about = path.stat()
-        os.chown(part, about.st_uid, about.st_gid)
-    part.replace(path)

@@ -1,0 +1,93 @@
+"""Where the files of a new house go, and whose they are."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from housecarl.cli import private_file
+
+#: Where the unit of systemd looks for the configuration, and keeps its state.
+SYSTEM_CONFIG = Path("/etc/housecarl/housecarl.yaml")
+SYSTEM_SPOOL = Path("/var/lib/housecarl/spool")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The configuration, the spool as the configuration names it, and the daemon's user.
+
+    `owner` is (uid, gid) of the user of the installed service, None for whoever runs this.
+    """
+
+    config: Path
+    spool: str
+    owner: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, given: Path | None) -> Site:
+        """The file that -c or the environment names; else root's or one's own usual place."""
+        home = Path(os.path.expanduser("~/.config/housecarl/housecarl.yaml"))  # noqa: PTH111 - raises where there is no home
+        named = given or os.environ.get("HOUSECARL_CONFIG")
+        path = Path(named) if named else SYSTEM_CONFIG if os.geteuid() == 0 else home
+        path = path.absolute()
+        if path == SYSTEM_CONFIG:
+            return cls(path, str(SYSTEM_SPOOL), _daemon())
+        if path == home:
+            state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+            return cls(path, f"{state}/housecarl/spool")
+        return cls(path, "../spool" if path.parent.name == "config" else "spool")
+
+    def has(self, name: str) -> bool:
+        """Whether a file that the configuration would name is there already."""
+        return (self.config.parent / name).is_file()
+
+    def write_secret(self, name: str, value: str) -> Path:
+        """Write a secret for the daemon's eyes only; the path."""
+        path = self._folder() / name
+        private_file.write(path, value + "\n")
+        for made in (path.parent, path):
+            self._hand_over(made)
+        return path
+
+    def write_config(self, text: str) -> None:
+        """Put the configuration in its place; one that was there stays beside it as `.old`."""
+        self._folder()
+        if self.config.exists():
+            old = self.config.with_name(self.config.name + ".old")
+            private_file.write(old, self.config.read_text("utf-8"))
+        private_file.write(self.config, text)
+        self._hand_over(self.config)
+
+    def make_spool(self) -> Path:
+        """Make the spool's folder when it is missing; the path."""
+        spool = Path(os.path.normpath(Path(self.config.parent, Path(self.spool).expanduser())))
+        if not spool.is_dir():
+            spool.mkdir(mode=0o700, parents=True)
+            self._hand_over(spool)
+        return spool
+
+    def _folder(self) -> Path:
+        """The configuration's folder, made when it is missing."""
+        folder = self.config.parent
+        if not folder.is_dir():
+            folder.mkdir(mode=0o750, parents=True)
+            self._hand_over(folder)
+        return folder
+
+    def _hand_over(self, path: Path) -> None:
+        """A file of the service belongs to its user, or the daemon could not read it."""
+        if self.owner is not None:
+            os.chown(path, *self.owner)
+
+
+def _daemon() -> tuple[int, int] | None:
+    """The user of the installed service; None when there is none, or we may not give to it."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam("housecarl")
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid

@@ -1,0 +1,225 @@
+"""`init`: questions on a real terminal, answers in a file, and what is written for them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import HOUSECARL, verb_of
+
+from housecarl import config_file
+
+#: Seconds a question may take to appear.
+PATIENCE = 30.0
+
+#: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
+VOICE = """
+name: ann
+timezone: America/Denver
+phone: 303 555 0123
+voice_account: house@gmail.com
+voice_number: (303) 555-0100
+password: abcd efgh ijkl mnop
+"""
+
+
+class Typist:
+    """Whoever sits at the terminal: reads up to a question, types an answer."""
+
+    def __init__(self, terminal: int) -> None:
+        self.terminal = terminal
+        self.seen = ""
+        self._new = ""
+
+    def wait(self, for_: str) -> None:
+        while for_ not in self._new:
+            self._read()
+        self._new = self._new.partition(for_)[2]
+
+    def answer(self, question: str, text: str = "") -> None:
+        self.wait(question)
+        os.write(self.terminal, f"{text}\n".encode())
+
+    def rest(self) -> str:
+        """All that comes until the program has ended."""
+        try:
+            while True:
+                self._read()
+        except OSError:  # Linux: EIO once the other side is closed
+            return self.seen
+
+    def _read(self) -> None:
+        assert select.select([self.terminal], [], [], PATIENCE)[0], self.seen
+        text = os.read(self.terminal, 4096).decode()
+        if not text:
+            raise OSError("closed")
+        self.seen += text
+        self._new += text
+
+
+@contextmanager
+def at_terminal(*words: str | Path) -> Iterator[tuple[Typist, subprocess.Popen[bytes]]]:
+    """The program on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TZ": "America/Denver", "LANG": "en_US.UTF-8", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [HOUSECARL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+    ) as process:
+        os.close(theirs)
+        try:
+            yield Typist(ours), process
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "etc" / "housecarl.yaml"
+
+
+def given(config: Path, answers: str) -> subprocess.CompletedProcess[str]:
+    """`init` with answers on its input."""
+    return verb_of(config)("init", "--no-doctor", "--answers", "-", typed=answers)
+
+
+def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
+    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+        typist.answer("Time zone [America/Denver]:")
+        typist.answer("Units [us]:")
+        typist.answer("Name of the house", "Elm Street")
+        typist.answer("Your name", "ann lee")
+        typist.answer("'ann lee' is no name", "ann")
+        typist.answer("Your phone number", "303 555 012")
+        typist.answer("too few digits", "303 555 0123")
+        typist.answer("Your e-mail address")
+        typist.answer("Way in [mailbox]:", "m")
+        typist.answer("Google account", "house@gmail.com")
+        typist.answer("Google Voice number", "303-555-0100")
+        typist.answer("mail host [imap.gmail.com]:")
+        typist.answer("user name [house@gmail.com]:")
+        typist.answer("app password", "abcd efgh ijkl mnop")
+        typist.answer("mail host [smtp.gmail.com]:")
+        screen = typist.rest()
+    assert process.returncode == 0, screen
+    assert screen.rstrip().endswith(f"Next: housecarl -c {config} run")
+    assert "abcd" not in screen and "mnop" not in screen
+    assert "abcd" not in config.read_text()
+    secret = config.parent / "secrets" / "gmail"
+    assert secret.read_text() == "abcdefghijklmnop\n"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert secret.parent.stat().st_mode & 0o777 == 0o700
+    assert (config.parent / "spool").is_dir()
+    made = config_file.load(config).config
+    assert made.house == "Elm Street"
+    assert made.people["ann"].phones == ["+13035550123"]
+    assert made.doors.imap is not None and made.post is not None
+    assert made.doors.imap.password is not None
+    assert made.doors.imap.password.read() == "abcdefghijklmnop"
+
+
+def test_whoever_stops_half_way_has_changed_nothing(config: Path) -> None:
+    with at_terminal("-c", config, "init") as (typist, process):
+        typist.answer("Time zone", "Europe/Zurich")
+        typist.answer("Units [us]:")
+        typist.wait("Name of the house")
+        os.write(typist.terminal, b"\x04")
+        typist.rest()
+    assert process.returncode == 1
+    assert not config.parent.exists()
+
+
+def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_text("house: Oak Street\n")
+    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+        typist.answer("Write a new one?", "")
+        typist.rest()
+    assert process.returncode == 1
+    assert config.read_text() == "house: Oak Street\n"
+    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+        typist.answer("Write a new one?", "y")
+        for question in ("Time zone", "Units", "Name of the house"):
+            typist.answer(question)
+        typist.answer("Your name", "ann")
+        for question in ("Your phone", "Your e-mail", "Way in [files]:"):
+            typist.answer(question)
+        typist.answer("Login of this machine", "ann")
+        typist.rest()
+    assert process.returncode == 0
+    assert config_file.load(config).config.people["ann"].unix == ["ann"]
+    assert config.with_name("housecarl.yaml.old").read_text() == "house: Oak Street\n"
+
+
+def test_without_a_terminal_it_wants_answers(config: Path) -> None:
+    done = verb_of(config)("init")
+    assert done.returncode == 2
+    assert "run it on a terminal, or give --answers FILE" in done.stderr
+    assert not config.exists()
+
+
+def test_answers_make_the_same_without_a_question(config: Path) -> None:
+    done = given(config, VOICE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"Next: housecarl -c {config} run")
+    assert verb_of(config)("check").stdout == f"{config}: well.\n"
+    again = given(config, VOICE)
+    assert (again.returncode, "nothing was changed" in again.stderr) == (1, True)
+
+
+def test_a_password_that_is_there_already_is_kept(config: Path) -> None:
+    (config.parent / "secrets").mkdir(parents=True)
+    secret = config.parent / "secrets" / "gmail"
+    secret.write_text("from before\n")
+    assert given(config, VOICE.partition("password")[0]).returncode == 0
+    assert secret.read_text() == "from before\n"
+
+
+def test_the_smtp_door_and_a_relay_on_this_machine_need_no_password(config: Path) -> None:
+    answers = (
+        "name: ann\naddress: ann@example.org\ndoor: smtp\nsmtp_recipient: cmd@home.example\n"
+        "account: cmd@home.example\npost_host: 127.0.0.1:2500\ntimezone: Europe/Zurich\n"
+    )
+    assert given(config, answers).returncode == 0
+    made = config_file.load(config).config
+    assert made.doors.smtp is not None and made.doors.smtp.recipients == ["cmd@home.example"]
+    assert made.post is not None
+    assert (made.post.port, made.post.tls, made.post.user) == (2500, "none", None)
+    assert not (config.parent / "secrets").exists()
+
+
+@pytest.mark.parametrize(
+    ("answers", "fault"),
+    [
+        ("name: ann\nnumber: 1\n", "unknown 'number'"),
+        ("house: Elm\n", "'name' is missing"),
+        ("name: ann\ndoor: window\n", "one of mailbox, smtp, files"),
+        ("name: ann\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
+        ("name: [ann]\n", "name: should be one text"),
+        ("name: ann\nname: bo\n", "line 2"),
+        ("ann\n", "is no list of NAME: ANSWER"),
+    ],
+)
+def test_a_wrong_answer_is_named_and_nothing_is_written(
+    config: Path, answers: str, fault: str
+) -> None:
+    done = given(config, answers)
+    assert (done.returncode, fault in done.stderr) == (2, True), done.stderr
+    assert not config.parent.exists()
+
+
+def test_a_file_of_answers_with_a_password_must_be_private(config: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text(VOICE)
+    answers.chmod(0o644)
+    done = verb_of(config)("init", "--no-doctor", "--answers", str(answers))
+    assert (done.returncode, "chmod 600" in done.stderr) == (2, True)
+    answers.chmod(0o600)
+    assert verb_of(config)("init", "--no-doctor", "--answers", str(answers)).returncode == 0
