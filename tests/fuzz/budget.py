@@ -1,0 +1,42 @@
+"""How long a search goes on: a moment at home, a minute in CI, hours when somebody wants it."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+T = TypeVar("T")
+
+#: seconds of all searches together: what `make test` can spare, and what CI gives
+AT_HOME, IN_CI = 6.0, 60.0
+#: how many searches share them
+SEARCHES = 4
+#: examples between two looks at the clock, about a second
+BATCH = 60
+BOUNDS = settings(
+    max_examples=BATCH,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def seconds() -> float:
+    """The seconds of one search, by HOUSECARL_FUZZ_SECONDS for all of them together."""
+    wanted = os.environ.get("HOUSECARL_FUZZ_SECONDS")
+    return float(wanted or (IN_CI if os.environ.get("CI") else AT_HOME)) / SEARCHES
+
+
+def search(holds: Callable[[T], None], cases: st.SearchStrategy[T]) -> None:
+    """Try fresh cases until the time is over; one that fails is shown small."""
+    end = time.monotonic() + seconds()
+    while True:
+        seed(random.getrandbits(64))(BOUNDS(given(cases)(holds)))()
+        if time.monotonic() > end:
+            return
