@@ -15,9 +15,12 @@ types: .venv/ready   # mypy strict, pyright
 	$(BIN)/mypy
 	$(BIN)/pyright
 
+man: .venv/ready     # the manual pages, for `man -M .venv/share/man housecarl`
+	@$(BIN)/python -m housecarl.cli.manual .venv/share/man
+
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: run test lint types
+.PHONY: run test lint types man

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("try")
 @click.argument("text")
-@click.option("--as", "person", default="", help="The person to be; else who lists this login.")
+@click.option(
+    "--as",
+    "person",
+    metavar="PERSON",
+    default="",
+    help="The person to be; else who lists this login.",
+)
 @click.pass_context
 def verb(ctx: click.Context, text: str, person: str) -> None:
     """Carry TEXT out here, write it into the journal, and print the SMS; nothing is sent.

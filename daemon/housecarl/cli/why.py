@@ -36,11 +36,18 @@ class Circumstances:
 @click.command("why")
 @click.argument("message")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--at", help="The time that stands for now: 2026-11-23T10:00:08Z.")
-@click.option("--dns", type=click.Path(path_type=Path), help="JSON that stands for the whole DNS.")
-@click.option("--mail-from", help="Envelope sender that a door would have seen.")
-@click.option("--rcpt-to", help="Envelope recipient that a door would have seen.")
-@click.option("--peer", help="Address of the client that a door would have seen.")
+@click.option("--at", metavar="TIME", help="The time that stands for now: 2026-11-23T10:00:08Z.")
+@click.option(
+    "--dns",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON that stands for the whole DNS.",
+)
+@click.option("--mail-from", metavar="ADDRESS", help="Envelope sender that a door would have seen.")
+@click.option(
+    "--rcpt-to", metavar="ADDRESS", help="Envelope recipient that a door would have seen."
+)
+@click.option("--peer", metavar="IP", help="Address of the client that a door would have seen.")
 @click.option("--door", type=click.Choice(["smtp", "imap", "drop"]), help="The door it came by.")
 @click.pass_context
 def verb(
