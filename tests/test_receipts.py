@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from housecarl.journal.runs import Run
 
 
 @pytest.fixture
-def conn(tmp_path: Path) -> sqlite3.Connection:
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A journal: a done, a failed, a refused and a broken message, one of them of bo."""
     conn = connect(tmp_path / "journal.sqlite")
     for n, (person, state, outcome) in enumerate(
@@ -25,7 +26,8 @@ def conn(tmp_path: Path) -> sqlite3.Connection:
         receipts.store(conn, Receipt(identity, "x", float(n), "smtp", person=person, state=state))
         if outcome:
             runs.finish(conn, Run(identity, 0, ("plug",), person, "look", n, n, outcome))
-    return conn
+    yield conn
+    conn.close()
 
 
 def listed(conn: sqlite3.Connection, **asked: object) -> list[float]:

@@ -59,6 +59,7 @@ def test_the_journal_forgets_the_old_and_keeps_what_is_open(tmp_path: Path) -> N
     assert runs.of(conn, f"{0:016x}") == []
     # its reply was never sent: it still waits
     assert len(replies.due(conn, 10.0, 9)) == 3
+    conn.close()
 
 
 def test_the_house_sweeps_by_its_configuration(tmp_path: Path) -> None:
