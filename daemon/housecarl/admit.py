@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import replace
 
 from housecarl import confirm
 from housecarl.confirm import Confirmation
 from housecarl.journal import Database, people
 from housecarl.judge import Case, Judge
-from housecarl.module import Call
+from housecarl.module import Call, Risk
 from housecarl.rights import Decision
+
+#: Reasons that hold only now: before the journal was lost the same message may have been in time.
+_LATE = ("late", "stale")
 
 
 class Admission:
-    """Checks a judged message against the journal; what it changes is what `!yes` stands for."""
+    """Checks a judged message against the journal; what it changes is what `!yes` stands for.
 
-    def __init__(self, db: Database, judge: Judge) -> None:
+    `doubted` are the ids of messages that waited when a damaged journal was lost.
+    """
+
+    def __init__(self, db: Database, judge: Judge, doubted: Collection[str] = ()) -> None:
         self._db = db
         self._judge = judge
+        self._doubted = doubted
 
     async def admit(self, case: Case) -> Case:
         """The case as it is to be carried out."""
-        if case.word not in ("run", "confirm"):
+        doubtful = case.id in self._doubted and may_have_run(case)
+        if case.word not in ("run", "confirm") and not doubtful:
             return case
         if await self._foreign_conversation(case):
-            return replace(case, word="refuse", reason="token", steps=())
+            return replace(case, word="refuse", reason="token", text="", steps=())
+        if doubtful:
+            return replace(case, word="run", reason="interrupted", steps=(), doubtful=True)
         if case.calls[0].name == "yes":
             return await self._redeem(case)
         return case
@@ -60,3 +71,13 @@ class Admission:
         step = decided.steps[0]
         freed = replace(step, decision=Decision("run", step.decision.risk))
         return replace(decided, word="run", steps=(freed,), confirmed=found)
+
+
+def may_have_run(case: Case) -> bool:
+    """Whether this message can have changed something before; what only looks may run again."""
+    if not case.person or not case.calls or case.word in ("confirm", "ignore"):
+        return False
+    if case.word == "refuse":
+        return case.reason in _LATE
+    looks = all(step.decision.risk is Risk.LOOK for step in case.steps)
+    return case.calls[0].name == "yes" or not looks

@@ -6,7 +6,8 @@
     ├── ModuleError          operator   a module file that cannot be used, with file:line
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
-    │   └── JournalError     operator   the journal is damaged, newer than us, or held by another
+    │   └── JournalError     operator   the journal is newer than us, or held by another
+    │       └── JournalDamaged  operator   a start sets it aside and builds it anew
     ├── FormError            nobody     a message that does not pass the form gate
     ├── MessageGone          nobody     a waiting message whose file somebody took away
     ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
@@ -82,7 +83,11 @@ class SpoolFull(StorageError):
 
 
 class JournalError(StorageError):
-    """The journal is damaged, was written by a newer housecarl, or belongs to a running daemon."""
+    """The journal was written by a newer housecarl, belongs to a running daemon, or is damaged."""
+
+
+class JournalDamaged(JournalError):
+    """The journal's file is not what SQLite wrote; the daemon builds it anew when it starts."""
 
 
 class FormError(HousecarlError):

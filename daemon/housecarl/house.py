@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from housecarl import builtin
+from housecarl import builtin, rebuild
 from housecarl.admit import Admission
 from housecarl.alerts import Alerts
 from housecarl.clock import Clock
@@ -34,6 +34,7 @@ from housecarl.process import try_file
 from housecarl.record import Record
 from housecarl.recover import Recovery, Waiting
 from housecarl.registry import Registry
+from housecarl.remains import Remains
 from housecarl.reply import Renderer
 from housecarl.retention import Sweeper
 from housecarl.shipped import shipped
@@ -70,6 +71,7 @@ class House:
             trial=try_file,
         )
         self.off: dict[str, float] = {}
+        self.doubted: set[str] = set()
         self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
         self.registry.add_builtin(
             *builtin.commands(self.db, self.judge, config, clock, self.wake_jobs)
@@ -102,7 +104,7 @@ class House:
         return Worker(
             spool=self.spool,
             judge=self.judge,
-            admission=Admission(self.db, self.judge),
+            admission=Admission(self.db, self.judge, self.doubted),
             limits=Limits(self.config),
             record=self.record,
             perform=self.performer.perform,
@@ -117,7 +119,9 @@ class House:
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""
         await asyncio.to_thread(self.spool.open)
+        await asyncio.to_thread(self._rebuild().mend)
         await asyncio.to_thread(self.db.open)
+        await self._note_rebuilt()
         await self.spool.start()
         await self.registry.load_installed()
         await self.reload_modules()
@@ -143,6 +147,18 @@ class House:
         await self.watchman.open()
         if self.watchman.sources:
             self._watch_task = asyncio.create_task(self.watchman.run(), name="watchman")
+
+    def _rebuild(self) -> rebuild.Rebuild:
+        """What mends a journal that is damaged."""
+        remains = Remains(self.config)
+        return rebuild.Rebuild(self.db.path, remains, self.workshop.outbox, self.clock)
+
+    async def _note_rebuilt(self) -> None:
+        """What a rebuild has left: a trouble to look at, messages that may have run before."""
+        now = self.clock.now().timestamp()
+        names = await asyncio.to_thread(rebuild.aside, self.db.path.parent)
+        await self.db.write(lambda conn: rebuild.note_aside(conn, names, now))
+        self.doubted.update(await self.db.read(rebuild.doubted))
 
     @asynccontextmanager
     async def at_the_desk(self) -> AsyncIterator[None]:

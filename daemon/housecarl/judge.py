@@ -48,7 +48,8 @@ class Case:
 
     `id` is the message's own, `word` the verdict of `why`; `text` is what the sender reads when it
     is not run, empty for silence. `calls` are what was asked, also when nothing of it may run.
-    `confirmed` is the code that set a danger free.
+    `confirmed` is the code that set a danger free. `doubtful`: a lost journal may have known that
+    it has run, so it never does now.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Case:
     calls: tuple[Call, ...] = ()
     steps: tuple[Step, ...] = ()
     confirmed: Confirmation | None = None
+    doubtful: bool = False
 
     @property
     def person(self) -> str:

@@ -32,7 +32,9 @@ class Limits:
 
     def admit(self, case: Case) -> Case:
         """The case as it is, or refused: with a notice the first time, then without a word."""
-        if not case.calls or not case.person or (case.stamp and case.stamp.door in ("job", "try")):
+        if not case.calls or not case.person or case.doubtful:
+            return case
+        if case.stamp and case.stamp.door in ("job", "try"):
             return case
         now = case.now.timestamp()
         if now < self._quiet_until.get(case.person, 0.0):

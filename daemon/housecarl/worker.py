@@ -137,6 +137,8 @@ class Worker:
 
     async def run(self, case: Case, name: str) -> Done:
         """Each call in turn; or the challenge, or the sentence that says why not."""
+        if case.doubtful:
+            return self._doubt(case)
         if case.word == "confirm":
             return await self.challenge(case)
         if case.word != "run":
@@ -164,6 +166,17 @@ class Worker:
         if risk is not Risk.LOOK and n + 1 < len(case.steps):
             await self.record.note(run)
         return run, outcome.reply
+
+    def _doubt(self, case: Case) -> Done:
+        """What may have run before the journal was lost is not run, and its sender hears that."""
+        now, names = self.clock.now().timestamp(), ", ".join(call.name for call in case.calls)
+        text = f"{names} was interrupted: my journal was damaged. It may have been done."
+        runs = (
+            Run(case.id, n, tuple(call.words), case.person, Risk.CHANGE.value, now)
+            for n, call in enumerate(case.calls)
+        )
+        ended = tuple(self._end(run, "interrupted", text, "the journal was lost") for run in runs)
+        return Done(ended, (Reply(f"{text} Log {case.id[:4]}."),))
 
     def _same(self, run: Run, earlier: Run) -> tuple[Run, Reply]:
         """The answer to a change that was asked for a moment ago: what came of it then."""

@@ -12,7 +12,7 @@ from housecarl.config_file import Loaded
 from housecarl.daemon import WAKE
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import connect, fault
 
 T = TypeVar("T")
 
@@ -23,13 +23,15 @@ def load(given: Path | None) -> Loaded:
 
 
 def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
-    """Read the journal; raises StorageError when there is none yet."""
+    """Read the journal; raises StorageError when there is none yet or it cannot be read."""
     path = loaded.config.spool / JOURNAL
     if not path.exists():
         raise StorageError(f"no journal in {path.parent} yet: `housecarl run` makes it")
     conn = connect(path, readonly=True)
     try:
         return do(conn)
+    except sqlite3.DatabaseError as error:
+        raise fault(path, error) from error
     finally:
         conn.close()
 
@@ -43,6 +45,8 @@ def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
         conn.execute("BEGIN IMMEDIATE")
         result = do(conn)
         conn.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        raise fault(path, error) from error
     finally:
         conn.close()
     (path.parent / WAKE).touch(mode=0o600)

@@ -15,7 +15,7 @@ from housecarl.journal import (
     runs,
     values,
 )
-from housecarl.journal.database import Database, connect
+from housecarl.journal.database import Database, connect, fault, mark_of
 
 __all__ = [
     "Database",
@@ -23,7 +23,9 @@ __all__ = [
     "conditions",
     "connect",
     "events",
+    "fault",
     "jobs",
+    "mark_of",
     "past",
     "people",
     "receipts",

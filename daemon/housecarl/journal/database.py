@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from housecarl.errors import JournalError, StorageError
+from housecarl.errors import JournalDamaged, JournalError, StorageError
 from housecarl.journal.schema import migrate
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class _Job:
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection with our settings; a writer's commit is on the disk when it returns.
 
-    Raises JournalError when the file is damaged or newer than this housecarl, StorageError when it
-    cannot be opened.
+    Raises JournalDamaged when the file is no journal, JournalError when it is newer than this
+    housecarl, StorageError when it cannot be opened.
     """
     uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
     try:
@@ -51,20 +51,55 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=256,
         )
-        conn.row_factory = sqlite3.Row
-        if readonly:
-            conn.execute("PRAGMA query_only = ON")
-            conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            return conn
-        conn.execute("PRAGMA journal_mode = WAL")
-        # FULL: every commit syncs the write-ahead log; claim and result are barriers.
-        conn.execute("PRAGMA synchronous = FULL")
-        conn.execute("PRAGMA foreign_keys = OFF")
-        migrate(conn)
     except sqlite3.DatabaseError as error:
-        raise _journal_error(path, error) from error
-    path.chmod(0o600)
+        raise fault(path, error) from error
+    try:
+        _set_up(conn, readonly)
+    except sqlite3.DatabaseError as error:
+        conn.close()
+        raise fault(path, error) from error
+    except JournalError:
+        conn.close()
+        raise
+    if not readonly:
+        path.chmod(0o600)
     return conn
+
+
+def _set_up(conn: sqlite3.Connection, readonly: bool) -> None:
+    conn.row_factory = sqlite3.Row
+    if readonly:
+        conn.execute("PRAGMA query_only = ON")
+        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        return
+    conn.execute("PRAGMA journal_mode = WAL")
+    # FULL: every commit syncs the write-ahead log; claim and result are barriers.
+    conn.execute("PRAGMA synchronous = FULL")
+    conn.execute("PRAGMA foreign_keys = OFF")
+    migrate(conn)
+
+
+def fault(path: Path, error: sqlite3.Error) -> StorageError:
+    """The operator's sentence; damage is told apart from a disk that is full or failing.
+
+    Damage leaves a mark beside the file, so that the next start of the daemon looks at all of it.
+    """
+    code = getattr(error, "sqlite_errorname", "")
+    if not code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StorageError(f"the journal {path}: {error} ({code or type(error).__name__})")
+    try:
+        mark_of(path).touch(mode=0o600)
+    except OSError:
+        pass  # of another login, or full: a start looks at what it meets anyway
+    return JournalDamaged(
+        f"the journal {path} is damaged: {error}. "
+        "The daemon sets it aside and builds a new one when it starts: restart it"
+    )
+
+
+def mark_of(path: Path) -> Path:
+    """The empty file that says that damage was met in this journal."""
+    return path.with_name(f"{path.name}.suspect")
 
 
 class Database:
@@ -89,10 +124,10 @@ class Database:
             self._threads.append(thread)
 
     async def close(self) -> None:
-        """Commit what waits and end the threads."""
-        self._writes.put(None)
-        self._reads.put(None)
-        for thread in self._threads:
+        """Commit what waits and end the threads; the writer last, so that one file is left."""
+        jobs = (self._writes, self._reads)
+        for waiting, thread in reversed(list(zip(jobs, self._threads, strict=False))):
+            waiting.put(None)
             await asyncio.to_thread(thread.join)
         self._threads.clear()
 
@@ -134,7 +169,7 @@ class Database:
                     _run_alone(conn, job)
             conn.execute("COMMIT")
         except sqlite3.Error as error:
-            trouble = _journal_error(self.path, error)
+            trouble = fault(self.path, error)
             for job in group:
                 job.error = trouble
             if conn.in_transaction:
@@ -150,7 +185,7 @@ class Database:
             try:
                 job.result = job.do(conn)
             except sqlite3.Error as error:
-                job.error = _journal_error(self.path, error)
+                job.error = fault(self.path, error)
             except Exception as error:  # noqa: BLE001 - belongs to whoever asked
                 job.error = error
             _deliver([job])
@@ -223,11 +258,3 @@ def _resolve(group: list[_Job]) -> None:
             job.done.set_exception(job.error)
         else:
             job.done.set_result(job.result)
-
-
-def _journal_error(path: Path, error: sqlite3.Error) -> StorageError:
-    """The operator's sentence; damage is told apart from a disk that is full or failing."""
-    code = getattr(error, "sqlite_errorname", "")
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return JournalError(f"the journal {path} is damaged: {error}")
-    return StorageError(f"the journal {path}: {error} ({code or type(error).__name__})")

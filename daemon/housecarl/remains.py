@@ -1,0 +1,133 @@
+"""The remains: what the spool's folders still know of each message without a journal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from housecarl import syntax
+from housecarl.alerts import owners
+from housecarl.config import Config
+from housecarl.errors import CommandError, FormError
+from housecarl.journal.people import Way
+from housecarl.journal.receipts import Receipt
+from housecarl.message import gate, read_form
+from housecarl.message.model import Kind, Message
+from housecarl.message.stamp import MAX_BYTES, Stamp, split
+from housecarl.spool import State, id_of, names_in
+from housecarl.trust import hindsight
+
+#: What a file of ours is called; its beginning is when it arrived, in UTC.
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})-[0-9a-f]{16}\.eml")
+
+#: Where what is over lies. A refused message may be a stranger's, so only its place is believed.
+_FILED = (State.EXECUTED, State.FAILED, State.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """One message that is over, as far as its file tells."""
+
+    receipt: Receipt
+    keys: tuple[str, ...] = ()
+    way: Way | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Reads the folders of one spool; nothing here is changed."""
+
+    config: Config
+
+    def any(self) -> bool:
+        """Whether messages were carried here before, so that there must have been a journal."""
+        folders = (self.config.spool / state for state in (*_FILED, State.WORK))
+        return any(next(folder.rglob("*.eml"), None) is not None for folder in folders)
+
+    def waiting(self) -> list[tuple[str, float]]:
+        """The names in new/ and work/ with when they arrived.
+
+        A name stays in new/ for a moment after its message was taken, so neither folder says
+        whether a change has begun.
+        """
+        found = {
+            name: at
+            for state in (State.WORK, State.NEW)
+            for name in names_in(self.config.spool / state)
+            if (at := arrived(name)) is not None
+        }
+        return list(found.items())
+
+    def filed(self, now: float) -> Iterator[Filed]:
+        """Every message that is over; those young enough to be repeated are read whole."""
+        since = now - self.config.trust.remember
+        for state in _FILED:
+            for path in sorted((self.config.spool / state).rglob("*.eml")):
+                at = arrived(path.name)
+                if at is not None:
+                    with suppress(FileNotFoundError):
+                        yield self._filed(path, at, state, whole=at >= since)
+
+    def _filed(self, path: Path, at: float, state: State, *, whole: bool) -> Filed:
+        with path.open("rb") as file:
+            stamp, raw = split(file.read() if whole else file.read(MAX_BYTES))
+        checks = {"journal": "lost; this is what the folder knows"}
+        door = stamp.door if stamp else ""
+        receipt = Receipt(id_of(path.name), path.name, at, door, checks=checks, state=state.value)
+        if not whole or state is State.REFUSED:
+            return Filed(receipt)
+        return self._read(receipt, raw, stamp)
+
+    def _read(self, receipt: Receipt, raw: bytes, stamp: Stamp | None) -> Filed:
+        """A message that was obeyed: its person, its words, its keys and its conversation."""
+        try:
+            form = gate(raw, needs_from=stamp is None or not stamp.uid)
+            message = read_form(form)
+        except FormError:
+            return Filed(receipt)
+        person = hindsight.person_of(self.config.people, message, stamp)
+        if person is None:
+            return Filed(receipt)
+        known = replace(
+            receipt,
+            kind=message.kind.value,
+            person=person,
+            sender=message.sender,
+            calls=self._calls(message),
+            reply_to=message.reply_to,
+        )
+        return Filed(known, hindsight.keys_of(form, message, stamp), _way(message, receipt))
+
+    def _calls(self, message: Message) -> tuple[tuple[str, ...], ...]:
+        try:
+            calls = syntax.parse(message.text, message.subject, self.config.language)
+        except CommandError:
+            return ()
+        return tuple(tuple(call.words) for call in calls)
+
+    def owners(self, off: Collection[str]) -> list[str]:
+        """Who is to be told; a lost phone hears nothing."""
+        return [name for name in owners(self.config) if name not in off]
+
+
+def _way(message: Message, receipt: Receipt) -> Way | None:
+    """The conversation of a text that was obeyed: it is pinned again."""
+    token = message.facts.get("token")
+    if message.kind is not Kind.SMS or receipt.state != State.EXECUTED or not message.reply_to:
+        return None
+    return Way(message.reply_to, message.sender or "", str(token or ""), "sms", receipt.arrived)
+
+
+def arrived(name: str) -> float | None:
+    """When the message of this name arrived, in seconds since 1970; None for a foreign name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,248 @@
+"""A damaged journal is set aside and built anew; what may have run before never runs again."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import LOGIN, verb_of
+
+from housecarl import rebuild
+from housecarl.errors import JournalError
+from housecarl.house import JOURNAL
+from housecarl.journal import conditions, connect, events, people, receipts, runs
+from housecarl.journal.schema import VERSION
+from housecarl.message.stamp import Stamp
+from housecarl.testing.house import TestHouse
+
+MODULE = '''
+"""A change that leaves a trace."""
+from pathlib import Path
+
+from housecarl import Call, Reply, Risk, command
+
+
+@command(risk=Risk.CHANGE)
+async def mark(call: Call) -> Reply:
+    """Append to the ledger."""
+    with Path("{ledger}").open("a") as file:
+        file.write("mark\\n")
+    return Reply("marked.")
+'''
+
+ID = "7f3a90c1d2e4b5a6"
+OTHER = "1234567890abcdef"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[TestHouse]:
+    """A house that carried out one change, and is closed."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "marks.py").write_text(MODULE.format(ledger=tmp_path / "ledger"))
+    people: dict[str, Any] = {
+        "ann": {
+            "phones": ["+13035550123"],
+            "addresses": ["ann@example.org"],
+            "may": ["*"],
+            "unix": [LOGIN],
+        },
+        "bo": {"phones": ["+13035550199"], "may": ["mark"]},
+    }
+    with TestHouse(tmp_path, people, modules={"folders": ["mine"]}) as house:
+        house.phone().text("!mark")
+        assert house.phone().reply == "marked."
+        house.stop()
+        yield house
+
+
+def marks(house: TestHouse) -> int:
+    return (house.folder / "ledger").read_text().count("mark")
+
+
+def leave(house: TestHouse, folder: str, text: str, identity: str = ID) -> None:
+    """A message that was taken in a moment ago by the life whose journal is lost."""
+    now = house.clock.now()
+    stamp = Stamp("drop", now, key=identity, uid=str(os.getuid()), as_person="ann")
+    raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
+    name = f"{now:%Y%m%dT%H%M%S.%f}-{identity}.eml"
+    (house.spool / folder / name).write_bytes(stamp.line() + raw)
+
+
+def overwrite(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 3)
+        file.write(b"\xa5" * (size // 3))
+
+
+def halve(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace(path: Path) -> None:
+    path.write_bytes(b"not a database at all, but long enough to be read as one" * 500)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+DAMAGES = (overwrite, halve, replace, empty)
+
+
+def read(house: TestHouse, do: Callable[[sqlite3.Connection], Any]) -> Any:
+    conn = connect(house.spool / JOURNAL, readonly=True)
+    try:
+        return do(conn)
+    finally:
+        conn.close()
+
+
+def aside(house: TestHouse) -> list[str]:
+    return rebuild.aside(house.spool / ".journal")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("folder", ["new", "work"])
+def test_it_is_set_aside_and_no_change_that_waited_runs(
+    house: TestHouse, damage: Callable[[Path], None], folder: str
+) -> None:
+    leave(house, folder, "!mark")
+    leave(house, folder, "!help mark", OTHER)
+    damage(house.spool / JOURNAL)
+    before = (house.spool / JOURNAL).read_bytes()
+    house.start()
+    house.settle()
+    texts = [each.text for each in house.inbox.wait(4)[1:]]
+    assert any("built it anew" in text for text in texts), texts  # to the owner
+    told = [text for text in texts if text.startswith("mark was interrupted")]
+    assert len(told) == 1 and "It may have been done. Log 7f3a." in told[0]
+    assert any(text.startswith("mark - ") for text in texts)  # a look is answered
+    assert marks(house) == 1
+    assert not list((house.spool / folder).glob("*.eml"))
+    (kept,) = aside(house)
+    assert (house.spool / ".journal" / kept).read_bytes() == before
+    assert [run.outcome for run in read(house, lambda c: runs.of(c, ID))] == ["interrupted"]
+    assert read(house, lambda c: events.latest(c, "journal-rebuilt"))
+    assert [c.name for c in read(house, conditions.listing) if not c.ok] == [kept]
+
+
+def test_what_was_carried_out_is_known_again_and_refused_when_it_comes_again(
+    house: TestHouse,
+) -> None:
+    (mail,) = (house.spool / "executed").rglob("*.eml")
+    raw = mail.read_bytes().partition(b"\r\n")[2]
+    replace(house.spool / JOURNAL)
+    house.start()
+    (known,) = read(house, lambda c: receipts.listing(c, limit=9))
+    assert (known.person, known.calls, known.state) == ("ann", (("mark",),), "executed")
+    house.send(raw, mail_from=house.carrier.envelope(house.address))
+    house.settle()
+    assert marks(house) == 1
+    assert [each.reason for each in read(house, lambda c: receipts.listing(c, limit=1))] == [
+        "replay"
+    ]
+
+
+def test_the_pinned_conversation_is_known_again(house: TestHouse) -> None:
+    pinned = read(house, lambda c: people.pinned(c, "ann", "+13035550123"))
+    assert pinned
+    replace(house.spool / JOURNAL)
+    house.start()
+    assert read(house, lambda c: people.pinned(c, "ann", "+13035550123")) == pinned
+
+
+def switch_off_bo(house: TestHouse) -> None:
+    conn = connect(house.spool / JOURNAL)
+    people.switch_off(conn, "bo", 1.0)
+    conn.close()
+
+
+def test_a_lost_phone_stays_lost_where_its_page_can_be_read(house: TestHouse) -> None:
+    switch_off_bo(house)
+    path = house.spool / JOURNAL
+    conn = sqlite3.connect(path)
+    page = conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'readings'").fetchone()[0]
+    conn.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    house.start()
+    assert read(house, people.off).keys() == {"bo"}
+    assert "switched off" not in house.inbox.wait(2)[1].text
+
+
+def test_the_owner_hears_when_it_is_forgotten_who_was_switched_off(house: TestHouse) -> None:
+    switch_off_bo(house)
+    replace(house.spool / JOURNAL)
+    house.start()
+    (event,) = read(house, lambda c: events.latest(c, "journal-rebuilt"))
+    assert "Who was switched off is forgotten" in event.text
+
+
+def test_a_crash_while_it_is_put_in_place_is_taken_up(house: TestHouse) -> None:
+    """The new one is whole, the damaged one is set aside: nothing is at the journal's place."""
+    leave(house, "work", "!mark")
+    replace(house.spool / JOURNAL)
+    house.start()
+    house.settle()
+    house.stop()
+    folder = house.spool / ".journal"
+    (folder / "journal.sqlite").rename(folder / "journal.rebuilt")
+    house.start()
+    house.settle()
+    assert marks(house) == 1
+    assert len(read(house, lambda c: receipts.listing(c, limit=9))) == 2
+    assert not (folder / "journal.rebuilt").exists()
+
+
+def test_a_newer_journal_is_refused_and_left_alone(house: TestHouse) -> None:
+    raw = sqlite3.connect(house.spool / JOURNAL)
+    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.close()
+    with pytest.raises(JournalError, match="install the newer housecarl again"):
+        house.start()
+    house.daemon = None
+    assert aside(house) == []
+
+
+def test_damage_that_is_met_while_the_house_runs_is_mended_by_itself(house: TestHouse) -> None:
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    first = house.daemon.house
+    overwrite(house.spool / JOURNAL)
+    house.phone().text("!mark")
+    house.until(lambda: house.daemon is not None and house.daemon.house not in (first, None))
+    assert len(aside(house)) == 1
+    house.settle()
+    assert marks(house) <= 2
+
+
+def test_the_trouble_ends_when_the_old_file_is_removed(house: TestHouse) -> None:
+    replace(house.spool / JOURNAL)
+    house.start()
+    house.stop()
+    for name in aside(house):
+        (house.spool / ".journal" / name).unlink()
+    house.start()
+    assert all(each.ok for each in read(house, conditions.listing))
+
+
+def test_a_whole_journal_is_never_touched(house: TestHouse) -> None:
+    house.start()
+    house.stop()
+    house.start()
+    assert aside(house) == []
+
+
+@pytest.mark.parametrize("words", [("status",), ("log",), ("queue", "list")])
+def test_a_verb_says_what_to_do_about_it(house: TestHouse, words: tuple[str, ...]) -> None:
+    replace(house.spool / JOURNAL)
+    done = verb_of(house.folder / "housecarl.yaml")(*words)
+    assert done.returncode == 75
+    assert "is damaged" in done.stderr and "restart it" in done.stderr
+    assert "Traceback" not in done.stderr
