@@ -13,7 +13,8 @@ from housecarl.plugs import aftermath, image, manifest, preflight, version
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.download import Pace
 from housecarl.plugs.flash import Flash
-from housecarl.plugs.flash_log import StoreLog
+from housecarl.plugs.flash_log import StoreLog, Unfinished
+from housecarl.plugs.flash_progress import watched
 from housecarl.plugs.manifest import Candidate, Folder
 from housecarl.plugs.names import named
 from housecarl.plugs.preflight import MAX_LOAD, Ready, Rules
@@ -58,7 +59,18 @@ async def question(args: Any) -> str:
     return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{load}"
 
 
-@command(risk=risk, confirm=question, timeout=60)
+async def interrupted(call: Call) -> Reply | None:
+    """What became of the flash that this call began and a restart cut off."""
+    journal = StoreLog(call.store)
+    for row in await journal.unfinished():
+        if row.receipt == call.id and not row.live:
+            pace, zone = Pace(call.settings.pace), call.house.timezone
+            return Reply(await aftermath.settled(journal, row, _device_of(call, row), zone, pace))
+    told = await journal.told(call.id)
+    return None if told is None else Reply(told)
+
+
+@command(risk=risk, confirm=question, interrupted=interrupted, timeout=60)
 async def firmware(
     call: Call, plug: str = "", action: Action | None = None, file: str = ""
 ) -> Reply:
@@ -67,7 +79,7 @@ async def firmware(
     firmware lists the files here; firmware lamp check makes every check and changes nothing;
     firmware lamp flash asks for a code, flashes, and texts the result about 3 minutes later.
     """
-    told = await _interrupted(call)
+    told = await _left_open(call)
     if told is not None and action != "flash":
         return Reply(told)
     if not plug:
@@ -91,13 +103,25 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
             "target": ready.target,
             "auto": ready.auto,
             "file": ready.candidate.file,
+            "mac": ready.identity.mac,
+            "on": ready.identity.on,
+            "receipt": call.id,
         }
         if not await journal.claim(ready.device.name, facts):
             raise CommandError("Another flash is running. One at a time.")
 
     async def work() -> None:
         pace = Pace(call.settings.pace)
-        outcome = await Flash(ready, journal, pace, lambda part, _: call.progress(part)).run()
+        async with watched(call.store, pace.of(1.0)) as seen:
+
+            def progress(share: float, doing: str) -> None:
+                call.progress(share)
+                seen.note(share, doing)
+
+            try:
+                outcome = await Flash(ready, journal, pace, progress).run()
+            finally:
+                journal.leave()
         trail = f" Log {call.id[:4]}." if call.id and not outcome.done else ""
         await call.follow_up(Reply(outcome.text + trail))
 
@@ -106,19 +130,25 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
     return Reply(f"Flashing {ready.device.name}. Do not unplug. Result in about 3 min.", rows=rows)
 
 
-async def _interrupted(call: Call) -> str | None:
+async def _left_open(call: Call) -> str | None:
     """What became of a flash that we did not see the end of; None when there is none."""
     journal = StoreLog(call.store)
     for row in await journal.unfinished():
         if row.live:
             return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
-        address = call.settings.plugs.get(row.plug)
-        device = Device(row.plug, address) if address is not None else None
-        ended, sentence = await aftermath.found(row, device, call.house.timezone)
+        device, pace = _device_of(call, row), Pace(call.settings.pace)
+        settle = pace.of(aftermath.SETTLE)
+        ended, sentence = await aftermath.found(row, device, call.house.timezone, settle=settle)
         if ended:
             await journal.finish(sentence)
         return sentence
     return None
+
+
+def _device_of(call: Call, row: Unfinished) -> Device | None:
+    """The plug of a flash; None when it is not in the config any more."""
+    address = call.settings.plugs.get(row.plug)
+    return Device(row.plug, address) if address is not None else None
 
 
 async def _looked(call: Call, plug: str) -> Reply:

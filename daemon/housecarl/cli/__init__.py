@@ -17,6 +17,7 @@ VERBS = {
     "demo": ("demo", "Text a made-up house on this machine and watch what it does."),
     "init": ("init", "Ask what must be known, and write a configuration that works."),
     "check": ("check", "Check the configuration, offline."),
+    "doctor": ("doctor", "Try everything for real; each FAIL with how to mend it."),
     "run": ("run", "Run the daemon in the foreground."),
     "try": ("try_", "Carry out a command here and print the reply."),
     "send": ("send", "Drop a command into the spool as a person."),
@@ -25,6 +26,8 @@ VERBS = {
     "why": ("why", "Every decision about one message, with its reason."),
     "queue": ("queue", "Replies that wait or were refused."),
     "person": ("person", "List people, set passwords and codes, switch a person off."),
+    "plugs": ("plugs", "Find smart plugs, list those of the configuration."),
+    "firmware": ("firmware", "List firmware images, check one against a plug, flash it."),
     "module": ("module", "List modules, write a new one, test one."),
     "completion": ("completion", "Shell completion."),
 }

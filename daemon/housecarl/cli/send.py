@@ -44,7 +44,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
         raise NotAllowed(f"this login may not send as {person}; see `people.{person}.unix`")
     key = drop(config.spool, f"As: {person}\n{text}\n")
     if wait:
-        click.echo(_reply(loaded, key))
+        click.echo(reply_to(loaded, key))
 
 
 def may_send_as(logins: list[str], spool: Path) -> bool:
@@ -68,8 +68,8 @@ def drop(spool: Path, text: str) -> str:
     return f"drop:{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{name}"
 
 
-def _reply(loaded: Loaded, key: str) -> str:
-    """The reply to the file that was dropped, once the journal has it."""
+def reply_to(loaded: Loaded, key: str) -> str:
+    """The reply to the file that was dropped, once the journal has it; raises Unreachable."""
     from housecarl.cli import journal
     from housecarl.errors import Unreachable
     from housecarl.journal import replies

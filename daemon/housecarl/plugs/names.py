@@ -18,6 +18,10 @@ ALIAS_SECONDS = 2.0
 LIST_LIMIT = 80
 
 
+class UnknownPlug(CommandError):
+    """No plug of the config is meant by a word."""
+
+
 def device(name: str, address: PlugAddress, seconds: float = DEADLINE) -> Device:
     """The plug at an address; one with an account in the config is of the newer kind."""
     kind = Device if address.user is None else NewDevice
@@ -34,10 +38,10 @@ async def named(
     """The plugs the words mean, each once; `all` means every one.
 
     `also` are words that could have been meant in the last place, `seconds` how long each plug may
-    take to answer. Raises CommandError with one suggestion.
+    take to answer. Raises UnknownPlug with one suggestion.
     """
     if not plugs:
-        raise CommandError("No plugs in the config yet. Add one under modules: plug: plugs:.")
+        raise UnknownPlug("No plugs in the config yet. Add one under modules: plug: plugs:.")
     if not words or any(word.casefold() == "all" for word in words):
         return [device(name, plugs[name], seconds) for name in sorted(plugs)]
     known = {name.casefold(): name for name in plugs}
@@ -49,7 +53,7 @@ async def named(
         name = known.get(_folded(word)) or known.get(word.casefold())
         if name is None:
             last = number > 0 and number == len(words) - 1
-            raise CommandError(_unknown(word, plugs, also if last else ()))
+            raise UnknownPlug(_unknown(word, plugs, also if last else ()))
         found[name] = device(name, plugs[name], seconds)
     return list(found.values())
 

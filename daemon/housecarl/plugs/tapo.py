@@ -144,6 +144,12 @@ class NewDevice(Device):
             raise PlugUnclear(self.name, text, sent=sent) from error
 
 
+async def close() -> None:
+    """Close every session: for who ends before they are unused for long enough."""
+    for key in list(_sessions):
+        await _close(key)
+
+
 async def _close(key: tuple[str, str]) -> None:
     """Forget and close one session."""
     session = _sessions.pop(key, None)

@@ -1,0 +1,166 @@
+"""`firmware`: list the images, check one against a plug, flash it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.plugs.manifest import Candidate
+    from housecarl.plugs.preflight import Ready
+
+#: Digits of a checksum that tell two files apart at a glance.
+SHORT_SUM = 12
+
+
+@click.group("firmware")
+def verb() -> None:
+    """List firmware images, check one against a plug, flash it."""
+
+
+@verb.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """Show the images of the firmware folder: what they say, or why they are none."""
+    from housecarl.cli import devices, journal
+    from housecarl.plugs import manifest
+
+    loaded = journal.load(ctx.obj)
+    with _clear_errors():
+        rules = devices.rules_of(loaded, devices.settings_of(loaded, "firmware"))
+        found = manifest.read_folder(rules.folder)
+        for one in found.candidates:
+            _show_image(one, rules.folder, rules.key)
+    for file, why in found.refused:
+        click.echo(click.style(f"{file}\n    no image: {why}", fg="red"))
+    if not found.candidates and not found.refused:
+        click.echo(f"No firmware files in {rules.folder}.")
+
+
+def _show_image(one: Candidate, folder: Path, key: int | None) -> None:
+    from housecarl.plugs import image
+
+    said = {
+        "manifest": "said by manifest.yaml",
+        "name": "said by its name",
+        "image": "read in it",
+        "nothing": "",
+    }[one.source]
+    version = f"{one.version}, {said}" if one.version else "tells no version; see manifest.yaml"
+    models = ", ".join(one.models) or "model not told"
+    hardware = f" hardware {one.hardware}" if one.hardware else ""
+    signature = "signature not checked"
+    if key is not None:
+        good = image.signed(image.read(folder, one.file)[1], key)
+        signature = "signature good" if good else "NOT signed by the vendor"
+    click.echo(one.file)
+    click.echo(f"    {version}")
+    click.echo(f"    {models}{hardware}, hardware id {', '.join(one.image.hw_ids)}")
+    size = f"{one.image.size} bytes, sha256 {one.image.sha256[:SHORT_SUM]}"
+    click.echo(f"    {size}, {signature}")
+
+
+@verb.command("check")
+@click.argument("plug")
+@click.argument("file", required=False)
+@click.pass_context
+def check(ctx: click.Context, plug: str, file: str | None) -> None:
+    """Make every check for a flash of PLUG, with FILE or the newest that fits; changes nothing.
+
+    Exit code 0 when it could be flashed, 1 when not, 69 when the plug does not answer.
+    """
+    from housecarl.cli import devices, flash_here, journal
+    from housecarl.logs import set_up
+
+    set_up("warning")
+    loaded = journal.load(ctx.obj)
+    settings = devices.settings_of(loaded, "firmware")
+    name = _in_folder(loaded, settings, file)
+    with _clear_errors():
+        left = asyncio.run(flash_here.left_open(loaded, settings, close=False))
+        if left is not None:
+            click.echo(left, err=True)
+        ready = asyncio.run(flash_here.prepare(loaded, settings, plug, name))
+    _show_ready(ready)
+
+
+def _show_ready(ready: Ready) -> None:
+    from housecarl.plugs import version
+
+    seen, one = ready.identity, ready.candidate
+    old, new = version.short(seen.sw_ver), version.short(ready.target)
+    click.echo(f"{ready.device.name} can be flashed {old} to {new}.")
+    click.echo(f"    plug      {seen.model} {seen.hw_ver}, runs {seen.sw_ver}, {seen.rssi} dBm")
+    click.echo(f"    file      {one.file}, {ready.target} (by {one.source})")
+    click.echo(f"    hardware  {seen.hw_id}, the same in both")
+    click.echo(f"    signature {'good' if ready.signature_checked else 'not checked'}")
+    click.echo(f"    served    from {ready.ours} to {ready.peer}")
+    if ready.judgement is not None and ready.judgement.fault is not None:
+        click.echo(f"    load      not known: the plug {ready.judgement.fault}")
+    elif ready.judgement is not None and ready.judgement.reading.watts is not None:
+        click.echo(f"    load      {ready.judgement.reading.watts:.0f} W")
+
+
+@verb.command("flash")
+@click.argument("plug")
+@click.argument("file", required=False)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask: for scripts.")
+@click.option("--as", "person", default="", help="Who asks a running daemon; else this login.")
+@click.pass_context
+def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: str) -> None:
+    """Flash PLUG with FILE, or the newest that fits, after every check; tells how it ended.
+
+    A running daemon does it, asked as a person; else it is done here. One flash at a time.
+    """
+    from housecarl.cli import devices, flash_handed, flash_here, journal, status
+    from housecarl.logs import set_up
+
+    set_up("warning")
+    loaded = journal.load(ctx.obj)
+    settings = devices.settings_of(loaded, "firmware")
+    name = _in_folder(loaded, settings, file)
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("no terminal to ask on; give --yes")
+    with _clear_errors():
+        if status.is_running(loaded.config.spool):
+            done, text = flash_handed.flash(loaded, plug, name, yes, person)
+        else:
+            done, text = flash_here.flash(loaded, settings, plug, name, yes)
+    click.echo(text, err=not done)
+    ctx.exit(0 if done else 1)
+
+
+def _in_folder(loaded: Loaded, settings: Any, file: str | None) -> str:
+    """The name of a file that may be given with its path, "" for none; usage error outside."""
+    from housecarl.cli import devices
+
+    folder = devices.folder_of(loaded, settings)
+    if file is None:
+        return ""
+    head, name = os.path.split(file)
+    if head and os.path.realpath(head) != os.path.realpath(folder):
+        raise click.UsageError(f"{file} is not in the firmware folder {folder}")
+    return name
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """A plug that is not known is a usage error, one that does not answer cannot be reached."""
+    from housecarl.errors import Unreachable
+    from housecarl.plugs.names import UnknownPlug
+    from housecarl.plugs.wire import PlugSilent
+
+    try:
+        yield
+    except UnknownPlug as error:
+        raise click.UsageError(str(error)) from None
+    except PlugSilent as error:
+        raise Unreachable(f"{error} Nothing was done.") from None

@@ -1,0 +1,137 @@
+"""A flash asked of the running daemon by files in its spool, and watched in its journal."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from housecarl.cli import journal, send, status
+from housecarl.cli.verb_store import VerbStore
+from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
+from housecarl.journal import codes
+from housecarl.plugs import flash_log, flash_progress
+from housecarl.rights import may_use
+from housecarl.syntax import write
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.journal.codes import Code
+
+#: Seconds a flash may take: the download up to 330, then twice the announced 86 and a minute, and
+#: as much again for a plug that announces more.
+LONGEST = 1200.0
+
+#: Seconds between two looks into the journal.
+LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks the daemon: what they drop is read as theirs, and answered in the journal."""
+
+    loaded: Loaded
+    person: str
+
+    def ask(self, *words: str) -> str:
+        """The daemon's reply to a command. Raises Unreachable when there is none."""
+        config = self.loaded.config
+        line = write(words, config.language)
+        key = send.drop(config.spool, f"As: {self.person}\n{line}\n")
+        return send.reply_to(self.loaded, key)
+
+    def challenge(self, words: tuple[str, ...]) -> Code | None:
+        """The code that waits for these words to be confirmed, if one does."""
+        found = journal.read(
+            self.loaded, lambda conn: codes.waiting(conn, self.person, time.time())
+        )
+        return found if found is not None and found.words == words else None
+
+
+def flash(loaded: Loaded, plug: str, file: str, yes: bool, person: str) -> tuple[bool, str]:
+    """(whether the plug runs what it should, the verdict); the daemon checks all we would."""
+    if loaded.config.doors.drop is None:
+        text = "the daemon takes no files, so it cannot be asked; add `drop: {}`, or stop it first"
+        raise ConfigError(loaded.source.problem(("doors",), text))
+    words = ("firmware", plug, "flash", *((file,) if file else ()))
+    if not all(word.isprintable() and word for word in words):
+        raise click.UsageError("a plug and a file are named by what can be typed")
+    asker = Asker(loaded, _person(loaded, person))
+    asked = asker.ask(*words)
+    waiting = asker.challenge(words)
+    if waiting is None:
+        raise HousecarlError(asked)
+    symbol = loaded.config.language.symbol
+    sentence = asked.rpartition(f" Text {symbol}yes")[0] or asked
+    code = _confirmed(asker, sentence, waiting, yes)
+    began = time.time()
+    told = asker.ask("yes", code)
+    return _watched(loaded, told, began)
+
+
+def _person(loaded: Loaded, named: str) -> str:
+    """Who asks: the one named, else the one who lists this login."""
+    people = loaded.config.people
+    if named and named not in people:
+        known = ", ".join(sorted(people)) or "nobody"
+        raise click.UsageError(f"--as: no {named} in the configuration, which knows {known}")
+    login = pwd.getpwuid(os.getuid()).pw_name
+    found = named or next((name for name, one in people.items() if login in one.unix), "")
+    if not found:
+        raise click.UsageError("the daemon that runs does it for a person: name one with --as")
+    if not send.may_send_as(people[found].unix, loaded.config.spool):
+        raise NotAllowed(f"this login may not send as {found}; see `people.{found}.unix`")
+    if not may_use(people[found].may, "firmware", builtin=False):
+        raise NotAllowed(f"{found} may not use firmware; see `people.{found}.may`")
+    return found
+
+
+def _confirmed(asker: Asker, sentence: str, waiting: Code, yes: bool) -> str:
+    """The code to answer with, once somebody said yes; the code of an app is never known here."""
+    if not waiting.code:
+        if not sys.stdin.isatty():
+            raise NotAllowed(f"{asker.person} confirms with an app: its code must be typed")
+        return str(click.prompt(f"{sentence} The code of your app", err=True)).strip()
+    if not yes and not click.confirm(f"{sentence} Go on?", err=True):
+        asker.ask("no")
+        raise click.Abort
+    return waiting.code
+
+
+def _watched(loaded: Loaded, told: str, began: float) -> tuple[bool, str]:
+    """Follow the flash the daemon says it began; when it did not, `told` says why."""
+    from housecarl.cli.bar import bar
+
+    store = VerbStore(loaded, "firmware")
+    if not _under_way(store, began) and _ended(store, began) is None:
+        raise HousecarlError(told)
+    click.echo(told, err=True)
+    deadline = time.monotonic() + LONGEST
+    with bar("starting") as show:
+        while time.monotonic() < deadline:
+            ended = _ended(store, began)
+            if ended is not None:
+                show(1.0, "done" if ended.get("done") else "failed")
+                return bool(ended.get("done")), str(ended["outcome"])
+            if not status.is_running(loaded.config.spool):
+                raise Unreachable("the daemon ended; `housecarl firmware check` tells how it went")
+            share, doing = store.read(flash_progress.KEY) or (0.0, "starting")
+            show(float(share), str(doing))
+            time.sleep(LOOK_SECONDS)
+    raise Unreachable(f"no end of the flash in {LONGEST:g} s; is the daemon running?")
+
+
+def _under_way(store: VerbStore, began: float) -> bool:
+    row: dict[str, Any] | None = store.read(flash_log.KEY)
+    return row is not None and row["started"] >= began
+
+
+def _ended(store: VerbStore, began: float) -> dict[str, Any] | None:
+    """The last flash, when it began since."""
+    row: dict[str, Any] | None = store.read(flash_log.LAST)
+    return row if row is not None and row.get("started", 0.0) >= began else None

@@ -1,0 +1,122 @@
+"""A flash carried out by this very process, when no daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from housecarl.errors import HousecarlError
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
+    from housecarl.plugs.flash import Outcome
+    from housecarl.plugs.preflight import Ready
+
+
+def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tuple[bool, str]:
+    """(whether the plug runs what it should, the verdict). Raises what `prepare` raises."""
+    left = asyncio.run(left_open(loaded, settings, close=True))
+    if left is not None:
+        raise HousecarlError(left)
+    ready = asyncio.run(prepare(loaded, settings, plug, file))
+    if not yes:
+        click.confirm(f"{question(ready)} Go on?", abort=True, err=True)
+        # whoever was asked may have taken their time
+        ready = asyncio.run(prepare(loaded, settings, plug, file))
+    with _undisturbed(ready.device.name):
+        outcome = asyncio.run(_flash(loaded, settings, ready))
+    return outcome.done, outcome.text
+
+
+async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> str | None:
+    """What became of a flash whose end nobody saw; with `close` the journal notes that end."""
+    from housecarl.cli.verb_store import VerbStore
+    from housecarl.plugs import aftermath, version
+    from housecarl.plugs.device import Device
+    from housecarl.plugs.flash_log import StoreLog
+
+    log = StoreLog(VerbStore(loaded, "firmware"))
+    for row in await log.unfinished():
+        if row.live:
+            return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
+        address = settings.plugs.get(row.plug)
+        device = Device(row.plug, address) if address is not None else None
+        ended, sentence = await aftermath.found(row, device, loaded.config.timezone)
+        if ended and close:
+            await log.finish(sentence)
+        return sentence
+    return None
+
+
+async def prepare(loaded: Loaded, settings: Any, plug: str, file: str) -> Ready:
+    """Every check. Raises NotReady, ImageError, PlugError, UnknownPlug, ConfigError."""
+    from housecarl.cli import devices
+    from housecarl.plugs import preflight, tapo
+    from housecarl.plugs.names import named
+
+    rules = await asyncio.to_thread(devices.rules_of, loaded, settings)
+    found = await named([plug], settings.plugs)
+    if len(found) > 1:
+        raise click.UsageError("one plug at a time")
+    try:
+        return await preflight.prepare(found[0], rules, file or None)
+    finally:
+        await tapo.close()
+
+
+def question(ready: Ready) -> str:
+    """What is asked before a flash."""
+    from housecarl.plugs import version
+
+    old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
+    signed = "" if ready.signature_checked else " Its signature is not checked."
+    unknown = ready.judgement is not None and ready.judgement.fault is not None
+    load = " Its meter is wrong, so its load is not known." if unknown else ""
+    return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{signed}{load}"
+
+
+async def _flash(loaded: Loaded, settings: Any, ready: Ready) -> Outcome:
+    """Claim the one flash and carry it out, with a bar."""
+    from housecarl.cli.bar import bar
+    from housecarl.cli.verb_store import VerbStore
+    from housecarl.plugs.download import Pace
+    from housecarl.plugs.flash import Flash
+    from housecarl.plugs.flash_log import StoreLog
+
+    log = StoreLog(VerbStore(loaded, "firmware"))
+    facts = {
+        "running": ready.identity.sw_ver,
+        "target": ready.target,
+        "auto": ready.auto,
+        "file": ready.candidate.file,
+    }
+    if not await log.claim(ready.device.name, facts):
+        raise HousecarlError("Another flash is running. One at a time.")
+    with bar("starting") as show:
+        return await Flash(ready, log, Pace(settings.pace), show).run()
+
+
+@contextmanager
+def _undisturbed(plug: str) -> Iterator[None]:
+    """No Ctrl-C and no lost connection ends the watch over a plug that is being written."""
+
+    def said(_number: int, _frame: object) -> None:
+        # not by a stream, which may be in the middle of a write
+        with suppress(OSError):
+            os.write(2, f"\n{plug} is being flashed, and that goes on. Do not unplug.\n".encode())
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, said),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
