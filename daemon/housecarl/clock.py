@@ -42,12 +42,17 @@ class SystemClock:
         """False while the machine has just booted and no time service has set its clock."""
         if time.clock_gettime(time.CLOCK_BOOTTIME) > SETTLE_SECONDS:
             return True
-        return not _kernel_status() & _STA_UNSYNC
+        return is_disciplined()
 
     async def wait_until(self, when: datetime) -> None:
         """Sleep in steps of a minute at most, since a timer does not see the clock being set."""
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event to await
             await asyncio.sleep(min(left, 60.0))
+
+
+def is_disciplined() -> bool:
+    """Whether a time service sets the machine's clock, as the kernel knows it."""
+    return not _kernel_status() & _STA_UNSYNC
 
 
 def _kernel_status() -> int:

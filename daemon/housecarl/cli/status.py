@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
-from pathlib import Path
 
 import click
 
@@ -17,6 +15,7 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     """How the house is; exit code 0 when all is well, 1 in trouble."""
     from housecarl import health
     from housecarl.cli import journal
+    from housecarl.doctor import is_running
     from housecarl.health import Part
 
     loaded = journal.load(ctx.obj)
@@ -41,17 +40,3 @@ def verb(ctx: click.Context, as_json: bool) -> None:
         counts = ", ".join(f"{n} {state}" for state, n in sorted(found.today.items()))
         click.echo(f"  last 24 h: {counts or 'no message'}")
     ctx.exit(0 if well else 1)
-
-
-def is_running(spool: Path) -> bool:
-    """Whether a daemon holds this spool."""
-    from housecarl.house import JOURNAL
-
-    try:
-        with (spool / JOURNAL.parent / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

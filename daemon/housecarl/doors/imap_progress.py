@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from housecarl.config_doors import Imap
+
 #: Days before the last look that are searched after the numbers changed: SEARCH SINCE knows only
 #: days, in whatever time zone the server likes.
 OVERLAP_DAYS = 2
@@ -47,6 +49,11 @@ class Progress:
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
         return asdict(self)
+
+
+def key_of(settings: Imap) -> str:
+    """Under which key the progress of a folder is kept."""
+    return f"{settings.user}@{settings.host}:{settings.port}/{settings.folder}"
 
 
 def first(validity: int, next_uid: int, now: datetime, *, all_old: bool) -> Progress:

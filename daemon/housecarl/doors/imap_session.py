@@ -18,7 +18,7 @@ from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Cut, Line, Opening, Refused
 from housecarl.doors.imap_oauth import token
 from housecarl.doors.imap_patience import Patience
-from housecarl.doors.imap_progress import Progress, first, restored
+from housecarl.doors.imap_progress import Progress, first, key_of, restored
 from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
 from housecarl.errors import SecretError, StorageError
 from housecarl.message.form import MAX_SIZE
@@ -65,7 +65,7 @@ class Session:
         self._bridge = bridge
         self._patience = patience
         self._ready = ready
-        self._key = f"{settings.user}@{settings.host}:{settings.port}/{settings.folder}"
+        self._key = key_of(settings)
         self._left = ""
         self.opening = Opening()
         self.is_ready = False

@@ -1,0 +1,161 @@
+"""The mailbox, tried for real: TLS, log-in, folder, what the server can do, and its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from housecarl.config_doors import Imap
+from housecarl.daemon import IMAP
+from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
+from housecarl.doctor.mail_host import advice, look_up
+from housecarl.doctor.patient import Patient
+from housecarl.errors import SecretError
+from housecarl.journal import values
+from housecarl.module_load import in_thread
+
+if TYPE_CHECKING:
+    from housecarl.doors.imap_line import Line
+
+#: Seconds to connect, and of silence within an answer.
+CONNECT, READ = 5.0, 8.0
+
+#: Seconds for all of it.
+WHOLE = 9.5
+
+#: How far a server's clock may be ahead of ours.
+AHEAD = timedelta(minutes=5)
+
+PART = "imap"
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Look at the mailbox; nothing in it is changed, and no mail is read."""
+    door = patient.config.doors.imap
+    if door is None:
+        return [skipped(PART, "no mailbox in the configuration")]
+    from housecarl.doors.imap_line import Opening
+    from housecarl.doors.imap_progress import key_of, restored
+
+    await look_up(door.host, "doors.imap")
+    progress = restored(patient.read(lambda conn: values.get(conn, IMAP, key_of(door))))
+    last = None if progress is None else progress.last
+    opening, found = Opening(), list[Finding]()
+    try:
+        await in_thread(partial(_look, door, opening, last, found), WHOLE)
+    finally:
+        opening.cut()
+    return found
+
+
+def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> None:
+    """One session, in a thread; raises Trouble."""
+    from housecarl.doors.imap_bridge import Stopped
+    from housecarl.doors.imap_line import Cut, Refused, faults
+
+    try:
+        faults(partial(_session, door, opening, last, found))
+    except Stopped:
+        return
+    except (Cut, Refused) as error:
+        text = str(error)
+        raise Trouble(f"{door.host}: {text}", advice(text, "doors.imap")) from None
+
+
+def _session(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> NoReturn:
+    """Connect, log in, look; ends with Stopped when all is seen."""
+    from imapclient import SocketTimeout
+
+    from housecarl.doors.imap_bridge import Stopped
+    from housecarl.doors.imap_line import Line
+
+    proof = _proof(door, found)
+    line = Line(door, SocketTimeout(connect=CONNECT, read=READ), opening)
+    try:
+        if proof is None:
+            found.insert(0, well(PART, f"{door.host}:{door.port} answers, {door.tls}"))
+        else:
+            line.enter(door.user, *proof)
+            _look_inside(line, door, last, found)
+    finally:
+        line.shutdown()
+    raise Stopped
+
+
+def _proof(door: Imap, found: list[Finding]) -> tuple[str, str | None] | None:
+    """(password, access token); None when only the daemon can read it, or it is not there."""
+    if door.oauth is not None:
+        from housecarl.doors.imap_oauth import token
+
+        return "", token(door.oauth.client_file, door.host)
+    if door.password is None:
+        return "", None
+    try:
+        return door.password.read(), None
+    except SecretError as error:
+        text = f"log-in not tried: {error}"
+        found.append(trouble(PART, text, "See the line of secrets."))
+        return None
+
+
+def _look_inside(line: Line, door: Imap, last: int | None, found: list[Finding]) -> None:
+    from housecarl.doors.imap_shelf import located
+
+    folder = located(line, door.folder)
+    if not line.folder_exists(folder):
+        mend = "Name one that is there as doors.imap.folder; Gmail's own begin with [Gmail]/."
+        found.append(trouble(PART, f"{door.host}: there is no folder {door.folder}", mend))
+        return
+    line.forget()
+    state = line.select_folder(folder, readonly=True)
+    words = [f"{door.tls}, log-in, {door.folder} with {_mails(line, state, last)}"]
+    words += _abilities(line, door, found)
+    found.insert(0, well(PART, f"{door.host}: {', '.join(words)}"))
+    _tell_clock(line, state, found)
+
+
+def _mails(line: Line, state: dict[bytes, Any], last: int | None) -> str:
+    """How much lies there, and how much of it the daemon has not looked at yet."""
+    count = int(state.get(b"EXISTS", 0))
+    text = f"{count} message{'' if count == 1 else 's'}"
+    if last is None or not count:
+        return text
+    new = sum(uid > last for uid in line.search(f"UID {last + 1}:*"))
+    return f"{text} ({new} not looked at yet)"
+
+
+def _abilities(line: Line, door: Imap, found: list[Finding]) -> Sequence[str]:
+    """IDLE, tried; and how messages will be put away."""
+    from housecarl.doors.imap_shelf import located
+
+    told = []
+    if line.has_capability("IDLE"):
+        line.forget()
+        line.wait_for_news(0.0)
+        told.append("IDLE")
+    else:
+        told.append("no IDLE (looked at every 30 s)")
+    way = next((each for each in ("MOVE", "UIDPLUS") if line.has_capability(each)), None)
+    if door.move != "flag" and way is not None:
+        there = line.folder_exists(located(line, door.executed))
+        told.append(f"{way} to {door.executed}{'' if there else ' (made at the start)'}")
+    elif door.move == "move":
+        mend = "Set doors.imap.move: flag"
+        found.append(trouble(PART, f"{door.host} can neither MOVE nor UID EXPUNGE", mend))
+    else:
+        told.append("messages are flagged, not moved")
+    return told
+
+
+def _tell_clock(line: Line, state: dict[bytes, Any], found: list[Finding]) -> None:
+    """The newest message cannot have come in the future; only the clocks can differ."""
+    if not state.get(b"EXISTS"):
+        return
+    newest = max(line.search("UID *"), default=0)
+    came = line.fetch([newest], ["INTERNALDATE"]).get(newest, {}).get(b"INTERNALDATE")
+    if isinstance(came, datetime) and came.tzinfo and came - datetime.now(UTC) > AHEAD:
+        minutes = (came - datetime.now(UTC)).total_seconds() / 60
+        text = f"the server's clock is {minutes:.0f} min ahead of ours"
+        found.append(trouble(PART, text, "See the line of clock: one of the two is wrong."))

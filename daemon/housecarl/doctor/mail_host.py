@@ -1,0 +1,42 @@
+"""A mail host that does not take us: whether its name is known, and what usually helps."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+from housecarl.doctor.finding import Trouble
+from housecarl.module_load import in_thread
+
+#: Seconds a name may take; what is slower than this is a resolver that is down.
+LOOK_UP_SECONDS = 5.0
+
+_CERTIFICATE = re.compile(r"certificate", re.I)
+_LOG_IN = re.compile(r"\b53[0-9]\b|log-in|AUTH|password|credential", re.I)
+
+
+async def look_up(host: str, section: str) -> None:
+    """Raise Trouble when the host's name leads nowhere."""
+    try:
+        await in_thread(lambda: socket.getaddrinfo(host, None), LOOK_UP_SECONDS)
+    except TimeoutError:
+        text = f"{host}: no answer to its name in {LOOK_UP_SECONDS:g} s"
+        raise Trouble(text, "See the line of dns; is this machine on the network?") from None
+    except (OSError, UnicodeError):
+        mend = f"Is {section}.host spelt right? Is this machine on the network?"
+        raise Trouble(f"{host}: there is no host of this name", mend) from None
+
+
+def advice(fault: str, section: str) -> str:
+    """What usually helps against a fault, in the keys of the configuration."""
+    if _CERTIFICATE.search(fault):
+        return (
+            f"Use the name in the certificate as {section}.host; one of your own goes into "
+            f"{section}.ca; a clock that is wrong does it too."
+        )
+    if _LOG_IN.search(fault):
+        return (
+            f"Check {section}.user and its password. Gmail wants an app password, without blanks: "
+            "docs/google-voice.md."
+        )
+    return f"Check {section}.host, port and tls; does a firewall keep this port shut?"

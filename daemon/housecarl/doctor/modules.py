@@ -1,0 +1,61 @@
+"""The modules: which are off, and whether others could put code into their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from housecarl.doctor import access
+from housecarl.doctor.finding import Finding, trouble, well
+from housecarl.doctor.patient import Patient
+from housecarl.module_load import in_thread
+from housecarl.rehearsal import unknown_commands
+
+#: Seconds to look at every file of every folder.
+LOOK_SECONDS = 9.0
+
+PART = "modules"
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Name what is broken, then who besides the daemon may change its code."""
+    registry = patient.registry
+    found = [
+        trouble(PART, fault, "Mend the file; it is live when it is saved.")
+        for fault in registry.broken.values()
+    ]
+    problems = [*_settings(patient), *unknown_commands(patient.loaded, registry)]
+    found += [trouble(PART, str(each), "`housecarl check` shows the place.") for each in problems]
+    look = partial(_open, registry.watched, patient.uid())
+    found += await in_thread(look, LOOK_SECONDS)
+    count = sum(not command.builtin for command in registry.commands.values())
+    notes = [well(PART, note) for note in registry.notes.values()]
+    off = f", {len(registry.broken)} files off" if registry.broken else ""
+    return [well(PART, f"{count} commands{off}"), *notes, *found]
+
+
+def _settings(patient: Patient) -> Iterator[object]:
+    """The faults in the sections of modules."""
+    from housecarl.errors import ConfigError
+
+    try:
+        patient.registry.check_settings()
+    except ConfigError as error:
+        yield from error.problems
+
+
+def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
+    """Folders and files that somebody else may write: whoever may, commands the daemon."""
+    found: list[Finding] = []
+    for folder in folders:
+        if not folder.is_dir():
+            mend = f"mkdir {folder}, or take it out of modules.folders"
+            found.append(trouble(PART, f"{folder} is no folder", mend))
+            continue
+        for path in (folder, *sorted(folder.glob("*.py"))):
+            if who := access.written_by(path, uid):
+                mend = f"chown {access.user(uid)} {path} && chmod go-w {path}"
+                text = f"{path} can be written by {who}, who could run anything as the daemon"
+                found.append(trouble(PART, text, mend))
+    return found

@@ -1,0 +1,75 @@
+"""The patient: the house that is examined, and what every check asks of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from housecarl.config import Config
+from housecarl.config_file import Loaded
+from housecarl.house import JOURNAL
+from housecarl.journal import connect
+from housecarl.registry import Registry
+from housecarl.rehearsal import make_judge
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A configuration with its modules; `running` is whether a daemon serves it now."""
+
+    loaded: Loaded
+    registry: Registry
+    running: bool
+
+    @property
+    def config(self) -> Config:
+        """What the file says."""
+        return self.loaded.config
+
+    def settings(self, module: str) -> Any:
+        """The checked section of a module; None when it is off or not set up."""
+        commands = self.registry.commands.values()
+        return next((c.settings for c in commands if c.module == module), None)
+
+    def uid(self) -> int:
+        """The user the daemon runs as: the owner of the spool, else whoever asks."""
+        try:
+            return self.config.spool.stat().st_uid
+        except OSError:
+            return os.geteuid()
+
+    def read(self, do: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Something from the journal, which is not changed; None when there is none yet."""
+        path = self.config.spool / JOURNAL
+        if not path.exists():
+            return None
+        conn = connect(path, readonly=True)
+        try:
+            return do(conn)
+        finally:
+            conn.close()
+
+
+async def admit(loaded: Loaded) -> Patient:
+    """Load the modules of a configuration, so that it can be examined."""
+    judge = await make_judge(loaded)
+    return Patient(loaded, judge.registry, is_running(loaded.config.spool))
+
+
+def is_running(spool: Path) -> bool:
+    """Whether a daemon holds this spool."""
+    try:
+        with (spool / JOURNAL.parent / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

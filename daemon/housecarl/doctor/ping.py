@@ -1,0 +1,50 @@
+"""The right to ping: ICMP sockets without privilege, for the daemon's groups."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection
+from pathlib import Path
+
+from housecarl.doctor import access
+from housecarl.doctor.finding import Finding, skipped, trouble, well
+from housecarl.doctor.patient import Patient
+
+#: Which groups may open ICMP sockets, as "FIRST LAST"; "1 0" is none (icmp(7)).
+RANGE = Path("/proc/sys/net/ipv4/ping_group_range")
+
+PART = "ping"
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Open such a socket when we are the daemon's user, else read who may."""
+    if "ping" not in patient.registry.commands:
+        return [skipped(PART, "there is no command ping")]
+    uid = patient.uid()
+    if uid == os.geteuid():
+        allowed = _opens(socket.SOCK_DGRAM) or _opens(socket.SOCK_RAW)
+    else:
+        allowed = within(RANGE.read_text(), access.groups(uid))
+    who = access.user(uid)
+    if allowed:
+        return [well(PART, f"{who} may ping")]
+    mend = (
+        'sysctl -w net.ipv4.ping_group_range="0 2147483647", and install '
+        "systemd/housecarl.sysctl so that it lasts (docs/install.md)."
+    )
+    return [trouble(PART, f"{who} may not ping (net.ipv4.ping_group_range)", mend)]
+
+
+def within(text: str, groups: Collection[int]) -> bool:
+    """Whether one of the groups lies in a range as the kernel writes it."""
+    first, last = (int(word) for word in text.split())
+    return any(first <= group <= last for group in groups)
+
+
+def _opens(kind: socket.SocketKind) -> bool:
+    try:
+        socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP).close()
+    except OSError:
+        return False
+    return True

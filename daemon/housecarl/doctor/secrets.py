@@ -1,0 +1,105 @@
+"""The secrets: each can be read by the daemon, and by nobody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from housecarl.doctor import access
+from housecarl.doctor.finding import Finding, skipped, trouble, well
+from housecarl.doctor.patient import Patient
+from housecarl.errors import SecretError
+from housecarl.secret import Secret, exposed
+
+#: Where systemd keeps the credentials of the running unit; root and its user can look.
+UNIT_CREDENTIALS = Path("/run/credentials/housecarl.service")
+
+PART = "secrets"
+
+
+def lend_credentials() -> None:
+    """Read the running unit's credentials as the daemon does, when this login can."""
+    if "CREDENTIALS_DIRECTORY" not in os.environ and os.access(UNIT_CREDENTIALS, os.R_OK | os.X_OK):
+        os.environ["CREDENTIALS_DIRECTORY"] = str(UNIT_CREDENTIALS)
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Read each, and look at the file and the folder it is in."""
+    named = list(_named(patient))
+    found = [finding for place, each in named for finding in _looked(place, each, patient.uid())]
+    sound = len(named) - len({finding.text.partition(":")[0] for finding in found})
+    if not named:
+        return [skipped(PART, "none in the configuration")]
+    return [well(PART, f"{sound} of {len(named)} can be read by the daemon only"), *found]
+
+
+def _named(patient: Patient) -> Iterator[tuple[str, Secret]]:
+    """Every secret the configuration names, with its place in it."""
+    config = patient.config
+    for section in ("people", "doors", "post"):
+        yield from _within(section, getattr(config, section))
+    smtp, imap = config.doors.smtp, config.doors.imap
+    if smtp is not None and smtp.certificate is not None:
+        yield "doors.smtp.certificate.key", Secret(file=smtp.certificate.key)
+    if imap is not None and imap.oauth is not None:
+        yield "doors.imap.oauth.client_file", Secret(file=imap.oauth.client_file)
+    for module in config.modules.settings:
+        yield from _within(f"modules.{module}", patient.settings(module))
+
+
+def _within(place: str, value: Any) -> Iterator[tuple[str, Secret]]:
+    """The secrets in a part of the configuration, however deep."""
+    if isinstance(value, Secret):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for key, inner in value:
+            yield from _within(f"{place}.{key}", inner)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _within(f"{place}.{key}", inner)
+
+
+def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
+    """What is wrong with one secret."""
+    if secret.credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+        mend = (
+            f"systemd-run --pipe --wait -p User=housecarl -p LoadCredential={secret.credential}:"
+            "PATH housecarl doctor tries it too; or run doctor as root while the daemon runs."
+        )
+        yield skipped(PART, f"{place}: {secret} is there only within the unit", mend)
+        return
+    try:
+        secret.read()
+    except SecretError as error:
+        yield trouble(PART, f"{place}: {error.problems[0].text}", _mend(place, secret))
+        return
+    file = secret.file
+    if file is None:
+        return
+    owner = file.stat().st_uid
+    if owner != uid and uid != 0:
+        text = f"{place}: {file} belongs to {access.user(owner)}, the daemon is {access.user(uid)}"
+        yield trouble(PART, text, f"chown {access.user(uid)} {file}")
+    if who := access.written_by(file.parent, uid):
+        text = f"{place}: {file.parent} can be written by {who}, who could put another file there"
+        yield trouble(PART, text, f"chmod go-w {file.parent}")
+
+
+def _mend(place: str, secret: Secret) -> str:
+    """How a secret that cannot be read is made."""
+    if secret.file is not None and exposed(secret.file):
+        return f"chmod 600 {secret.file}"
+    person = place.split(".")[1]
+    if place.endswith(".totp"):
+        return f"housecarl person totp {person}"
+    if place.endswith(".login.hash"):
+        return f"housecarl person password {person}"
+    if secret.file is not None:
+        return f"install -m 600 /dev/stdin {secret.file}  (then type it, and Ctrl-D)"
+    if secret.env is not None:
+        return f"Set {secret.env} in the environment of the daemon, and of doctor."
+    return f"Add LoadCredential={secret.credential}:PATH to the unit (docs/install.md)."

@@ -1,0 +1,115 @@
+"""The spool's file system: renames between the folders, syncing, room, and what it is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from housecarl.disk import sync_folder, write_new
+from housecarl.doctor import access
+from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
+from housecarl.doctor.patient import Patient
+from housecarl.module_load import in_thread
+from housecarl.spool import RESERVE_BYTES, State
+
+#: Seconds until a disk that does not answer is told.
+DISK_SECONDS = 9.0
+
+#: Seconds of one sync that tell of a disk in trouble; a slow SD card takes 0.3.
+SLOW_SECONDS = 2.0
+
+#: File systems that forget everything at a reboot.
+FLEETING = ("tmpfs", "ramfs")
+
+MIB = 1024 * 1024
+
+PART = "spool"
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Write, sync, rename and remove one file, by the steps of a message."""
+    root = patient.config.spool
+    if not root.is_dir():
+        if patient.running:
+            raise Trouble(f"{root} is gone", "Restart the daemon: systemctl restart housecarl")
+        text = f"{root} is not there yet: `housecarl run` makes it"
+        return [skipped(PART, text)]
+    if not os.access(root, os.W_OK | os.X_OK):
+        mend = f"Run doctor as {access.user(patient.uid())}, or as root."
+        raise Trouble(f"this login may not write into {root}", mend)
+    try:
+        return await in_thread(partial(_look, root), DISK_SECONDS)
+    except TimeoutError:
+        text = f"{root}: the disk did not take one file in {DISK_SECONDS:g} s"
+        raise Trouble(text, "`dmesg` tells what the disk says; move the spool.") from None
+
+
+def _look(root: Path) -> list[Finding]:
+    """All of it, in a thread; raises Trouble."""
+    kind = _kind(root)
+    seconds = _tried(root)
+    room = os.statvfs(root)
+    free = room.f_bavail * room.f_frsize
+    text = f"{root} ({kind}): renames and syncs, {seconds * 1000:.0f} ms; {_size(free)} free"
+    found = [well(PART, text)]
+    if seconds > SLOW_SECONDS:
+        mend = "`dmesg` tells what the disk says; move the spool to another."
+        found.append(trouble(PART, f"one sync took {seconds:.1f} s", mend))
+    if free < RESERVE_BYTES or (room.f_files and not room.f_favail):
+        mend = f"Make room: `du -xh {root} | sort -h | tail`; retention bounds what is kept."
+        text = f"{_size(free)} free, {_size(RESERVE_BYTES)} are reserved: no message is taken"
+        found.append(trouble(PART, text, mend))
+    if kind in FLEETING:
+        mend = "Set spool: to a folder on a disk."
+        found.append(trouble(PART, f"{kind} is empty after a reboot: messages are lost", mend))
+    return found
+
+
+def _tried(root: Path) -> float:
+    """One file through two folders; the seconds that took."""
+    places = [root / name for name in ("tmp", *State) if (root / name).is_dir()]
+    began = time.monotonic()
+    with contextlib.ExitStack() as undo:
+        if len(places) < 2:
+            made = undo.enter_context(tempfile.TemporaryDirectory(prefix=".doctor-", dir=root))
+            places = [Path(made, "one"), Path(made, "two")]
+            for place in places:
+                place.mkdir(mode=0o700)
+        name = f".doctor-{os.getpid()}"  # dot names are never messages
+        here = places[0] / name
+        undo.callback(lambda: here.unlink(missing_ok=True))
+        try:
+            write_new(here, b"doctor\n", sync=True)
+            for place in places[1:]:
+                here = here.rename(place / name)
+                sync_folder(place)
+        except OSError as error:
+            raise Trouble(
+                f"{here}: {error.strerror}",
+                "Every folder of the spool must be on one file system that can be written; "
+                "no mounts inside it.",
+            ) from None
+        return time.monotonic() - began
+
+
+def _kind(root: Path) -> str:
+    """The kind of file system that holds the spool, from the mount nearest above it."""
+    best, kind = "", "unknown"
+    place = f"{root.resolve()}/"
+    try:
+        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return kind
+    for line in lines:
+        _, mount, found, *_ = line.split(" ")
+        if place.startswith(f"{mount.rstrip('/')}/") and len(mount) >= len(best):
+            best, kind = mount, found
+    return kind
+
+
+def _size(count: int) -> str:
+    return f"{count / MIB / 1024:.1f} GiB" if count >= 1024 * MIB else f"{count / MIB:.0f} MiB"

@@ -1,0 +1,89 @@
+"""The unit of systemd: whether the installed one is as strict as the shipped one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from housecarl.doctor.finding import Finding, skipped, trouble, well
+from housecarl.doctor.patient import Patient
+from housecarl.module_load import in_thread
+
+#: There when systemd runs this machine (sd_booted(3)).
+BOOTED = Path("/run/systemd/system")
+
+#: Seconds for one answer of systemctl.
+ANSWER_SECONDS = 4.0
+
+#: What the unit must say, and what that is good for.
+WANTED = {
+    "NoNewPrivileges": ("yes", "no program it starts gains a right"),
+    "ProtectSystem": ("strict", "it can write only where its state is"),
+    "ProtectHome": ("yes", "it sees no home folder"),
+    "PrivateDevices": ("yes", "it reaches no device"),
+    "MemoryDenyWriteExecute": ("yes", "nothing it writes into memory can be run"),
+    "CapabilityBoundingSet": ("", "it has no privilege of root"),
+    "PrivateUsers": ("no", "else it cannot see whose file was dropped"),
+    "DynamicUser": ("no", "else the owner of the spool changes"),
+    "Restart": ("always", "it comes back after a fault"),
+}
+
+PART = "unit"
+
+
+async def examine(patient: Patient) -> list[Finding]:
+    """Ask systemd what the installed unit says."""
+    if not BOOTED.is_dir() or shutil.which("systemctl") is None:
+        return [skipped(PART, "this machine is not run by systemd")]
+    names = ["LoadState", "User", "WatchdogUSec", *WANTED]
+    said = await in_thread(partial(_asked, names), ANSWER_SECONDS + 1)
+    return judged(said)
+
+
+def judged(said: Mapping[str, str]) -> list[Finding]:
+    """The findings about what `systemctl show` said, by property."""
+    if said.get("LoadState") != "loaded":
+        return [skipped(PART, "housecarl.service is not installed")]
+    found = [
+        trouble(
+            PART,
+            f"{name} is {said.get(name) or 'not set'}, should be {wanted or 'empty'}: {why}",
+            f"systemctl edit housecarl: [Service] {name}={wanted}",
+        )
+        for name, (wanted, why) in WANTED.items()
+        if name in said and said[name] != wanted
+    ]
+    if said.get("User") in ("", "root"):
+        mend = "systemctl edit housecarl: [Service] User=housecarl (docs/install.md)"
+        found.append(trouble(PART, "it runs as root", mend))
+    if said.get("WatchdogUSec") in ("0", "infinity"):
+        mend = "systemctl edit housecarl: [Service] WatchdogSec=60"
+        found.append(trouble(PART, "no watchdog: a daemon that hangs is not started again", mend))
+    return found or [well(PART, "housecarl.service is hardened as shipped")]
+
+
+def has_socket() -> bool:
+    """Whether housecarl.socket holds the ports; blocks."""
+    if not BOOTED.is_dir() or shutil.which("systemctl") is None:
+        return False
+    command = ["systemctl", "is-active", "--quiet", "housecarl.socket"]
+    try:
+        return subprocess.run(command, timeout=ANSWER_SECONDS, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _asked(names: list[str]) -> dict[str, str]:
+    """The properties of the unit; none when systemd does not answer."""
+    command = ["systemctl", "show", "housecarl.service", "--property", ",".join(names)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {name: value for name, _, value in pairs}
