@@ -141,6 +141,18 @@ def _watches(config: Config) -> Iterator[Clash]:
         yield ("watches", "mailbox"), "there is no mailbox to watch", ("doors", "imap")
     if watches.post and not config.post:
         yield ("watches", "post"), "there is no post to watch", ("post",)
+    if watches.certificate and not (config.doors.smtp and config.doors.smtp.certificate):
+        at: Loc = ("watches", "certificate")
+        yield at, "there is no certificate to watch", ("doors", "smtp", "certificate")
+    for module, key, names in (
+        ("ping", "hosts", [name for name, host in watches.hosts.items() if not host.address]),
+        ("plug", "plugs", list(watches.plugs)),
+    ):
+        known = config.modules.settings.get(module, {}).get(key)
+        place: Loc = ("modules", module, key)
+        for name in names:
+            if not isinstance(known, dict) or name not in known:
+                yield ("watches", key, name), f"modules.{module}.{key} has no {name}", place
 
 
 def _secrets(config: Config) -> Iterator[Clash]:

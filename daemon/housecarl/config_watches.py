@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from housecarl import when
-from housecarl.config_section import Section
+from housecarl.config_section import Line, Section
 from housecarl.errors import CommandError
+from housecarl.location import Location, Port
 from housecarl.quantity import DAY, MINUTE, Duration
 
 
@@ -21,6 +22,18 @@ def _clock_time(value: Any) -> Any:
     except CommandError:
         raise ValueError(f"'{value}' is no time of the day; write 7:00 or 22:30") from None
 
+
+def _not_too_often(seconds: int) -> int:
+    if seconds < SHORTEST_EVERY:
+        raise ValueError(f"should be {SHORTEST_EVERY}s or longer")
+    return seconds
+
+
+#: Seconds between two looks at one thing at the least: a house should sleep.
+SHORTEST_EVERY = 30
+
+#: Seconds between two looks.
+Every = Annotated[Duration, AfterValidator(_not_too_often)]
 
 #: A time of the day, written 7:00 or 22:30.
 ClockTime = Annotated[
@@ -65,12 +78,37 @@ class CertificateWatch(NewsWatch):
     )
 
 
-class StrangersWatch(NewsWatch):
-    """Messages of people the house does not know, counted."""
+class HostWatch(PartWatch):
+    """A machine that should answer: to ping, or on a TCP port."""
 
-    at: ClockTime = Field(
-        default=time(9), description="When those of the last day are told, if there were any."
+    address: Line | None = Field(
+        default=None, description="Its address or name; that of modules.ping.hosts."
     )
+    port: Port | None = Field(
+        default=None, description="A TCP port that must take connections, in place of ping."
+    )
+    every: Every = Field(default=1 * MINUTE, description="How often it is asked; 30s at the least.")
+    after: Duration = Field(
+        default=5 * MINUTE,
+        description="How long it must last to be told, and be over to be well again.",
+    )
+
+
+class DiskWatch(PartWatch):
+    """Disks that fill up; asked every ten minutes."""
+
+    percent: int = Field(default=90, ge=1, le=99, description="Full from here on, in percent.")
+    paths: list[Location] = Field(
+        default=[], description="A folder on each disk; none: / and where the spool is."
+    )
+
+
+class PlugWatch(PartWatch):
+    """What a plug draws, and whether its meter can be believed."""
+
+    over: float | None = Field(default=None, ge=0, description="Watts that are too many.")
+    under: float | None = Field(default=None, gt=0, description="Watts that are too few.")
+    every: Every = Field(default=5 * MINUTE, description="How often it is asked; 30s at the least.")
 
 
 class Watches(Section):
@@ -82,4 +120,15 @@ class Watches(Section):
     )
     confirmation: NewsWatch | None = Field(
         default=None, description="Gmail asks to confirm that an account forwards here."
+    )
+    certificate: CertificateWatch | None = Field(
+        default=None, description="The SMTP door's certificate ends soon."
+    )
+    disk: DiskWatch | None = Field(default=None, description="A disk is nearly full.")
+    hosts: dict[Line, HostWatch] = Field(
+        default={}, description="Machines that should answer, by name."
+    )
+    plugs: dict[Line, PlugWatch] = Field(
+        default={},
+        description="Plugs of modules.plug: their watts, and whether the meter is right.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
 from housecarl.outbox import Outbox
 from housecarl.perform import Performer
+from housecarl.plugs.settings import PlugAddress
 from housecarl.post import Post
 from housecarl.process import try_file
 from housecarl.record import Record
@@ -92,7 +93,7 @@ class House:
         self.worker = self._make_worker()
         self.clockwork = Clockwork(self.db, config, clock, self.deliver)
         self.sweeper = Sweeper(config, self.db, clock)
-        watched = sources(config, self.db)
+        watched = sources(config, self.workshop, self._plugs)
         self.watchman = Watchman(config, self.db, clock, self.alerts, watched)
         self._tasks: list[asyncio.Task[None]] = []
         self._clock_task: asyncio.Task[None] | None = None
@@ -251,6 +252,11 @@ class House:
             conditions.forget_gone(conn, "module", broken)
 
         await self.db.write(forget)
+
+    def _plugs(self) -> Mapping[str, PlugAddress]:
+        """The plugs of the module of that name, none when it is off."""
+        command = self.registry.find("plug")
+        return getattr(command and command.settings, "plugs", {})
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
         """Note how a part of the house is; a change is one log line and one event."""

@@ -3,72 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.home import Home
 
-from housecarl.journal import conditions
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse, free_port
-from housecarl.testing.phone import Phone
-
-#: Seconds of a minute.
-MINUTE = 60.0
-
-
-class Home:
-    """A house, ann's phone and the clock, with the moves that these stories are made of."""
-
-    def __init__(self, house: TestHouse, clock: FakeClock) -> None:
-        self.house = house
-        self.clock = clock
-        self.phone: Phone = house.phone()
-        self.phone.text("!uptime")  # so that the house knows how ann is reached
-        self.phone.wait()
-
-    def pass_(self, minutes: float) -> None:
-        """Let time pass, in the house's own loop."""
-
-        async def do() -> None:
-            self.clock.move(minutes * MINUTE)
-
-        self.house.do(do())
-        self.settle()
-
-    def set(self, hour: int, minute: int = 0, day: int = 23) -> None:
-        """Let it be a time of November 2026."""
-
-        async def do() -> None:
-            self.clock.set(datetime(2026, 11, day, hour, minute, tzinfo=UTC))
-
-        self.house.do(do())
-        self.settle()
-
-    def tell(self, name: str, ok: bool, text: str = "") -> None:
-        """A part of the house says how it is, as a door does."""
-        assert self.house.daemon is not None and self.house.daemon.house is not None
-        self.house.do(self.house.daemon.house.tell(name, ok, text))
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until the watchman has looked at what it was woken for, and sleeps again."""
-        assert self.house.daemon is not None and self.house.daemon.house is not None
-        watchman = self.house.daemon.house.watchman
-        self.house.until(lambda: watchman.asleep)
-
-    def parts(self) -> dict[str, bool]:
-        """Every part of the house that said how it is, and whether that is well."""
-        assert self.house.daemon is not None and self.house.daemon.house is not None
-        found = self.house.do(self.house.daemon.house.db.read(conditions.listing))
-        return {each.name: each.ok for each in found}
-
-    def restart(self) -> None:
-        """Stop the house and start it again."""
-        self.house.stop()
-        self.house.start()
-        self.settle()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from housecarl.errors import StorageError
 from housecarl.journal import Database, conditions, values
 from housecarl.journal.conditions import Condition
 from housecarl.module import Reply
-from housecarl.watches.kept import Kept
+from housecarl.watches.chosen import sources
 from housecarl.watches.sentence import say
 from housecarl.watches.source import Notice, Source
 from housecarl.watches.state import Finding, Rule, State, step
@@ -34,12 +34,6 @@ MODULE = "_watches"
 
 #: What the names of those conditions begin with that only a watch notes.
 NOTED = ("host.", "disk.", "plug.", "meter.", "certificate")
-
-
-def sources(config: Config, db: Database) -> list[Source]:
-    """What the configuration wants to be watched; none when it wants nothing."""
-    found: list[Source] = [Kept(db, config.watches)]
-    return [source for source in found if source.names]
 
 
 @dataclass(slots=True)

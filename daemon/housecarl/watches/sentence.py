@@ -10,10 +10,11 @@ from housecarl.watches.state import Finding, News
 
 
 def say(found: Finding, news: News, now: datetime, zone: ZoneInfo) -> str:
-    """The sentence, with times as the house's clocks show them."""
+    """The sentence, with times as the house's clocks show them; what is told at once needs none."""
     since = shown(news.since, now, zone)
     if news.word == "trouble":
-        return f"{found.title}: {news.text}, since {since}."
+        began = f", since {since}" if found.rule.after else ""
+        return f"{found.title}: {news.text}{began}."
     over, lasted = shown(news.over, now, zone), span(news.over - news.since)
     if news.word == "well":
         return f"{found.title} is well again since {over}, after {lasted}."

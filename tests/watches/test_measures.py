@@ -1,0 +1,91 @@
+"""One look at one thing: a machine, a disk, a certificate."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.doors.certificate import certificate
+
+from housecarl.config_watches import CertificateWatch, DiskWatch
+from housecarl.watches.reach import connect, ping
+from housecarl.watches.source import Notice
+from housecarl.watches.state import Finding
+from housecarl.watches.stock import Certificate, Disks, ending, full
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def plain(found: object) -> list[tuple[str, bool | None, str]]:
+    """Findings as name, ok and text."""
+    assert isinstance(found, list)
+    assert all(isinstance(each, Finding | Notice) for each in found)
+    return [(each.name, each.ok, each.text) for each in found]
+
+
+async def test_a_port_that_takes_connections_is_well_and_a_closed_one_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert await connect("127.0.0.1", port) is None
+    assert await connect("127.0.0.1", port) == f"port {port} is closed"
+
+
+async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not() -> None:
+    assert await ping("127.0.0.1") in (
+        None,
+        "ping is not allowed on this machine",
+    )
+
+
+async def test_a_name_that_is_none_is_said() -> None:
+    assert await ping("a" * 300) == "no such name in DNS"
+
+
+@pytest.mark.parametrize(
+    ("percent", "ok", "text"),
+    [
+        (89.0, None, ""),
+        (87.9, True, ""),
+        (90.0, False, "90% full"),
+        (None, False, "cannot be read"),
+    ],
+)
+def test_a_disk_at_its_bound_does_not_flap(percent: float | None, ok: bool, text: str) -> None:
+    assert full(percent, 90) == (ok, text)
+
+
+async def test_folders_of_one_disk_are_told_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    watch = DiskWatch(percent=1, paths=[tmp_path, tmp_path / "a", tmp_path / "gone"])
+    first, gone = plain(await Disks(watch, tmp_path).look(NOON))
+    assert first[0] == f"disk.{tmp_path}" and first[1] is False
+    assert gone == (f"disk.{tmp_path}/gone", False, "cannot be read")
+
+
+async def test_the_spools_disk_is_watched_where_none_is_named(tmp_path: Path) -> None:
+    assert Disks(DiskWatch(), tmp_path).names == {"disk./", "disk.spool"}
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (timedelta(days=14, seconds=1), None),
+        (timedelta(days=13, hours=5), "ends on 6 Dec, in 13 days"),
+        (timedelta(days=1, hours=5), "ends on 24 Nov, in 1 day"),
+        (timedelta(hours=-20), "ended on 22 Nov"),
+    ],
+)
+def test_the_end_of_a_certificate_is_told_in_days(left: timedelta, told: str | None) -> None:
+    assert ending(NOON + left, NOON, 14 * 86400) == told
+
+
+async def test_a_certificate_is_read_from_its_file_each_time(tmp_path: Path) -> None:
+    watched = Certificate(tmp_path / "cert.pem", CertificateWatch())
+    assert plain(await watched.look(NOON)) == [("certificate", False, "cannot be read")]
+    certificate(tmp_path)  # for an hour
+    ((_, ok, text),) = plain(await watched.look(datetime.now(UTC)))
+    assert ok is False and text.endswith("in 0 days")
+    ((_, ok, _),) = plain(await watched.look(datetime.now(UTC) - timedelta(days=20)))
+    assert ok is True
