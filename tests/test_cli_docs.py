@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from housecarl.cli import EXIT_CODES, VERBS, housecarl, manual
+from housecarl.cli import EXIT_CODES, housecarl, manual
 from housecarl.config_keys import keys
 
 ROOT = Path(__file__).parents[1]
@@ -106,7 +106,6 @@ def test_the_manual_of_the_program_has_every_verb_and_option(man: dict[str, Path
         for names, meaning in manual.options(context):
             assert names in text
             assert " ".join(meaning.split()) in text
-    assert sorted(VERBS) == sorted(housecarl.list_commands(click.Context(housecarl)))
 
 
 def test_the_manual_of_the_configuration_has_every_key_and_default(man: dict[str, Path]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import HOUSECARL, verb_of
+from tests.cli.terminal import Typist, at_terminal
 
 from housecarl import config_file
-
-#: Seconds a question may take to appear.
-PATIENCE = 30.0
 
 #: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
 VOICE = """
@@ -29,55 +25,15 @@ password: abcd efgh ijkl mnop
 """
 
 
-class Typist:
-    """Whoever sits at the terminal: reads up to a question, types an answer."""
-
-    def __init__(self, terminal: int) -> None:
-        self.terminal = terminal
-        self.seen = ""
-        self._new = ""
-
-    def wait(self, for_: str) -> None:
-        while for_ not in self._new:
-            self._read()
-        self._new = self._new.partition(for_)[2]
-
-    def answer(self, question: str, text: str = "") -> None:
-        self.wait(question)
-        os.write(self.terminal, f"{text}\n".encode())
-
-    def rest(self) -> str:
-        """All that comes until the program has ended."""
-        try:
-            while True:
-                self._read()
-        except OSError:  # Linux: EIO once the other side is closed
-            return self.seen
-
-    def _read(self) -> None:
-        assert select.select([self.terminal], [], [], PATIENCE)[0], self.seen
-        text = os.read(self.terminal, 4096).decode()
-        if not text:
-            raise OSError("closed")
-        self.seen += text
-        self._new += text
+#: A machine in Denver.
+HERE = {"TZ": "America/Denver", "LANG": "en_US.UTF-8"}
 
 
 @contextmanager
-def at_terminal(*words: str | Path) -> Iterator[tuple[Typist, subprocess.Popen[bytes]]]:
-    """The program on a terminal of its own."""
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "TZ": "America/Denver", "LANG": "en_US.UTF-8", "NO_COLOR": "1"}
-    with subprocess.Popen(
-        [HOUSECARL, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
-    ) as process:
-        os.close(theirs)
-        try:
-            yield Typist(ours), process
-            process.wait(PATIENCE)
-        finally:
-            process.kill()
-            os.close(ours)
+def asked(config: Path, *words: str) -> Iterator[tuple[Typist, subprocess.Popen[bytes]]]:
+    """`init` on a terminal."""
+    with at_terminal(HOUSECARL, "-c", config, "init", *words, env=HERE) as both:
+        yield both
 
 
 @pytest.fixture
@@ -91,7 +47,7 @@ def given(config: Path, answers: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
-    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, process):
         typist.answer("Time zone [America/Denver]:")
         typist.answer("Units [us]:")
         typist.answer("Name of the house", "Elm Street")
@@ -126,7 +82,7 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
 
 
 def test_whoever_stops_half_way_has_changed_nothing(config: Path) -> None:
-    with at_terminal("-c", config, "init") as (typist, process):
+    with asked(config) as (typist, process):
         typist.answer("Time zone", "Europe/Zurich")
         typist.answer("Units [us]:")
         typist.wait("Name of the house")
@@ -139,12 +95,12 @@ def test_whoever_stops_half_way_has_changed_nothing(config: Path) -> None:
 def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("house: Oak Street\n")
-    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, process):
         typist.answer("Write a new one?", "")
         typist.rest()
     assert process.returncode == 1
     assert config.read_text() == "house: Oak Street\n"
-    with at_terminal("-c", config, "init", "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, process):
         typist.answer("Write a new one?", "y")
         for question in ("Time zone", "Units", "Name of the house"):
             typist.answer(question)
