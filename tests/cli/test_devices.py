@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.cli.conftest import LOGIN, Verb, verb_of
+from tests.cli.conftest import LOGIN, Verb
+from tests.cli.forked import Forker, forker
 from tests.cli.test_terminal import Terminal
 
 from housecarl.testing.house import TestHouse
@@ -21,6 +24,13 @@ FILE = "hs110v1_us_1.2.3_Build_170508_Rel.162000_2017-05-26_18.06.53.bin"
 #: real seconds a second of plug and house takes
 PACE = 0.005
 ANN = {"unix": [LOGIN], "may": ["*"]}
+
+
+@pytest.fixture(scope="module")
+def verbs() -> Iterator[Forker]:
+    """Verbs as processes that start at once."""
+    with forker() as ready:
+        yield ready
 
 
 @pytest.fixture
@@ -48,17 +58,22 @@ def modules(folder: Path, *plugs: SimulatedPlug, pause: float = 0.1) -> dict[str
         for name, each in zip(names, plugs, strict=False)
     }
     return {
-        "plug": {"plugs": listed, "recheck": pause, "patience": 1},
+        "plug": {"plugs": listed, "recheck": pause, "patience": 0.5},
         "firmware": {"folder": str(folder), "pace": PACE},
     }
 
 
-@pytest.fixture
-def verb(tmp_path: Path, folder: Path, plug: SimulatedPlug) -> Verb:
-    """Run verbs in a house that has one plug and no daemon."""
-    config = tmp_path / "housecarl.yaml"
+def config_of(home: Path, folder: Path, plug: SimulatedPlug) -> Path:
+    """The configuration of a house that has one plug."""
+    config = home / "housecarl.yaml"
     config.write_text(yaml.safe_dump({"spool": "spool", "modules": modules(folder, plug)}))
-    return verb_of(config)
+    return config
+
+
+@pytest.fixture
+def verb(verbs: Forker, tmp_path: Path, folder: Path, plug: SimulatedPlug) -> Verb:
+    """Run verbs in a house that has one plug and no daemon."""
+    return partial(verbs.run, "-c", config_of(tmp_path, folder, plug))
 
 
 def test_a_network_is_searched_and_the_name_in_the_configuration_told(
@@ -86,13 +101,15 @@ def test_what_cannot_be_searched_is_told(verb: Verb, network: str, code: int, sa
     assert (done.returncode, said in done.stderr, done.stdout) == (code, True, ""), done.stderr
 
 
-def test_plugs_are_listed_with_what_each_says_now(tmp_path: Path, plug: SimulatedPlug) -> None:
+def test_plugs_are_listed_with_what_each_says_now(
+    verb: Verb, tmp_path: Path, plug: SimulatedPlug
+) -> None:
     with SimulatedPlug(fault="silent") as silent, SimulatedPlug(glitch_watts=28417) as wrong:
         sections = modules(tmp_path, plug, silent, pause=0)
         sections["plug"]["plugs"]["heater"] = {"host": wrong.host, "port": wrong.port}
         config = tmp_path / "housecarl.yaml"
         config.write_text(yaml.safe_dump({"spool": "spool", "modules": sections}))
-        done = verb_of(config)("plugs", "list")
+        done = verb("plugs", "list")
     assert done.returncode == 1, "one is silent, one cannot be right"
     assert done.stdout.splitlines() == [
         "fan 127.0.0.1: does not answer.",
@@ -154,39 +171,40 @@ def test_without_a_daemon_it_is_flashed_here(verb: Verb, plug: SimulatedPlug, fo
     assert (plug.sw_ver, plug.device.update.flashes) == (NEW, 1)
 
 
-def test_a_terminal_is_asked_and_shown_a_bar(
-    verb: Verb, plug: SimulatedPlug, tmp_path: Path
-) -> None:
-    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp")
-    with Terminal(*words) as terminal:
+def test_a_terminal_is_asked_first(verb: Verb, plug: SimulatedPlug, tmp_path: Path) -> None:
+    with Terminal("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp") as terminal:
         terminal.until(r"Flash lamp 1\.1\.1 to 1\.2\.3\? .* Go on\? \[y/N\]")
         terminal.type("n")
         assert terminal.ended() == 1
     assert plug.asked("download_firmware") == 0
-    with Terminal(*words) as terminal:
+
+
+def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
+    verb: Verb, folder: Path, tmp_path: Path
+) -> None:
+    """The first goes on undisturbed, also by Ctrl-C."""
+    with (
+        SimulatedPlug(sw_ver=OLD, scale=PACE, flash_time=22, reboot_time=7, rate=300_000) as slow,
+        Terminal("-c", config_of(tmp_path, folder, slow), "firmware", "flash", "lamp") as terminal,
+    ):
         terminal.until(r"Go on\?")
         terminal.type("y")
-        terminal.until(r"\d+%")
+        terminal.until(r"downloading .*\d+%")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.until("that goes on")
+        second = verb("firmware", "flash", "lamp", "--yes")
+        assert second.stderr == "lamp is being flashed to 1.2.3. Do not unplug.\n"
+        assert second.returncode == 1
         terminal.until("lamp flashed: ")
         assert terminal.ended() == 0
-
-
-def test_a_flash_of_another_process_is_not_disturbed(
-    verb: Verb, plug: SimulatedPlug, tmp_path: Path
-) -> None:
-    """Two at once: one flashes, the other is refused; the plug is told once."""
-    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp", "--yes")
-    with Terminal(*words) as first, Terminal(*words) as second:
-        exits = sorted([first.ended(), second.ended()])
-    assert exits == [0, 1]
-    assert plug.asked("download_firmware") == 1
+        assert slow.asked("download_firmware") == 1
 
 
 def test_a_running_daemon_flashes_and_is_watched(
-    folder: Path, plug: SimulatedPlug, tmp_path: Path
+    verbs: Forker, folder: Path, plug: SimulatedPlug, tmp_path: Path
 ) -> None:
     with TestHouse(tmp_path, {"ann": ANN}, modules(folder, plug)) as house:
-        verb = verb_of(tmp_path / "housecarl.yaml")
+        verb = partial(verbs.run, "-c", tmp_path / "housecarl.yaml")
         done = verb("firmware", "flash", "lamp", "--yes")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("lamp flashed: 1.1.1 > 1.2.3 in ")

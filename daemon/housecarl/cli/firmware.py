@@ -120,7 +120,8 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
 
     A running daemon does it, asked as a person; else it is done here. One flash at a time.
     """
-    from housecarl.cli import devices, flash_handed, flash_here, journal, status
+    from housecarl.cli import devices, flash_handed, flash_here, journal
+    from housecarl.doctor import is_running
     from housecarl.logs import set_up
 
     set_up("warning")
@@ -130,7 +131,7 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("no terminal to ask on; give --yes")
     with _clear_errors():
-        if status.is_running(loaded.config.spool):
+        if is_running(loaded.config.spool):
             done, text = flash_handed.flash(loaded, plug, name, yes, person)
         else:
             done, text = flash_here.flash(loaded, settings, plug, name, yes)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from housecarl.cli import journal, send, status
+from housecarl.cli import journal, send
 from housecarl.cli.verb_store import VerbStore
+from housecarl.doctor import is_running
 from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
 from housecarl.journal import codes
 from housecarl.plugs import flash_log, flash_progress
@@ -118,7 +119,7 @@ def _watched(loaded: Loaded, told: str, began: float) -> tuple[bool, str]:
             if ended is not None:
                 show(1.0, "done" if ended.get("done") else "failed")
                 return bool(ended.get("done")), str(ended["outcome"])
-            if not status.is_running(loaded.config.spool):
+            if not is_running(loaded.config.spool):
                 raise Unreachable("the daemon ended; `housecarl firmware check` tells how it went")
             share, doing = store.read(flash_progress.KEY) or (0.0, "starting")
             show(float(share), str(doing))
