@@ -113,7 +113,13 @@ def _show_ready(ready: Ready) -> None:
 @click.argument("plug")
 @click.argument("file", required=False)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask: for scripts.")
-@click.option("--as", "person", default="", help="Who asks a running daemon; else this login.")
+@click.option(
+    "--as",
+    "person",
+    metavar="PERSON",
+    default="",
+    help="Who asks a running daemon; else this login.",
+)
 @click.pass_context
 def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: str) -> None:
     """Flash PLUG with FILE, or the newest that fits, after every check; tells how it ended.

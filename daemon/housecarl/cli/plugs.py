@@ -24,7 +24,11 @@ def verb() -> None:
 @verb.command("find")
 @click.argument("network", required=False)
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=9999, help="Where the plugs listen: 9999."
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    default=9999,
+    help="Where the plugs listen; 9999 unless told.",
 )
 @click.pass_context
 def find(ctx: click.Context, network: str | None, port: int) -> None:

@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.05
 
 @click.command("send")
 @click.argument("text")
-@click.option("--as", "person", required=True, help="The person it is sent as.")
+@click.option("--as", "person", metavar="PERSON", required=True, help="The person it is sent as.")
 @click.option("--wait", is_flag=True, help="Wait for the reply and print it.")
 @click.pass_context
 def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
