@@ -18,6 +18,7 @@ VERBS = {
     "init": ("init", "Ask what must be known, and write a configuration that works."),
     "check": ("check", "Check the configuration, offline."),
     "doctor": ("doctor", "Try everything for real; each FAIL with how to mend it."),
+    "test-send": ("test_send", "Send one reply to a person by their own way."),
     "run": ("run", "Run the daemon in the foreground."),
     "try": ("try_", "Carry out a command here and print the reply."),
     "send": ("send", "Drop a command into the spool as a person."),

@@ -94,8 +94,8 @@ class Dialogue(asyncio.Protocol):
         """The connection is gone, whoever ended it."""
         self._end(f"the connection was lost ({exc})" if exc else "the connection was closed")
 
-    async def hand_in(self, sender: str, to: str, mail: bytes) -> None:
-        """Hand in one mail; returns once it is the smarthost's.
+    async def hand_in(self, sender: str, to: str, mail: bytes) -> Answer:
+        """Hand in one mail; the smarthost's answer once it is theirs.
 
         Raises PostRefused or PostLater about this mail, ServiceFault when the smarthost wants no
         mail from us, Dropped when it can no longer be known what became of it.
@@ -113,12 +113,13 @@ class Dialogue(asyncio.Protocol):
         trouble = _trouble(answers)
         if trouble is None:
             (answer,) = await self._ask(_framed(mail), 1, begun=True)
-            trouble = None if 200 <= answer.code < 300 else _judged(answer, "the mail")
+            if 200 <= answer.code < 300:
+                return answer
+            trouble = _judged(answer, "the mail")
         elif answers[-1].code == 354 and len(answers) == 3:
             await self._ask(b".\r\n", 1, begun=True)
-        if trouble is not None:
-            await self._forget(trouble)
-            raise trouble
+        await self._forget(trouble)
+        raise trouble
 
     async def quit(self) -> None:
         """Say goodbye if it can be said at once, and close."""
