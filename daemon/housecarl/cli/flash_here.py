@@ -95,6 +95,8 @@ async def _flash(loaded: Loaded, settings: Any, ready: Ready) -> Outcome:
         "target": ready.target,
         "auto": ready.auto,
         "file": ready.candidate.file,
+        "mac": ready.identity.mac,
+        "on": ready.identity.on,
     }
     if not await log.claim(ready.device.name, facts):
         raise HousecarlError("Another flash is running. One at a time.")
