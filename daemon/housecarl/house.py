@@ -27,6 +27,7 @@ from housecarl.limits import Limits
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
+from housecarl.module import House as Facts
 from housecarl.outbox import Outbox
 from housecarl.perform import Performer
 from housecarl.plugs.settings import PlugAddress
@@ -71,6 +72,7 @@ class House:
             context=loaded.source.context,
             trial=try_file,
         )
+        self.facts = Facts(config.house, config.timezone, config.units)
         self.off: dict[str, float] = {}
         self.doubted: set[str] = set()
         self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
@@ -138,6 +140,8 @@ class House:
             self.workshop,
             self.clock,
             self.offer,
+            self.registry.find,
+            self.facts,
         )
         await recovery.recover()
         # Only now: what the last life left unsaid is older than any answer of this one.

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from housecarl import life
 from housecarl.clock import Clock
 from housecarl.envelope import Answer, Way
 from housecarl.journal import Database, jobs, values
@@ -50,10 +51,12 @@ class JournalStore:
         at = self.clock.now().timestamp()
         await self.db.write(lambda c: values.put(c, self.module, key, value, at))
 
-    async def take(self, key: str, value: Any) -> bool:
-        """Store a value unless the key has one; False when it has, whoever stored it."""
+    async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
+        """Store a value if the key holds `instead_of`; False when it does not, in one step."""
         at = self.clock.now().timestamp()
-        return await self.db.write(lambda c: values.take(c, self.module, key, value, at))
+        return await self.db.write(
+            lambda c: values.take(c, self.module, key, value, at, instead_of)
+        )
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
@@ -81,6 +84,8 @@ class Workshop:
     wake_jobs: Callable[[], None]
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    #: what a start finds out about the work of the last life; begun anew when it is cut off
+    questions: set[asyncio.Task[None]] = field(default_factory=set)
 
     def lock(self, device: str) -> AbstractAsyncContextManager[None]:
         """One call at a time per device."""
@@ -99,7 +104,23 @@ class Workshop:
         await self.db.write(queue)
         self.wake_post()
 
-    async def remember(self, key: str, note: dict[str, str]) -> None:
+    async def conclude(self, key: str, answer: Answer | None, own: Way | None) -> None:
+        """Tell the end of background work and forget the work, in one transaction.
+
+        Nothing is told when it was forgotten already.
+        """
+        now = self.clock.now().timestamp()
+
+        def write(conn: sqlite3.Connection) -> None:
+            known = values.get(conn, BACKGROUND, key) is not None
+            values.put(conn, BACKGROUND, key, None, 0.0)
+            if known and answer is not None:
+                self.outbox.queue(conn, answer, own, now)
+
+        await self.db.write(write)
+        self.wake_post()
+
+    async def remember(self, key: str, note: dict[str, Any]) -> None:
         """Note work that goes on in the background, before it does."""
         at = self.clock.now().timestamp()
         await self.db.write(lambda conn: values.put(conn, BACKGROUND, key, note, at))
@@ -110,6 +131,9 @@ class Workshop:
 
     async def stop(self) -> None:
         """Wait for background work, bounded; what is cut off is told at the next start."""
+        for question in self.questions:
+            question.cancel()
+        await asyncio.gather(*self.questions, return_exceptions=True)
         if self.tasks:
             log.info("waiting-for-background-work", count=len(self.tasks))
             await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
@@ -163,8 +187,10 @@ class CallMeans:
         task.add_done_callback(self.workshop.tasks.discard)
 
     async def _background(self, work: Awaitable[None]) -> None:
-        key = f"{self.receipt}.{time.monotonic_ns()}"
-        await self.workshop.remember(key, json_of(self))
+        key = f"{self.receipt}.{time.time_ns()}"
+        await self.workshop.remember(
+            key, note_of(self.person, self.command, self.receipt, self.way)
+        )
         try:
             await work
         except Exception:
@@ -185,14 +211,14 @@ def words_of(text: str) -> tuple[str, ...]:
     return words
 
 
-def json_of(means: CallMeans) -> dict[str, str]:
+def note_of(person: str, command: str, receipt: str, way: Way | None) -> dict[str, Any]:
     """What the next start must know to tell the truth about work that was cut off."""
-    way = means.way
     thread = way.thread if way else None
     return {
-        "person": means.person,
-        "command": means.command,
-        "receipt": means.receipt,
+        **life.mark(),
+        "person": person,
+        "command": command,
+        "receipt": receipt,
         "address": (way.address or "") if way else "",
         "subject": thread.subject if thread else "",
         "in_reply_to": thread.in_reply_to if thread else "",

@@ -78,8 +78,11 @@ class Store(Protocol):
         """Store a JSON value of at most 64 KiB; None removes the key."""
         ...
 
-    async def take(self, key: str, value: Any) -> bool:
-        """Store a JSON value unless the key has one; False when it has, in whatever process."""
+    async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
+        """Store a JSON value if the key holds `instead_of` (None: nothing); False when it does not.
+
+        One step over all processes: of two who take the same key, one gets it. None frees it.
+        """
         ...
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
@@ -178,6 +181,7 @@ class Call:
 
 RiskRule = Risk | Callable[[Any], Risk]
 ConfirmRule = Callable[[Any], str | Awaitable[str]]
+InterruptedRule = Callable[[Call], Awaitable[Reply | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,10 @@ class Spec:
     `risk` and `confirm` may be functions of the bound arguments: an object with one attribute per
     argument and `call`. `timeout` is seconds; `late` is the age in seconds at which a change is
     refused (None: the house's rule).
+
+    `interrupted` is called at a start, in the background, when the last life was cut off in such a
+    call or in what it had spawned: with the call, but without its words. It finds out what became
+    of it and returns what is then told; None when it does not know. It changes nothing.
     """
 
     name: str
@@ -195,6 +203,7 @@ class Spec:
     timeout: float = 20.0
     late: float | None = None
     confirm: ConfirmRule | None = None
+    interrupted: InterruptedRule | None = None
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -211,11 +220,13 @@ def command(
     timeout: float = 20.0,
     late: float | None = None,
     confirm: ConfirmRule | None = None,
+    interrupted: InterruptedRule | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function a command that people can text; see `Spec` for what the words mean."""
 
     def mark(function: Function) -> Function:
-        spec = Spec(name or function.__name__, risk, tuple(aliases), timeout, late, confirm)
+        word = name or function.__name__
+        spec = Spec(word, risk, tuple(aliases), timeout, late, confirm, interrupted)
         setattr(function, SPEC, spec)
         return function
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
+from housecarl import life
 from housecarl.clock import Clock
+from housecarl.commands import Command
 from housecarl.envelope import Answer, Way
+from housecarl.errors import StorageError
 from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
-from housecarl.means import BACKGROUND, Workshop
+from housecarl.journal.runs import Run
+from housecarl.means import BACKGROUND, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
-from housecarl.module import Reply
-from housecarl.record import Record
+from housecarl.module import Call, House, InterruptedRule, Reply
+from housecarl.record import Record, way_of_receipt
 from housecarl.spool import Spool, State, id_of
 
 log = structlog.get_logger()
@@ -77,6 +83,8 @@ class Recovery:
     workshop: Workshop
     clock: Clock
     offer: Callable[[str], None]
+    find: Callable[[str], Command | None]
+    house: House
 
     async def recover(self) -> None:
         """Finish, tell or offer every message that was left in new/ or work/."""
@@ -105,22 +113,76 @@ class Recovery:
 
     async def _interrupted(self, receipt: Receipt) -> None:
         left = await self.db.read(lambda conn: runs.of(conn, receipt.id))
+        await self._ask_later(receipt, left)
         now = self.clock.now().timestamp()
         await self.record.conclude_interrupted(receipt, left, now)
         log.warning("interrupted", id=receipt.id[:4], person=receipt.person)
 
+    async def _ask_later(self, receipt: Receipt, left: Sequence[Run]) -> None:
+        """Note commands that can tell what became of them, unless their own work is noted."""
+        noted = await self.db.read(lambda conn: values.everything(conn, BACKGROUND))
+        for run in left:
+            name = run.words[0]
+            key = f"{receipt.id}.{run.n}"
+            own = any(note["receipt"] == receipt.id for note in noted.values())
+            if run.outcome is None and not own and self._rule(name) is not None:
+                note = note_of(run.person, name, receipt.id, way_of_receipt(receipt))
+                await self.workshop.remember(key, {**note, "told": True})
+
     async def _tell_background(self) -> None:
-        """Work that went on after its reply and was cut off: say so, once."""
+        """Work that went on after its reply and was cut off: find out and say so, once."""
         left = await self.db.read(lambda conn: values.everything(conn, BACKGROUND))
         for key, note in left.items():
-            receipt = str(note["receipt"])
-            text = f"{note['command']} was interrupted by a restart. Log {receipt[:4]}."
-            answer = Answer(note["person"], [Reply(text)], "follow-up", receipt, part="interrupted")
-            await self.workshop.send(answer, _way(note))
-            await self.workshop.forget(key)
+            if life.runs(note) and not life.ours(note):
+                continue  # a verb of the command line that is still at it
+            if self._rule(note["command"]) is None:
+                await self._tell(key, note, None)
+                continue
+            task = asyncio.create_task(self._ask(key, note), name=f"interrupted {note['command']}")
+            self.workshop.questions.add(task)
+            task.add_done_callback(self.workshop.questions.discard)
+
+    def _rule(self, name: str) -> InterruptedRule | None:
+        command = self.find(name)
+        return command.spec.interrupted if command is not None else None
+
+    async def _ask(self, key: str, note: dict[str, Any]) -> None:
+        """Let the command find out what became of its work, and tell that."""
+        command, reply = self.find(note["command"]), None
+        if command is None or command.spec.interrupted is None:
+            return
+        store = JournalStore(self.db, command.module, self.clock)
+        person, name, receipt = note["person"], note["command"], note["receipt"]
+        means = CallMeans(self.workshop, store, person, name, receipt, _way(note))
+        call = Call(
+            name,
+            person=person,
+            id=receipt,
+            settings=command.settings,
+            house=self.house,
+            means=means,
+        )
+        with suppress(StorageError):  # then the next start asks again
+            try:
+                reply = await command.spec.interrupted(call)
+            except StorageError:
+                raise
+            except Exception:
+                log.exception("interrupted-failed", command=name, id=receipt[:4])
+            await self._tell(key, note, reply)
+
+    async def _tell(self, key: str, note: dict[str, Any], reply: Reply | None) -> None:
+        """Say what became of it; what is not known is said once, with the message or here."""
+        receipt = str(note["receipt"])
+        if reply is None and not note.get("told"):
+            reply = Reply(f"{note['command']} was interrupted by a restart. Log {receipt[:4]}.")
+        answer = None
+        if reply is not None:
+            answer = Answer(note["person"], [reply], "follow-up", receipt, part="interrupted")
+        await self.workshop.conclude(key, answer, _way(note))
 
 
-def _way(note: dict[str, str]) -> Way | None:
+def _way(note: dict[str, Any]) -> Way | None:
     if not note["address"]:
         return None
     references = tuple(json.loads(note["references"]))

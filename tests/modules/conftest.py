@@ -56,8 +56,8 @@ class Memory:
         assert len(text) <= 65536, f"{key} holds more than 64 KiB"
         self.values[key] = text
 
-    async def take(self, key: str, value: Any) -> bool:
-        if await self.get(key) is not None:
+    async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
+        if await self.get(key) != instead_of:
             return False
         await self.set(key, value)
         return True

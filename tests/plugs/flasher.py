@@ -52,8 +52,8 @@ class FileStore:
             os.fsync(stream.fileno())
         new.replace(self.path)
 
-    async def take(self, key: str, value: Any) -> bool:
-        if await self.get(key) is not None:
+    async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
+        if await self.get(key) != instead_of:
             return False
         await self.set(key, value)
         return True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from housecarl.plugs import aftermath
 from housecarl.plugs.device import Device
+from housecarl.plugs.download import Pace
 from housecarl.plugs.flash_log import StoreLog, Unfinished
 from housecarl.plugs.settings import PlugAddress
 from housecarl.testing.plug import SimulatedPlug
@@ -31,15 +34,6 @@ def plugs() -> Iterator[list[SimulatedPlug]]:
     with ExitStack() as stack:
         made = (SimulatedPlug(scale=PACE, sw_ver=OLD) for _ in range(POINTS))
         yield [stack.enter_context(plug) for plug in made]
-
-
-def settled(plug: SimulatedPlug) -> None:
-    """Wait until the plug has done what it was told."""
-    end = time.monotonic() + 10
-    update = plug.device.update
-    while time.monotonic() < end and (update.flashing or update.active or plug.state != "up"):
-        time.sleep(0.01)
-    assert plug.state == "up"
 
 
 async def test_killed_at_each_of_20_points(plugs: list[SimulatedPlug], tmp_path: Path) -> None:
@@ -64,27 +58,27 @@ async def test_killed_at_each_of_20_points(plugs: list[SimulatedPlug], tmp_path:
     )
     exits = dict(line.split() for line in done.stdout.splitlines())
     assert set(exits.values()) == {"-9"}, "each point was reached"
-    went_through = [await _truth(plug, store) for plug, store in zip(plugs, stores, strict=True)]
-    assert went_through == sorted(went_through), "from one point on it always went through"
+    both = zip(plugs, stores, strict=True)
+    went_through = await asyncio.gather(*(_truth(plug, store) for plug, store in both))
+    assert list(went_through) == sorted(went_through), "from one point on it always went through"
     assert not went_through[0] and went_through[-1]
 
 
 async def _truth(plug: SimulatedPlug, store: Path) -> bool:
     """Whether the plug runs the new version; fails when the report says anything else."""
-    settled(plug)
-    assert plug.asked("download_firmware") <= 1 and plug.device.update.flashes <= 1
-    new = plug.sw_ver == NEW
     journal = StoreLog(FileStore(store))
     for row in await journal.unfinished():
         assert not row.live, "its process is gone"
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
-        ended, sentence = await aftermath.found(row, device, "UTC")
-        told = "1.2.3 now: the flash went through" if new else "1.1.1, working: it was not flashed"
-        assert ended and sentence.endswith(f"was interrupted here. It runs {told}.")
-        await journal.finish(sentence)
+        sentence = await aftermath.settled(journal, row, device, "UTC", Pace(PACE))
+        told = "1.1.1, working: it was NOT flashed."
+        if plug.sw_ver == NEW:
+            told = "1.2.3 now: the flash went through."
+        assert sentence.endswith(f"was interrupted here. It runs {told}")
     assert await journal.unfinished() == []
-    assert plug.device.update.flashes == int(new), "the report starts nothing"
-    return new
+    assert plug.state == "up" and plug.device.update.flashes == int(plug.sw_ver == NEW)
+    assert plug.asked("download_firmware") <= 1, "the report starts nothing"
+    return plug.sw_ver == NEW
 
 
 @pytest.mark.parametrize(
@@ -111,3 +105,25 @@ async def test_a_plug_still_writing_after_a_crash_is_left_alone() -> None:
         ended, sentence = await aftermath.found(row, device, "UTC")
     assert not ended
     assert sentence.endswith("It says it is updating. Do not unplug it.")
+
+
+@pytest.mark.parametrize(("last", "ended"), [("commit", False), ("download", True)])
+async def test_a_plug_told_to_write_is_not_called_unflashed_too_soon(
+    last: str, ended: bool
+) -> None:
+    with SimulatedPlug(sw_ver=OLD) as plug:
+        row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time())
+        device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+        assert (await aftermath.found(row, device, "UTC"))[0] is ended
+
+
+async def test_another_device_at_the_address_and_a_relay_that_changed_are_told() -> None:
+    with SimulatedPlug(sw_ver=NEW, relay=False) as plug:
+        device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+        mac = (await device.identity()).mac
+        row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False, "", mac, True)
+        assert (await aftermath.found(row, device, "UTC"))[1].endswith(
+            "It runs 1.2.3 now: the flash went through. It was on and is off now."
+        )
+        ended, sentence = await aftermath.found(replace(row, mac="other"), device, "UTC")
+    assert ended and sentence.endswith("Another device answers at its address; check it by hand.")

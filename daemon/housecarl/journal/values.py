@@ -41,9 +41,16 @@ def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) 
     )
 
 
-def take(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> bool:
-    """Store a JSON value unless the key has one; False when it has."""
-    if get(conn, module, key) is not None:
+def take(
+    conn: sqlite3.Connection,
+    module: str,
+    key: str,
+    value: Any,
+    at: float,
+    instead_of: Any = None,
+) -> bool:
+    """Store a JSON value if the key holds `instead_of` (None: nothing); False when it does not."""
+    if get(conn, module, key) != instead_of:
         return False
     put(conn, module, key, value, at)
     return True

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from housecarl.plugs import version
-from housecarl.plugs.device import Device
-from housecarl.plugs.flash_log import Unfinished
+from housecarl.plugs.device import Device, Identity
+from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME, Pace
+from housecarl.plugs.flash import LOOK_EVERY, PATIENCE
+from housecarl.plugs.flash_log import StoreLog, Unfinished
 from housecarl.plugs.wire import PlugError
 
+#: seconds after its last order in which a plug that runs the old version may be writing the new
+SETTLE = float(FLASH_TIME + REBOOT_TIME)
+#: seconds for which a start looks for the plug, then it says what it does not know
+LONGEST = 2 * SETTLE + PATIENCE
 
-async def found(row: Unfinished, device: Device | None, timezone: str) -> tuple[bool, str]:
-    """(whether that is the end of it, the sentence); only looks, never goes on with a flash."""
+
+async def settled(
+    log: StoreLog, row: Unfinished, device: Device | None, zone: str, pace: Pace
+) -> str:
+    """Look until it is known what became of it, bounded; the sentence. Its end is written down.
+
+    What is still not known then stays open: whoever asks next looks again.
+    """
+    until = time.monotonic() + pace.of(LONGEST)
+    while True:
+        ended, sentence = await found(row, device, zone, settle=pace.of(SETTLE))
+        if ended:
+            await log.finish(sentence)
+        if ended or time.monotonic() >= until:
+            return sentence
+        await asyncio.sleep(pace.of(LOOK_EVERY))
+
+
+async def found(
+    row: Unfinished, device: Device | None, timezone: str, *, settle: float = SETTLE
+) -> tuple[bool, str]:
+    """(whether that is the end of it, the sentence); only looks, never goes on with a flash.
+
+    `settle` is how many seconds after its last order a plug may still be writing.
+    """
     at = f"{datetime.fromtimestamp(row.started, ZoneInfo(timezone)):%H:%M}"
     head = f"{row.plug}: the flash of {at} was interrupted here."
     if device is None:
@@ -23,9 +54,20 @@ async def found(row: Unfinished, device: Device | None, timezone: str) -> tuple[
         if row.ordered:
             return False, f"{head} It does not answer. Do not unplug it for 5 min, then check it."
         return False, f"{head} It does not answer; nothing was written to it."
+    if row.mac and seen.mac != row.mac:
+        return True, f"{head} Another device answers at its address; check it by hand."
     runs = version.short(seen.sw_ver)
     if seen.updating:
         return False, f"{head} It says it is updating. Do not unplug it."
     if version.same(row.target, seen.sw_ver):
-        return True, f"{head} It runs {runs} now: the flash went through."
-    return True, f"{head} It runs {runs}, working: it was not flashed."
+        return True, f"{head} It runs {runs} now: the flash went through.{_relay(row, seen)}"
+    if row.ordered and 0 <= time.time() - row.at < settle:
+        return False, f"{head} It still runs {runs} and may be writing. Do not unplug it."
+    return True, f"{head} It runs {runs}, working: it was NOT flashed."
+
+
+def _relay(row: Unfinished, seen: Identity) -> str:
+    """That it is not switched as it was; it is left as it is."""
+    if row.on is None or row.on == seen.on:
+        return ""
+    return f" It was {'on' if row.on else 'off'} and is {'on' if seen.on else 'off'} now."

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from housecarl import life
 
 #: the key under which the one flash is kept
 KEY = "flash"
 #: the key under which the last one that ended is kept, with its outcome
 LAST = "flash.last"
 
+#: when the flashes began that this process works on: it may live on after one of them was cut off
+_here: set[float] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A flash whose end was never written down; `live` while its process still works on it."""
+    """A flash whose end was never written down; `live` while its process still works on it.
+
+    `receipt` is the id of the message that asked for it, `mac` and `on` how the plug was before,
+    where that was noted; `last` is the last step and `at` its time.
+    """
 
     plug: str
     running: str
@@ -25,6 +33,10 @@ class Unfinished:
     started: float
     last: str
     live: bool
+    receipt: str = ""
+    mac: str = ""
+    on: bool | None = None
+    at: float = 0.0
 
     @property
     def ordered(self) -> bool:
@@ -61,8 +73,8 @@ class KeyValue(Protocol):
     async def set(self, key: str, value: Any) -> None:
         """Store a JSON value; None removes it."""
 
-    async def take(self, key: str, value: Any) -> bool:
-        """Store a JSON value unless the key has one; False when it has."""
+    async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
+        """Store a JSON value if the key holds `instead_of` (None: nothing); else False."""
         ...
 
 
@@ -71,37 +83,43 @@ class StoreLog:
 
     def __init__(self, store: KeyValue) -> None:
         self._store = store
+        #: the row as it stands in the store: our own, or the one that was found there
         self._row: dict[str, Any] = {}
 
     async def claim(self, plug: str, facts: Mapping[str, Any]) -> bool:
         """Take the row when it is free: one flash at a time over all processes."""
-        self._row = {
-            **facts,
-            "plug": plug,
-            "pid": os.getpid(),
-            "born": _born(os.getpid()),
-            "started": time.time(),
-            "steps": [],
-        }
-        return await self._store.take(KEY, self._row)
+        row = {**facts, "plug": plug, **life.mark(), "started": time.time(), "steps": []}
+        _here.add(row["started"])
+        if not await self._store.take(KEY, row):
+            _here.discard(row["started"])
+            return False
+        self._row = row
+        return True
 
     async def step(self, name: str, detail: str = "") -> None:
         """Add one line to the row."""
-        self._row["steps"].append([name, detail, round(time.time(), 3)])
-        await self._store.set(KEY, self._row)
+        before = self._row
+        step = [name, detail, round(time.time(), 3)]
+        self._row = {**before, "steps": [*before["steps"], step]}
+        await self._store.take(KEY, self._row, instead_of=before)
 
     async def finish(self, outcome: str, *, done: bool = False) -> None:
-        """Free the row; the last flash is kept beside it."""
+        """Free the row, if it is still the one we know; the last flash is kept beside it."""
         row = self._row or await self._store.get(KEY, {})
         await self._store.set(LAST, {**row, "outcome": outcome, "done": done})
-        await self._store.set(KEY, None)
+        await self._store.take(KEY, None, instead_of=row)
+        self.leave()
+
+    def leave(self) -> None:
+        """This process works on its flash no more, whether it ended or was cut off."""
+        _here.discard(self._row.get("started", 0.0))
 
     async def unfinished(self) -> list[Unfinished]:
         """The row, when there is one."""
-        row = await self._store.get(KEY)
+        row = self._row = await self._store.get(KEY, {})
         if not row:
             return []
-        steps = row["steps"]
+        steps = row["steps"] or [["claim", "", row["started"]]]
         return [
             Unfinished(
                 row["plug"],
@@ -109,17 +127,16 @@ class StoreLog:
                 str(row.get("target", "")),
                 bool(row.get("auto")),
                 float(row["started"]),
-                steps[-1][0] if steps else "claim",
-                _born(row["pid"]) == row["born"],
+                str(steps[-1][0]),
+                row["started"] in _here if life.ours(row) else life.runs(row),
+                str(row.get("receipt", "")),
+                str(row.get("mac", "")),
+                row.get("on"),
+                float(steps[-1][2]),
             )
         ]
 
-
-def _born(pid: int) -> float:
-    """When a process began, seconds since 1970; 0.0 when there is none. Tells a reused number."""
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
+    async def told(self, receipt: str) -> str | None:
+        """How the last flash ended, when that message asked for it."""
+        last = await self._store.get(LAST, {})
+        return str(last["outcome"]) if receipt and last.get("receipt") == receipt else None
