@@ -7,14 +7,17 @@ _SIGNATURE = "-- "
 
 
 def joined(text: str, *, delsp: bool = False) -> str:
-    """The text as it was typed; `delsp` drops the space that marks each soft break."""
+    """The text as it was typed; `delsp` drops the space that marks each soft break.
+
+    A line of blanks only ends a paragraph: relaxed signatures take it for an empty one.
+    """
     lines: list[str] = []
     open_depth: int | None = None
     for line in text.split("\n"):
         content = line.lstrip(">")
         depth = len(line) - len(content)
         content = content.removeprefix(" ")
-        soft = content.endswith(" ") and content != _SIGNATURE
+        soft = content.endswith(" ") and content != _SIGNATURE and not content.isspace()
         if soft and delsp:
             content = content[:-1]
         if open_depth == depth and content != _SIGNATURE:

@@ -21,6 +21,9 @@ MAX_HEADER, MAX_TYPE = 8192, 4096
 MAX_BOUNDARY = 70
 
 _DASHES = re.compile(rb"(?m)^--[^\r\n]*")
+_BLANKS = re.compile(rb"[ \t]+")
+#: looks like the empty line that ends a header, and is a fold
+_BLANK_LINE = re.compile(rb"\r\n[ \t]+(?=\r\n|\Z)")
 _TYPE = re.compile(r"[ \t]*([A-Za-z0-9!#$&^_.+-]{1,100})/([A-Za-z0-9!#$&^_.+-]{1,100})[ \t]*")
 _PARAMETER = re.compile(
     r";[ \t;]*+(?:([^\s=;\"()]{1,100}+)[ \t]*+=[ \t]*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s;\"()]*+)))?"
@@ -54,7 +57,7 @@ class Part:
             if encoding == "base64":
                 data = binascii.a2b_base64(data)
             elif encoding == "quoted-printable":
-                data = binascii.a2b_qp(data)
+                data = binascii.a2b_qp(_trimmed(data))
             elif encoding not in ("", "7bit", "8bit", "binary"):
                 return ""
         except ValueError:
@@ -94,7 +97,7 @@ def scan(raw: bytes, fields: tuple[Field, ...], start: int) -> Part:
         return stack[0].closed(raw, len(raw))
     count = 0
     for match in _DASHES.finditer(raw, start):
-        line = match.group().rstrip(b" \t")
+        line = _squeezed(match.group())
         level = next((n for n, part in enumerate(stack) if line in part.delimiters), None)
         if level is None:
             continue
@@ -130,11 +133,26 @@ def _next(raw: bytes, start: int, stack: list[_Open]) -> _Open:
         if len(raw) - start > MAX_HEADER:
             raise FormError("mime-header", "too long")
         end = len(raw)
+    if _BLANK_LINE.search(raw, start - 2, end):
+        raise FormError("mime-header", "a blank line that is not empty")
     try:
         fields = split(raw[start:end].decode("ascii", "replace"))
     except FormError as error:
         raise FormError("mime-header", error.reason) from None
     return _opened(fields, min(end + 4, len(raw)), _taken(stack))
+
+
+def _squeezed(line: bytes) -> bytes:
+    """A line as relaxed signatures see it: what they do not cover must not tell parts apart."""
+    return _BLANKS.sub(b" ", line).rstrip(b" ")
+
+
+def _trimmed(data: bytes) -> bytes:
+    """Without blanks at line ends, which quoted-printable does not have (RFC 2045 6.7, rule 3).
+
+    Relaxed signatures do not see them, and behind a `=` they would break a line in two.
+    """
+    return b"\r\n".join(line.rstrip(b" \t") for line in data.split(b"\r\n"))
 
 
 def _taken(stack: list[_Open]) -> tuple[bytes, ...]:
@@ -156,7 +174,7 @@ def _opened(fields: tuple[Field, ...], start: int, taken: tuple[bytes, ...]) -> 
     boundary = parameters.get("boundary", "")
     if not 0 < len(boundary) <= MAX_BOUNDARY or boundary != boundary.strip():
         raise FormError("mime-boundary")
-    line = b"--" + boundary.encode("ascii", "replace")
+    line = _squeezed(b"--" + boundary.encode("ascii", "replace"))
     if line in taken or line + b"--" in taken:
         raise FormError("mime-boundary", "the same as an outer one")
     return _Open(fields, kind, parameters, start, (line, line + b"--"))

@@ -27,10 +27,15 @@ _DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The first signature that held, else one word for each that did not."""
+    """The first signature that held, else one word for each that did not.
+
+    `marks` name every signature over this message that is sound so far: whoever sends it again
+    without the first must not look new.
+    """
 
     passed: Signature | None = None
     words: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     @property
     def later(self) -> bool:
@@ -56,10 +61,10 @@ async def check(
     needed: tuple[bytes, ...] = covered.NEEDED,
 ) -> Result:
     """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
-    words: list[str] = []
-    for found in _candidates(case.original, domains)[:MAX_SIGNATURES]:
+    sound, words = _sorted(case, domains, needed)
+    marks = tuple(each.key for each in sound)
+    for signed in sound:
         try:
-            signed = _sound(found, case, needed)
             await _check_key(signed, case.original, dns)
         except Unsound as fault:
             words.append(str(fault))
@@ -71,9 +76,22 @@ async def check(
         case.checks["dkim"] = f"pass {signed.domain}" + (
             f" (unsigned: {unsigned})" if unsigned else ""
         )
-        return Result(signed)
+        return Result(signed, marks=marks)
     case.checks["dkim"] = " ".join(words) or "none"
-    return Result(words=tuple(words))
+    return Result(words=tuple(words), marks=marks)
+
+
+def _sorted(
+    case: Case, domains: Container[str], needed: tuple[bytes, ...]
+) -> tuple[list[Signature], list[str]]:
+    """The signatures that are sound but for their key, and what is wrong with each other one."""
+    sound, words = [], []
+    for found in _candidates(case.original, domains)[:MAX_SIGNATURES]:
+        try:
+            sound.append(_sound(found, case, needed))
+        except Unsound as fault:
+            words.append(str(fault))
+    return sound, words
 
 
 def _candidates(original: Original, domains: Container[str]) -> list[Field]:

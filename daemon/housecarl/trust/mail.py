@@ -26,12 +26,12 @@ async def prove(
     signed = await dkim.check(case, dkim.parents(domain), dns)
     if signed.passed is not None:
         times = [each for each in (signed.passed.signed,) if each is not None]
-        return Finding(person, address, Proof.SIGNED, None, times, [signed.passed.key])
+        return Finding(person, address, Proof.SIGNED, None, times, signed.marks)
     if forwarders and (forwarded := await _forwarded(case, domain, dns, forwarders)):
         seal, message = forwarded.seal, forwarded.message
         return Finding(person, address, Proof.SIGNED, None, [seal.signed or 0], [message.key])
     if vouched(case, domain, signed, host):
-        return Finding(person, address, Proof.SIGNED, None)
+        return Finding(person, address, Proof.SIGNED, None, marks=unchecked(case, signed))
     if signed.later:
         raise TrustLater("no answer for the key of the signature")
     return Finding(person, address, reason=unproven(signed))
@@ -56,6 +56,14 @@ def vouched(case: Case, domain: str, signed: dkim.Result, host: str | None) -> b
         return False
     case.checks["results"] = f"pass {host}"
     return True
+
+
+def unchecked(case: Case, signed: dkim.Result) -> tuple[str, ...]:
+    """The marks of signatures whose key is not to be had: an addition to a Message-ID, no more.
+
+    Without the key nobody can tell whether the same signature was written in another way.
+    """
+    return signed.marks if case.message.message_id else ()
 
 
 async def _forwarded(

@@ -52,7 +52,7 @@ async def prove_notice(case: Case, dns: Resolver) -> Finding:
     sender = case.message.from_address
     signed = await dkim.check(case, GOOGLE, dns, covered.STRICT)
     if signed.passed is not None:
-        return Finding(None, sender, Proof.SIGNED, None, _times(signed), [signed.passed.key])
+        return Finding(None, sender, Proof.SIGNED, None, _times(signed), signed.marks)
     if signed.later:
         raise TrustLater("no answer for Google's key")
     return Finding(None, sender, reason=mail.unproven(signed))
@@ -80,7 +80,7 @@ async def prove_text(
     signed = await dkim.check(case, GOOGLE, dns, covered.STRICT)
     if signed.passed is None:
         if mail.vouched(case, "google.com", signed, host):
-            return Finding(person, number, Proof.CARRIER, None)
+            return Finding(person, number, Proof.CARRIER, None, marks=mail.unchecked(case, signed))
         if signed.later:
             raise TrustLater("no answer for Google's key")
         return Finding(person, number, reason=mail.unproven(signed))
@@ -90,7 +90,7 @@ async def prove_text(
         if sealed is None:
             return Finding(person, number, reason="no-proof")
         times += sealed
-    return Finding(person, number, Proof.CARRIER, None, times, [signed.passed.key])
+    return Finding(person, number, Proof.CARRIER, None, times, signed.marks)
 
 
 def _not_ours(case: Case, ours: Account, recipients: Collection[str]) -> str | None:

@@ -1,0 +1,71 @@
+"""What a relaxed signature does not see (blanks, RFC 6376 3.4) must not change what is done."""
+
+from __future__ import annotations
+
+import pytest
+
+from housecarl.errors import FormError
+from housecarl.message import read
+
+from .conftest import T, World, judged, mail, signed
+
+QUOTED = "Content-Transfer-Encoding: quoted-printable\r\n"
+FLOWED = "text/plain; format=flowed"
+BELOW = (
+    b"--a b\r\nContent-Type: text/plain\r\n\r\nPS: mind this\r\n\r\n!plug heater on\r\n--a b--\r\n"
+)
+
+CASES = {
+    "a blank behind a soft line break": (
+        signed(mail(body=b"!plug lamp o=\r\nn\r\n", extra=QUOTED)),
+        b"o=\r\n",
+        b"o= \r\n",
+    ),
+    "a blank in the line that ends a part's header": (
+        signed(mail(body=BELOW, kind='multipart/mixed; boundary="a b"')),
+        b"plain\r\n\r\n",
+        b"plain\r\n \r\n",
+    ),
+    "one more blank inside a boundary": (
+        signed(
+            mail(body=b"--a b\r\n\r\nhello\r\n" + BELOW, kind='multipart/mixed; boundary="a b"')
+        ),
+        b"--a b\r\n\r\nhello",
+        b"--a  b \r\n\r\nhello",
+    ),
+    "blanks in an empty line of flowed text": (
+        signed(mail(body=b"!plug lamp \r\n\r\non\r\n", kind=FLOWED)),
+        b"lamp \r\n\r\n",
+        b"lamp \r\n   \r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_white_space_that_is_not_signed_changes_nothing(world: World, name: str) -> None:
+    raw, old, new = CASES[name]
+    assert raw.count(old) == 1 and (await judged(world, raw)).reason is None
+    changed = raw.replace(old, new)
+    try:
+        said = read(changed).text
+    except FormError:
+        return
+    assert (await judged(world, changed)).reason is None, "the signature does not see it"
+    assert said.split() == read(raw).text.split()
+    assert said.split("\n")[0].strip() == read(raw).text.split("\n")[0].strip()
+
+
+@pytest.mark.parametrize("h", ["from:to:subject:date", "from:to:subject:date:message-id"])
+async def test_a_message_signed_twice_is_no_other_one_without_its_first_signature(
+    world: World, h: str
+) -> None:
+    """Its Message-ID may be unsigned and changed: each signature over it marks the repeat."""
+    once = signed(mail(), h=h + ":content-type")
+    twice = signed(once, h=h + ":content-type", t=str(T - 5))
+    again = once.replace(b"<1@example.org>", b"<2@example.org>")
+    first = await judged(world, twice)
+    assert first.reason is None and len(first.keys) == 3
+    second = await judged(world, again)
+    assert second.reason == ("no-proof" if "message-id" in h else None)
+    if second.reason is None:
+        assert set(first.keys) & set(second.keys)
