@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +113,51 @@ def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> No
     assert process.returncode == 0
     assert config_file.load(config).config.people["ann"].unix == ["ann"]
     assert config.with_name("housecarl.yaml.old").read_text() == "house: Oak Street\n"
+
+
+#: The program with a doctor that looks only at what is on this machine.
+AT_HOME = """
+from housecarl import doctor
+from housecarl.cli import main
+for part in doctor.CHECKS.keys() - {"config", "spool", "imap", "post"}:
+    del doctor.CHECKS[part]
+main()
+"""
+
+#: A mailbox that nobody serves: port 1 of this machine.
+DEAD_MAILBOX = """
+name: ann
+address: ann@example.org
+account: house@home.example
+imap_host: 127.0.0.1:1
+imap_password: secret
+post_host: 127.0.0.1:1
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "then"),
+    [
+        ("name: ann\nlogin: ann\n", "ok   spool", "run"),
+        (DEAD_MAILBOX, "FAIL imap", "doctor"),
+    ],
+    ids=["well", "trouble"],
+)
+def test_the_doctor_has_a_look_and_decides_what_comes_next(
+    config: Path, answers: str, found: str, then: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_HOME, "-c", config, "init", "--answers", "-"],
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"\n{found}" in done.stdout
+    assert done.stdout.endswith(f"\nNext: housecarl -c {config} {then}\n")
 
 
 def test_without_a_terminal_it_wants_answers(config: Path) -> None:
