@@ -1,0 +1,95 @@
+"""A backup is the two places that docs/backup.md names; restored, the house knows what it knew."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from housecarl.house import JOURNAL
+from housecarl.testing.house import TestHouse
+
+MODULE = '''
+from pathlib import Path
+from housecarl import Call, Risk, command
+
+@command(risk=Risk.CHANGE)
+def ring(call: Call) -> str:
+    """Ring the bell."""
+    with Path({path!r}).open("a") as bell:
+        bell.write("x")
+    return "Rang."
+'''
+
+
+@pytest.fixture
+def bell(tmp_path: Path) -> Path:
+    return tmp_path / "bell"
+
+
+@pytest.fixture
+def house(tmp_path: Path, bell: Path) -> Iterator[TestHouse]:
+    for folder in ("old", "new", "mine"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "mine" / "ring.py").write_text(MODULE.format(path=str(bell)))
+    with TestHouse(tmp_path / "old", modules={"folders": [str(tmp_path / "mine")]}) as house:
+        yield house
+
+
+def texted(house: TestHouse) -> bytes:
+    """A text that was answered, as it came."""
+    raw = house.carrier.text(house.phone().number, "!ring", house.clock.now())
+    send(house, raw)
+    assert house.inbox.wait(1)[0].text == "Rang."
+    house.settle()
+    return raw
+
+
+def send(house: TestHouse, raw: bytes) -> None:
+    """The same text, handed in by the carrier (again)."""
+    house.send(raw, mail_from=house.carrier.envelope(house.address))
+
+
+def move(house: TestHouse, folder: Path) -> None:
+    """Start the same house from another folder."""
+    house.folder = folder
+    house.start()
+
+
+def test_a_copy_of_a_stopped_house_knows_what_it_did(
+    house: TestHouse, tmp_path: Path, bell: Path
+) -> None:
+    raw = texted(house)
+    house.stop()
+    shutil.copytree(tmp_path / "old", tmp_path / "new", dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "old")
+    move(house, tmp_path / "new")
+    send(house, raw)
+    house.settle()
+    assert bell.read_text() == "x"
+    assert len(house.inbox.received) == 1
+    assert any("replay" in line for line in house.log())
+
+
+def test_the_journal_can_be_copied_while_the_house_runs(
+    house: TestHouse, tmp_path: Path, bell: Path
+) -> None:
+    raw = texted(house)
+    copy = tmp_path / "new" / "spool" / JOURNAL
+    shutil.copytree(house.spool, tmp_path / "new" / "spool", ignore=lambda *_: [".journal"])
+    copy.parent.mkdir(parents=True)
+    with (
+        closing(sqlite3.connect(house.spool / JOURNAL)) as running,
+        closing(sqlite3.connect(copy)) as other,
+    ):
+        running.backup(other)
+    house.stop()
+    move(house, tmp_path / "new")
+    send(house, raw)
+    house.settle()
+    assert bell.read_text() == "x"
+    assert len(house.inbox.received) == 1
