@@ -1,0 +1,152 @@
+"""What `init` stands on: guesses, the place of the files, the text of a new configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from housecarl import config_file
+from housecarl.cli import guess, private_file
+from housecarl.cli.draft import Draft, Server, scalar
+from housecarl.cli.site import SYSTEM_CONFIG, SYSTEM_SPOOL, Site
+from housecarl.config_text import parse
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a machine that says nothing of itself yet."""
+    for name in ("TZ", "LC_ALL", "LC_MEASUREMENT", "LANG", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def test_the_time_zone_is_the_machines(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TZ before /etc/timezone before /etc/localtime; what is no time zone is passed over."""
+    assert guess.look(machine).timezone == "UTC"
+    (machine / "etc/localtime").symlink_to("/usr/share/zoneinfo/Europe/Zurich")
+    assert guess.look(machine).timezone == "Europe/Zurich"
+    (machine / "etc/timezone").write_text("America/Denver\n")
+    assert guess.look(machine).timezone == "America/Denver"
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    assert guess.look(machine).timezone == "Asia/Tokyo"
+    monkeypatch.setenv("TZ", "MST7MDT,M3.2.0")
+    assert guess.look(machine).timezone == "America/Denver"
+
+
+@pytest.mark.parametrize(
+    ("language", "country", "units"),
+    [
+        ("", "US", "us"),
+        ("", "CH", "metric"),
+        ("", "", "us"),
+        ("C.UTF-8", "CH", "metric"),
+        ("en_US.UTF-8", "CH", "us"),
+        ("de_CH.UTF-8", "US", "metric"),
+    ],
+)
+def test_the_units_are_those_of_the_locale_else_of_the_country(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, language: str, country: str, units: str
+) -> None:
+    monkeypatch.setenv("LANG", language)
+    assert guess.units(country) == units
+
+
+def test_the_country_of_a_time_zone_is_known() -> None:
+    assert guess.region("America/Denver") == "US"
+    assert guess.region("Europe/Zurich") == "CH"
+    assert guess.region("UTC") == ""
+
+
+def test_sudo_is_seen_through_and_root_is_nobody(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+    assert guess.look(machine).login == "ann"
+    monkeypatch.setenv("SUDO_USER", "root")
+    assert guess.look(machine).login == ""
+
+
+def test_the_hosts_of_a_provider_follow_from_the_address() -> None:
+    assert guess.hosts("house@GMail.com") == ("imap.gmail.com", "smtp.gmail.com")
+    assert guess.hosts("house@home.example") == ("imap.home.example", "smtp.home.example")
+
+
+def test_files_go_where_the_program_looks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert (Site.of(None).config, Site.of(None).spool) == (SYSTEM_CONFIG, str(SYSTEM_SPOOL))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    own = Site.of(None)
+    assert own.config == tmp_path / ".config/housecarl/housecarl.yaml"
+    assert own.spool == "~/.local/state/housecarl/spool"
+    assert own.make_spool() == tmp_path / ".local/state/housecarl/spool"
+    assert Site.of(tmp_path / "config/housecarl.yaml").spool == "../spool"
+    assert Site.of(tmp_path / "elm.yaml").spool == "spool"
+    monkeypatch.setenv("HOUSECARL_CONFIG", str(tmp_path / "other.yaml"))
+    assert Site.of(None).config == tmp_path / "other.yaml"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_the_service_must_read_belongs_to_its_user(tmp_path: Path) -> None:
+    site = Site(tmp_path / "etc" / "housecarl.yaml", "spool", (65534, 65534))
+    secret = site.write_secret("secrets/imap", "hush")
+    site.write_config("house: Elm Street\n")
+    spool = site.make_spool()
+    for path in (secret, secret.parent, site.config, site.config.parent, spool):
+        assert path.stat().st_uid == 65534, path
+
+
+def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "ann.hash"
+    private_file.write(path, "one\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    private_file.write(path, "two\n")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("two\n", 0o600)
+    assert [file.name for file in path.parent.iterdir()] == ["ann.hash"]
+
+
+@given(st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip()))
+def test_any_text_comes_back_from_the_file_as_it_was(text: str) -> None:
+    assert parse(f"house: {scalar(text)}\nmay: [{scalar(text)}]\n").data == {
+        "house": text,
+        "may": [text],
+    }
+
+
+def test_a_full_draft_is_a_configuration_in_which_each_thing_stands_once(tmp_path: Path) -> None:
+    draft = Draft(
+        house="on",
+        timezone="America/Denver",
+        units="us",
+        spool="../spool",
+        name="ann",
+        phone="+1 303 555 0123",
+        address="ann@example.org",
+        login="ann",
+        voice=("house@gmail.com", "+1 303 555 0100"),
+        imap=Server("imap.gmail.com", 993, "tls", "house@gmail.com", "secrets/gmail"),
+        smtp=("127.0.0.1:2525", "cmd@home.example"),
+        post=Server("smtp.gmail.com", 465, "tls", "house@gmail.com", "secrets/gmail"),
+        sender="house@gmail.com",
+    )
+    file = tmp_path / "config" / "housecarl.yaml"
+    file.parent.mkdir()
+    file.write_text(draft.text())
+    made = config_file.load(file).config
+    assert (made.house, made.spool) == ("on", tmp_path / "spool")
+    assert made.people["ann"].addresses == ["ann@example.org"]
+    assert made.people["ann"].owner
+    assert made.doors.imap and made.doors.smtp and made.doors.drop and made.post
+    assert (made.doors.imap.port, made.post.port, made.post.tls) == (993, 465, "tls")
+    assert made.trust.google_voice and made.trust.authserv_id == "mx.google.com"
+    assert max(map(len, draft.text().splitlines())) <= 100
