@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 from collections.abc import Iterator
@@ -198,6 +199,30 @@ def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
         terminal.until("lamp flashed: ")
         assert terminal.ended() == 0
         assert slow.asked("download_firmware") == 1
+
+
+@pytest.mark.parametrize(
+    ("ann", "more", "code", "said"),
+    [
+        (ANN, {}, 78, "the daemon takes no files"),
+        ({"unix": [LOGIN], "may": ["plug"]}, {"doors": {"drop": {}}}, 77, "may not use firmware"),
+        ({"phones": ["+13035550123"], "may": ["*"]}, {"doors": {"drop": {}}}, 2, "with --as"),
+        ({**ANN, "totp": {"env": "TOTP"}}, {"doors": {"drop": {}}}, 77, "confirms with an app"),
+    ],
+)
+def test_a_running_daemon_is_asked_only_as_somebody_who_may(
+    verb: Verb, tmp_path: Path, ann: dict[str, Any], more: dict[str, Any], code: int, said: str
+) -> None:
+    config = tmp_path / "housecarl.yaml"
+    whole = yaml.safe_load(config.read_text()) | {"people": {"ann": ann}} | more
+    config.write_text(yaml.safe_dump(whole))
+    lock = tmp_path / "spool" / ".journal" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = verb("firmware", "flash", "lamp", "--yes")
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == [".journal"]
 
 
 def test_a_running_daemon_flashes_and_is_watched(

@@ -89,14 +89,14 @@ def _person(loaded: Loaded, named: str) -> str:
         raise NotAllowed(f"this login may not send as {found}; see `people.{found}.unix`")
     if not may_use(people[found].may, "firmware", builtin=False):
         raise NotAllowed(f"{found} may not use firmware; see `people.{found}.may`")
+    if people[found].totp is not None and not sys.stdin.isatty():
+        raise NotAllowed(f"{found} confirms with an app: its code must be typed on a terminal")
     return found
 
 
 def _confirmed(asker: Asker, sentence: str, waiting: Code, yes: bool) -> str:
     """The code to answer with, once somebody said yes; the code of an app is never known here."""
     if not waiting.code:
-        if not sys.stdin.isatty():
-            raise NotAllowed(f"{asker.person} confirms with an app: its code must be typed")
         return str(click.prompt(f"{sentence} The code of your app", err=True)).strip()
     if not yes and not click.confirm(f"{sentence} Go on?", err=True):
         asker.ask("no")

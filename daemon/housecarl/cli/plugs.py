@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -77,25 +78,31 @@ def _names(given: Path | None) -> dict[str, str]:
 
 async def _heard(port: int) -> list[Found]:
     """Who answers in the networks of this machine."""
+    from housecarl.cli.bar import bar
+    from housecarl.plugs import find as search
+
+    with bar("listening") as show:
+        asked = asyncio.create_task(search.broadcast(_targets(), port=port))
+        for step in range(1, 21):
+            await asyncio.wait((asked,), timeout=search.LISTEN_SECONDS / 20)
+            show(step / 20, "listening")
+        return await asked
+
+
+def _targets() -> list[str]:
+    """Where to send a broadcast: most machines send 255.255.255.255 on one interface only."""
     import psutil
 
-    from housecarl.cli.bar import bar
     from housecarl.plugs import find as search
 
     own = {
         one.broadcast
         for interface in psutil.net_if_addrs().values()
         for one in interface
-        if one.broadcast and ":" not in one.broadcast
+        if one.family is socket.AF_INET and one.broadcast
     }
-    # most machines send 255.255.255.255 on one interface only
-    targets = ["255.255.255.255", *sorted(own - {"255.255.255.255"})]
-    with bar("listening") as show:
-        asked = asyncio.create_task(search.broadcast(targets, port=port))
-        for step in range(1, 21):
-            await asyncio.wait((asked,), timeout=search.LISTEN_SECONDS / 20)
-            show(step / 20, "listening")
-        return await asked
+    private = [one for one in own if any(IPv4Address(one) in network for network in search.PRIVATE)]
+    return ["255.255.255.255", *sorted(private)]
 
 
 async def _swept(where: IPv4Network, port: int) -> list[Found]:
