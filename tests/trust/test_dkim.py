@@ -316,6 +316,17 @@ async def test_an_unsigned_content_type_that_turns_the_body_over_is_refused(
     assert (await judged(world, plain)).reason is None
 
 
+async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World) -> None:
+    """Else who wrote the message that one of us sent on would be obeyed."""
+    dashes = "---------- Forwarded message ---------"
+    body = f"{dashes}\r\nFrom: Eve <eve@evil.example>\r\nSubject: x\r\n\r\n!plug heater on\r\n"
+    raw = signed(mail(body=body.encode(), kind=""), h=REAL["gmail"])
+    kind = f'Content-Type: multipart/mixed; boundary="{dashes[2:]}"\r\nSubject:'
+    turned = raw.replace(b"Subject:", kind.encode(), 1)
+    assert read(turned).text == "!plug heater on"
+    assert (await judged(world, turned)).checks["dkim"] == "uncovered-content-type"
+
+
 FORGED = [
     "eve@evil.example\r\nFrom: ann@example.org",
     "ann@example.org, eve@evil.example",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from housecarl.errors import FormError
+from housecarl.message.part import content_type
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -18,7 +20,6 @@ NEEDED = (b"from", b"subject")
 #: Charsets in which a command can only be the bytes that were signed.
 _CHARSETS = ("us-ascii", "ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows-1252")
 
-_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"\\]{1,70})"|([^\s";()<>@,]{1,70}))', re.I)
 #: Bytes before the first boundary: a sentence for old programs, then the line itself.
 MAX_PREAMBLE = 256
 
@@ -28,8 +29,6 @@ _PREAMBLE = re.compile(
     rb"?[ ]?\r\n(?:\r\n)*)?",
     re.I,
 )
-
-_CHARSET = re.compile(r'charset\s*=\s*"?([^\s";]+)', re.I)
 
 
 def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = NEEDED) -> None:
@@ -53,21 +52,22 @@ def _body_is_plain(original: Original) -> bool:
     """Whether an unsigned Content-Type could not change what the signed body says.
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
-    boundary is the body's own first line can be cut in one way only, and text in a charset that
-    keeps ASCII reads the same. Anything else could bring other lines of the body to the front.
+    boundary is the body's own first line, with a part's header below, can be cut in one way only,
+    and text in a charset that keeps ASCII reads the same. Anything else could bring other lines of
+    the body to the front: of `---------- Forwarded message` and what stands below, for one, the
+    words of somebody else.
     """
     field = original.only(b"content-type")
     if field is None:
         return not original.all(b"content-type")
-    kind = field.text.partition(";")[0].strip().lower()
+    try:
+        kind, parameters = content_type(field.text)
+    except FormError:
+        return False
     if kind.startswith("multipart/"):
-        found = _BOUNDARY.findall(field.text)
-        if len(found) != 1:
-            return False
-        boundary: str = found[0][0] or found[0][1]
-        first = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")[0]
-        return first.rstrip() == b"--" + boundary.encode()
+        first, _, second = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")
+        boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
+        return first.rstrip() == boundary and second[:8].lower() == b"content-"
     if kind not in ("text/plain", "text/html"):
         return False
-    charsets = _CHARSET.findall(field.text)
-    return len(charsets) < 2 and all(each.lower() in _CHARSETS for each in charsets)
+    return parameters.get("charset", "us-ascii").lower() in _CHARSETS
