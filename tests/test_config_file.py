@@ -275,7 +275,7 @@ def test_the_file_is_looked_for_in_this_order(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
-    with pytest.raises(ConfigError, match="docs/install.md"):
+    with pytest.raises(ConfigError, match="`housecarl init` writes one"):
         find()
     own = tmp_path / "home/.config/housecarl/housecarl.yaml"
     here, named, given_ = Path("config/housecarl.yaml"), tmp_path / "n.yaml", tmp_path / "g.yaml"

@@ -104,7 +104,7 @@ def find(given: Path | None = None) -> Path:
         if place.exists():
             return place
     tried = ", ".join(str(place) for place in places)
-    text = f"not found in {tried}; docs/install.md tells what to write, `housecarl demo` needs none"
+    text = f"not found in {tried}; `housecarl init` writes one, `housecarl demo` needs none"
     raise ConfigError(Problem("housecarl.yaml", 0, 0, text))
 
 

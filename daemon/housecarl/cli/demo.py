@@ -67,7 +67,7 @@ def _tour(house: TestHouse, phone: Phone) -> None:
     click.echo("\nThe journal remembers why:\n")
     for line in house.log():
         click.echo(f"    {line}")
-    click.echo("\nNothing of this stays. To set up your own house: docs/install.md")
+    click.echo("\nNothing of this stays. To set up your own house: housecarl init")
 
 
 def _prompt(phone: Phone) -> None:
