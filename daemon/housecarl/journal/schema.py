@@ -197,4 +197,11 @@ def migrate(conn: sqlite3.Connection) -> None:
             "install the newer housecarl again, or restore the backup made before it"
         )
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        conn.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")
+        try:
+            conn.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA user_version = {number};COMMIT;")
+        except sqlite3.OperationalError:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            # a daemon and a verb may open a new journal at the same moment: one of them was first
+            if int(conn.execute("PRAGMA user_version").fetchone()[0]) < number:
+                raise
