@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from housecarl.trust import results
 from housecarl.trust.tags import Unsound
 from housecarl.verdict import Proof
 
-from .conftest import World, arrived, judged, mail, signed, text
+from .conftest import T, World, arrived, judged, mail, signed, text
 
 HOST = "mx.google.com"
 AR = (
@@ -46,6 +47,17 @@ async def test_it_counts_by_imap_only_and_never_against_what_we_can_see(world: W
     unsigned = GOOD.encode() + mail()
     assert (await judged(world, unsigned, IMAP, host=HOST)).proof is Proof.CLAIMED
     assert (await judged(world, GOOD.encode() + signed(mail(), s="gone"), IMAP)).reason
+
+
+async def test_it_does_not_stand_in_for_an_old_signature_that_never_held(world: World) -> None:
+    old: dict[str, Any] = {"t": str(T - 86400), "x": str(T - 60)}
+    for raw, proof in (
+        (signed(mail(), **old), Proof.SIGNED),
+        (signed(mail(), l="5", **old), Proof.CLAIMED),
+        (signed(mail(), h="from:to:date:content-type", **old), Proof.CLAIMED),
+        (signed(mail(), **old).replace(b"lamp", b"heat"), Proof.CLAIMED),
+    ):
+        assert (await judged(world, GOOD.encode() + raw, IMAP, host=HOST)).proof is proof
 
 
 OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
