@@ -78,6 +78,14 @@ class CertificateWatch(NewsWatch):
     )
 
 
+class StrangersWatch(NewsWatch):
+    """Messages of people the house does not know, counted."""
+
+    at: ClockTime = Field(
+        default=time(9), description="When those of the last day are told, if there were any."
+    )
+
+
 class HostWatch(PartWatch):
     """A machine that should answer: to ping, or on a TCP port."""
 
@@ -120,6 +128,9 @@ class Watches(Section):
     )
     confirmation: NewsWatch | None = Field(
         default=None, description="Gmail asks to confirm that an account forwards here."
+    )
+    strangers: StrangersWatch | None = Field(
+        default=None, description="Messages of strangers: once a day, with counts."
     )
     certificate: CertificateWatch | None = Field(
         default=None, description="The SMTP door's certificate ends soon."

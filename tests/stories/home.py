@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from housecarl.house import House
 from housecarl.journal import conditions
 from housecarl.testing.clock import FakeClock
-from housecarl.testing.house import TestHouse
+from housecarl.testing.house import PATIENCE, TestHouse
 from housecarl.testing.phone import Phone
 
 #: Seconds of a minute.
@@ -62,6 +63,14 @@ class Home:
         """Every part of the house that said how it is, and whether that is well."""
         found = self.house.do(self.inside.db.read(conditions.listing))
         return {each.name: each.ok for each in found}
+
+    def wait_for(self, name: str, *, ok: bool) -> None:
+        """Wait until a part says by itself how it is; TimeoutError when it does not."""
+        end = time.monotonic() + PATIENCE
+        while self.parts().get(name) is not ok:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{name}: {self.parts()}")
+        self.settle()
 
     def restart(self) -> None:
         """Stop the house and start it again."""

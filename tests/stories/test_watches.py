@@ -28,9 +28,7 @@ def home(tmp_path: Path, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
     clock = FakeClock()  # a Monday, 12:00
     with TestHouse(tmp_path, clock=clock, doors={"imap": imap}, **more) as house:
         home = Home(house, clock)
-        while "door.imap" not in home.parts():
-            pass  # the door's first try is under way
-        home.settle()
+        home.wait_for("door.imap", ok=False)
         yield home
 
 
@@ -78,9 +76,68 @@ def test_what_was_told_is_not_told_again_after_a_restart(home: Home) -> None:
     home.restart()
     home.pass_(60)
     assert home.phone.silent
-    home.tell("door.imap", True, "imap.example")
-    home.pass_(16)
-    assert home.phone.reply == "mailbox is well again since 13:16, after 1 h 16 min."
+
+
+class TestPost:
+    """The post cannot tell that it carries nothing."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {"watches": {"post": {"after": "15m"}}}
+
+    def test_a_smarthost_that_was_away_is_told_when_it_is_back(self, home: Home) -> None:
+        home.tell("post", False, "smtp.example: connection refused")
+        home.pass_(50)
+        assert home.phone.silent
+        home.tell("post", True, "smtp.example takes mail")
+        home.pass_(16)
+        assert home.phone.reply == (
+            "post: smtp.example: connection refused, from 12:00 to 12:50. It is well again."
+        )
+
+
+class TestConfirmation:
+    """Gmail asks to confirm that an account forwards here."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {"watches": {"confirmation": {}}, "quiet": {}}
+
+    def test_each_one_is_told_once_and_not_at_night(self, home: Home) -> None:
+        home.tell("confirmation", True, "Gmail asks to confirm a@example.org: code 1")
+        assert home.phone.reply == "Gmail asks to confirm a@example.org: code 1."
+        home.tell("confirmation", True, "Gmail asks to confirm a@example.org: code 1")
+        home.restart()
+        home.set(23)
+        home.tell("confirmation", True, "Gmail asks to confirm b@example.org: code 2")
+        home.set(6, 59, day=24)
+        assert home.phone.silent
+        home.set(7, day=24)
+        assert home.phone.reply == "Gmail asks to confirm b@example.org: code 2."
+
+
+class TestStrangers:
+    """Messages of strangers are told once a day, with counts."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {"watches": {"strangers": {"at": "18:00"}}}
+
+    def test_strangers_are_counted_once_a_day(self, home: Home) -> None:
+        head = "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+        for number, sender in enumerate(("mallory@example.net",) * 2 + ("eve@example.net",)):
+            mail = f"From: {sender}\r\n{head}Message-ID: <{number}@example.net>\r\n\r\n!uptime\r\n"
+            home.house.send(mail.encode())
+        home.house.settle()
+        home.pass_(5 * 60)
+        assert home.phone.silent
+        home.pass_(60)
+        assert home.phone.reply == (
+            "3 messages of strangers in a day: mallory@example.net 2, eve@example.net 1."
+        )
+        home.restart()
+        home.pass_(2 * 24 * 60)
+        assert home.phone.silent
 
 
 class TestQuietHours:

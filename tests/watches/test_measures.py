@@ -10,10 +10,12 @@ import pytest
 from tests.doors.certificate import certificate
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
+from housecarl.journal.strangers import Strangers
 from housecarl.watches.reach import connect, ping
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding
 from housecarl.watches.stock import Certificate, Disks, ending, full
+from housecarl.watches.strangers import said
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -89,3 +91,19 @@ async def test_a_certificate_is_read_from_its_file_each_time(tmp_path: Path) -> 
     assert ok is False and text.endswith("in 0 days")
     ((_, ok, _),) = plain(await watched.look(datetime.now(UTC) - timedelta(days=20)))
     assert ok is True
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Strangers(), ""),
+        (Strangers(1), "1 message of strangers in a day."),
+        (
+            Strangers(2, (("+13035550177", 1), ("évil.example/" + "x" * 40, 1)), (("ann", 4),)),
+            "2 messages of strangers in a day: +1..0177 1, ?vil.example/xxxxxxxxxxxxxxx.. 1. "
+            "Without proof, in the name of: ann 4.",
+        ),
+    ],
+)
+def test_strangers_choose_little_of_what_is_told(found: Strangers, text: str) -> None:
+    assert said(found) == text

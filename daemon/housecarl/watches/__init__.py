@@ -32,6 +32,9 @@ log = structlog.get_logger()
 #: Whose values in the journal the states are; no module has such a name.
 MODULE = "_watches"
 
+#: Between two looks whether a clock that nobody has set since the boot is set.
+UNSET_CLOCK = timedelta(minutes=1)
+
 #: What the names of those conditions begin with that only a watch notes.
 NOTED = ("host.", "disk.", "plug.", "meter.", "certificate")
 
@@ -60,6 +63,7 @@ class Watchman:
         self._due: dict[Source, datetime] = {}
         self._states: dict[str, State] = {}
         self._stamps: dict[str, str] = {}
+        self._held: dict[str, Notice] = {}
         self._rules: dict[str, Rule] = {}
         self._woken = asyncio.Event()
         #: until when it sleeps, at the latest; now or earlier while it is awake
@@ -99,18 +103,22 @@ class Watchman:
         while True:
             self._woken.clear()
             now = self._until = self._clock.now()
-            await self._write(await self._look(now), now)
-            await self._rest(self._wake_at(now))
+            if self._clock.synchronised():
+                await self._write(await self._look(now), now)
+                await self._rest(self._wake_at(now))
+            else:  # what is measured now would seem to have lasted for years
+                await self._rest(now + UNSET_CLOCK)
 
     async def _look(self, now: datetime) -> Round:
         """Look at every source that is due, all at once."""
-        due = [s for s in self.sources if s.every is None or self._due.get(s, now) <= now]
+        due = [source for source in self.sources if self._due.get(source, now) <= now]
         for source in due:
-            if source.every is not None:
-                self._due[source] = now + timedelta(seconds=source.every)
+            if (next_ := source.next(now)) is not None:
+                self._due[source] = next_
         found = await asyncio.gather(*(_safely(source, now) for source in due))
         round_, quiet = Round(), self.quiet(now)
-        for each in (one for several in found for one in several):
+        held, self._held = self._held, {}
+        for each in (one for several in (held.values(), *found) for one in several):
             if isinstance(each, Notice):
                 self._notice(each, round_, quiet)
             else:
@@ -118,7 +126,10 @@ class Watchman:
         return round_
 
     def _notice(self, notice: Notice, round_: Round, quiet: bool) -> None:
-        if notice.stamp == self._stamps.get(notice.name) or (quiet and not notice.urgent):
+        if notice.stamp == self._stamps.get(notice.name):
+            return
+        if quiet and not notice.urgent:
+            self._held[notice.name] = notice
             return
         self._stamps[notice.name] = notice.stamp
         round_.written[notice.name] = {"stamp": notice.stamp}
@@ -171,7 +182,8 @@ class Watchman:
 
     def _ripening(self, now: datetime) -> Iterator[datetime]:
         """When findings that wait become news, of sources that are looked at when woken."""
-        awaited = frozenset[str]().union(*(s.names for s in self.sources if s.every is None))
+        woken = (source for source in self.sources if source not in self._due)
+        awaited = frozenset[str]().union(*(source.names for source in woken))
         for name in awaited & self._rules.keys():
             at = self._states[name].next(self._rules[name])
             # the next whole second: what is compared are fractions of one

@@ -12,6 +12,7 @@ from housecarl.means import Workshop
 from housecarl.plugs.settings import PlugAddress
 from housecarl.watches.kept import Kept
 from housecarl.watches.source import Source
+from housecarl.watches.strangers import Strangers
 
 #: The plugs of the module, as they are known now.
 Plugs = Callable[[], Mapping[str, PlugAddress]]
@@ -25,6 +26,8 @@ def sources(config: Config, workshop: Workshop, plugs: Plugs) -> list[Source]:
     if watches.plugs:
         found += _plugs(watches.plugs, plugs, workshop, ZoneInfo(config.timezone))
     found += _stock(watches, config)
+    if watches.strangers is not None:
+        found.append(Strangers(workshop.db, watches.strangers, ZoneInfo(config.timezone)))
     kept = Kept(workshop.db, watches)
     return [*found, kept] if kept.names else found
 

@@ -21,7 +21,6 @@ class Kept:
 
     db: Database
     watches: Watches
-    every: float | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -32,6 +31,10 @@ class Kept:
             CONFIRMATION: self.watches.confirmation,
         }
         return frozenset(name for name, watch in asked.items() if watch is not None)
+
+    def next(self, now: datetime) -> datetime | None:
+        """Never by itself."""
+        return None
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """How the parts are, and what Gmail asks."""

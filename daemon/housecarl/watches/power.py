@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from housecarl.config_watches import PlugWatch
@@ -36,10 +36,9 @@ class Plug:
         """Its watts, its meter, and a counter that began anew."""
         return frozenset({f"plug.{self.name}", f"meter.{self.name}", f"counter.{self.name}"})
 
-    @property
-    def every(self) -> float | None:
-        """Seconds between two looks."""
-        return self.watch.every
+    def next(self, now: datetime) -> datetime | None:
+        """As often as is wanted."""
+        return now + timedelta(seconds=self.watch.every)
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Measure it once and remember what it said."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from housecarl.config_watches import HostWatch
 from housecarl.watches.source import Notice
@@ -33,10 +33,9 @@ class Host:
         """The one finding."""
         return frozenset({f"host.{self.name}"})
 
-    @property
-    def every(self) -> float | None:
-        """Seconds between two looks."""
-        return self.watch.every
+    def next(self, now: datetime) -> datetime | None:
+        """As often as is wanted."""
+        return now + timedelta(seconds=self.watch.every)
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Ask it once."""

@@ -28,9 +28,8 @@ class Source(Protocol):
         """The names of all findings and notices it may bring."""
         ...
 
-    @property
-    def every(self) -> float | None:
-        """Seconds between two looks; None when it is enough to look when something is told."""
+    def next(self, now: datetime) -> datetime | None:
+        """When to look again after `now`; None when it is enough to when something is told."""
         ...
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
-#: Seconds between two looks at the disks: nothing but a runaway fills one faster.
-DISK_SECONDS = 600.0
+#: Between two looks at the disks: nothing but a runaway fills one faster.
+DISK_EVERY = timedelta(minutes=10)
 
-#: Seconds between two looks at a certificate (6 h).
-CERTIFICATE_SECONDS = 21600.0
+#: Between two looks at a certificate; it is renewed on some night.
+CERTIFICATE_EVERY = timedelta(hours=6)
 
 #: Percent by which a disk must have become emptier to be well again: at its bound it would flap.
 SLACK = 2.0
@@ -30,7 +30,6 @@ class Disks:
 
     watch: DiskWatch
     spool: Path
-    every: float | None = DISK_SECONDS
 
     @property
     def places(self) -> dict[str, Path]:
@@ -43,6 +42,10 @@ class Disks:
     def names(self) -> frozenset[str]:
         """One finding for each folder."""
         return frozenset(self.places)
+
+    def next(self, now: datetime) -> datetime | None:
+        """In a while."""
+        return now + DISK_EVERY
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Measure each disk once, the spool's only when it is one of its own."""
@@ -85,8 +88,11 @@ class Certificate:
 
     file: Path
     watch: CertificateWatch
-    every: float | None = CERTIFICATE_SECONDS
     names: frozenset[str] = frozenset({"certificate"})
+
+    def next(self, now: datetime) -> datetime | None:
+        """A few times a day."""
+        return now + CERTIFICATE_EVERY
 
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Read its last day."""
