@@ -124,7 +124,7 @@ class Talk:
                 self.say(f'* LIST (\\Noselect) {delimiter} "{name}"')
         elif word == "CREATE":
             server.folders[rest.strip('"')] = []
-        elif word == "SELECT":
+        elif word in ("SELECT", "EXAMINE"):
             return self.select()
         elif word == "IDLE":
             await self.idle()

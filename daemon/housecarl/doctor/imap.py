@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from housecarl.config_doors import Imap
 from housecarl.daemon import IMAP
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
-from housecarl.doctor.mail_host import advice, look_up
+from housecarl.doctor.mail_host import advice, look_up, unread
 from housecarl.doctor.patient import Patient
-from housecarl.errors import SecretError
 from housecarl.journal import values
 from housecarl.module_load import in_thread
 
@@ -92,19 +91,17 @@ def _proof(door: Imap, found: list[Finding]) -> tuple[str, str | None] | None:
         return "", token(door.oauth.client_file, door.host)
     if door.password is None:
         return "", None
-    try:
-        return door.password.read(), None
-    except SecretError as error:
-        text = f"log-in not tried: {error}"
-        found.append(trouble(PART, text, "See the line of secrets."))
+    if (why := unread(PART, door.password)) is not None:
+        found.append(why)
         return None
+    return door.password.read(), None
 
 
 def _look_inside(line: Line, door: Imap, last: int | None, found: list[Finding]) -> None:
     from housecarl.doors.imap_shelf import located
 
     folder = located(line, door.folder)
-    if not line.folder_exists(folder):
+    if folder != "INBOX" and not line.folder_exists(folder):
         mend = "Name one that is there as doors.imap.folder; Gmail's own begin with [Gmail]/."
         found.append(trouble(PART, f"{door.host}: there is no folder {door.folder}", mend))
         return

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import socket
 
-from housecarl.doctor.finding import Trouble
+from housecarl.doctor.finding import Finding, Trouble, skipped, trouble
+from housecarl.doctor.secrets import is_elsewhere
+from housecarl.errors import SecretError
 from housecarl.module_load import in_thread
+from housecarl.secret import Secret
 
 #: Seconds a name may take; what is slower than this is a resolver that is down.
 LOOK_UP_SECONDS = 5.0
@@ -25,6 +28,21 @@ async def look_up(host: str, section: str) -> None:
     except (OSError, UnicodeError):
         mend = f"Is {section}.host spelt right? Is this machine on the network?"
         raise Trouble(f"{host}: there is no host of this name", mend) from None
+
+
+def unread(part: str, secret: Secret | None) -> Finding | None:
+    """Why the log-in cannot be tried from here; None when the password can be read."""
+    if secret is None:
+        return None
+    if is_elsewhere(secret):
+        text = f"log-in not tried: {secret} is there only within the unit"
+        return skipped(part, text, "See the line of secrets.")
+    try:
+        secret.read()
+    except SecretError as error:
+        text = f"log-in not tried: {error.problems[0].text}"
+        return trouble(part, text, "See the line of secrets.")
+    return None
 
 
 def advice(fault: str, section: str) -> str:

@@ -27,14 +27,21 @@ def lend_credentials() -> None:
         os.environ["CREDENTIALS_DIRECTORY"] = str(UNIT_CREDENTIALS)
 
 
+def is_elsewhere(secret: Secret) -> bool:
+    """Whether it is one that systemd gives to the unit, and so not to us."""
+    return secret.credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ
+
+
 async def examine(patient: Patient) -> list[Finding]:
     """Read each, and look at the file and the folder it is in."""
-    named = list(_named(patient))
-    found = [finding for place, each in named for finding in _looked(place, each, patient.uid())]
-    sound = len(named) - len({finding.text.partition(":")[0] for finding in found})
-    if not named:
+    looked = [list(_looked(place, each, patient.uid())) for place, each in _named(patient)]
+    if not looked:
         return [skipped(PART, "none in the configuration")]
-    return [well(PART, f"{sound} of {len(named)} can be read by the daemon only"), *found]
+    sound = looked.count([])
+    head = (
+        [well(PART, f"{sound} of {len(looked)} can be read, by the daemon only")] if sound else []
+    )
+    return [*head, *(finding for findings in looked for finding in findings)]
 
 
 def _named(patient: Patient) -> Iterator[tuple[str, Secret]]:
@@ -65,7 +72,7 @@ def _within(place: str, value: Any) -> Iterator[tuple[str, Secret]]:
 
 def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
     """What is wrong with one secret."""
-    if secret.credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+    if is_elsewhere(secret):
         mend = (
             f"systemd-run --pipe --wait -p User=housecarl -p LoadCredential={secret.credential}:"
             "PATH housecarl doctor tries it too; or run doctor as root while the daemon runs."

@@ -1,0 +1,484 @@
+"""`doctor` and `test-send` as processes, against real servers on loopback, well and ill."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.cli.clinic import Background, dkim_record, name_server
+from tests.cli.conftest import LOGIN
+from tests.cli.forked import Forker, forker
+from tests.doors.certificate import certificate
+from tests.doors.dovecot import PASSWORD, Dovecot
+from tests.doors.imap_server import ImapServer, serving
+from tests.post.smarthost import Smarthost
+
+from housecarl.clock import is_disciplined
+from housecarl.doctor import access, ping, unit
+from housecarl.doctor.finding import State
+from housecarl.journal import Database, conditions, people, receipts
+from housecarl.journal.conditions import Condition
+from housecarl.testing.house import TestHouse, free_port
+from housecarl.testing.plug import SimulatedPlug
+from housecarl.testing.plug_image import make_image
+
+GOOGLE = "20251104._domainkey.google.com"
+HW_ID = "60FF6B258734EA6880E186F8C96DDC61"
+#: what says of a machine how it is, not of a house
+MACHINE = ("clock", "ping", "unit")
+#: parts that a test of a house looks at
+HOUSE = "config,secrets,modules,spool,smtp,imap,drop,post,forwarding,dns,plugs,firmware,weather"
+
+
+@pytest.fixture(scope="module")
+def verbs() -> Iterator[Forker]:
+    """Verbs as processes that start at once."""
+    with forker() as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def background() -> Iterator[Background]:
+    with Background() as loop:
+        yield loop
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "housecarl.yaml"
+
+
+def examine(verbs: Forker, config: Path, only: str) -> dict[str, list[tuple[str, str, str]]]:
+    """What doctor found: (state, text, mend) by part."""
+    done = verbs.run("-c", config, "doctor", "--json", "--only", only)
+    told = json.loads(done.stdout or "{}")
+    assert told, done.stderr
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for each in told["checks"]:
+        found.setdefault(each["part"], []).append((each["state"], each["text"], each["mend"]))
+    failed = any(state == "fail" for each in found.values() for state, _, _ in each)
+    assert (done.returncode, told["well"]) == (int(failed), not failed)
+    return found
+
+
+def write(config: Path, **sections: Any) -> None:
+    """A configuration of Ann's house."""
+    whole = {"people": {"ann": {"may": ["*"], "unix": [LOGIN]}}, "spool": "spool", **sections}
+    config.write_text(yaml.safe_dump(whole))
+
+
+def test_a_house_that_runs_is_well_and_left_as_it_was(tmp_path: Path, verbs: Forker) -> None:
+    pair = certificate(tmp_path, timedelta(days=90))
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "new.bin").write_bytes(make_image([HW_ID], "1.2.6 Build 200727 Rel.121701", 120_000))
+    with name_server({GOOGLE: dkim_record()}) as resolver, SimulatedPlug() as plug:
+        house = TestHouse(
+            tmp_path,
+            {"ann": {"phones": ["+13035550123"], "unix": [LOGIN], "may": ["*"]}},
+            {
+                "plug": {"plugs": {"lamp": f"127.0.0.1:{plug.port}"}},
+                "firmware": {"folder": "images"},
+            },
+            doors={"smtp": {"certificate": {"cert": str(pair[0]), "key": str(pair[1])}}},
+            trust={"resolver": [resolver]},
+        )
+        with house:
+            before = sorted(house.spool.rglob("*"))
+            found = examine(verbs, tmp_path / "housecarl.yaml", HOUSE)
+            assert sorted(house.spool.rglob("*")) == before
+            assert house.inbox.received == []
+    texts = {part: [text for _, text, _ in each] for part, each in found.items()}
+    fleeting = "tmpfs" in texts["spool"][0]
+    wrong = {part for part, each in found.items() for state, _, _ in each if state == "fail"}
+    assert wrong == ({"spool"} if fleeting else set())
+    assert {part for part, each in found.items() if each[0][0] == "skip"} == {"imap", "weather"}
+    assert texts["config"] == [f"{tmp_path}/housecarl.yaml: 1 person, doors smtp, drop"]
+    assert texts["smtp"][0].endswith("is answered with 220 by the daemon")
+    assert "89 more days" in texts["smtp"][1]
+    assert texts["post"] == [
+        f"127.0.0.1:{house.inbox.port} answers, none, no log-in; no mail was sent"
+    ]
+    assert "20251104 of google.com, 2048 bits" in texts["dns"][0]
+    assert texts["plugs"][0].startswith("lamp at 127.0.0.1: HS110(US) 1.0, -")
+    assert texts["firmware"] == [f"{images} has 1 image"]
+    assert texts["forwarding"] == ["no confirmation waits"]
+
+
+def test_every_fault_is_told_with_its_mend(tmp_path: Path, config: Path, verbs: Forker) -> None:
+    """One house in which nothing works; no part keeps another from being told."""
+    modules = tmp_path / "mine"
+    modules.mkdir()
+    (modules / "bell.py").write_text("import nothing_of_this_name\n")
+    modules.chmod(0o777)
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "old.bin").write_bytes(b"no image")
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool").chmod(0o777)
+    with name_server({}) as resolver:
+        write(
+            config,
+            people={
+                "ann": {
+                    "may": ["*", "pong"],
+                    "unix": ["nobody-here"],
+                    "totp": {"file": "ann.totp"},
+                }
+            },
+            doors={
+                "drop": {},
+                "imap": {
+                    "host": "127.0.0.1",
+                    "port": free_port(),
+                    "tls": "none",
+                    "user": "ann",
+                    "password": {"env": "NOT_SET"},
+                },
+            },
+            post={
+                "host": "127.0.0.1",
+                "port": free_port(),
+                "tls": "none",
+                "from": "house@home.example",
+            },
+            trust={"resolver": [resolver]},
+            modules={
+                "folders": ["mine"],
+                "plug": {"plugs": {"lamp": f"127.0.0.1:{free_port()}"}},
+                "firmware": {"folder": "images"},
+                "weather": {
+                    "place": "Denver",
+                    "geocoding": f"http://127.0.0.1:{free_port()}",
+                },
+            },
+        )
+        done = verbs.run("-c", config, "doctor", "--only", HOUSE)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    for text, mend in (
+        ("secrets    people.ann.totp: ", "housecarl person totp ann"),
+        ("modules    ", "Mend the file; it is live when it is saved."),
+        (f"modules    {modules} can be written by everybody", "chown "),
+        (f"drop       {tmp_path}/spool: who may put files there may also take away", "chmod +t"),
+        ("drop       people.ann.unix.0: there is no login nobody-here", "Correct the name"),
+        ("imap       127.0.0.1: Connection refused", "Check doors.imap.host, port and tls"),
+        ("post       127.0.0.1: Connection refused", "Check post.host, port and tls"),
+        (f"dns        {resolver}: answers, but knows no key", "It hides TXT records: set trust.re"),
+        ("plugs      lamp at 127.0.0.1 does not answer.", "Is it powered and on the Wi-Fi?"),
+        ("firmware   old.bin", f"Take old.bin out of {images}"),
+        ("weather    the list of places cannot be reached", "Is this machine on the internet?"),
+    ):
+        head, _, rest = done.stdout.partition(f"FAIL {text}")
+        assert rest, f"{text} is not in {done.stdout}"
+        following = rest.splitlines()[1]
+        assert following.startswith(" " * 16) and following.strip().startswith(mend), following
+    assert "No module named 'nothing_of_this_name'" in done.stdout
+    assert "no command 'pong'" in done.stdout
+    assert "skip smtp       no door for SMTP in the configuration" in done.stdout
+
+
+def test_a_configuration_that_cannot_be_used_ends_it(config: Path, verbs: Forker) -> None:
+    config.write_text("hose: Elm\n")
+    done = verbs.run("-c", config, "doctor")
+    assert done.returncode == 78
+    assert done.stdout.startswith("FAIL config     cannot be used; mend what follows:\n     ")
+    assert "hose: unknown key; did you mean 'house'?" in done.stdout
+
+
+def test_a_part_that_does_not_exist_is_a_usage_error(config: Path, verbs: Forker) -> None:
+    write(config)
+    done = verbs.run("-c", config, "doctor", "--only", "impa")
+    assert done.returncode == 2
+    assert "no part impa. Did you mean imap?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("server", "texts", "mends"),
+    [
+        (
+            ImapServer(),
+            ["127.0.0.1: none, log-in, INBOX with 0 messages, IDLE, MOVE to housecarl/executed"],
+            [""],
+        ),
+        (ImapServer("UIDPLUS"), ["no IDLE (looked at every 30 s), UIDPLUS to housecarl/"], [""]),
+        (ImapServer(refuse={"LOGIN"}), ["log-in as ann refused: not here"], ["Check doors.imap.u"]),
+        (ImapServer(cuts={"EXAMINE": 1}), ["127.0.0.1: "], ["Check doors.imap.host"]),
+    ],
+    ids=["well", "simple", "refused", "cut"],
+)
+def test_the_mailbox_is_looked_into_and_left_alone(
+    server: ImapServer,
+    texts: list[str],
+    mends: list[str],
+    config: Path,
+    verbs: Forker,
+    background: Background,
+) -> None:
+    (config.parent / "imap").write_text("right\n")
+    (config.parent / "imap").chmod(0o600)
+
+    async def enter(stack: AsyncExitStack) -> None:
+        await stack.enter_async_context(serving(server))
+
+    stack = AsyncExitStack()
+    background.do(enter(stack))
+    imap = {"host": "127.0.0.1", "port": server.port, "tls": "none", "user": "ann"}
+    write(config, doors={"imap": {**imap, "password": {"file": "imap"}}})
+    found = examine(verbs, config, "imap")["imap"]
+    background.do(stack.aclose())
+    assert len(found) == len(texts)
+    for (_, text, mend), wanted, way in zip(found, texts, mends, strict=True):
+        assert wanted in text and mend.startswith(way)
+    changing = ("CREATE", "SELECT", "UID STORE", "UID MOVE", "APPEND", "EXPUNGE")
+    assert [word for word in changing if server.words(word)] == []
+
+
+@pytest.mark.server("dovecot")
+def test_a_real_mailbox_and_its_clock(tmp_path: Path, config: Path, verbs: Forker) -> None:
+    root = tmp_path / "d"
+    root.mkdir()
+    for folder in (*tmp_path.parents[:3], tmp_path):
+        if os.getuid() == 0 and folder.stat().st_uid == 0 and str(folder) not in ("/", "/tmp"):
+            folder.chmod(0o755)
+    pair = certificate(tmp_path)
+    server = Dovecot(root, pair)
+    server.start()
+    try:
+        with server.client("ann") as client:
+            later = datetime.now(UTC) + timedelta(minutes=30)
+            client.append("INBOX", b"From: a@example.org\r\n\r\nhello\r\n", msg_time=later)
+        (tmp_path / "imap").write_text(PASSWORD + "\n")
+        (tmp_path / "imap").chmod(0o600)
+        door = {
+            "host": "localhost",
+            "port": server.port_tls,
+            "ca": str(pair[0]),
+            "user": "ann",
+            "password": {"file": "imap"},
+        }
+        write(config, doors={"imap": door})
+        (_, well, _), (state, late, mend) = examine(verbs, config, "imap")["imap"]
+        write(config, doors={"imap": {**door, "folder": "Texts", "ca": None}})
+        ((_, untrusted, advice),) = examine(verbs, config, "imap")["imap"]
+        write(config, doors={"imap": {**door, "folder": "Texts"}})
+        ((_, missing, name),) = examine(verbs, config, "imap")["imap"]
+    finally:
+        server.stop()
+    assert "tls, log-in, INBOX with 1 message, IDLE, MOVE to housecarl/executed (made at" in well
+    assert (state, mend[:22]) == ("fail", "See the line of clock:")
+    assert late in ("the server's clock is 30 min ahead of ours", late)
+    assert "certificate is not trusted" in untrusted and "doors.imap.ca" in advice
+    assert "there is no folder Texts" in missing and "doors.imap.folder" in name
+
+
+def test_the_post_says_why_it_takes_nothing(
+    tmp_path: Path, config: Path, verbs: Forker, background: Background
+) -> None:
+    pair = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*pair)
+    (tmp_path / "smtp").write_text("wrong\n")
+    (tmp_path / "smtp").chmod(0o600)
+    host = Smarthost()
+    host.use_tls(tls, implicit=False)
+    host.script = lambda step, to: "535 5.7.8 Bad password" if step == "auth" else None
+    background.do(host.start())
+    post = {"host": "localhost", "port": host.port, "user": "ann", "from": "house@home.example"}
+    try:
+        secret = {"password": {"file": "smtp"}}
+        write(config, post={**post, **secret, "ca": str(pair[0])})
+        ((_, refused, password),) = examine(verbs, config, "post")["post"]
+        write(config, post={**post, **secret})
+        ((_, untrusted, ca),) = examine(verbs, config, "post")["post"]
+        write(config, post={**post, "password": {"credential": "smtp"}, "ca": str(pair[0])})
+        found = examine(verbs, config, "post,secrets")
+    finally:
+        background.do(host.stop())
+    assert "535" in refused and "app password" in password
+    assert "certificate is not valid" in untrusted and "post.ca" in ca
+    assert [state for state, _, _ in found["post"]] == ["ok", "skip"]
+    assert "within the unit" in found["secrets"][0][1]
+    assert host.taken == []
+
+
+def test_a_port_of_another_program_and_a_certificate_near_its_end(
+    tmp_path: Path, config: Path, verbs: Forker, background: Background
+) -> None:
+    pair = certificate(tmp_path, timedelta(days=3))
+    host = Smarthost()
+    background.do(host.start())
+    try:
+        write(
+            config,
+            doors={
+                "smtp": {
+                    "listen": f"127.0.0.1:{host.port}",
+                    "listen_tls": f"127.0.0.1:{free_port()}",
+                    "certificate": {"cert": str(pair[0]), "key": str(pair[1])},
+                    "recipients": ["cmd@home.example"],
+                }
+            },
+        )
+        taken, free, ends = examine(verbs, config, "smtp")["smtp"]
+    finally:
+        background.do(host.stop())
+    assert taken[0] == "fail" and f"sport = :{host.port}" in taken[2]
+    assert free[0] == "ok" and "is free for the daemon" in free[1]
+    assert ends[0] == "fail" and "in 2 days" in ends[1] and ends[2].startswith("Renew ")
+
+
+def test_a_confirmation_waits_until_a_text_comes_through(tmp_path: Path, verbs: Forker) -> None:
+    text = "Gmail asks to confirm that house@gmail.com forwards here: code 123456789"
+    asked = receipts.Receipt("a" * 16, "a.eml", time.time() - 60, "smtp", kind="confirmation")
+
+    def note(conn: Any) -> None:
+        conditions.note(conn, Condition("confirmation", True, text, time.time()))
+        receipts.store(conn, asked)
+
+    with TestHouse(tmp_path) as house:
+        assert house.daemon is not None and house.daemon.house is not None
+        house.do(house.daemon.house.db.write(note))
+        config = tmp_path / "housecarl.yaml"
+        ((state, told, mend),) = examine(verbs, config, "forwarding")["forwarding"]
+        assert (state, told) == ("fail", text)
+        assert mend.startswith("Enter the code in Gmail's settings")
+        house.phone().text("!uptime")
+        house.settle()
+        ((state, told, _),) = examine(verbs, config, "forwarding")["forwarding"]
+        assert (state, told) == ("ok", "no confirmation waits")
+
+
+class TestTestSend:
+    """`test-send PERSON`."""
+
+    @pytest.fixture
+    def host(self, background: Background) -> Iterator[Smarthost]:
+        host = Smarthost()
+        background.do(host.start())
+        yield host
+        background.do(host.stop())
+
+    def send(
+        self, verbs: Forker, config: Path, port: int, person: str = "ann"
+    ) -> subprocess.CompletedProcess[str]:
+        write(
+            config,
+            house="Elm Street",
+            people={
+                "ann": {"may": ["*"], "addresses": ["ann@example.org"]},
+                "bo": {"may": ["*"], "phones": ["+13035550199"]},
+            },
+            post={"host": "127.0.0.1", "port": port, "tls": "none", "from": "house@home.example"},
+        )
+        return verbs.run("-c", config, "test-send", person)
+
+    def test_it_says_what_the_server_answered(
+        self, host: Smarthost, config: Path, verbs: Forker
+    ) -> None:
+        done = self.send(verbs, config, host.port)
+        assert done.returncode == 0, done.stderr
+        words = "took the reply to ann at ann@example.org: 250 2.0.0 queued\n"
+        assert done.stdout == f"127.0.0.1 {words}"
+        ((to, mail),) = host.taken
+        assert to == "ann@example.org"
+        assert b"Elm Street: a test. Replies reach you this way." in mail
+        assert b"Auto-Submitted: auto-generated" in mail
+
+    @pytest.mark.parametrize(
+        ("step", "answer", "code"),
+        [
+            ("greet", "drop", 69),
+            ("end", "drop", 69),
+            ("rcpt", "550 5.1.1 nobody here", 1),
+            ("rcpt", "451 4.7.1 greylisted", 75),
+        ],
+    )
+    def test_it_says_what_went_wrong(
+        self, host: Smarthost, config: Path, verbs: Forker, step: str, answer: str, code: int
+    ) -> None:
+        host.script = lambda at, to: answer if at == step else None
+        done = self.send(verbs, config, host.port)
+        assert done.returncode == code, done.stderr
+        assert "127.0.0.1" in done.stderr and "Traceback" not in done.stderr
+        assert answer == "drop" or answer in done.stderr
+
+    def test_who_has_no_way_or_is_off_gets_nothing(
+        self, host: Smarthost, config: Path, verbs: Forker, background: Background
+    ) -> None:
+        done = self.send(verbs, config, host.port, "bo")
+        assert (done.returncode, "no way to bo yet" in done.stderr) == (1, True)
+        assert self.send(verbs, config, host.port, "eve").returncode == 2
+
+        async def switch_off() -> None:
+            path = config.parent / "spool" / ".journal" / "journal.sqlite"
+            path.parent.mkdir(parents=True)
+            database = Database(path)
+            database.open()
+            await database.write(lambda conn: people.switch_off(conn, "ann", time.time()))
+            way = people.Way("1.2.x@txt.voice.google.com", "+13035550199", "x", "sms", 0.0)
+            await database.write(lambda conn: people.use_way(conn, "bo", way))
+            await database.close()
+
+        background.do(switch_off())
+        assert self.send(verbs, config, host.port).returncode == 77
+        assert self.send(verbs, config, host.port, "bo").stdout.startswith(
+            "127.0.0.1 took the reply to bo as a text: 250"
+        )
+        assert [to for to, _ in host.taken] == ["1.2.x@txt.voice.google.com"]
+
+
+def test_the_unit_is_held_against_the_shipped_one() -> None:
+    shipped = Path(__file__).parents[2] / "systemd" / "housecarl.service"
+    lines = [line.partition("=") for line in shipped.read_text().splitlines()]
+    says = {name: value for name, _, value in lines if name in unit.WANTED}
+    usual = {"PrivateUsers": "no", "DynamicUser": "no"}
+    good = {**usual, **says, "LoadState": "loaded", "User": "housecarl", "WatchdogUSec": "1min"}
+    assert [each.state for each in unit.judged(good)] == [State.OK]
+    bad = {**good, "ProtectSystem": "no", "User": "", "WatchdogUSec": "infinity"}
+    assert [each.mend.rpartition(" ")[2][:14] for each in unit.judged(bad)] == [
+        "ProtectSystem=",
+        "(docs/install.",
+        "WatchdogSec=60",
+    ]
+    assert [each.state for each in unit.judged({"LoadState": "not-found"})] == [State.SKIP]
+
+
+def test_who_may_ping_is_read_from_the_range() -> None:
+    assert ping.within("0\t2147483647\n", [1000])
+    assert ping.within("100 200", [7, 200])
+    assert not ping.within("1\t0\n", [0, 1, 1000])
+
+
+def test_a_group_of_one_is_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(0o620)
+    assert access.written_by(path, os.getuid()) == ""
+    path.chmod(0o602)
+    assert access.written_by(path, os.getuid()) == "everybody"
+    if os.getuid() == 0:
+        others = next((g for g in grp.getgrall() if len(set(g.gr_mem) - {"root"}) > 0), None)
+        path.chmod(0o620)
+        os.chown(path, 0, others.gr_gid if others else 0)
+        assert access.written_by(path, 0) == (f"the group {others.gr_name}" if others else "")
+        os.chown(path, 65534, -1)
+        assert access.written_by(path, 0) == access.user(65534)
+
+
+def test_the_machine_is_looked_at_too(config: Path, verbs: Forker) -> None:
+    write(config)
+    found = examine(verbs, config, ",".join(MACHINE))
+    assert found["clock"][0][0] == ("ok" if is_disciplined() else "fail")
+    assert set(found) == set(MACHINE)
