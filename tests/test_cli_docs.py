@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -99,6 +98,7 @@ def test_every_verb_and_option_that_a_page_names_exists(page: Path) -> None:
         assert {word for word in words if re.match("--?[a-z]", word)} <= flags, mention
 
 
+@pytest.mark.server("man")
 def test_the_manual_of_the_program_has_every_verb_and_option(man: dict[str, Path]) -> None:
     text = rendered(man["housecarl.1"])
     for context in manual.verbs():
@@ -108,6 +108,7 @@ def test_the_manual_of_the_program_has_every_verb_and_option(man: dict[str, Path
             assert " ".join(meaning.split()) in text
 
 
+@pytest.mark.server("man")
 def test_the_manual_of_the_configuration_has_every_key_and_default(man: dict[str, Path]) -> None:
     text = rendered(man["housecarl.yaml.5"])
     for key in keys():
@@ -141,8 +142,6 @@ def test_the_manual_pages_are_valid_and_found_by_their_name(
 
 def rendered(page: Path) -> str:
     """A manual page as it is read, on one line."""
-    if shutil.which("man") is None:
-        pytest.skip("man not installed")
     done = subprocess.run(
         ["man", "-l", page],
         capture_output=True,

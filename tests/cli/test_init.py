@@ -62,7 +62,8 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
         typist.answer("Google Voice number", "303-555-0100")
         typist.answer("mail host [imap.gmail.com]:")
         typist.answer("user name [house@gmail.com]:")
-        typist.answer("app password", "abcd efgh ijkl mnop")
+        typist.answer("app password", "abcd")
+        typist.answer("has 16 letters", "abcd efgh ijkl mnop")
         typist.answer("mail host [smtp.gmail.com]:")
         screen = typist.rest()
     assert process.returncode == 0, screen
@@ -204,6 +205,8 @@ def test_the_smtp_door_and_a_relay_on_this_machine_need_no_password(config: Path
         ("house: Elm\n", "'name' is missing"),
         ("name: ann\ndoor: window\n", "one of mailbox, smtp, files"),
         ("name: ann\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
+        (VOICE + "password: hunter2\n", "'password' stands here a second time"),
+        (VOICE.replace("efgh", ""), "an app password has 16 letters"),
         ("name: [ann]\n", "name: should be one text"),
         ("name: ann\nname: bo\n", "line 2"),
         ("ann\n", "is no list of NAME: ANSWER"),

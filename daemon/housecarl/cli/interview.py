@@ -135,10 +135,8 @@ class _Interview:
         self._named.add(path)
         what = "app password (myaccount.google.com/apppasswords)" if google else "password"
         name = "password" if google else f"{kind}_password"
-        said = self._asker.secret(name, f"{text}: {what}", self._kept(path))
-        if google and len("".join(said.split())) == _APP_PASSWORD:
-            said = "".join(said.split())
-        if said:
+        check = _app_password if google else str.strip
+        if said := self._asker.secret(name, f"{text}: {what}", check, self._kept(path)):
             self._secrets[path] = said
         return path
 
@@ -188,6 +186,14 @@ def _phone(region: str) -> Check:
         return said.strip()
 
     return check
+
+
+def _app_password(said: str) -> str:
+    """16 letters without the blanks between them; Gmail takes no other password."""
+    letters = "".join(said.split())
+    if len(letters) != _APP_PASSWORD:
+        raise ValueError(f"an app password has {_APP_PASSWORD} letters; the account's will not do")
+    return letters
 
 
 def _optional(check: Check) -> Check:

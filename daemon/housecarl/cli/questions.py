@@ -25,7 +25,7 @@ class Asker(Protocol):
         """One of the names of `choices`, which come with what each is."""
         ...
 
-    def secret(self, name: str, text: str, kept: bool) -> str:
+    def secret(self, name: str, text: str, check: Check, kept: bool) -> str:
         """A secret, never shown; empty when one that is `kept` already stays."""
         ...
 
@@ -36,6 +36,12 @@ class Asker(Protocol):
 
 class Terminal:
     """A person at a terminal: asked again until the answer will do."""
+
+    def __init__(self) -> None:
+        """Say how to answer."""
+        click.echo(
+            "Enter takes what stands in brackets. Ctrl-C stops: nothing is changed.", err=True
+        )
 
     def ask(self, name: str, text: str, guess: str | None, check: Check) -> str:
         """Enter alone takes the guess, which stands in brackets."""
@@ -52,18 +58,22 @@ class Terminal:
             click.echo(f"    {choice:{width}}  {meaning}", err=True)
         return self.ask(name, text, guess, _one_of(choices))
 
-    def secret(self, name: str, text: str, kept: bool) -> str:
-        """Typed without echo; a paste is one line."""
+    def secret(self, name: str, text: str, check: Check, kept: bool) -> str:
+        """Typed without echo; asked again with the reason, which never holds what was typed."""
         hint = " (Enter keeps the one that is there)" if kept else ""
-        return str(
-            click.prompt(
+        empty = "" if kept else None
+        while True:
+            said = click.prompt(
                 f"{text}, not shown{hint}",
                 hide_input=True,
-                default="" if kept else None,
+                default=empty,
                 show_default=False,
                 err=True,
             )
-        ).strip()
+            try:
+                return check(said) if said else ""
+            except ValueError as error:  # click itself would not say why
+                click.echo(f"Error: {error}", err=True)
 
     def close(self) -> None:
         """Nothing to do: whoever typed knows what."""
@@ -98,9 +108,9 @@ class Answers:
         """Refuses what is no choice."""
         return self.ask(name, text, guess, _one_of(choices))
 
-    def secret(self, name: str, text: str, kept: bool) -> str:
+    def secret(self, name: str, text: str, check: Check, kept: bool) -> str:
         """The secret stands in the answers; never in what is said about them."""
-        return self.ask(name, text, "" if kept else None, str.strip)
+        return self.ask(name, text, "" if kept else None, lambda said: check(said) if said else "")
 
     def close(self) -> None:
         """Refuses an answer that nobody asked for: it would be lost in silence."""
