@@ -139,6 +139,11 @@ class CommandRule(Section):
         default=None,
         description="Age at which a change is not run; the module's own, else trust.late.",
     )
+    per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="How often a person may ask for it in an hour; no bound of its own.",
+    )
 
 
 class Limits(Section):
@@ -150,7 +155,9 @@ class Limits(Section):
         le=1530,
         description="Longest SMS reply in GSM-7 septets; 160 is one SMS.",
     )
-    lines: int = Field(default=5, ge=1, le=50, description="Commands in one message.")
+    lines: int = Field(
+        default=5, ge=1, le=20, description="Command lines in one message; with more, none is run."
+    )
     calls_per_hour: int = Field(
         default=60, ge=0, description="Commands a person may run in an hour; 0 is no bound."
     )

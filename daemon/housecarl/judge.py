@@ -113,9 +113,14 @@ class Judge:
         if case.verdict.person is None:
             return ()
         try:
-            return syntax.parse(case.message.text, case.message.subject, self.config.language)
+            return self._parsed(case.message)
         except CommandError:
             return ()
+
+    def _parsed(self, message: Message) -> tuple[Call, ...]:
+        """The calls as they stand in a message; CommandError for the sender."""
+        config = self.config
+        return syntax.parse(message.text, message.subject, config.language, config.limits.lines)
 
     def _ended(self, name: str, now: datetime) -> str | None:
         """Why a person is not obeyed any more, if so."""
@@ -130,7 +135,7 @@ class Judge:
     def _answer(self, case: Case) -> Case:
         """What is to be done for somebody we know."""
         try:
-            calls = syntax.parse(case.message.text, case.message.subject, self.config.language)
+            calls = self._parsed(case.message)
         except CommandError as error:
             return replace(case, word="refuse", reason=error.reason, text=str(error))
         if not calls:

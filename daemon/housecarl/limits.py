@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -25,10 +25,13 @@ class Limits:
 
     def __init__(self, config: Config) -> None:
         self._most = config.limits.calls_per_hour
+        self._most_of = {n: rule.per_hour for n, rule in config.commands.items() if rule.per_hour}
         self._zone = ZoneInfo(config.timezone)
         self._asked: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._asked_for: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._slips: defaultdict[str, deque[float]] = defaultdict(deque)
         self._quiet_until: dict[str, float] = {}
+        self._told_of: dict[tuple[str, str], float] = {}
 
     def admit(self, case: Case) -> Case:
         """The case as it is, or refused: with a notice the first time, then without a word."""
@@ -59,8 +62,38 @@ class Limits:
         if self._most and len(asked) + len(case.calls) > self._most:
             until = (asked[0] if asked else now) + HOUR_SECONDS
             return self._pause(case, until, f"{self._most} commands in an hour are the most")
+        if case.confirmed is None:  # else it was counted when the code was asked for
+            wanted = Counter(step.command.name for step in case.steps)
+            for name, number in wanted.items():
+                again = self._full(case.person, name, number, now)
+                if again is not None:
+                    return self._refuse_one(case, name, again, alone=len(wanted) == 1)
+            for name in wanted.keys() & self._most_of.keys():
+                self._asked_for[case.person, name].extend([now] * wanted[name])
         asked.extend([now] * len(case.calls))
         return case
+
+    def _full(self, person: str, name: str, number: int, now: float) -> float | None:
+        """Until when a person may not ask for one command so many times; None when they may."""
+        most = self._most_of.get(name)
+        if most is None:
+            return None
+        asked = _within(self._asked_for[person, name], now, HOUR_SECONDS)
+        if len(asked) + number <= most:
+            return None
+        return (asked[0] if asked else now) + HOUR_SECONDS
+
+    def _refuse_one(self, case: Case, name: str, until: float, *, alone: bool) -> Case:
+        """Say once that a command was asked for too often; each time when others stand beside it.
+
+        Who also asked for something else must know that it was not done.
+        """
+        told = self._told_of.get((case.person, name)) == until
+        self._told_of[case.person, name] = until
+        clock = datetime.fromtimestamp(until, self._zone)
+        text = f"{name}: {self._most_of[name]} in an hour are the most. Nothing was done. "
+        text = "" if told and alone else f"{text}Again at {clock:%H:%M}."
+        return replace(case, word="refuse", reason="limit", text=text, steps=())
 
     def _pause(self, case: Case, until: float, why: str) -> Case:
         """Say once when it goes on; nothing of this message is done."""

@@ -10,7 +10,7 @@ from housecarl import folding
 from housecarl.errors import CommandError
 from housecarl.module import Call
 
-#: Commands in one message: what a person types at once; more is a pasted file.
+#: Commands in one message unless a house says otherwise: what a person types at once.
 MAX_COMMANDS = 5
 #: Characters of one command line: over six texts joined, so nobody's thumb gets there.
 MAX_LINE = 1000
@@ -32,16 +32,19 @@ class Language(Protocol):
         ...
 
 
-def parse(text: str, subject: str, language: Language) -> tuple[Call, ...]:
+def parse(
+    text: str, subject: str, language: Language, most: int = MAX_COMMANDS
+) -> tuple[Call, ...]:
     """The calls of a message, none if it holds no command; takes time linear in the text.
 
     One command a line, blank lines aside; the first other line ends them. Only when the text holds
     no command may the subject carry one. Raises CommandError, worded for the sender, when a command
-    line cannot be read or there are more than five: then nothing of the message may run.
+    line cannot be read or there are more than `most`: then nothing of the message may run.
     """
-    calls = [_call(line, language) for line in _first_commands(text, language.symbol)]
-    if len(calls) > MAX_COMMANDS:
-        raise CommandError(f"At most {MAX_COMMANDS} commands in one message. Nothing was done.")
+    calls = [_call(line, language) for line in _first_commands(text, language.symbol, most)]
+    if len(calls) > most:
+        many = "command" if most == 1 else "commands"
+        raise CommandError(f"At most {most} {many} in one message. Nothing was done.")
     if calls:
         return tuple(calls)
     command = _after_symbol(subject, language.symbol)
@@ -56,7 +59,7 @@ def write(words: tuple[str, ...], language: Language) -> str:
     return language.symbol + " ".join(quoted)
 
 
-def _first_commands(text: str, symbol: str) -> Iterator[str]:
+def _first_commands(text: str, symbol: str, most: int) -> Iterator[str]:
     """What follows the symbol in each leading command line; one more than allowed, then no more."""
     found = 0
     for line in text.splitlines():
@@ -66,7 +69,7 @@ def _first_commands(text: str, symbol: str) -> Iterator[str]:
             found += 1
         elif line.strip(folding.EDGES):
             return
-        if found > MAX_COMMANDS:
+        if found > most:
             return
 
 

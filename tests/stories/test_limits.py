@@ -93,3 +93,59 @@ class TestTexts:
         )
         house.settle()
         assert phone.silent
+
+
+class TestOneCommand:
+    """A command with a bound of its own."""
+
+    @pytest.fixture
+    def house(self, tmp_path: Path, clock: FakeClock) -> Any:
+        rules = {"uptime": {"per_hour": 2}}
+        with TestHouse(tmp_path, clock=clock, commands=rules) as house:
+            yield house
+
+    def test_beyond_it_there_is_one_notice_and_other_commands_go_on(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        for _ in range(2):
+            phone.text("!uptime")
+            assert phone.reply.startswith("Elm Street up ")
+            clock.move(600)
+        notice = "uptime: 2 in an hour are the most. Nothing was done. Again at 13:00."
+        phone.text("!uptime")
+        assert phone.reply == notice
+        phone.text("!uptime")
+        house.settle()
+        assert phone.silent
+        phone.text("!disk")
+        assert "%" in phone.reply
+        phone.text("!disk\n!uptime")
+        assert phone.reply == notice
+        clock.move(2401)
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+        phone.text("!uptime")
+        assert phone.reply == notice.replace("13:00", "13:10")
+
+    def test_one_message_cannot_hold_more_than_the_bound(
+        self, house: TestHouse, phone: Phone
+    ) -> None:
+        phone.text("!uptime\n!uptime\n!uptime")
+        assert phone.reply.startswith("uptime: 2 in an hour are the most. Nothing was done.")
+        phone.text("!uptime\n!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+
+
+class TestLines:
+    """A message with more command lines than the house wants."""
+
+    @pytest.fixture
+    def house(self, tmp_path: Path, clock: FakeClock) -> Any:
+        with TestHouse(tmp_path, clock=clock, limits={"lines": 2}) as house:
+            yield house
+
+    def test_nothing_of_it_is_done(self, house: TestHouse, phone: Phone) -> None:
+        phone.text("!uptime\n!disk\n!uptime")
+        assert phone.reply == "At most 2 commands in one message. Nothing was done."
+        phone.text("!uptime\n!uptime")
+        assert phone.reply.startswith("Elm Street up ")
