@@ -12,6 +12,7 @@ import click
 import pytest
 
 from housecarl.cli import EXIT_CODES, housecarl, manual
+from housecarl.cli.roff import Page
 from housecarl.config_keys import keys
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +139,19 @@ def test_the_manual_pages_are_valid_and_found_by_their_name(
         check=True,
     )
     assert found.stdout.strip() == str(man[name])
+
+
+@pytest.mark.server("man")
+def test_a_manual_page_shows_every_character_as_it_was_written(tmp_path: Path) -> None:
+    page = Page("odd", 7, "1.0", "what roff would take for its own")
+    page.prose(".TH at the start\n\n'quoted' a\\b ~ ^ - \"c\" `code-x` 20 °C")
+    page.tagged("'tag", ".text", '"aside"')
+    page.example(".literal\n'literal\n  \\fBset in")
+    file = tmp_path / "odd.7"
+    file.write_text(page.text, "ascii")
+    text = rendered(file)
+    assert ".TH at the start 'quoted' a\\b ~ ^ - \"c\" code-x 20 °C" in text
+    assert "'tag \"aside\" .text .literal 'literal \\fBset in" in text
 
 
 def rendered(page: Path) -> str:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from housecarl import config_file
@@ -115,6 +115,10 @@ def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Pa
     assert [file.name for file in path.parent.iterdir()] == ["ann.hash"]
 
 
+@example("true")
+@example("null")
+@example("12")
+@example("a: b # c")
 @given(st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip()))
 def test_any_text_comes_back_from_the_file_as_it_was(text: str) -> None:
     assert parse(f"house: {scalar(text)}\nmay: [{scalar(text)}]\n").data == {
