@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 import signal
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -180,17 +181,25 @@ def test_a_terminal_is_asked_first(verb: Verb, plug: SimulatedPlug, tmp_path: Pa
     assert plug.asked("download_firmware") == 0
 
 
+def slow(**nature: Any) -> SimulatedPlug:
+    """A plug whose download takes 0.4 s."""
+    return SimulatedPlug(
+        sw_ver=OLD, scale=PACE, flash_time=22, reboot_time=7, rate=500_000, **nature
+    )
+
+
 def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
     verb: Verb, folder: Path, tmp_path: Path
 ) -> None:
-    """The first goes on undisturbed, also by Ctrl-C."""
+    """The first goes on undisturbed, also by Ctrl-C and a lost connection."""
     with (
-        SimulatedPlug(sw_ver=OLD, scale=PACE, flash_time=22, reboot_time=7, rate=300_000) as slow,
-        Terminal("-c", config_of(tmp_path, folder, slow), "firmware", "flash", "lamp") as terminal,
+        slow() as plug,
+        Terminal("-c", config_of(tmp_path, folder, plug), "firmware", "flash", "lamp") as terminal,
     ):
         terminal.until(r"Go on\?")
         terminal.type("y")
         terminal.until(r"downloading .*\d+%")
+        terminal.process.send_signal(signal.SIGHUP)
         terminal.process.send_signal(signal.SIGINT)
         terminal.until("that goes on")
         second = verb("firmware", "flash", "lamp", "--yes")
@@ -198,7 +207,34 @@ def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
         assert second.returncode == 1
         terminal.until("lamp flashed: ")
         assert terminal.ended() == 0
-        assert slow.asked("download_firmware") == 1
+        assert plug.asked("download_firmware") == 1
+
+
+def settled(plug: SimulatedPlug) -> None:
+    """Wait until the plug has noticed that nobody serves it any more."""
+    until = time.monotonic() + 10
+    while plug.device.update.active:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_after_a_crash_the_truth_is_told_and_nothing_begun(
+    verb: Verb, folder: Path, tmp_path: Path
+) -> None:
+    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp", "--yes")
+    with slow() as plug:
+        config_of(tmp_path, folder, plug)
+        with Terminal(*words) as terminal:
+            terminal.until(r"downloading .*\d+%")
+            terminal.process.kill()
+            terminal.ended()
+        settled(plug)
+        checked = verb("firmware", "check", "lamp")
+        assert "was interrupted here. It runs 1.1.1, working" in checked.stderr
+        flashed = verb("firmware", "flash", "lamp", "--yes")
+        assert (flashed.returncode, flashed.stderr) == (1, checked.stderr.splitlines()[0] + "\n")
+        assert plug.asked("download_firmware") == 1
+        assert "interrupted" not in verb("firmware", "check", "lamp").stderr
 
 
 @pytest.mark.parametrize(
@@ -228,18 +264,25 @@ def test_a_running_daemon_is_asked_only_as_somebody_who_may(
 def test_a_running_daemon_flashes_and_is_watched(
     verbs: Forker, folder: Path, plug: SimulatedPlug, tmp_path: Path
 ) -> None:
-    with TestHouse(tmp_path, {"ann": ANN}, modules(folder, plug)) as house:
-        verb = partial(verbs.run, "-c", tmp_path / "housecarl.yaml")
+    config = tmp_path / "housecarl.yaml"
+    verb = partial(verbs.run, "-c", config)
+    with (
+        slow(mac="50:C7:BF:01:02:04") as fan,
+        TestHouse(tmp_path, {"ann": ANN}, modules(folder, plug, fan)) as house,
+    ):
         done = verb("firmware", "flash", "lamp", "--yes")
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("lamp flashed: 1.1.1 > 1.2.3 in ")
         assert "Flashing lamp. Do not unplug." in done.stderr
         house.settle()
-        assert house.log() == [
-            f"{house.log()[0][:4]} ann firmware lamp flash: executed",
-            f"{house.log()[1][:4]} ann firmware lamp flash: executed",
-        ]
+        assert [line[5:] for line in house.log()] == ["ann firmware lamp flash: executed"] * 2
         again = verb("firmware", "flash", "lamp", "--yes")
         assert (again.returncode, "already runs 1.2.3" in again.stderr) == (1, True)
         assert verb("firmware", "flash", "lamp", "--yes", "--as", "eve").returncode == 2
-    assert plug.device.update.flashes == 1
+        with Terminal("-c", config, "firmware", "flash", "fan", folder / FILE) as terminal:
+            terminal.until(r"Flash fan 1\.1\.1 to 1\.2\.3\? It goes off for 2 min\. Go on\?")
+            terminal.type("y")
+            terminal.until(r"downloading .*\d+%")
+            terminal.until("fan flashed: ")
+            assert terminal.ended() == 0
+        assert (plug.device.update.flashes, fan.device.update.flashes) == (1, 1)
