@@ -198,25 +198,11 @@ def test_the_smtp_door_and_a_relay_on_this_machine_need_no_password(config: Path
     assert not (config.parent / "secrets").exists()
 
 
-@pytest.mark.parametrize(
-    ("answers", "fault"),
-    [
-        ("name: ann\nnumber: 1\n", "unknown 'number'"),
-        ("house: Elm\n", "'name' is missing"),
-        ("name: ann\ndoor: window\n", "one of mailbox, smtp, files"),
-        ("name: ann\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
-        (VOICE + "password: hunter2\n", "'password' stands here a second time"),
-        (VOICE.replace("efgh", ""), "an app password has 16 letters"),
-        ("name: [ann]\n", "name: should be one text"),
-        ("name: ann\nname: bo\n", "line 2"),
-        ("ann\n", "is no list of NAME: ANSWER"),
-    ],
-)
-def test_a_wrong_answer_is_named_and_nothing_is_written(
-    config: Path, answers: str, fault: str
-) -> None:
-    done = given(config, answers)
-    assert (done.returncode, fault in done.stderr) == (2, True), done.stderr
+def test_a_wrong_answer_is_named_and_nothing_is_written(config: Path) -> None:
+    done = given(config, VOICE.replace("efgh", ""))
+    assert done.returncode == 2
+    assert "--answers: password: an app password has 16 letters" in done.stderr
+    assert "abcd" not in done.stderr
     assert not config.parent.exists()
 
 

@@ -5,15 +5,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from housecarl import config_file
-from housecarl.cli import guess, private_file
+from housecarl.cli import guess, interview, private_file
 from housecarl.cli.draft import Draft, Server, scalar
+from housecarl.cli.questions import Answers
 from housecarl.cli.site import SYSTEM_CONFIG, SYSTEM_SPOOL, Site
 from housecarl.config_text import parse
+
+#: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
+VOICE = """
+name: ann
+timezone: America/Denver
+phone: 303 555 0123
+voice_account: house@gmail.com
+voice_number: (303) 555-0100
+password: abcd efgh ijkl mnop
+"""
+
+HERE = guess.Guesses(house="elm", timezone="Europe/Zurich", login="bo")
+
+
+def held(answers: str) -> interview.Found:
+    """What comes of answers in a file, on a machine where no secret is yet."""
+    return interview.hold(Answers(answers), HERE, "spool", lambda _: False)
 
 
 @pytest.fixture
@@ -154,3 +173,71 @@ def test_a_full_draft_is_a_configuration_in_which_each_thing_stands_once(tmp_pat
     assert (made.doors.imap.port, made.post.port, made.post.tls) == (993, 465, "tls")
     assert made.trust.google_voice and made.trust.authserv_id == "mx.google.com"
     assert max(map(len, draft.text().splitlines())) <= 100
+
+
+def test_what_is_not_answered_is_guessed() -> None:
+    draft = held("phone: 044 668 18 00\ndoor: files\n").draft
+    assert (draft.house, draft.timezone, draft.units) == ("elm", "Europe/Zurich", "metric")
+    assert (draft.name, draft.login, draft.phone) == ("bo", "bo", "+41 44 668 18 00")
+    assert (draft.imap, draft.smtp, draft.voice, draft.post) == (None, None, None, None)
+
+
+def test_gmail_has_one_password_and_other_hosts_one_each() -> None:
+    found = held(VOICE)
+    assert found.secrets == {"secrets/gmail": "abcdefghijklmnop"}
+    assert "abcd" not in repr(found)
+    answers = "address: bo@home.example\naccount: house@home.example\n"
+    found = held(answers + "imap_password: one\npost_password: two\n")
+    assert found.secrets == {"secrets/imap": "one", "secrets/post": "two"}
+    assert found.draft.imap == Server(
+        "imap.home.example", user="house@home.example", secret="secrets/imap"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [
+        ("mail.example:143", ("mail.example", 143, "starttls")),
+        ("mail.example:993", ("mail.example", 993, "tls")),
+        ("localhost", ("localhost", None, "none")),
+        ("127.0.0.1:993", ("127.0.0.1", 993, "tls")),
+        ("[::1]:1143", ("::1", 1143, "none")),
+    ],
+)
+def test_the_port_says_how_a_host_is_spoken_to(
+    host: str, server: tuple[str, int | None, str]
+) -> None:
+    answers = "address: bo@home.example\naccount: house@home.example\nimap_password: x\n"
+    imap = held(f'{answers}imap_host: "{host}"\npost_password: x\n').draft.imap
+    assert imap is not None
+    assert (imap.host, imap.port, imap.tls) == server
+
+
+def test_the_smtp_door_takes_texts_too() -> None:
+    draft = held(VOICE + "door: smtp\nsmtp_recipient: cmd@home.example\n").draft
+    assert draft.smtp == ("127.0.0.1:2525", "cmd@home.example")
+    assert draft.voice == ("house@gmail.com", "+1 303-555-0100")
+    assert draft.post == Server("smtp.gmail.com", user="house@gmail.com", secret="secrets/gmail")
+
+
+@pytest.mark.parametrize(
+    ("answers", "fault"),
+    [
+        ("name: ann\nnumber: 1\n", "unknown 'number'"),
+        ("address: a@b.example\n", "'account' is missing"),
+        ("name: ann\ndoor: window\n", "one of mailbox, smtp, files"),
+        ("name: ann\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
+        (VOICE + "password: hunter2\n", "'password' stands here a second time"),
+        ("name: [ann]\n", "name: should be one text"),
+        ("name: ann\nname: bo\n", "line 2"),
+        ("ann\n", "is no list of NAME: ANSWER"),
+        ("phone: nine\n", "phone: 'nine' is no phone number"),
+        ("address: ann@\n", "is no plain address"),
+        ("door: smtp\naddress: a@b.example\nsmtp_listen: 25\n", "is no HOST:PORT"),
+        ("address: a@b.example\naccount: a@b.example\nimap_host: a b\n", "is no domain name"),
+    ],
+)
+def test_a_wrong_answer_is_named(answers: str, fault: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        held(answers)
+    assert fault in refused.value.message
