@@ -1,7 +1,8 @@
 """Verbs as processes of their own, forked from one that has imported all of them already.
 
-Started with `python -m tests.cli.forked`; each line of its input is a JSON list of words, each line
-of its output a JSON object of the exit code and of what was written.
+`python -m tests.cli.forked` reads JSON objects, one a line: `words` to start, with the `files` that
+are its input, output and errors, or the `pid` to wait for. It answers each with a number: the pid
+of what was started, the exit code of what was waited for.
 """
 
 from __future__ import annotations
@@ -9,18 +10,23 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pty
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tests.cli.terminal import Typist
 
 from housecarl import cli
 
 #: What the verbs of these tests import, once for all of them.
 LOADED = (
     *(f"housecarl.cli.{name}" for name in ("plugs", "firmware", "flash_here", "flash_handed")),
+    "housecarl.doctor",
     "housecarl.plugs.find",
     "housecarl.plugs.flash",
     "kasa.transports.xortransport",
@@ -30,44 +36,94 @@ LOADED = (
 ROOT = Path(__file__).parents[2]
 
 
+@dataclass
 class Forker:
-    """Runs verbs, one after another."""
+    """Starts verbs; `folder` is where what they write is kept."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    process: subprocess.Popen[str]
+    folder: Path
 
     def run(self, *words: object) -> subprocess.CompletedProcess[str]:
-        """Run one verb to its end."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        """Run one verb to its end, away from any terminal."""
         typed = [str(word) for word in words]
-        self._process.stdin.write(json.dumps(typed) + "\n")
-        self._process.stdin.flush()
-        said = json.loads(self._process.stdout.readline())
-        return subprocess.CompletedProcess(typed, said["code"], said["out"], said["err"])
+        files = [os.devnull, str(self.folder / "out"), str(self.folder / "err")]
+        pid = self.ask(words=typed, files=files)
+        code = self.ask(pid=pid)
+        out, err = (Path(file).read_text() for file in files[1:])
+        return subprocess.CompletedProcess(typed, code, out, err)
+
+    @contextmanager
+    def at_terminal(self, *words: object) -> Iterator[tuple[Typist, Forked]]:
+        """A verb that believes a person sits before it; killed when it does not end by itself."""
+        ours, theirs = pty.openpty()
+        typed = [str(word) for word in words]
+        verb = Forked(self, self.ask(words=typed, files=[os.ttyname(theirs)] * 3))
+        os.close(theirs)
+        try:
+            yield Typist(ours), verb
+        finally:
+            if verb.code is None:
+                verb.send_signal(9)
+                verb.wait()
+            os.close(ours)
+
+    def ask(self, **request: Any) -> int:
+        """One request and its number."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@dataclass
+class Forked:
+    """A verb that runs."""
+
+    forker: Forker
+    pid: int
+    code: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self.code is None:
+            self.code = self.forker.ask(pid=self.pid)
+        return self.code
 
 
 @contextmanager
-def forker() -> Iterator[Forker]:
-    """Have a process ready that runs verbs."""
+def forker(folder: Path) -> Iterator[Forker]:
+    """Have a process ready that starts verbs."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.cli.forked"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", "TERM": "dumb"},
     ) as process:
         try:
-            yield Forker(process)
+            yield Forker(process, folder)
         finally:
             process.kill()
 
 
-def _child(words: list[str], out: int, err: int) -> None:
-    """Be the program `housecarl`; never returns."""
-    with open(os.devnull) as nothing:  # noqa: PTH123  a descriptor is what is wanted
-        for number, file in enumerate((nothing.fileno(), out, err)):
-            os.dup2(file, number)
+def _start(words: list[str], files: list[str]) -> int:
+    """Fork the program `housecarl`; its pid. In the child it never returns."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY
+    opened = [os.open(file, flags, 0o600) for file in files]
+    child = os.fork()
+    if child:
+        for file in opened:
+            os.close(file)
+        return child
+    os.setsid()
+    for number, file in enumerate(opened):
+        os.dup2(file, number)
+        os.close(file)
     sys.argv = ["housecarl", *words]
     code: object = 0
     try:
@@ -83,16 +139,12 @@ def _serve() -> None:
     for name in LOADED:
         importlib.import_module(name)
     for line in sys.stdin:
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            child = os.fork()
-            if child == 0:
-                _child(json.loads(line), out.fileno(), err.fileno())
-            _, status = os.waitpid(child, 0)
-            out.seek(0)
-            err.seek(0)
-            said = {"out": out.read(), "err": err.read()}
-        code = os.waitstatus_to_exitcode(status)
-        sys.stdout.write(json.dumps({**said, "code": code}) + "\n")
+        request = json.loads(line)
+        if "words" in request:
+            number = _start(**request)
+        else:
+            number = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
+        sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 
 

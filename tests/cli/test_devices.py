@@ -15,7 +15,6 @@ import pytest
 import yaml
 from tests.cli.conftest import LOGIN, Verb
 from tests.cli.forked import Forker, forker
-from tests.cli.test_terminal import Terminal
 
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug
@@ -29,9 +28,9 @@ ANN = {"unix": [LOGIN], "may": ["*"]}
 
 
 @pytest.fixture(scope="module")
-def verbs() -> Iterator[Forker]:
+def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """Verbs as processes that start at once."""
-    with forker() as ready:
+    with forker(tmp_path_factory.mktemp("verbs")) as ready:
         yield ready
 
 
@@ -173,11 +172,15 @@ def test_without_a_daemon_it_is_flashed_here(verb: Verb, plug: SimulatedPlug, fo
     assert (plug.sw_ver, plug.device.update.flashes) == (NEW, 1)
 
 
-def test_a_terminal_is_asked_first(verb: Verb, plug: SimulatedPlug, tmp_path: Path) -> None:
-    with Terminal("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp") as terminal:
-        terminal.until(r"Flash lamp 1\.1\.1 to 1\.2\.3\? .* Go on\? \[y/N\]")
-        terminal.type("n")
-        assert terminal.ended() == 1
+def test_a_terminal_is_asked_first(
+    verb: Verb, verbs: Forker, plug: SimulatedPlug, tmp_path: Path
+) -> None:
+    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp")
+    with verbs.at_terminal(*words) as (typist, flashing):
+        typist.wait("Flash lamp 1.1.1 to 1.2.3? It goes off for 2 min.")
+        typist.answer("Go on? [y/N]", "n")
+        typist.rest()
+        assert flashing.wait() == 1
     assert plug.asked("download_firmware") == 0
 
 
@@ -189,24 +192,23 @@ def slow(**nature: Any) -> SimulatedPlug:
 
 
 def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
-    verb: Verb, folder: Path, tmp_path: Path
+    verbs: Forker, folder: Path, tmp_path: Path
 ) -> None:
     """The first goes on undisturbed, also by Ctrl-C and a lost connection."""
-    with (
-        slow() as plug,
-        Terminal("-c", config_of(tmp_path, folder, plug), "firmware", "flash", "lamp") as terminal,
-    ):
-        terminal.until(r"Go on\?")
-        terminal.type("y")
-        terminal.until(r"downloading .*\d+%")
-        terminal.process.send_signal(signal.SIGHUP)
-        terminal.process.send_signal(signal.SIGINT)
-        terminal.until("that goes on")
-        second = verb("firmware", "flash", "lamp", "--yes")
-        assert second.stderr == "lamp is being flashed to 1.2.3. Do not unplug.\n"
-        assert second.returncode == 1
-        terminal.until("lamp flashed: ")
-        assert terminal.ended() == 0
+    with slow() as plug:
+        words = ("-c", config_of(tmp_path, folder, plug), "firmware", "flash", "lamp", "--yes")
+        with verbs.at_terminal(*words) as (typist, flashing):
+            typist.wait("downloading ")
+            typist.wait("%")
+            flashing.send_signal(signal.SIGHUP)
+            flashing.send_signal(signal.SIGINT)
+            typist.wait("that goes on")
+            second = verbs.run(*words)
+            assert second.stderr == "lamp is being flashed to 1.2.3. Do not unplug.\n"
+            assert second.returncode == 1
+            typist.wait("lamp flashed: ")
+            typist.rest()
+            assert flashing.wait() == 0
         assert plug.asked("download_firmware") == 1
 
 
@@ -219,22 +221,21 @@ def settled(plug: SimulatedPlug) -> None:
 
 
 def test_after_a_crash_the_truth_is_told_and_nothing_begun(
-    verb: Verb, folder: Path, tmp_path: Path
+    verbs: Forker, folder: Path, tmp_path: Path
 ) -> None:
-    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp", "--yes")
     with slow() as plug:
-        config_of(tmp_path, folder, plug)
-        with Terminal(*words) as terminal:
-            terminal.until(r"downloading .*\d+%")
-            terminal.process.kill()
-            terminal.ended()
+        house = ("-c", config_of(tmp_path, folder, plug), "firmware")
+        with verbs.at_terminal(*house, "flash", "lamp", "--yes") as (typist, flashing):
+            typist.wait("downloading ")
+            flashing.send_signal(signal.SIGKILL)
+            assert flashing.wait() == -signal.SIGKILL
         settled(plug)
-        checked = verb("firmware", "check", "lamp")
+        checked = verbs.run(*house, "check", "lamp")
         assert "was interrupted here. It runs 1.1.1, working" in checked.stderr
-        flashed = verb("firmware", "flash", "lamp", "--yes")
+        flashed = verbs.run(*house, "flash", "lamp", "--yes")
         assert (flashed.returncode, flashed.stderr) == (1, checked.stderr.splitlines()[0] + "\n")
         assert plug.asked("download_firmware") == 1
-        assert "interrupted" not in verb("firmware", "check", "lamp").stderr
+        assert "interrupted" not in verbs.run(*house, "check", "lamp").stderr
 
 
 @pytest.mark.parametrize(
@@ -279,10 +280,12 @@ def test_a_running_daemon_flashes_and_is_watched(
         again = verb("firmware", "flash", "lamp", "--yes")
         assert (again.returncode, "already runs 1.2.3" in again.stderr) == (1, True)
         assert verb("firmware", "flash", "lamp", "--yes", "--as", "eve").returncode == 2
-        with Terminal("-c", config, "firmware", "flash", "fan", folder / FILE) as terminal:
-            terminal.until(r"Flash fan 1\.1\.1 to 1\.2\.3\? It goes off for 2 min\. Go on\?")
-            terminal.type("y")
-            terminal.until(r"downloading .*\d+%")
-            terminal.until("fan flashed: ")
-            assert terminal.ended() == 0
+        words = ("-c", config, "firmware", "flash", "fan", folder / FILE)
+        with verbs.at_terminal(*words) as (typist, flashing):
+            typist.wait("Flash fan 1.1.1 to 1.2.3? It goes off for 2 min. ")
+            typist.answer("Go on?", "y")
+            typist.wait("downloading ")
+            typist.wait("fan flashed: ")
+            typist.rest()
+            assert flashing.wait() == 0
         assert (plug.device.update.flashes, fan.device.update.flashes) == (1, 1)
