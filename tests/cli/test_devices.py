@@ -172,6 +172,17 @@ def test_without_a_daemon_it_is_flashed_here(verb: Verb, plug: SimulatedPlug, fo
     assert (plug.sw_ver, plug.device.update.flashes) == (NEW, 1)
 
 
+def test_a_flash_that_fails_ends_with_1_and_says_what_is_left(
+    verbs: Forker, folder: Path, tmp_path: Path
+) -> None:
+    with SimulatedPlug(sw_ver=OLD, scale=PACE, fault="refuse@flash:-19") as plug:
+        config = config_of(tmp_path, folder, plug)
+        done = verbs.run("-c", config, "firmware", "flash", "lamp", "--yes")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("lamp NOT flashed: the plug refused the file: ")
+        assert done.stderr.endswith("Still on 1.1.1, working.\n")
+
+
 def test_a_terminal_is_asked_first(
     verb: Verb, verbs: Forker, plug: SimulatedPlug, tmp_path: Path
 ) -> None:
@@ -205,7 +216,7 @@ def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
             typist.wait("that goes on")
             second = verbs.run(*words)
             assert second.stderr == "lamp is being flashed to 1.2.3. Do not unplug.\n"
-            assert second.returncode == 1
+            assert second.returncode == 75
             typist.wait("lamp flashed: ")
             typist.rest()
             assert flashing.wait() == 0

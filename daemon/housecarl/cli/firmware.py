@@ -85,6 +85,7 @@ def check(ctx: click.Context, plug: str, file: str | None) -> None:
     settings = devices.settings_of(loaded, "firmware")
     name = _in_folder(loaded, settings, file)
     with _clear_errors():
+        flash_here.refuse_second(loaded)
         left = asyncio.run(flash_here.left_open(loaded, settings, close=False))
         if left is not None:
             click.echo(left, err=True)
@@ -137,6 +138,7 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("no terminal to ask on; give --yes")
     with _clear_errors():
+        flash_here.refuse_second(loaded)
         if is_running(loaded.config.spool):
             done, text = flash_handed.flash(loaded, plug, name, yes, person)
         else:
@@ -160,7 +162,8 @@ def _in_folder(loaded: Loaded, settings: Any, file: str | None) -> str:
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """A plug that is not known is a usage error, one that does not answer cannot be reached."""
+    """Exit code 2 for a plug that is not known, 69 for a silent one, 75 while one is flashed."""
+    from housecarl.cli.flash_here import Busy
     from housecarl.errors import Unreachable
     from housecarl.plugs.names import UnknownPlug
     from housecarl.plugs.wire import PlugSilent
@@ -171,3 +174,6 @@ def _clear_errors() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
     except PlugSilent as error:
         raise Unreachable(f"{error} Nothing was done.") from None
+    except Busy as error:
+        click.echo(str(error), err=True)
+        click.get_current_context().exit(75)

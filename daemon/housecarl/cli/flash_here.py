@@ -19,8 +19,24 @@ if TYPE_CHECKING:
     from housecarl.plugs.preflight import Ready
 
 
+class Busy(HousecarlError):
+    """A flash is under way, here or in another process; exit code 75."""
+
+
+def refuse_second(loaded: Loaded) -> None:
+    """Raise Busy while a flash is under way; one whose process is gone is `left_open`."""
+    from housecarl.cli.verb_store import VerbStore
+    from housecarl.plugs import version
+    from housecarl.plugs.flash_log import StoreLog
+
+    for row in asyncio.run(StoreLog(VerbStore(loaded, "firmware")).unfinished()):
+        if row.live:
+            target = version.short(row.target)
+            raise Busy(f"{row.plug} is being flashed to {target}. Do not unplug.")
+
+
 def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tuple[bool, str]:
-    """(whether the plug runs what it should, the verdict). Raises what `prepare` raises."""
+    """(whether the plug runs what it should, the verdict). Raises Busy, and what `prepare` does."""
     left = asyncio.run(left_open(loaded, settings, close=True))
     if left is not None:
         raise HousecarlError(left)
@@ -37,14 +53,12 @@ def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tup
 async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> str | None:
     """What became of a flash whose end nobody saw; with `close` the journal notes that end."""
     from housecarl.cli.verb_store import VerbStore
-    from housecarl.plugs import aftermath, version
+    from housecarl.plugs import aftermath
     from housecarl.plugs.device import Device
     from housecarl.plugs.flash_log import StoreLog
 
     log = StoreLog(VerbStore(loaded, "firmware"))
     for row in await log.unfinished():
-        if row.live:
-            return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
         address = settings.plugs.get(row.plug)
         device = Device(row.plug, address) if address is not None else None
         ended, sentence = await aftermath.found(row, device, loaded.config.timezone)
@@ -99,7 +113,7 @@ async def _flash(loaded: Loaded, settings: Any, ready: Ready) -> Outcome:
         "on": ready.identity.on,
     }
     if not await log.claim(ready.device.name, facts):
-        raise HousecarlError("Another flash is running. One at a time.")
+        raise Busy("Another flash is running. One at a time.")
     with bar("starting") as show:
         return await Flash(ready, log, Pace(settings.pace), show).run()
 
