@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import json
 import os
+import re
+import shutil
 import ssl
 import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 import pytest
@@ -27,7 +33,9 @@ from tests.post.smarthost import Smarthost
 from housecarl.clock import is_disciplined
 from housecarl.doctor import access, ping, unit
 from housecarl.doctor.finding import State
-from housecarl.journal import Database, conditions, people, receipts
+from housecarl.doctor.threads import Loose
+from housecarl.house import JOURNAL
+from housecarl.journal import Database, conditions, people, receipts, values
 from housecarl.journal.conditions import Condition
 from housecarl.testing.house import TestHouse, free_port
 from housecarl.testing.plug import SimulatedPlug
@@ -42,9 +50,9 @@ HOUSE = "config,secrets,modules,spool,smtp,imap,drop,post,forwarding,dns,plugs,f
 
 
 @pytest.fixture(scope="module")
-def verbs() -> Iterator[Forker]:
+def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     """Verbs as processes that start at once."""
-    with forker() as ready:
+    with forker(tmp_path_factory.mktemp("verbs")) as ready:
         yield ready
 
 
@@ -76,6 +84,16 @@ def write(config: Path, **sections: Any) -> None:
     """A configuration of Ann's house."""
     whole = {"people": {"ann": {"may": ["*"], "unix": [LOGIN]}}, "spool": "spool", **sections}
     config.write_text(yaml.safe_dump(whole))
+
+
+async def journalled(folder: Path, do: Callable[[Connection], object]) -> None:
+    """Write into the journal of the house in a folder, which does not run."""
+    path = folder / "spool" / JOURNAL
+    path.parent.mkdir(mode=0o700, parents=True)
+    database = Database(path)
+    database.open()
+    await database.write(do)
+    await database.close()
 
 
 def test_a_house_that_runs_is_well_and_left_as_it_was(tmp_path: Path, verbs: Forker) -> None:
@@ -245,42 +263,54 @@ def test_the_mailbox_is_looked_into_and_left_alone(
     assert [word for word in changing if server.words(word)] == []
 
 
-@pytest.mark.server("dovecot")
-def test_a_real_mailbox_and_its_clock(tmp_path: Path, config: Path, verbs: Forker) -> None:
-    root = tmp_path / "d"
-    root.mkdir()
-    for folder in (*tmp_path.parents[:3], tmp_path):
-        if os.getuid() == 0 and folder.stat().st_uid == 0 and str(folder) not in ("/", "/tmp"):
-            folder.chmod(0o755)
-    pair = certificate(tmp_path)
-    server = Dovecot(root, pair)
-    server.start()
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
+    """A server that Ann's mailbox is on; its folder must be short, and open to its user."""
+    root = Path(tempfile.mkdtemp(prefix="dv"))
+    server = Dovecot(root, certificate(tmp_path))
     try:
-        with server.client("ann") as client:
-            later = datetime.now(UTC) + timedelta(minutes=30)
-            client.append("INBOX", b"From: a@example.org\r\n\r\nhello\r\n", msg_time=later)
-        (tmp_path / "imap").write_text(PASSWORD + "\n")
-        (tmp_path / "imap").chmod(0o600)
-        door = {
-            "host": "localhost",
-            "port": server.port_tls,
-            "ca": str(pair[0]),
-            "user": "ann",
-            "password": {"file": "imap"},
-        }
-        write(config, doors={"imap": door})
-        (_, well, _), (state, late, mend) = examine(verbs, config, "imap")["imap"]
-        write(config, doors={"imap": {**door, "folder": "Texts", "ca": None}})
-        ((_, untrusted, advice),) = examine(verbs, config, "imap")["imap"]
-        write(config, doors={"imap": {**door, "folder": "Texts"}})
-        ((_, missing, name),) = examine(verbs, config, "imap")["imap"]
+        server.start()
+        yield server
     finally:
         server.stop()
-    assert "tls, log-in, INBOX with 1 message, IDLE, MOVE to housecarl/executed (made at" in well
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.server("dovecot")
+def test_a_real_mailbox_and_its_clock(
+    dovecot: Dovecot, tmp_path: Path, config: Path, verbs: Forker, background: Background
+) -> None:
+    with dovecot.client("ann") as client:
+        for minutes in (-5, 30):
+            came = datetime.now(UTC) + timedelta(minutes=minutes)
+            client.append("INBOX", b"From: a@example.org\r\n\r\nhello\r\n", msg_time=came)
+    (tmp_path / "imap").write_text(PASSWORD + "\n")
+    (tmp_path / "imap").chmod(0o600)
+    door = {
+        "host": "localhost",
+        "port": dovecot.port_tls,
+        "ca": str(tmp_path / "cert.pem"),
+        "user": "ann",
+        "password": {"file": "imap"},
+    }
+    progress = {"validity": 1, "last": 1, "began": 0, "looked": 0}
+    key = f"ann@localhost:{dovecot.port_tls}/INBOX"
+    background.do(
+        journalled(tmp_path, lambda conn: values.put(conn, "_imap", key, progress, time.time()))
+    )
+    write(config, doors={"imap": door})
+    (_, well, _), (state, late, mend) = examine(verbs, config, "imap")["imap"]
+    assert (
+        "tls, log-in, INBOX with 2 messages (1 not looked at yet), IDLE, MOVE to housecarl" in well
+    )
+    assert re.fullmatch(r"the server's clock is (29|30) min ahead of ours", late)
     assert (state, mend[:22]) == ("fail", "See the line of clock:")
-    assert late in ("the server's clock is 30 min ahead of ours", late)
-    assert "certificate is not trusted" in untrusted and "doors.imap.ca" in advice
-    assert "there is no folder Texts" in missing and "doors.imap.folder" in name
+    write(config, doors={"imap": {**door, "ca": None}})
+    ((_, untrusted, mend),) = examine(verbs, config, "imap")["imap"]
+    assert "certificate is not trusted" in untrusted and "doors.imap.ca" in mend
+    write(config, doors={"imap": {**door, "folder": "Texts"}})
+    ((_, missing, mend),) = examine(verbs, config, "imap")["imap"]
+    assert "there is no folder Texts" in missing and "doors.imap.folder" in mend
 
 
 def test_the_post_says_why_it_takes_nothing(
@@ -421,17 +451,12 @@ class TestTestSend:
         assert (done.returncode, "no way to bo yet" in done.stderr) == (1, True)
         assert self.send(verbs, config, host.port, "eve").returncode == 2
 
-        async def switch_off() -> None:
-            path = config.parent / "spool" / ".journal" / "journal.sqlite"
-            path.parent.mkdir(parents=True)
-            database = Database(path)
-            database.open()
-            await database.write(lambda conn: people.switch_off(conn, "ann", time.time()))
+        def note(conn: Connection) -> None:
+            people.switch_off(conn, "ann", time.time())
             way = people.Way("1.2.x@txt.voice.google.com", "+13035550199", "x", "sms", 0.0)
-            await database.write(lambda conn: people.use_way(conn, "bo", way))
-            await database.close()
+            people.use_way(conn, "bo", way)
 
-        background.do(switch_off())
+        background.do(journalled(config.parent, note))
         assert self.send(verbs, config, host.port).returncode == 77
         assert self.send(verbs, config, host.port, "bo").stdout.startswith(
             "127.0.0.1 took the reply to bo as a text: 250"
@@ -453,6 +478,33 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
         "WatchdogSec=60",
     ]
     assert [each.state for each in unit.judged({"LoadState": "not-found"})] == [State.SKIP]
+
+
+def test_the_sockets_of_systemd_are_met_in_place_of_ours() -> None:
+    said = {"ActiveState": "active", "FileDescriptorName": "smtp", "Listen": "[::]:25 (Stream)"}
+    assert unit.listened(said) == {"[::]:25": False}
+    assert unit.listened({**said, "FileDescriptorName": "smtps"}) == {"[::]:25": True}
+    assert unit.listened({**said, "ActiveState": "inactive"}) == {}
+
+
+async def test_what_hangs_keeps_nothing_from_ending() -> None:
+    """A look-up that takes a minute: the loop closes at once all the same."""
+    asyncio.get_running_loop().set_default_executor(Loose())
+    hanging, begun = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        hanging.wait(60)
+
+    task = asyncio.create_task(asyncio.to_thread(hang))
+    assert await asyncio.to_thread(begun.wait, 10)
+    began = time.monotonic()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert time.monotonic() - began < 5
+    hanging.set()
+    await task
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wrap_future(Loose().submit(lambda: 1 // 0))
 
 
 def test_who_may_ping_is_read_from_the_range() -> None:

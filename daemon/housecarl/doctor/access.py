@@ -18,13 +18,26 @@ def written_by(path: Path, uid: int) -> str:
         about = path.stat()
     except OSError:
         return ""
-    if about.st_uid not in (0, uid, os.geteuid()):
+    if about.st_uid not in (0, uid):
         return user(about.st_uid)
     if about.st_mode & stat.S_IWOTH:
         return "everybody"
     if about.st_mode & stat.S_IWGRP and not _is_private(about.st_gid, about.st_uid):
         return f"the group {group(about.st_gid)}"
     return ""
+
+
+def replaced_by(path: Path, uid: int) -> str:
+    """Who besides `uid` and root could write it or put another file in its place; "" for nobody.
+
+    The sticky bit of a folder (as /tmp has it) keeps others from that.
+    """
+    folder = path.parent
+    try:
+        sticky = bool(folder.stat().st_mode & stat.S_ISVTX)
+    except OSError:
+        return ""
+    return written_by(path, uid) or ("" if sticky else written_by(folder, uid))
 
 
 def may_write(path: Path, uid: int) -> bool:

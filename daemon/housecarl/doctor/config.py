@@ -21,8 +21,8 @@ async def examine(patient: Patient) -> list[Finding]:
     if not doors:
         mend = "Name a door under doors: docs/config.md."
         found.append(trouble(PART, "no door is on: no message can come in", mend))
-    for place in (path.absolute(), path.absolute().parent):
-        if who := access.written_by(place, patient.uid()):
-            text = f"{place} can be written by {who}, who could make themselves a person"
-            found.append(trouble(PART, text, f"chmod go-w {place}"))
+    if who := access.replaced_by(path.absolute(), patient.uid()):
+        text = f"{path} can be replaced by {who}, who could make themselves a person"
+        mend = f"chmod go-w {path} {path.absolute().parent}; see whose they are with ls -ld"
+        found.append(trouble(PART, text, mend))
     return found

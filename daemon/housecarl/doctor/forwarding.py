@@ -16,9 +16,9 @@ PART = "forwarding"
 
 async def examine(patient: Patient) -> list[Finding]:
     """A confirmation is given once mail comes through after it was asked for."""
-    if patient.config.trust.google_voice is None:
-        return [skipped(PART, "no google_voice in the configuration")]
     text = patient.read(_waiting)
+    if not text and patient.config.trust.google_voice is None:
+        return [skipped(PART, "no google_voice in the configuration")]
     if text is None:
         return [skipped(PART, "no journal yet: `housecarl run` makes it")]
     if not text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import sqlite3
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 
 from housecarl.config import Config
 from housecarl.config_file import Loaded
+from housecarl.doctor.access import user
+from housecarl.doctor.threads import Loose
+from housecarl.errors import NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
 from housecarl.registry import Registry
@@ -58,7 +62,15 @@ class Patient:
 
 
 async def admit(loaded: Loaded) -> Patient:
-    """Load the modules of a configuration, so that it can be examined."""
+    """Load the modules of a configuration, so that it can be examined.
+
+    Raises NotAllowed for a login that cannot see what the daemon sees.
+    """
+    asyncio.get_running_loop().set_default_executor(Loose())
+    spool = loaded.config.spool
+    owner = spool.stat().st_uid if spool.exists() else os.geteuid()
+    if os.geteuid() not in (0, owner):
+        raise NotAllowed(f"spool and journal are {user(owner)}'s alone: run it as {user(owner)}")
     judge = await make_judge(loaded)
     return Patient(loaded, judge.registry, is_running(loaded.config.spool))
 

@@ -91,9 +91,9 @@ def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
     if owner != uid and uid != 0:
         text = f"{place}: {file} belongs to {access.user(owner)}, the daemon is {access.user(uid)}"
         yield trouble(PART, text, f"chown {access.user(uid)} {file}")
-    if who := access.written_by(file.parent, uid):
-        text = f"{place}: {file.parent} can be written by {who}, who could put another file there"
-        yield trouble(PART, text, f"chmod go-w {file.parent}")
+    if who := access.replaced_by(file, uid):
+        text = f"{place}: {file} can be replaced by {who}"
+        yield trouble(PART, text, f"chmod go-w {file.parent}; see whose it is with ls -ld")
 
 
 def _mend(place: str, secret: Secret) -> str:

@@ -39,13 +39,20 @@ def _look(door: Smtp, running: bool) -> list[Finding]:
     """Both places and the certificate, in a thread."""
     found: list[Finding] = []
     served: bytes | None = None
-    for place, under_tls in ((door.listen, False), (door.listen_tls, True)):
-        if place is None:
-            continue
+    held = unit.sockets()
+    places = held or {
+        place: under_tls
+        for place, under_tls in ((door.listen, False), (door.listen_tls, True))
+        if place is not None
+    }
+    for place, under_tls in places.items():
         try:
             if running:
                 served = _greeted(place, under_tls, door.certificate is not None) or served
                 found.append(well(PART, f"{place} is answered with 220 by the daemon"))
+            elif held:
+                # a connection would start the daemon
+                found.append(well(PART, f"systemd holds {place} for the daemon"))
             else:
                 found.append(_free(place))
         except Trouble as error:
@@ -76,8 +83,6 @@ def _greeted(place: str, under_tls: bool, offers_tls: bool) -> bytes | None:
             sock = client.sock
             return sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
     except ConnectionRefusedError:
-        if unit.has_socket():
-            return None  # the ports are those of the socket unit
         text = f"the daemon runs, but nothing listens on {place}"
         raise Trouble(text, "It has another configuration: systemctl reload housecarl") from None
     except (OSError, smtplib.SMTPException) as error:
@@ -99,8 +104,6 @@ def _free(place: str) -> Finding:
                 probe.bind(address)
                 probe.listen(1)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and unit.has_socket():
-            return well(PART, f"systemd holds {place} for the daemon")
         raise Trouble(f"{place}: {_words(error)}", _mend(error, port)) from None
     return well(PART, f"{place} is free for the daemon, which does not run")
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from housecarl.disk import sync_folder, write_new
-from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.module_load import in_thread
@@ -38,9 +37,6 @@ async def examine(patient: Patient) -> list[Finding]:
             raise Trouble(f"{root} is gone", "Restart the daemon: systemctl restart housecarl")
         text = f"{root} is not there yet: `housecarl run` makes it"
         return [skipped(PART, text)]
-    if not os.access(root, os.W_OK | os.X_OK):
-        mend = f"Run doctor as {access.user(patient.uid())}, or as root."
-        raise Trouble(f"this login may not write into {root}", mend)
     try:
         return await in_thread(partial(_look, root), DISK_SECONDS)
     except TimeoutError:

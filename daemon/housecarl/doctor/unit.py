@@ -39,7 +39,7 @@ async def examine(patient: Patient) -> list[Finding]:
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
         return [skipped(PART, "this machine is not run by systemd")]
     names = ["LoadState", "User", "WatchdogUSec", *WANTED]
-    said = await in_thread(partial(_asked, names), ANSWER_SECONDS + 1)
+    said = await in_thread(partial(_asked, "housecarl.service", names), ANSWER_SECONDS + 1)
     return judged(said)
 
 
@@ -65,25 +65,38 @@ def judged(said: Mapping[str, str]) -> list[Finding]:
     return found or [well(PART, "housecarl.service is hardened as shipped")]
 
 
-def has_socket() -> bool:
-    """Whether housecarl.socket holds the ports; blocks."""
+def sockets() -> dict[str, bool]:
+    """The places where systemd listens for the daemon in place of `listen`; blocks.
+
+    HOST:PORT to whether TLS begins with the first byte; empty when housecarl.socket is not active.
+    """
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
-        return False
-    command = ["systemctl", "is-active", "--quiet", "housecarl.socket"]
-    try:
-        return subprocess.run(command, timeout=ANSWER_SECONDS, check=False).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+        return {}
+    said = _asked("housecarl.socket", ["ActiveState", "FileDescriptorName", "Listen"])
+    return listened(said)
 
 
-def _asked(names: list[str]) -> dict[str, str]:
-    """The properties of the unit; none when systemd does not answer."""
-    command = ["systemctl", "show", "housecarl.service", "--property", ",".join(names)]
+def listened(said: Mapping[str, str]) -> dict[str, bool]:
+    """The places in what `systemctl show` said of a socket unit: "[::]:25 (Stream)"."""
+    if said.get("ActiveState") != "active":
+        return {}
+    under_tls = said.get("FileDescriptorName") == "smtps"
+    words = said.get("Listen", "").split()
+    return {word: under_tls for word in words if word.rpartition(":")[2].isdigit()}
+
+
+def _asked(name: str, properties: list[str]) -> dict[str, str]:
+    """The properties of a unit; none when systemd does not answer."""
+    command = ["systemctl", "show", name, "--property", ",".join(properties)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    pairs = (line.partition("=") for line in done.stdout.splitlines())
-    return {name: value for name, _, value in pairs}
+    found: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        # what a unit says more than once has a line for each time
+        found[name] = f"{found[name]} {value}" if name in found else value
+    return found

@@ -31,15 +31,17 @@ async def examine(patient: Patient) -> list[Finding]:
     aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
     unlimited = aiohttp.ClientTimeout(total=None)  # our own limits hold
     async with aiohttp.ClientSession(timeout=unlimited) as session:
-        found = await _station(session, settings) if settings.station else []
-        if settings.place:
-            found += await _forecasts(session, settings)
-    return found
+        works = [_station(session, settings)] if settings.station else []
+        works += [_forecasts(session, settings)] if settings.place else []
+        return [finding for found in await asyncio.gather(*works) for finding in found]
 
 
 async def _forecasts(session: ClientSession, settings: Any) -> list[Finding]:
     """The place, then both sources at once; one that answers is enough."""
-    place = await _place(session, settings)
+    try:
+        place = await _place(session, settings)
+    except Trouble as error:
+        return [trouble(PART, error.text, error.mend)]
     works: list[tuple[str, Awaitable[Any]]] = [
         (sources.OPEN_METEO, sources.open_meteo(session, settings.forecast, place)),
         (sources.MET_NO, sources.met_no(session, settings.second, place, None, settings.contact)),
