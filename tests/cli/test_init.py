@@ -183,6 +183,7 @@ def test_a_password_that_is_there_already_is_kept(config: Path) -> None:
     secret.write_text("from before\n")
     assert given(config, VOICE.partition("password")[0]).returncode == 0
     assert secret.read_text() == "from before\n"
+    assert secret.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_smtp_door_and_a_relay_on_this_machine_need_no_password(config: Path) -> None:

@@ -120,8 +120,23 @@ def test_what_the_service_must_read_belongs_to_its_user(tmp_path: Path) -> None:
     secret = site.write_secret("secrets/imap", "hush")
     site.write_config("house: Elm Street\n")
     spool = site.make_spool()
-    for path in (secret, secret.parent, site.config, site.config.parent, spool):
+    for path in (secret, secret.parent, spool):
         assert path.stat().st_uid == 65534, path
+    for path, mode in ((site.config, 0o640), (site.config.parent, 0o750)):
+        about = path.stat()
+        assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (0, 65534, mode), path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_that_was_there_is_made_readable_to_the_service_alone(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    secret = tmp_path / "secrets" / "gmail"
+    secret.write_text("from before\n")
+    secret.chmod(0o644)
+    Site(tmp_path / "housecarl.yaml", "spool", (65534, 65534)).write_secret("secrets/gmail", None)
+    about = secret.stat()
+    assert (secret.read_text(), about.st_uid) == ("from before\n", 65534)
+    assert about.st_mode & 0o777 == 0o600
 
 
 def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def _refuse_wrong(text: str, site: Site) -> None:
 
 def _write(text: str, found: Found, site: Site) -> None:
     for name, value in found.secrets.items():
-        click.echo(f"Wrote {site.write_secret(name, value)}, for the daemon's eyes only.")
+        path = site.write_secret(name, value)
+        click.echo(f"{'Wrote' if value else 'Kept'} {path}, for the daemon's eyes only.")
     click.echo(f"Made {site.make_spool()}, where messages live.")
     site.write_config(text)
     click.echo(f"Wrote {site.config}.")

@@ -32,10 +32,10 @@ _APP_PASSWORD = 16
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A draft and its secrets, by the paths at which the draft names them."""
+    """A draft and its secrets, by the paths at which the draft names them; None: stays as it is."""
 
     draft: Draft
-    secrets: dict[str, str] = field(repr=False)
+    secrets: dict[str, str | None] = field(repr=False)
 
 
 def hold(asker: Asker, here: Guesses, spool: str, kept: Callable[[str], bool]) -> Found:
@@ -50,8 +50,7 @@ class _Interview:
         self._asker = asker
         self._here = here
         self._kept = kept
-        self._secrets: dict[str, str] = {}
-        self._named: set[str] = set()
+        self._secrets: dict[str, str | None] = {}
         self._region = ""
 
     def hold(self, spool: str) -> Found:
@@ -130,14 +129,13 @@ class _Interview:
         """The path of the password's file; Gmail has one for the mailbox and the way out."""
         google = host.endswith(".gmail.com")
         path = "secrets/gmail" if google else f"secrets/{kind}"
-        if path in self._named:
+        if path in self._secrets:
             return path
-        self._named.add(path)
         what = "app password (myaccount.google.com/apppasswords)" if google else "password"
         name = "password" if google else f"{kind}_password"
         check = _app_password if google else str.strip
-        if said := self._asker.secret(name, f"{text}: {what}", check, self._kept(path)):
-            self._secrets[path] = said
+        said = self._asker.secret(name, f"{text}: {what}", check, self._kept(path))
+        self._secrets[path] = said or None
         return path
 
     def _ask(self, name: str, text: str, guessed: str | None, check: Check) -> str:

@@ -180,5 +180,7 @@ def _version() -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("python -m housecarl.cli.manual FOLDER")
     for path in write(Path(sys.argv[1])):
         click.echo(path)

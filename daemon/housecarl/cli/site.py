@@ -43,10 +43,13 @@ class Site:
         """Whether a file that the configuration would name is there already."""
         return (self.config.parent / name).is_file()
 
-    def write_secret(self, name: str, value: str) -> Path:
-        """Write a secret for the daemon's eyes only; the path."""
+    def write_secret(self, name: str, value: str | None) -> Path:
+        """Write a secret for the daemon's eyes only; None: the one that is there. The path."""
         path = self._folder() / name
-        private_file.write(path, value + "\n")
+        if value is None:
+            path.chmod(0o600)
+        else:
+            private_file.write(path, value + "\n")
         for made in (path.parent, path):
             self._hand_over(made)
         return path
@@ -58,7 +61,7 @@ class Site:
             old = self.config.with_name(self.config.name + ".old")
             private_file.write(old, self.config.read_text("utf-8"))
         private_file.write(self.config, text)
-        self._hand_over(self.config)
+        self._show(self.config, 0o640)
 
     def make_spool(self) -> Path:
         """Make the spool's folder when it is missing; the path."""
@@ -72,12 +75,18 @@ class Site:
         """The configuration's folder, made when it is missing."""
         folder = self.config.parent
         if not folder.is_dir():
-            folder.mkdir(mode=0o750, parents=True)
-            self._hand_over(folder)
+            folder.mkdir(mode=0o700, parents=True)
+            self._show(folder, 0o750)
         return folder
 
+    def _show(self, path: Path, mode: int) -> None:
+        """The service may read this and not change it."""
+        if self.owner is not None:
+            os.chown(path, -1, self.owner[1])
+            path.chmod(mode)
+
     def _hand_over(self, path: Path) -> None:
-        """A file of the service belongs to its user, or the daemon could not read it."""
+        """This is the service's own: it may write here, and nobody else may read."""
         if self.owner is not None:
             os.chown(path, *self.owner)
 
