@@ -31,7 +31,7 @@ from tests.doors.imap_server import ImapServer, serving
 from tests.post.smarthost import Smarthost
 
 from housecarl.clock import is_disciplined
-from housecarl.doctor import access, ping, unit
+from housecarl.doctor import CHECKS, access, ping, unit
 from housecarl.doctor.finding import State
 from housecarl.doctor.threads import Loose
 from housecarl.house import JOURNAL
@@ -462,6 +462,11 @@ class TestTestSend:
             "127.0.0.1 took the reply to bo as a text: 250"
         )
         assert [to for to, _ in host.taken] == ["1.2.x@txt.voice.google.com"]
+
+
+def test_the_page_has_every_part_in_its_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    assert re.findall(r"(?m)^\| `(\w+)` \|", page) == list(CHECKS)
 
 
 def test_the_unit_is_held_against_the_shipped_one() -> None:
