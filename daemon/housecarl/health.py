@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
+from housecarl import when
 from housecarl.journal import conditions, people, receipts, replies
 from housecarl.rights import span
 
@@ -26,10 +29,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All parts, trouble first, and what was done in the last day by outcome."""
+    """All parts, trouble first, and what was done in the last day by outcome.
+
+    `texts` are the parts of the texts of this month by person, none for who had none.
+    """
 
     parts: tuple[Part, ...]
     today: Mapping[str, int]
+    texts: Mapping[str, int]
 
     @property
     def well(self) -> bool:
@@ -37,8 +44,8 @@ class Health:
         return all(part.ok for part in self.parts)
 
 
-def examine(conn: sqlite3.Connection, now: float) -> Health:
-    """Read from the journal how the house is."""
+def examine(conn: sqlite3.Connection, now: float, persons: Iterable[str], zone: ZoneInfo) -> Health:
+    """Read from the journal how the house is; whose texts are counted, and by whose months."""
     parts = [
         Part(c.name, c.ok, c.text if c.ok else f"{c.text} (for {span(now - c.since)})")
         for c in conditions.listing(conn)
@@ -51,7 +58,14 @@ def examine(conn: sqlite3.Connection, now: float) -> Health:
     if open_messages:
         parts.append(Part("spool", True, f"{open_messages} messages wait"))
     parts.sort(key=lambda part: (part.ok, part.name))
-    return Health(tuple(parts), receipts.count(conn, now - DAY_SECONDS))
+    texts = replies.text_parts(conn, persons, month(now, zone))
+    return Health(tuple(parts), receipts.count(conn, now - DAY_SECONDS), texts)
+
+
+def month(now: float, zone: ZoneInfo) -> float:
+    """When this month began, by the house's clocks."""
+    first = datetime.fromtimestamp(now, zone).date().replace(day=1)
+    return when.on(first, time(), zone).timestamp()
 
 
 def _post(conn: sqlite3.Connection, now: float) -> Part:

@@ -46,6 +46,8 @@ def test_status_is_0_when_all_is_well(verb: Verb) -> None:
     assert done.returncode == 0, done.stdout
     told = json.loads(done.stdout)
     assert (told["house"], told["well"]) == ("Elm Street", True)
+    assert isinstance(told["text_parts_this_month"], dict)
+    assert "text parts this month: " in verb("status").stdout
 
 
 def test_log_shows_what_was_asked_and_answered(verb: Verb) -> None:

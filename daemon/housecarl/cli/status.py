@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -20,7 +21,11 @@ def verb(ctx: click.Context, as_json: bool) -> None:
 
     loaded = journal.load(ctx.obj)
     running = is_running(loaded.config.spool)
-    found = journal.read(loaded, lambda conn: health.examine(conn, time.time()))
+    config = loaded.config
+    zone = ZoneInfo(config.timezone)
+    found = journal.read(
+        loaded, lambda conn: health.examine(conn, time.time(), config.people, zone)
+    )
     daemon = Part("daemon", running, "running" if running else "not running: `housecarl run`")
     parts = [daemon, *found.parts]
     well = running and found.well
@@ -30,6 +35,7 @@ def verb(ctx: click.Context, as_json: bool) -> None:
             "well": well,
             "parts": [{"name": p.name, "ok": p.ok, "text": p.text} for p in parts],
             "last_24_h": dict(found.today),
+            "text_parts_this_month": dict(found.texts),
         }
         click.echo(json.dumps(told, indent=2))
     else:
@@ -39,4 +45,6 @@ def verb(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"  {mark} {part.name}: {part.text}")
         counts = ", ".join(f"{n} {state}" for state, n in sorted(found.today.items()))
         click.echo(f"  last 24 h: {counts or 'no message'}")
+        texts = ", ".join(f"{name} {number}" for name, number in found.texts.items())
+        click.echo(f"  text parts this month: {texts or 'none'}")
     ctx.exit(0 if well else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -210,3 +211,20 @@ def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | No
         "SELECT count(*), min(created), max(error) FROM replies WHERE state = 'waiting'"
     ).fetchone()
     return int(row[0]), row[1], row[2]
+
+
+def text_parts(conn: sqlite3.Connection, people: Iterable[str], since: float) -> dict[str, int]:
+    """How many parts the texts to each of these people had since a time; who had none is left out.
+
+    A text of 161 septets is two parts: what a carrier counts, and sometimes what it charges.
+    """
+    found = {}
+    for person in people:
+        row = conn.execute(
+            "SELECT sum(parts) FROM replies WHERE person = ? AND created >= ? "
+            "AND state = 'sent' AND address LIKE ?",
+            (person, since, _TEXTED),
+        ).fetchone()
+        if row[0]:
+            found[person] = int(row[0])
+    return found

@@ -1,0 +1,61 @@
+"""How many parts the texts of a month had, per person: what a carrier counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from housecarl.journal import replies
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import PATIENCE, TestHouse
+from housecarl.testing.phone import Phone
+
+PEOPLE = {
+    "ann": {"phones": ["+13035550123"], "may": ["*"], "owner": True},
+    "bo": {"phones": ["+13035550199"], "may": ["uptime"]},
+    "cy": {"phones": ["+13035550188"], "may": ["uptime"]},
+}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 11, 30, 12, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
+    with TestHouse(tmp_path, PEOPLE, clock=clock, timezone="America/Denver") as house:
+        yield house
+
+
+def ask(house: TestHouse, phone: Phone) -> str:
+    """What status says of text parts, asked once all that was sent is noted."""
+    assert house.daemon is not None and house.daemon.house is not None
+    end = time.monotonic() + PATIENCE
+    while house.do(house.daemon.house.db.read(replies.count_waiting))[0]:
+        assert time.monotonic() < end
+    phone.text("!status")
+    return phone.reply.partition("24 h. ")[2]
+
+
+def test_an_owner_sees_everybodys_parts_and_others_their_own(house: TestHouse) -> None:
+    ann, bo, cy = (house.phone(name) for name in PEOPLE)
+    assert ask(house, ann) == ""
+    bo.text("!uptime")
+    bo.wait()
+    assert ask(house, bo) == "Text parts this month: bo 1."
+    assert ask(house, cy) == ""
+    assert ask(house, ann) == "Text parts this month: ann 1, bo 2, cy 1."
+
+
+def test_a_month_begins_by_the_houses_clocks(house: TestHouse, clock: FakeClock) -> None:
+    ann = house.phone("ann")
+    assert ask(house, ann) == ""
+    clock.set(datetime(2026, 12, 1, 6, 0, tzinfo=UTC))  # 23:00 in Denver
+    assert ask(house, ann) == "Text parts this month: ann 1."
+    clock.set(datetime(2026, 12, 1, 8, 0, tzinfo=UTC))
+    assert ask(house, ann) == ""
