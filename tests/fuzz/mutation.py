@@ -44,6 +44,7 @@ KINDS = (
         b"text/plain; charset=iso-2022-jp",
         b"text/plain; charset=hz",
         b"multipart/digest; boundary=b",
+        b'multipart/mixed; boundary="-------- Forwarded message ---------"',
     ),
 )
 FIELDS = (

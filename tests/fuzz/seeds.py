@@ -26,6 +26,7 @@ from tests.trust.conftest import (
     mail,
     sealed,
     signed,
+    text,
 )
 
 from housecarl.errors import CommandError, FormError, TrustLater
@@ -144,6 +145,8 @@ def _made() -> Iterator[Seed]:
     stamp = Stamp("smtp", NOW, rcpt_to=OURS)
     for name, raw in _letters():
         yield Seed(name, raw, trust, stamp, NOW)
+    ours = Stamp("imap", NOW, internal=NOW.isoformat())
+    yield Seed("a text in our mailbox", signed(text(), "google.com"), trust, ours, NOW)
     for name, raw in _quiet():
         yield Seed(name, raw, trust, stamp, NOW, quiet=True)
 
@@ -153,6 +156,9 @@ def _letters() -> Iterator[tuple[str, bytes]]:
     yield "plain, little signed", signed(mail(), h=_FEW)
     yield "simple", signed(mail(), c="simple/simple", h=_FEW)
     yield "from and subject only", signed(mail(), h="from:subject:from:date")
+    yield "two lines", signed(mail(body=b"!plug lamp on\r\nsee you\r\n"), h=_FEW)
+    dashes = b"---------- Forwarded message ---------\r\nFrom: x@y\r\n\r\n!plug heater on\r\n"
+    yield "below forwarded", signed(mail(body=b"!plug lamp on\r\n" + dashes), h=_FEW)
     yield "in the subject", signed(mail(subject="!plug lamp on", body=b"\r\n"))
     quoted = "Content-Transfer-Encoding: quoted-printable\r\n"
     body = b"=21plug lamp o=\r\nn\r\n\r\nthanks a lot =E2=80=94 A=\r\nnn\r\n"
@@ -184,6 +190,9 @@ def _quiet() -> Iterator[tuple[str, bytes]]:
     yield "a command below", signed(mail(body=below, kind=kind))
     yield "a command quoted", signed(mail(body=b"fine\r\n> !plug lamp on\r\n"), h=_FEW)
     page = b"<blockquote>!plug lamp on</blockquote>&#33;plug lamp on\r\n"
+    dashes = b"---------- Forwarded message ---------\r\nFrom: x@y\r\n\r\n!plug heater on\r\n"
+    yield "forwarded", signed(mail(body=dashes), h=_FEW)
+    yield "text like a page", signed(mail(body=b"<p>see</p>!plug lamp on\r\n"), h=_FEW)
     yield "a page about it", signed(mail(body=b"hi\r\n" + page), h=_FEW)
 
 

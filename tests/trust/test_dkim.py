@@ -327,6 +327,25 @@ async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World
     assert (await judged(world, turned)).checks["dkim"] == "uncovered-content-type"
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "holds"),
+    [
+        ("text/html", b"!plug lamp\r\noff to bed\r\n", False),
+        ("text/html", b"<div>!plug lamp</div>off to bed\r\n", True),
+        ("text/plain; format=flowed", b"!plug lamp \r\noff to bed\r\n", False),
+        ("text/plain; format=flowed", b"!plug lamp\r\noff to bed \r\n", True),
+        ("text/plain; format=flowed", b"!say " + b"word " * 12 + b"\r\nand more\r\n", True),
+    ],
+)
+async def test_an_unsigned_content_type_does_not_join_lines(
+    world: World, kind: str, body: bytes, holds: bool
+) -> None:
+    raw = signed(mail(body=body, kind=""), h=REAL["gmail"])
+    turned = raw.replace(b"Subject:", f"Content-Type: {kind}\r\nSubject:".encode(), 1)
+    found = (await judged(world, turned)).checks["dkim"]
+    assert found.startswith("pass" if holds else "uncovered-content-type")
+
+
 FORGED = [
     "eve@evil.example\r\nFrom: ann@example.org",
     "ann@example.org, eve@evil.example",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 
 from housecarl.errors import FormError
-from housecarl.message.part import content_type
+from housecarl.message.field import Field
+from housecarl.message.part import Part, content_type
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -29,6 +32,17 @@ _PREAMBLE = re.compile(
     rb"?[ ]?\r\n(?:\r\n)*)?",
     re.I,
 )
+
+#: What an HTML body begins with; typed text that is called HTML would lose its line ends.
+_PAGE = re.compile(
+    r"\s*<(?:!--|(?:!doctype|html|head|meta|body|div|p|span|table|font|style|title|center|br|b|i|u"
+    r"|a|img|h[1-6]|ul|ol|pre|strong|em|section|article)[\s/>])",
+    re.I,
+)
+
+#: Columns; a line that a mail program wrapped had no room for the next word within these (they wrap
+#: at 66 to 78).
+WRAPPED = 60
 
 
 def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = NEEDED) -> None:
@@ -68,6 +82,31 @@ def _body_is_plain(original: Original) -> bool:
         first, _, second = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
         return first.rstrip() == boundary and second[:8].lower() == b"content-"
-    if kind not in ("text/plain", "text/html"):
+    if parameters.get("charset", "us-ascii").lower() not in _CHARSETS:
         return False
-    return parameters.get("charset", "us-ascii").lower() in _CHARSETS
+    text = _text(original, kind, parameters)
+    if kind == "text/html":
+        return _PAGE.match(text) is not None
+    flowed = parameters.get("format", "").lower() == "flowed"
+    return kind == "text/plain" and not (flowed and _joins(text))
+
+
+def _text(original: Original, kind: str, parameters: Mapping[str, str]) -> str:
+    """The body as the reader decodes it."""
+    encoding = original.only(b"content-transfer-encoding")
+    fields = (Field("Content-Transfer-Encoding", encoding.text),) if encoding else ()
+    return Part(fields, kind, parameters, original.body).text()
+
+
+def _joins(text: str) -> bool:
+    """Whether `format=flowed` joins lines, in the first paragraph, that nobody had to wrap.
+
+    Blanks at line ends are not signed by most, so whoever may write the Content-Type could join
+    any two lines of a command.
+    """
+    lines = text.lstrip("\n").partition("\n\n")[0].split("\n")
+    return any(
+        line.endswith(" ") and len(f"{line.rstrip()} {after.split(None, 1)[0]}") <= WRAPPED
+        for line, after in pairwise(lines)
+        if after.strip()
+    )
