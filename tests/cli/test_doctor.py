@@ -30,10 +30,12 @@ from tests.doors.dovecot import PASSWORD, Dovecot
 from tests.doors.imap_server import ImapServer, serving
 from tests.post.smarthost import Smarthost
 
+from housecarl import config_file
 from housecarl.clock import is_disciplined
-from housecarl.doctor import CHECKS, access, ping, unit
+from housecarl.doctor import CHECKS, access, admit, ping, unit
 from housecarl.doctor.finding import State
 from housecarl.doctor.threads import Loose
+from housecarl.errors import NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import Database, conditions, people, receipts, values
 from housecarl.journal.conditions import Condition
@@ -117,6 +119,11 @@ def test_a_house_that_runs_is_well_and_left_as_it_was(tmp_path: Path, verbs: For
             found = examine(verbs, tmp_path / "housecarl.yaml", HOUSE)
             assert sorted(house.spool.rglob("*")) == before
             assert house.inbox.received == []
+            certificate(tmp_path, timedelta(days=365))
+            renewed = examine(verbs, tmp_path / "housecarl.yaml", "smtp")["smtp"]
+    assert [state for state, _, _ in renewed] == ["ok", "ok", "fail"]
+    assert "still shows an older certificate" in renewed[2][1]
+    assert renewed[2][2] == "systemctl reload housecarl"
     texts = {part: [text for _, text, _ in each] for part, each in found.items()}
     fleeting = "tmpfs" in texts["spool"][0]
     wrong = {part for part, each in found.items() for state, _, _ in each if state == "fail"}
@@ -205,6 +212,37 @@ def test_every_fault_is_told_with_its_mend(tmp_path: Path, config: Path, verbs: 
     assert "No module named 'nothing_of_this_name'" in done.stdout
     assert "no command 'pong'" in done.stdout
     assert "skip smtp       no door for SMTP in the configuration" in done.stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_root_looks_with_the_eyes_of_the_daemons_user(
+    tmp_path: Path, config: Path, verbs: Forker
+) -> None:
+    (tmp_path / "spool").mkdir()
+    for name in ("totp", "hash"):
+        (tmp_path / name).write_text("kept\n")
+        (tmp_path / name).chmod(0o600)
+    for name in ("spool", "hash"):
+        os.chown(tmp_path / name, 65534, 65534)
+    login = {"user": "ann", "hash": {"file": "hash"}}
+    ann = {"may": ["*"], "unix": [LOGIN], "totp": {"file": "totp"}, "login": login}
+    write(config, people={"ann": ann})
+    sound, (state, text, mend) = examine(verbs, config, "secrets")["secrets"]
+    daemon = access.user(65534)
+    assert sound[1] == "1 of 2 can be read, by the daemon only"
+    assert (state, mend) == ("fail", f"chown {daemon} {tmp_path}/totp")
+    assert text.endswith(f"{tmp_path}/totp belongs to root, the daemon is {daemon}")
+
+
+async def test_who_sees_less_than_the_daemon_is_sent_away(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a port of our own daemon would look like another program's."""
+    (config.parent / "spool").mkdir()
+    write(config)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(NotAllowed, match=f"{LOGIN}'s alone: run it as {LOGIN}"):
+        await admit(config_file.load(config))
 
 
 def test_a_configuration_that_cannot_be_used_ends_it(config: Path, verbs: Forker) -> None:
