@@ -9,23 +9,27 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from housecarl import Call, CommandError, Reply, command
+from housecarl import Call, CommandError, Finding, Regular, Reply, command
 from housecarl.location import Location
 from housecarl.plugs import manifest, version
 from housecarl.plugs.device import RECHECK_AFTER, Device, Identity, Look
 from housecarl.plugs.energy import WEEK, History, history
 from housecarl.plugs.image import ImageError
-from housecarl.plugs.names import named
+from housecarl.plugs.names import device, named
 from housecarl.plugs.settings import Plugs
-from housecarl.plugs.watch import Measurement, measure, news
+from housecarl.plugs.watch import Measurement, fault, measure, news
 from housecarl.plugs.wire import DEADLINE, PlugError
+from housecarl.quantity import Duration
 
 Period = Literal["now", "today", "week", "month"]
 PERIODS: tuple[Period, ...] = ("now", "today", "week", "month")
 
 
 class Settings(BaseModel):
-    """`plugs` come from the section of plug, `folder` from the section of firmware."""
+    """`plugs` come from the section of plug, `folder` from the section of firmware.
+
+    With an `interval` every plug is measured so often, and a meter that goes wrong is told.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +38,8 @@ class Settings(BaseModel):
 
     plugs: Plugs = Field(default_factory=dict)
     folder: Location | None = None
+    #: between two readings that are kept, a minute at the least; none: only when somebody asks
+    interval: Duration | None = Field(default=None, ge=60)
     #: seconds until a silent plug is told
     patience: float = Field(default=DEADLINE, gt=0, le=DEADLINE)
     #: seconds until a bad reading is repeated
@@ -54,7 +60,40 @@ class Measured:
         return self.now.look
 
 
-@command(aliases=("kwh",), timeout=20)
+def interval(settings: Settings) -> float | None:
+    """Seconds between two readings; None when none are to be taken."""
+    return settings.interval if settings.plugs else None
+
+
+async def readings(call: Call) -> list[Finding]:
+    """Measure every plug and keep what it says; how each meter is, and each counter."""
+    plugs, patience = call.settings.plugs, call.settings.patience
+    devices = [device(name, address, patience) for name, address in sorted(plugs.items())]
+    found = await asyncio.gather(*(_reading(call, one) for one in devices))
+    return [finding for several in found for finding in several]
+
+
+async def _reading(call: Call, one: Device) -> list[Finding]:
+    """One plug; a silent one is no news of its meter."""
+    try:
+        async with call.lock(one.key):
+            now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
+    except PlugError:
+        return [Finding(one.name, None), Finding(f"{one.name}.counter", None)]
+    if now is None:
+        return []
+    sensed = now.sensed
+    fell = sensed.news == "reset"
+    counter = Finding(f"{one.name}.counter", not fell, news(one.name, sensed) if fell else "")
+    if not sensed.memory.wrong:
+        return [Finding(one.name, True, f"{one.name}: its meter is well again."), counter]
+    if not sensed.why:
+        return [Finding(one.name, None), counter]
+    cure = await _cure(call, now.look.identity)
+    return [Finding(one.name, False, fault(one.name, sensed.why, cure)), counter]
+
+
+@command(aliases=("kwh",), timeout=20, regular=Regular(interval, readings))
 async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply:
     """Ask what plugs draw and have counted: energy lamp week
 
@@ -104,9 +143,7 @@ async def _alarm(call: Call, one: Measured) -> Reply:
     if one.now.sensed.news == "reset":
         return Reply(news(name, one.now.sensed), rows=_rows(one))
     cure = await _cure(call, one.look.identity)
-    text = f"{name} {one.now.sensed.why}: the meter is wrong. "
-    text += f"Firmware {cure} may cure it: !firmware {name}." if cure else f"Try !firmware {name}."
-    return Reply(text, rows=_rows(one))
+    return Reply(fault(name, one.now.sensed.why, cure), rows=_rows(one))
 
 
 async def _cure(call: Call, identity: Identity) -> str | None:

@@ -39,6 +39,7 @@ from housecarl.registry import Registry
 from housecarl.remains import Remains
 from housecarl.reply import Renderer
 from housecarl.retention import Sweeper
+from housecarl.rounds import Rounds
 from housecarl.shipped import shipped
 from housecarl.spool import Spool
 from housecarl.trust import Resolver, Trust
@@ -97,10 +98,10 @@ class House:
         self.sweeper = Sweeper(config, self.db, clock)
         watched = sources(config, self.workshop, self._plugs)
         self.watchman = Watchman(config, self.db, clock, self.alerts, watched)
+        self.rounds = Rounds(self.registry, self.facts, self.alerts, self.watchman.quiet)
         self._tasks: list[asyncio.Task[None]] = []
-        self._clock_task: asyncio.Task[None] | None = None
+        self._clocks: list[asyncio.Task[None]] = []
         self._sweep_task: asyncio.Task[None] | None = None
-        self._watch_task: asyncio.Task[None] | None = None
 
     def _make_worker(self) -> Worker:
         """The worker, with what each of its steps needs."""
@@ -147,11 +148,12 @@ class House:
         # Only now: what the last life left unsaid is older than any answer of this one.
         if self.post is not None:
             self._tasks.append(asyncio.create_task(self.post.run(), name="post"))
-        self._clock_task = asyncio.create_task(self.clockwork.run(), name="clockwork")
+        self._clocks.append(asyncio.create_task(self.clockwork.run(), name="clockwork"))
         self._sweep_task = asyncio.create_task(self.sweeper.run(), name="sweeper")
+        self._clocks.append(asyncio.create_task(self.rounds.run(), name="rounds"))
         await self.watchman.open()
         if self.watchman.sources:
-            self._watch_task = asyncio.create_task(self.watchman.run(), name="watchman")
+            self._clocks.append(asyncio.create_task(self.watchman.run(), name="watchman"))
 
     def _rebuild(self) -> rebuild.Rebuild:
         """What mends a journal that is damaged."""
@@ -185,7 +187,7 @@ class House:
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
         self.waiting.stop()
-        for task in (self._clock_task, self._sweep_task, self._watch_task):
+        for task in (*self._clocks, self._sweep_task):
             if task is not None:
                 task.cancel()
         with suppress(StorageError):
@@ -241,6 +243,7 @@ class House:
         """Read module files that are new or changed; a broken one is off and named."""
         before = dict(self.registry.broken)
         await self.registry.reload()
+        self.rounds.wake()
         now = self.registry.broken
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
@@ -277,8 +280,7 @@ class House:
         waits: list[asyncio.Future[StorageError] | asyncio.Task[None]] = [self.worker.trouble]
         if self.spool.trouble is not None:
             waits.append(self.spool.trouble)
-        waits += self._tasks
-        waits += [task for task in (self._clock_task, self._watch_task) if task is not None]
+        waits += [*self._tasks, *self._clocks]
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for each in done:
             error = each.exception() or each.result()

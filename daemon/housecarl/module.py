@@ -14,8 +14,10 @@ from housecarl.errors import CommandError
 __all__ = [
     "Call",
     "CommandError",
+    "Finding",
     "House",
     "Means",
+    "Regular",
     "Reply",
     "Rest",
     "Risk",
@@ -185,6 +187,31 @@ InterruptedRule = Callable[[Call], Awaitable[Reply | None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """How one thing is, found by regular work; `text` is the sentence that is told of it.
+
+    `well` None: not known now, as before. An empty text is noted and not told.
+    """
+
+    name: str
+    well: bool | None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Regular:
+    """What a module does without being asked: `work` every so many seconds, a minute at the least.
+
+    `every` gets the settings; None: never. `work` gets a call that has a store and locks, and
+    nobody to answer. It returns how everything is that it looks at, each time all of it: the owners
+    are told what goes wrong and what is well again, each once.
+    """
+
+    every: Callable[[Any], float | None]
+    work: Callable[[Call], Awaitable[Sequence[Finding]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What `@command` noted about a function; the registry makes a command of it.
 
@@ -204,6 +231,7 @@ class Spec:
     late: float | None = None
     confirm: ConfirmRule | None = None
     interrupted: InterruptedRule | None = None
+    regular: Regular | None = None
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -221,12 +249,13 @@ def command(
     late: float | None = None,
     confirm: ConfirmRule | None = None,
     interrupted: InterruptedRule | None = None,
+    regular: Regular | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function a command that people can text; see `Spec` for what the words mean."""
 
     def mark(function: Function) -> Function:
         word = name or function.__name__
-        spec = Spec(word, risk, tuple(aliases), timeout, late, confirm, interrupted)
+        spec = Spec(word, risk, tuple(aliases), timeout, late, confirm, interrupted, regular)
         setattr(function, SPEC, spec)
         return function
 

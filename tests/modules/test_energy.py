@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from housecarl import CommandError
+from housecarl import Call, CommandError
 from housecarl.module import House
-from housecarl.plugs.device import Device
-from housecarl.plugs.settings import PlugAddress
-from housecarl.plugs.watch import watch
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import make_image
 
-from .conftest import Commands, Memory
+from .conftest import Commands
 
 Make = Callable[..., SimulatedPlug]
 
@@ -133,22 +130,45 @@ async def test_a_plug_without_meter_or_answer_is_said(house: Commands, make: Mak
         await house.run("energy", "fan")
 
 
-async def test_a_meter_is_told_once_wrong_and_once_well() -> None:
-    """A watch tells of a fault once, and once more after ten good readings; glitches never."""
-    store, today = Memory(), date.today()
-    with SimulatedPlug(glitches=((0, 9000.0),), volts=121.3) as plug:
-        device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+async def look(house: Commands) -> dict[str, tuple[bool | None, str]]:
+    """One regular reading of all plugs."""
+    call = Call("energy", settings=house.settings, house=house.house, means=house.hand)
+    return {one.name: (one.well, one.text) for one in await house.module.readings(call)}
 
-        async def look() -> list[str]:
-            return await watch([device], store, today, pause=0.0)
 
-        assert await look() == [], "one glitch is no news"
-        plug.device.meter.glitch_watts = 28321.7
-        assert await look() == [
-            "lamp reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware lamp."
-        ]
-        assert await look() == []
-        plug.device.meter.glitch_watts = 0.0
-        assert [await look() for _ in range(10)] == [[]] * 9 + [["lamp: its meter is well again."]]
-        assert await look() == []
-    assert await look() == [], "a silent plug says nothing about its meter"
+async def test_regular_readings_tell_how_each_meter_is(house: Commands, make: Make) -> None:
+    """A glitch and a silent plug are no news."""
+    make("lamp", glitches=((0, 9000.0),), volts=121.3)
+    make("heater", glitch_watts=28321.7)
+    make("switch", emeter="none", model="HS100(US)")
+    make("fan", fault="silent")
+    wrong = (
+        "heater reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware heater."
+    )
+    assert await look(house) == {
+        "lamp": (True, "lamp: its meter is well again."),
+        "lamp.counter": (True, ""),
+        "heater": (False, wrong),
+        "heater.counter": (True, ""),
+        "fan": (None, ""),
+        "fan.counter": (None, ""),
+    }
+
+
+async def test_a_wrong_meter_is_so_until_ten_good_readings(house: Commands, make: Make) -> None:
+    lamp = make("lamp", glitch_watts=28321.7)
+    assert (await look(house))["lamp"][0] is False
+    lamp.device.meter.glitch_watts = 0.0
+    assert [(await look(house))["lamp"][0] for _ in range(10)] == [None] * 9 + [True]
+    lamp.device.meter.members(nan=False)["erase_emeter_stat"]({})
+    fell = "lamp: its counter fell by 55.14 kWh. It counts from there on."
+    assert [(await look(house))["lamp.counter"] for _ in range(2)] == [(False, fell), (True, "")]
+
+
+async def test_readings_are_taken_only_when_an_interval_is_set(house: Commands, make: Make) -> None:
+    every = house.module.interval
+    assert every(house.module.Settings(interval="15m")) is None, "no plugs"
+    make("lamp")
+    assert every(house.settings) is None
+    house.set(plugs={"lamp": "192.168.1.41"}, interval="15m")
+    assert every(house.settings) == 900

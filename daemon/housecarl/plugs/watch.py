@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -11,7 +10,6 @@ from typing import Any, Protocol
 from housecarl.plugs import meter
 from housecarl.plugs.device import Device, Look, judged
 from housecarl.plugs.sense import Memory, Sensed, sense
-from housecarl.plugs.wire import PlugError
 
 
 class Store(Protocol):
@@ -62,23 +60,17 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
     return Measurement(look, judgement, sensed)
 
 
-async def watch(devices: Sequence[Device], store: Store, today: date, *, pause: float) -> list[str]:
-    """Measure all plugs once; the sentences to tell, each once. A silent plug is no news here."""
-    told = []
-    for device in devices:
-        try:
-            measured = await measure(device, store, today, pause=pause)
-        except PlugError:
-            continue
-        if measured is not None and measured.sensed.news:
-            told.append(news(device.name, measured.sensed))
-    return told
-
-
 def news(name: str, sensed: Sensed) -> str:
     """What has just become known of a meter, as one sentence."""
     if sensed.news == "well":
         return f"{name}: its meter is well again."
     if sensed.news == "reset":
         return f"{name}: its {sensed.why}. It counts from there on."
-    return f"{name} {sensed.why}: the meter is wrong. Try !firmware {name}."
+    return fault(name, sensed.why)
+
+
+def fault(name: str, why: str, cure: str | None = None) -> str:
+    """That a meter is wrong; `cure` is the version of a newer firmware that lies ready."""
+    if cure is not None:
+        return f"{name} {why}: the meter is wrong. Firmware {cure} may cure it: !firmware {name}."
+    return f"{name} {why}: the meter is wrong. Try !firmware {name}."

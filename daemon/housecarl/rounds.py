@@ -1,0 +1,176 @@
+"""The rounds: work that modules do regularly, each at its own interval, and what is news in it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from housecarl.alerts import Alerts
+from housecarl.errors import StorageError
+from housecarl.journal import conditions
+from housecarl.journal.conditions import Condition
+from housecarl.means import CallMeans, JournalStore
+from housecarl.module import Call, Finding, House, Reply
+from housecarl.registry import Command, Registry
+
+log = structlog.get_logger()
+
+#: Seconds between two rounds of one module at the least: a house should sleep.
+SHORTEST = 60.0
+
+#: Until it is looked again whether a clock that nobody has set since the boot is set.
+UNSET_CLOCK = timedelta(minutes=1)
+
+
+class Rounds:
+    """Does the regular work of every command that has some; sleeps for ever when none has.
+
+    The times are the multiples of the interval, so a restart neither shifts nor repeats one. What
+    is found becomes a condition of the house; the owners are told when it goes wrong and when it is
+    well again, each once and not in quiet hours.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        house: House,
+        alerts: Alerts,
+        quiet: Callable[[datetime], bool],
+    ) -> None:
+        self._registry = registry
+        self._house = house
+        self._workshop = alerts.workshop
+        self._clock = alerts.workshop.clock
+        self._alerts = alerts
+        self._quiet = quiet
+        #: what a watch on a plug tells, so that it is not told twice
+        self._told = {
+            f"energy.{name}{part}"
+            for name in alerts.config.watches.plugs
+            for part in ("", ".counter")
+        }
+        self._due: dict[str, datetime] = {}
+        self._woken = asyncio.Event()
+        #: until when it sleeps, at the latest; None while it is awake
+        self._until: datetime | None = None
+
+    def wake(self) -> None:
+        """The modules were read again."""
+        self._woken.set()
+
+    @property
+    def asleep(self) -> bool:
+        """Whether everything that was due is done and told."""
+        return self._until is not None and self._until > self._clock.now()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._woken.clear()
+            await self._plan(self._clock.now())
+            until = min(self._due.values(), default=None)
+            if until is not None and not self._clock.synchronised():
+                until = self._clock.now() + UNSET_CLOCK
+            await self._rest(until)
+            if self._clock.synchronised():
+                now = self._clock.now()
+                await asyncio.gather(
+                    *(self._go(name, now) for name, due in self._due.items() if due <= now)
+                )
+
+    async def _plan(self, now: datetime) -> None:
+        """When each is due next; one that is off now, and what it found, is forgotten."""
+        every = {
+            name: max(SHORTEST, seconds)
+            for name, command in self._registry.commands.items()
+            if command.spec.regular is not None
+            and (seconds := command.spec.regular.every(command.settings)) is not None
+        }
+        for name in self._due.keys() - every.keys():
+            del self._due[name]
+        for name, seconds in every.items():
+            due = self._due.get(name, now)
+            if not now < due <= now + timedelta(seconds=seconds):
+                self._due[name] = _next(now, seconds)
+        off = {c.module for c in self._registry.commands.values() if c.spec.regular is not None}
+        off -= {self._registry.commands[name].module for name in every}
+        await self._forget(dict.fromkeys(off, ()))
+
+    async def _go(self, name: str, now: datetime) -> None:
+        """Do the work of one command once; whatever breaks in it, the others go on."""
+        command = self._registry.commands.get(name)
+        if command is None or command.spec.regular is None:
+            return
+        try:
+            async with asyncio.timeout(command.spec.timeout):
+                found = await command.spec.regular.work(self._call(command))
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("regular-failed", command=name)
+            return
+        await self._note(command.module, found, now)
+
+    def _call(self, command: Command) -> Call:
+        """A call that nobody asked for: it has a store and locks, and nobody to answer."""
+        store = JournalStore(self._workshop.db, command.module, self._clock)
+        means = CallMeans(self._workshop, store, "", command.name, "", None)
+        settings, house = command.settings, self._house
+        return Call(command.name, settings=settings, house=house, means=means)
+
+    async def _note(self, module: str, found: Sequence[Finding], now: datetime) -> None:
+        """State and message in one transaction: told once, also after a crash."""
+        quiet = self._quiet(now)
+        names = {f"{module}.{each.name}": each for each in found}
+        names = {name: each for name, each in names.items() if name not in self._told}
+        await self._forget({module: [name.partition(".")[2] for name in names]})
+
+        def write(conn: sqlite3.Connection) -> list[str]:
+            news = []
+            for name, each in names.items():
+                if each.well is None or quiet:
+                    continue
+                condition = Condition(name, each.well, each.text, now.timestamp())
+                if conditions.note(conn, condition) and each.text:
+                    news.append(each.text)
+            if news:
+                self._alerts.queue(conn, Reply(" ".join(news)), now.timestamp())
+            return news
+
+        for text in await self._workshop.db.write(write):
+            log.info("found", module=module, told=text)
+        self._alerts.wake()
+
+    async def _forget(self, here: Mapping[str, Collection[str]]) -> None:
+        """Drop the conditions of modules that are no more; `here` are the names that still are."""
+        noted = await self._workshop.db.read(conditions.listing)
+        kinds = [each.name.partition(".") for each in noted]
+        if any(kind in here and rest not in here[kind] for kind, _, rest in kinds):
+
+            def forget(conn: sqlite3.Connection) -> None:
+                for module, names in here.items():
+                    conditions.forget_gone(conn, module, names)
+
+            await self._workshop.db.write(forget)
+
+    async def _rest(self, until: datetime | None) -> None:
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._woken.wait())]
+        if until is not None:
+            waits.append(asyncio.ensure_future(self._clock.wait_until(until)))
+        self._until = until or datetime.max.replace(tzinfo=UTC)
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._until = None
+            for wait in waits:
+                wait.cancel()
+
+
+def _next(now: datetime, seconds: float) -> datetime:
+    """The next multiple of an interval since 1970."""
+    return datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
