@@ -50,6 +50,13 @@ def test_a_lost_mailbox_is_told_once_and_once_that_it_is_well_again(home: Home) 
     assert home.phone.silent
 
 
+def test_who_is_switched_off_is_told_nothing(home: Home) -> None:
+    home.inside.off["ann"] = 0.0
+    home.pass_(16)
+    home.house.settle()
+    assert home.phone.silent
+
+
 def test_what_comes_and_goes_is_no_news(home: Home) -> None:
     for _ in range(6):
         home.pass_(10)

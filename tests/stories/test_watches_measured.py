@@ -89,6 +89,25 @@ class TestHosts:
             home.pass_(4)
         assert home.phone.silent
 
+    def test_nothing_is_measured_on_a_clock_that_is_not_set(self, home: Home) -> None:
+        home.clock.doubt()
+        home.restart()
+        home.pass_(60)
+        assert "host.nas" not in home.parts()
+        home.clock.doubt(False)
+        home.pass_(1)
+        home.pass_(4)
+        assert home.phone.silent
+        home.pass_(1)
+        assert home.phone.reply.endswith("is closed, since 13:01.")
+
+    def test_what_is_not_watched_any_more_is_no_trouble(self, home: Home, tmp_path: Path) -> None:
+        home.pass_(6)
+        assert home.parts()["host.nas"] is False
+        home.house.stop()
+        with TestHouse(tmp_path, clock=home.clock) as house:
+            assert "host.nas" not in Home(house, home.clock).parts()
+
 
 class TestPlugs:
     """What a plug draws."""
