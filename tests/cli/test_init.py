@@ -53,21 +53,24 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
         typist.answer("Units [us]:")
         typist.answer("Name of the house", "Elm Street")
         typist.answer("Your name", "ann lee")
-        typist.answer("'ann lee' is no name", "ann")
+        typist.wait("'ann lee' is no name")
+        typist.answer("Your name", "ann")
         typist.answer("Your phone number", "303 555 012")
-        typist.answer("too few digits", "303 555 0123")
+        typist.wait("too few digits")
+        typist.answer("Your phone number", "303 555 0123")
         typist.answer("Your e-mail address")
         typist.answer("Way in [mailbox]:", "m")
         typist.answer("Google account", "house@gmail.com")
-        typist.answer("Google Voice number", "303-555-0100")
+        typist.answer("Its Google Voice number", "303-555-0100")
         typist.answer("mail host [imap.gmail.com]:")
         typist.answer("user name [house@gmail.com]:")
         typist.answer("app password", "abcd")
-        typist.answer("has 16 letters", "abcd efgh ijkl mnop")
+        typist.wait("has 16 letters")
+        typist.answer("app password", "abcd efgh ijkl mnop")
         typist.answer("mail host [smtp.gmail.com]:")
         screen = typist.rest()
     assert process.returncode == 0, screen
-    assert screen.rstrip().endswith(f"Next: housecarl -c {config} run")
+    assert screen.rstrip().endswith(f"Next: {HOUSECARL} -c {config} run")
     assert "abcd" not in screen and "mnop" not in screen
     assert "abcd" not in config.read_text()
     secret = config.parent / "secrets" / "gmail"
@@ -171,10 +174,24 @@ def test_without_a_terminal_it_wants_answers(config: Path) -> None:
 def test_answers_make_the_same_without_a_question(config: Path) -> None:
     done = given(config, VOICE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.rstrip().endswith(f"Next: housecarl -c {config} run")
+    assert done.stdout.endswith(f"\nNext: {HOUSECARL} -c {config} run\n")
     assert verb_of(config)("check").stdout == f"{config}: well.\n"
     again = given(config, VOICE)
     assert (again.returncode, "nothing was changed" in again.stderr) == (1, True)
+
+
+def test_the_next_command_is_short_where_the_shell_finds_all_by_itself(config: Path) -> None:
+    found = {"PATH": f"{HOUSECARL.parent}:{os.environ['PATH']}", "HOUSECARL_CONFIG": str(config)}
+    done = subprocess.run(
+        ["housecarl", "init", "--no-doctor", "--answers", "-"],
+        input=VOICE,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, **found},
+    )
+    assert done.stdout.endswith("\nNext: housecarl run\n")
 
 
 def test_a_password_that_is_there_already_is_kept(config: Path) -> None:

@@ -32,7 +32,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     if problems:
         raise ConfigError(*problems)
     loaded = config_file.load(path)
-    problems = asyncio.run(module_problems(loaded))
+    problems = asyncio.run(_module_problems(loaded))
     if problems:
         raise ConfigError(*problems)
     if show:
@@ -41,7 +41,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
         click.echo(f"{path}: well.")
 
 
-async def module_problems(loaded: Loaded) -> list[Problem]:
+async def _module_problems(loaded: Loaded) -> list[Problem]:
     """What only the modules can tell: their sections, and commands named that do not exist."""
     from housecarl.errors import ConfigError
     from housecarl.rehearsal import make_judge, unknown_commands

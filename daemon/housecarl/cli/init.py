@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import shutil
 import sys
@@ -73,16 +72,14 @@ def _spare(site: Site, *, by_hand: bool) -> None:
 
 
 def _refuse_wrong(text: str, site: Site) -> None:
-    """What `check` would refuse is never written. Raises ConfigError."""
+    """What `check` would refuse is never written; no module is named in it. Raises ConfigError."""
     from housecarl import config_file
-    from housecarl.cli.check import module_problems
     from housecarl.errors import ConfigError
 
     with tempfile.TemporaryDirectory(prefix="housecarl-") as folder:
         path = Path(folder, site.config.name)
         path.write_text(text, "utf-8")
         problems = config_file.check(path)
-        problems = problems or asyncio.run(module_problems(config_file.load(path)))
     if problems:
         raise ConfigError(*(replace(problem, file=str(site.config)) for problem in problems))
 
@@ -121,4 +118,11 @@ def _next(config: Path, *, well: bool) -> str:
         return "systemctl enable --now housecarl"
     usual = config_file.find().absolute() == config
     named = "" if usual else f" -c {shlex.quote(str(config))}"
-    return f"housecarl{named} {'run' if well else 'doctor'}"
+    return f"{_program()}{named} {'run' if well else 'doctor'}"
+
+
+def _program() -> str:
+    """How this shell calls us: by name, or by the path when that is not on its PATH."""
+    own, found = Path(sys.argv[0]), shutil.which("housecarl")
+    by_name = not own.is_file() or (found is not None and own.samefile(found))
+    return "housecarl" if by_name else shlex.quote(str(own))
