@@ -32,13 +32,14 @@ from tests.post.smarthost import Smarthost
 
 from housecarl import config_file
 from housecarl.clock import is_disciplined
-from housecarl.doctor import CHECKS, access, admit, ping, unit
+from housecarl.doctor import CHECKS, Patient, access, admit, ping, spool, unit
 from housecarl.doctor.finding import State
 from housecarl.doctor.threads import Loose
 from housecarl.errors import NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import Database, conditions, people, receipts, values
 from housecarl.journal.conditions import Condition
+from housecarl.registry import Registry
 from housecarl.testing.house import TestHouse, free_port
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import make_image
@@ -212,6 +213,35 @@ def test_every_fault_is_told_with_its_mend(tmp_path: Path, config: Path, verbs: 
     assert "No module named 'nothing_of_this_name'" in done.stdout
     assert "no command 'pong'" in done.stdout
     assert "skip smtp       no door for SMTP in the configuration" in done.stdout
+
+
+def test_a_spool_on_two_file_systems_cannot_work(
+    tmp_path: Path, config: Path, verbs: Forker
+) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system")
+    for state in ("tmp", "new"):
+        (tmp_path / "spool" / state).mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        (tmp_path / "spool" / "work").symlink_to(elsewhere)
+        write(config)
+        ((state, text, mend),) = examine(verbs, config, "spool")["spool"]
+        assert list(Path(elsewhere).iterdir()) == []
+    assert (state, text.partition(": ")[2]) == ("fail", "Invalid cross-device link")
+    assert mend.startswith("Every folder of the spool must be on one file system")
+    assert [path.name for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
+
+
+async def test_a_full_disk_is_told_before_messages_are_refused(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (config.parent / "spool").mkdir()
+    write(config)
+    monkeypatch.setattr(spool, "RESERVE_BYTES", 1 << 60)
+    found = await spool.examine(Patient(config_file.load(config), Registry(None), running=False))
+    assert any("are reserved: no message is taken" in each.text for each in found)
+    assert list((config.parent / "spool").iterdir()) == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
