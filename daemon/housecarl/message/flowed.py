@@ -11,7 +11,7 @@ def joined(text: str, *, delsp: bool = False) -> str:
 
     A line of blanks only ends a paragraph: relaxed signatures take it for an empty one.
     """
-    lines: list[str] = []
+    lines: list[list[str]] = []  # pieces: adding to a long text again and again would copy it
     open_depth: int | None = None
     for line in text.split("\n"):
         content = line.lstrip(">")
@@ -21,8 +21,8 @@ def joined(text: str, *, delsp: bool = False) -> str:
         if soft and delsp:
             content = content[:-1]
         if open_depth == depth and content != _SIGNATURE:
-            lines[-1] += content
+            lines[-1].append(content)
         else:
-            lines.append(f"{'>' * depth} {content}" if depth else content)
+            lines.append([f"{'>' * depth} {content}" if depth else content])
         open_depth = depth if soft else None
-    return "\n".join(lines)
+    return "\n".join(map("".join, lines))
