@@ -22,6 +22,8 @@ from housecarl.plugs.wire import DEADLINE, PlugError
 from housecarl.quantity import Duration
 
 Period = Literal["now", "today", "week", "month"]
+#: seconds one regular reading may take with its rechecks; the others are not kept waiting for it
+LONGEST_READING = 15.0
 PERIODS: tuple[Period, ...] = ("now", "today", "week", "month")
 
 
@@ -76,9 +78,9 @@ async def readings(call: Call) -> list[Finding]:
 async def _reading(call: Call, one: Device) -> list[Finding]:
     """One plug; a silent one is no news of its meter."""
     try:
-        async with call.lock(one.key):
+        async with asyncio.timeout(LONGEST_READING), call.lock(one.key):
             now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
-    except PlugError:
+    except (PlugError, TimeoutError):
         return [Finding(one.name, None), Finding(f"{one.name}.counter", None)]
     if now is None:
         return []

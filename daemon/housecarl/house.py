@@ -190,9 +190,9 @@ class House:
         for task in (*self._clocks, self._sweep_task):
             if task is not None:
                 task.cancel()
-        with suppress(StorageError):
-            await self.worker.stop()
-            await self.workshop.stop()
+        for part in (self.worker, self.workshop):
+            with suppress(StorageError):
+                await part.stop()
         if self.post is not None:
             self.post.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,8 +88,7 @@ class Rounds:
         every = {
             name: max(SHORTEST, seconds)
             for name, command in self._registry.commands.items()
-            if command.spec.regular is not None
-            and (seconds := command.spec.regular.every(command.settings)) is not None
+            if (seconds := _every(command)) is not None
         }
         for name in self._due.keys() - every.keys():
             del self._due[name]
@@ -109,12 +108,13 @@ class Rounds:
         try:
             async with asyncio.timeout(command.spec.timeout):
                 found = await command.spec.regular.work(self._call(command))
+            names = {f"{command.module}.{each.name}": each for each in found}
         except StorageError:
             raise
         except Exception:
             log.exception("regular-failed", command=name)
             return
-        await self._note(command.module, found, now)
+        await self._note(command.module, names, now)
 
     def _call(self, command: Command) -> Call:
         """A call that nobody asked for: it has a store and locks, and nobody to answer."""
@@ -123,11 +123,10 @@ class Rounds:
         settings, house = command.settings, self._house
         return Call(command.name, settings=settings, house=house, means=means)
 
-    async def _note(self, module: str, found: Sequence[Finding], now: datetime) -> None:
+    async def _note(self, module: str, found: Mapping[str, Finding], now: datetime) -> None:
         """State and message in one transaction: told once, also after a crash."""
         quiet = self._quiet(now)
-        names = {f"{module}.{each.name}": each for each in found}
-        names = {name: each for name, each in names.items() if name not in self._told}
+        names = {name: each for name, each in found.items() if name not in self._told}
         await self._forget({module: [name.partition(".")[2] for name in names]})
 
         def write(conn: sqlite3.Connection) -> list[str]:
@@ -135,7 +134,8 @@ class Rounds:
             for name, each in names.items():
                 if each.well is None or quiet:
                     continue
-                condition = Condition(name, each.well, each.text, now.timestamp())
+                text = each.text.removesuffix(".")
+                condition = Condition(name, each.well, text, now.timestamp())
                 if conditions.note(conn, condition) and each.text:
                     news.append(each.text)
             if news:
@@ -169,6 +169,18 @@ class Rounds:
             self._until = None
             for wait in waits:
                 wait.cancel()
+
+
+def _every(command: Command) -> float | None:
+    """Seconds between two rounds of a command; None for one without, or whose rule breaks."""
+    if command.spec.regular is None:
+        return None
+    try:
+        seconds = command.spec.regular.every(command.settings)
+        return None if seconds is None else float(seconds)
+    except Exception:
+        log.exception("regular-failed", command=command.name)
+        return None
 
 
 def _next(now: datetime, seconds: float) -> datetime:

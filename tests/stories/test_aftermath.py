@@ -1,0 +1,176 @@
+"""What a start tells of background work that the last life was cut off in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.house import JOURNAL
+from housecarl.journal import connect, receipts, runs, values
+from housecarl.journal.receipts import Receipt
+from housecarl.journal.runs import Run
+from housecarl.means import BACKGROUND
+from housecarl.testing.house import TestHouse
+from housecarl.testing.plug import SimulatedPlug
+
+OLD, NEW = "1.1.1 Build 160725 Rel.164033", "1.2.3 Build 170508 Rel.162000"
+ID = "7f3a90c1d2e4b5a6"
+DEAD = {"pid": 999_999_999, "born": 1.0}
+NOTE = {
+    "person": "ann",
+    "command": "firmware",
+    "receipt": ID,
+    "address": "",
+    "subject": "",
+    "in_reply_to": "",
+    "references": "[]",
+}
+ROW = {
+    "plug": "lamp",
+    "running": OLD,
+    "target": NEW,
+    "auto": False,
+    "receipt": ID,
+    "started": 1.0,
+    "steps": [["serve", "", 1.0]],
+}
+NOT_FLASHED = (
+    "lamp: the flash of 00:00 was interrupted here. It runs 1.1.1, working: it was NOT flashed."
+)
+
+BROKEN = '''
+"""A command that cannot tell what became of it."""
+from housecarl import Call, Reply, command
+
+async def rule(call: Call) -> Reply:
+    raise ValueError("broken")
+
+@command(interrupted=rule)
+async def firm(call: Call) -> Reply:
+    """Be firm."""
+    return Reply("firm.")
+'''
+
+
+@pytest.fixture
+def pace() -> float:
+    return 0.005
+
+
+@pytest.fixture
+def house(tmp_path: Path, pace: float) -> Iterator[TestHouse]:
+    """A house that was open once and is closed; its lamp runs the old version."""
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "firm.py").write_text(BROKEN)
+    with SimulatedPlug(alias="lamp", sw_ver=OLD) as plug:
+        modules = {
+            "folders": [str(tmp_path / "mine")],
+            "plug": {"plugs": {"lamp": {"host": plug.host, "port": plug.port}}},
+            "firmware": {"pace": pace},
+        }
+        with TestHouse(tmp_path, people, modules) as house:
+            house.stop()
+            yield house
+
+
+def leave(house: TestHouse, module: str, key: str, value: Any) -> None:
+    """A value as the last life left it."""
+    conn = connect(house.spool / JOURNAL)
+    values.put(conn, module, key, value, 1.0)
+    conn.close()
+
+
+def told(house: TestHouse, count: int = 1) -> list[str]:
+    return [each.text.splitlines()[0] for each in house.inbox.wait(count)]
+
+
+def left(house: TestHouse) -> dict[str, Any]:
+    """Background work that is noted in the journal."""
+    conn = connect(house.spool / JOURNAL)
+    found = values.everything(conn, BACKGROUND)
+    conn.close()
+    return found
+
+
+def test_a_flash_that_was_cut_off_is_told_once(house: TestHouse) -> None:
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD)
+    leave(house, "firmware", "flash", ROW | DEAD)
+    house.start()
+    assert told(house) == [NOT_FLASHED]
+    house.until(lambda: not left(house))
+    house.stop()
+    house.start()
+    assert told(house) == [NOT_FLASHED]
+
+
+def test_a_verdict_that_was_written_down_and_not_sent_is_sent(house: TestHouse) -> None:
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD)
+    leave(house, "firmware", "flash.last", ROW | DEAD | {"outcome": "lamp flashed: 1.1.1 > 1.2.3."})
+    house.start()
+    assert told(house) == ["lamp flashed: 1.1.1 > 1.2.3."]
+
+
+def test_killed_before_the_work_was_noted_the_verdict_still_comes(house: TestHouse) -> None:
+    """The row was claimed, nothing else: the message is told as interrupted, then the truth."""
+    leave(house, "firmware", "flash", ROW | DEAD)
+    words = ("firmware", "lamp", "flash")
+    name = f"20261123T120000.000000-{ID}.eml"
+    (house.spool / "work" / name).write_bytes(b"x")
+    conn = connect(house.spool / JOURNAL)
+    receipts.store(
+        conn,
+        Receipt(
+            ID, name, 1.0, "drop", person="ann", proof="local", calls=(words,), state="started"
+        ),
+    )
+    runs.finish(conn, Run(ID, 0, words, "ann", "danger", 1.0))
+    conn.close()
+    house.start()
+    generic = f"firmware was interrupted by a restart. It may have been done. Log {ID[:4]}."
+    assert sorted(told(house, 2)) == [generic, NOT_FLASHED]
+
+
+def test_work_of_a_process_that_is_still_at_it_is_left_alone(house: TestHouse) -> None:
+    import psutil
+
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    born = psutil.Process(other.pid).create_time()
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | {"pid": other.pid, "born": born})
+    house.start()
+    house.stop()
+    assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
+    other.communicate(b"\n", 10)
+    house.start()
+    assert told(house) == [f"firmware was interrupted by a restart. Log {ID[:4]}."]
+
+
+def test_a_rule_that_breaks_leaves_the_general_sentence(house: TestHouse) -> None:
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "firm"})
+    house.start()
+    assert told(house) == [f"firm was interrupted by a restart. Log {ID[:4]}."]
+
+
+class TestRealPace:
+    """As long as real plugs take."""
+
+    @pytest.fixture
+    def pace(self) -> float:
+        return 1.0
+
+    def test_a_stop_does_not_wait_for_what_is_being_found_out(self, house: TestHouse) -> None:
+        """The next start asks again."""
+        leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD)
+        leave(house, "firmware", "flash", ROW | DEAD | {"steps": [["commit", "", time.time()]]})
+        for _ in range(2):
+            house.start()
+            began = time.monotonic()
+            house.stop()
+            assert time.monotonic() - began < 5
+            assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
