@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import HOUSECARL, verb_of
+from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
 from tests.cli.terminal import Typist, at_terminal
+from tests.cli.test_run import running
 
 from housecarl import config_file
 
@@ -192,6 +193,14 @@ def test_the_next_command_is_short_where_the_shell_finds_all_by_itself(config: P
         env={**os.environ, **found},
     )
     assert done.stdout.endswith("\nNext: housecarl run\n")
+
+
+def test_from_nothing_to_the_first_answer(config: Path) -> None:
+    """What `init` wrote runs as it is: the daemon starts, and a command is answered."""
+    assert given(config, f"name: ann\nlogin: {LOGIN}\nhouse: Elm Street\n").returncode == 0
+    with running(config):
+        done = verb_of(config)("send", "!uptime", "--as", "ann", "--wait")
+    assert done.stdout.startswith("Elm Street up "), done.stderr
 
 
 def test_a_password_that_is_there_already_is_kept(config: Path) -> None:

@@ -61,6 +61,7 @@ class Draft:
         return "\n".join("\n".join(part) + "\n" for part in parts)
 
     def _head(self) -> list[str]:
+        beside = "" if self.spool.startswith(("/", "~")) else ", relative to this file"
         return [
             "# Whom this house obeys, and how it answers; written by `housecarl init`.",
             "#",
@@ -71,7 +72,7 @@ class Draft:
             _line("", "house", self.house, "what replies and the log call it"),
             _line("", "timezone", self.timezone),
             _line("", "units", self.units, "us (F, mph) or metric (C, km/h)"),
-            _line("", "spool", self.spool, "where messages live; paths are relative to this file"),
+            _line("", "spool", self.spool, f"where messages live{beside}"),
         ]
 
     def _people(self) -> list[str]:
