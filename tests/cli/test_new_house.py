@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import click
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from housecarl import config_file
 from housecarl.cli import guess, interview, private_file
 from housecarl.cli.draft import Draft, Server, scalar
-from housecarl.cli.questions import Answers
+from housecarl.cli.questions import Answers, Check
 from housecarl.cli.site import SYSTEM_CONFIG, SYSTEM_SPOOL, Site
 from housecarl.config_text import parse
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
 #: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
 VOICE = """
@@ -195,6 +198,35 @@ def test_what_is_not_answered_is_guessed() -> None:
     assert (draft.house, draft.timezone, draft.units) == ("elm", "Europe/Zurich", "metric")
     assert (draft.name, draft.login, draft.phone) == ("bo", "bo", "+41 44 668 18 00")
     assert (draft.imap, draft.smtp, draft.voice, draft.post) == (None, None, None, None)
+
+
+class Recorder(Answers):
+    """Notes each question that is asked."""
+
+    def __init__(self, text: str, asked: set[str]) -> None:
+        super().__init__(text)
+        self.asked = asked
+
+    def ask(self, name: str, text: str, guess: str | None, check: Check) -> str:
+        self.asked.add(name)
+        return super().ask(name, text, guess, check)
+
+
+def test_the_page_names_every_answer_and_its_example_is_one() -> None:
+    section = PAGE.partition("### `housecarl init")[2].partition("\n### ")[0]
+    example = re.findall(r"(?m)^    ([a-z_]+: .*)$", section)
+    further = re.findall(r"`([a-z_]+)`", section.partition("Further answers:")[2].partition(".")[0])
+    asked: set[str] = set()
+    mailbox = "account: b@home.example\nimap_password: x\npost_password: x\n"
+    relay = "account: b@home.example\npost_host: localhost\nsmtp_recipient: c@home.example\n"
+    for answers in (
+        "\n".join(example),
+        f"address: a@b.example\n{mailbox}",
+        f"address: a@b.example\ndoor: smtp\n{relay}",
+        "door: files\n",
+    ):
+        interview.hold(Recorder(answers, asked), HERE, "spool", lambda _: False)
+    assert sorted([*(line.partition(":")[0] for line in example), *further]) == sorted(asked)
 
 
 def test_gmail_has_one_password_and_other_hosts_one_each() -> None:
