@@ -104,7 +104,8 @@ class Recovery:
             self.offer(name)
         elif receipt.state == "waiting":
             wait = (receipt.next_try or 0.0) - self.clock.now().timestamp()
-            self.waiting.schedule(name, wait)
+            # a clock that is not set yet may be months behind
+            self.waiting.schedule(name, min(wait, RETRY_SECONDS[-1]))
         elif receipt.state == "started":
             await self._interrupted(receipt)
             self.spool.move(name, state, State.EXECUTED)

@@ -64,3 +64,16 @@ def test_a_change_that_proves_old_once_the_clock_is_set_is_not_done(
     clock.move(3600)
     clock.doubt(doubtful=False)
     assert "Not done: sent 12:00, reached me 1 h late." in phone.reply
+
+
+def test_a_next_try_noted_by_a_right_clock_is_not_months_away_for_a_wrong_one(
+    house: TestHouse, phone: Phone, clock: UnsetClock
+) -> None:
+    clock.move(180 * 86400)
+    phone.text("!every day 7:00 uptime")
+    assert clock.asked.wait(10)
+    house.stop()
+    clock.move(-180 * 86400)
+    clock.asked.clear()
+    house.start()
+    assert clock.asked.wait(10), "it is tried again"
