@@ -147,6 +147,26 @@ class TestStrangers:
         assert home.phone.silent
 
 
+class TestStrangersAtNight:
+    """A time within the quiet hours is no reason to forget anybody."""
+
+    @pytest.fixture
+    def more(self) -> dict[str, Any]:
+        return {"watches": {"strangers": {"at": "23:00"}}, "quiet": {}}
+
+    def test_they_are_told_in_the_morning(self, home: Home) -> None:
+        mail = (
+            "From: mallory@example.net\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\nSubject: x\r\n"
+        )
+        home.house.send(f"{mail}MIME-Version: 1.0\r\nMessage-ID: <1@x>\r\n\r\nhi\r\n".encode())
+        home.house.settle()
+        home.set(23)
+        home.set(3, day=24)
+        assert home.phone.silent
+        home.set(7, day=24)
+        assert home.phone.reply == "1 message of strangers in a day: mallory@example.net 1."
+
+
 class TestQuietHours:
     """From 22:00 to 7:00 nothing is told that can wait."""
 

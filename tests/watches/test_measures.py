@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 from tests.doors.certificate import certificate
 
-from housecarl.config_watches import CertificateWatch, DiskWatch
+from housecarl.config_watches import CertificateWatch, DiskWatch, PlugWatch
 from housecarl.journal.strangers import Strangers
+from housecarl.plugs.device import Identity, Look
+from housecarl.plugs.meter import Judgement, Reading
+from housecarl.plugs.sense import Memory, Sensed
+from housecarl.plugs.watch import Measurement
+from housecarl.watches.power import judge
 from housecarl.watches.reach import connect, ping
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding
@@ -91,6 +96,25 @@ async def test_a_certificate_is_read_from_its_file_each_time(tmp_path: Path) -> 
     assert ok is False and text.endswith("in 0 days")
     ((_, ok, _),) = plain(await watched.look(datetime.now(UTC) - timedelta(days=20)))
     assert ok is True
+
+
+@pytest.mark.parametrize(
+    ("watts", "fault", "judged"),
+    [
+        (43.0, None, (True, "")),
+        (120.5, None, (False, "120 W, over 100 W")),
+        (4.0, None, (False, "4 W, under 5 W")),
+        (28417.0, "reports 28417 W", (None, "")),
+        (None, None, (None, "")),
+    ],
+)
+def test_watts_that_cannot_be_right_are_neither_too_many_nor_few(
+    watts: float | None, fault: str | None, judged: tuple[bool | None, str]
+) -> None:
+    identity = Identity("HS110(US)", "1.0", "1.1.1", "", "", "lamp", 0, True, False, True)
+    judgement = Judgement(Reading(watts), fault)
+    measured = Measurement(Look(identity), judgement, Sensed(Memory()))
+    assert judge(measured, PlugWatch(over=100, under=5)) == judged
 
 
 @pytest.mark.parametrize(

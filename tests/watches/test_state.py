@@ -34,6 +34,13 @@ def test_trouble_is_told_once_it_has_lasted_and_once_more_when_it_is_over() -> N
     assert words == ["-", "-", "trouble", "-", "-", "-", "well", "-"]
 
 
+def test_trouble_that_is_older_than_the_first_look_has_lasted_since_then() -> None:
+    older = Finding("door.imap", "mailbox", False, "cut", RULE, since=-50.0)
+    ahead = Finding("door.imap", "mailbox", False, "cut", RULE, since=500.0)
+    assert told((0, older, False), (10, older, False)) == ["-", "trouble"]
+    assert told((0, ahead, False), (59, ahead, False), (60, ahead, False)) == ["-", "-", "trouble"]
+
+
 def test_what_could_not_be_told_changes_nothing() -> None:
     looks = ((0, BAD), (30, UNKNOWN), (60, BAD), (70, UNKNOWN), (80, WELL), (100, UNKNOWN))
     words = told(*((now, found, False) for now, found in looks), (140, WELL, False))
