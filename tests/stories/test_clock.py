@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,26 @@ def test_a_change_that_proves_old_once_the_clock_is_set_is_not_done(
     clock.move(3600)
     clock.doubt(doubtful=False)
     assert "Not done: sent 12:00, reached me 1 h late." in phone.reply
+
+
+def test_a_code_waits_too_for_it_may_have_run_out(
+    tmp_path: Path, clock: UnsetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.05,))
+    clock.doubt(doubtful=False)
+    with TestHouse(tmp_path, clock=clock, commands={"uptime": {"risk": "danger"}}) as house:
+        phone = house.phone()
+        phone.text("!uptime")
+        found = re.search(r"!yes (\w+)", phone.reply)
+        assert found is not None
+        clock.doubt()
+        clock.asked.clear()
+        phone.text(f"!yes {found[1]}")
+        assert clock.asked.wait(10)
+        clock.asked.clear()
+        assert clock.asked.wait(10), "it is tried again"
+        clock.doubt(doubtful=False)
+        assert phone.reply.startswith("Elm Street up ")
 
 
 def test_a_next_try_noted_by_a_right_clock_is_not_months_away_for_a_wrong_one(
