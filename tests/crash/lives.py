@@ -1,4 +1,4 @@
-"""Lives of a house that end at the n-th durable operation: `python lives.py FOLDER PORT`.
+"""Lives of a house that end at the n-th durable operation; `-m tests.crash.lives FOLDER PORT`.
 
 Each life is a fork of this process: the real daemon, two files dropped into its spool, one that
 changes something (it appends to a ledger) and one that looks. At operation n it is killed, or the
@@ -18,12 +18,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.crash.power import Power, leave_out_sync
+
 from housecarl import config_file
 from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.journal import Database, replies
+from housecarl.judge import Case
 from housecarl.logs import set_up
-from housecarl.record import Record
+from housecarl.record import Done, Record
+from housecarl.spool import Spool, State
+
+#: Messages that are filed before their outcome is written: only with that barrier left out.
+LATE: dict[str, Callable[[], object]] = {}
 
 #: Seconds a life may take; a healthy one takes a tenth of it.
 PATIENCE = 20.0
@@ -66,12 +73,15 @@ class Fate:
 
     def __init__(self, at: int | None, error: int, sticky: bool) -> None:
         self.at, self.error, self.sticky, self.count = at, error, sticky, 0
+        self.power: Power | None = None
 
     def tick(self) -> None:
         self.count += 1
         if self.at is None or self.count < self.at:
             return
         if not self.error:
+            if self.power is not None:
+                self.power.cut()
             os.kill(os.getpid(), signal.SIGKILL)
         if self.count == self.at or self.sticky:
             raise OSError(self.error, os.strerror(self.error))
@@ -84,7 +94,7 @@ class Fate:
         return struck
 
 
-def curse(fate: Fate, omit: str) -> None:
+def curse(fate: Fate, omit: str, daemon: Daemon) -> None:
     """Put fate before every durable operation of this process; leave out one barrier if asked."""
     for name in ("fsync", "rename", "unlink"):
         setattr(os, name, fate.wrap(getattr(os, name)))
@@ -98,12 +108,46 @@ def curse(fate: Fate, omit: str) -> None:
             fate.tick()
 
     Database._commit = struck  # type: ignore[method-assign]
+    if omit == "accept":
+        leave_out_sync()
     if omit == "claim":
+        leave_out_claim()
+    if omit == "result":
+        leave_out_result(daemon)
 
-        async def unclaimed(*_: Any) -> None:
-            return None
 
-        Record.claim = unclaimed  # type: ignore[assignment,method-assign]
+def leave_out_claim() -> None:
+    """A change begins with no word about it in the journal."""
+
+    async def unclaimed(*_: Any) -> None:
+        return None
+
+    Record.claim = unclaimed  # type: ignore[assignment,method-assign]
+
+
+def leave_out_result(daemon: Daemon) -> None:
+    """A message is filed first, and its outcome and reply are committed after that."""
+    conclude, move = Record.conclude, Spool._move
+
+    async def later(self: Record, case: Case, file: str, done: Done) -> tuple[State, None]:
+        loop = asyncio.get_running_loop()
+
+        async def write() -> None:
+            _, reply = await conclude(self, case, file, done)
+            if daemon.house is not None:
+                daemon.house.send(reply)
+
+        LATE[file] = lambda: asyncio.run_coroutine_threadsafe(write(), loop).result(PATIENCE)
+        return State.EXECUTED, None
+
+    def moved(self: Spool, name: str, source: State, target: State) -> None:
+        move(self, name, source, target)
+        if target is State.EXECUTED and name in LATE:
+            LATE[name]()
+            del LATE[name]
+
+    Record.conclude = later  # type: ignore[assignment,method-assign]
+    Spool._move = moved  # type: ignore[method-assign]
 
 
 def prepare(folder: Path, port: int, address: str) -> None:
@@ -122,9 +166,8 @@ def prepare(folder: Path, port: int, address: str) -> None:
         os.utime(path, (1e9, 1e9))
 
 
-async def live(folder: Path) -> None:
+async def live(daemon: Daemon, folder: Path) -> None:
     """Serve until everything that was dropped is carried out, answered and filed."""
-    daemon = Daemon(config_file.load(folder / "housecarl.yaml"), SystemClock())
     running = asyncio.create_task(daemon.run())
     async with asyncio.timeout(PATIENCE):
         while not await _over(daemon, folder):
@@ -142,13 +185,13 @@ async def _over(daemon: Daemon, folder: Path) -> bool:
     spool = folder / "spool"
     left = [path for path in spool.iterdir() if path.is_file()]
     left += [p for state in ("new", "work") for p in (spool / state).glob("*.eml")]
-    if left:
+    if left or LATE:
         return False
     waiting, _, _ = await house.db.read(replies.count_waiting)
     return waiting == 0
 
 
-def run_life(folder: Path, fate: Fate, omit: str) -> int:
+def run_life(folder: Path, fate: Fate, omit: str, power: bool = False) -> int:
     """One life in a process of its own; its wait status."""
     sys.stdout.flush()
     pid = os.fork()
@@ -156,8 +199,12 @@ def run_life(folder: Path, fate: Fate, omit: str) -> int:
         os.environ["LEDGER"] = str(folder / "ledger")
         try:
             set_up("critical")
-            curse(fate, omit)
-            asyncio.run(live(folder))
+            if power:
+                fate.power = Power(folder / "spool")
+                fate.power.follow()
+            daemon = Daemon(config_file.load(folder / "housecarl.yaml"), SystemClock())
+            curse(fate, omit, daemon)
+            asyncio.run(live(daemon, folder))
         except BaseException as error:  # noqa: BLE001 - a child reports and leaves
             print(f"life ended: {error!r}", file=sys.stderr)  # noqa: T201 - for whoever reads the test
             os._exit(3)
@@ -184,7 +231,8 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--error", choices=["", "EIO", "ENOSPC"], default="")
     parser.add_argument("--sticky", action="store_true")
-    parser.add_argument("--omit", choices=["", "claim"], default="")
+    parser.add_argument("--omit", choices=["", "accept", "claim", "result"], default="")
+    parser.add_argument("--power", action="store_true", help="a power cut instead of a kill")
     parser.add_argument("--again", type=int, default=0, help="also kill the recovery at this one")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
@@ -194,7 +242,7 @@ def main() -> None:
     for n in range(options.first, options.most, options.step):
         folder = options.folder / str(n)
         prepare(folder, options.port, f"ann{n}@example.org")
-        struck = run_life(folder, Fate(n, error, options.sticky), options.omit)
+        struck = run_life(folder, Fate(n, error, options.sticky), options.omit, options.power)
         if options.again:
             run_life(folder, Fate(options.again, 0, False), options.omit)
         last = run_life(folder, Fate(None, 0, False), options.omit)

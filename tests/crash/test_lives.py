@@ -15,7 +15,7 @@ import pytest
 
 from housecarl.testing.inbox import Inbox
 
-LIVES = Path(__file__).with_name("lives.py")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -35,7 +35,8 @@ def inbox() -> Iterator[Inbox]:
 
 def lives(folder: Path, inbox: Inbox, *options: str) -> list[dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, LIVES, folder, str(inbox.port), *options],
+        [sys.executable, "-m", "tests.crash.lives", folder, str(inbox.port), *options],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,
@@ -92,6 +93,30 @@ def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
 def test_the_disk_fails_once(tmp_path: Path, inbox: Inbox, error: str) -> None:
     ends = lives(tmp_path, inbox, "--error", error, "--step", "5", "--most", "17")
     assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+@pytest.mark.long
+def test_the_power_fails_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> None:
+    """What nobody synced is gone, as on a real disk."""
+    ends = lives(tmp_path, inbox, "--power", "--step", "2")
+    assert ends[-1]["struck"] == 0, "a whole life was never reached"
+    assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+@pytest.mark.long
+def test_without_the_sync_a_message_is_lost(tmp_path: Path, inbox: Inbox) -> None:
+    """The harness can fail: the accept barrier left out is found."""
+    ends = lives(tmp_path, inbox, "--power", "--omit", "accept", "--first", "9", "--most", "15")
+    found = [text for life in ends for text in violations(life, inbox)]
+    assert any("different replies to 2 messages" in text for text in found), found
+
+
+@pytest.mark.long
+def test_without_the_outcome_before_filing_a_reply_is_lost(tmp_path: Path, inbox: Inbox) -> None:
+    """The harness can fail: the result barrier left out is found."""
+    ends = lives(tmp_path, inbox, "--omit", "result", "--first", "18", "--most", "25")
+    found = [text for life in ends for text in violations(life, inbox)]
+    assert any("1 different replies to 2 messages" in text for text in found), found
 
 
 @pytest.mark.long
