@@ -28,7 +28,7 @@ class Power:
         os.open = self._opened
         os.fsync = self._synced  # type: ignore[assignment]
         os.rename = self._renamed  # type: ignore[assignment]
-        vars(spool)["sync_filesystem"] = self._all_synced
+        _replace(sync_filesystem=self._all_synced)
 
     def cut(self) -> None:
         """Take back what is not on the disk."""
@@ -71,4 +71,10 @@ def leave_out_sync() -> None:
     def nothing(path: Any) -> None:
         return None
 
-    vars(spool).update(write_new=unsynced, sync_filesystem=nothing, sync_folder=nothing)
+    _replace(write_new=unsynced, sync_filesystem=nothing, sync_folder=nothing)
+
+
+def _replace(**functions: Any) -> None:
+    """Put these in the place of what the spool calls."""
+    for name, function in functions.items():
+        setattr(spool, name, function)
