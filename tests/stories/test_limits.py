@@ -132,8 +132,12 @@ class TestOneCommand:
     ) -> None:
         phone.text("!uptime\n!uptime\n!uptime")
         assert phone.reply.startswith("uptime: 2 in an hour are the most. Nothing was done.")
+
+    def test_each_command_of_a_message_counts(self, house: TestHouse, phone: Phone) -> None:
         phone.text("!uptime\n!uptime")
         assert phone.reply.startswith("Elm Street up ")
+        phone.text("!uptime")
+        assert phone.reply.startswith("uptime: 2 in an hour are the most. Nothing was done.")
 
 
 class TestLines:

@@ -137,6 +137,7 @@ class TestStrangers:
             home.house.send(mail.encode())
         home.house.settle()
         home.pass_(5 * 60)
+        home.restart()
         assert home.phone.silent
         home.pass_(60)
         assert home.phone.reply == (

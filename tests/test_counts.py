@@ -1,0 +1,90 @@
+"""What the journal counts: strangers of a day, the parts of a person's texts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from housecarl.journal import receipts, replies, strangers
+from housecarl.journal.database import connect
+from housecarl.journal.receipts import Receipt
+from housecarl.journal.replies import Outgoing
+from housecarl.journal.strangers import Strangers
+
+TEXTED = "13035550100.13035550123.abc@txt.voice.google.com"
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    conn = connect(tmp_path / "journal.sqlite")
+    yield conn
+    conn.close()
+
+
+def test_strangers_are_those_that_were_refused_unknown_or_unproven(
+    conn: sqlite3.Connection,
+) -> None:
+    rows = [
+        # at, sender, person, proof, verdict, state
+        (10, "eve@example.net", None, "claimed", "refuse", "refused"),
+        (11, None, None, "claimed", "refuse", "refused"),  # no message at all
+        (12, "ann@example.org", "ann", "claimed", "refuse", "refused"),
+        (13, "ann@example.org", "ann", "signed", "refuse", "refused"),  # ann, too late
+        (14, "bounce@example.net", None, "claimed", "ignore", "refused"),
+        (15, "ann@example.org", "ann", "signed", "run", "executed"),
+        (99, "eve@example.net", None, "claimed", "refuse", "refused"),  # another day
+    ]
+    for at, sender, person, proof, verdict, state in rows:
+        about = {"person": person, "sender": sender, "proof": proof, "verdict": verdict}
+        receipts.store(conn, Receipt(f"{at:016x}", "x", at, "smtp", state=state, **about))
+    found = strangers.count(conn, 10.0, 99.0)
+    assert found == Strangers(2, (("eve@example.net", 1),), (("ann", 1),))
+    assert strangers.count(conn, 200.0, 300.0) == Strangers()
+
+
+def test_of_many_strangers_the_three_are_named_that_sent_most(conn: sqlite3.Connection) -> None:
+    for n in range(40):
+        sender = f"s{n % 9 if n < 27 else n % 3}@example.net"
+        receipts.store(
+            conn,
+            Receipt(
+                f"{n:016x}", "x", 1.0, "smtp", sender=sender, verdict="refuse", state="refused"
+            ),
+        )
+    found = strangers.count(conn, 0.0, 2.0)
+    assert found.unknown == 40
+    assert [name for name, _ in found.senders] == [
+        "s0@example.net",
+        "s1@example.net",
+        "s2@example.net",
+    ]
+
+
+def test_parts_are_those_of_texts_that_were_sent(conn: sqlite3.Connection) -> None:
+    for person, address, created, parts, state in [
+        ("ann", TEXTED, 10.0, 2, "sent"),
+        ("ann", TEXTED, 11.0, 1, "sent"),
+        ("ann", TEXTED, 12.0, 4, "waiting"),
+        ("ann", TEXTED, 9.0, 8, "sent"),  # another month
+        ("ann", "ann@example.org", 13.0, 16, "sent"),  # a mail
+        ("bo", TEXTED, 14.0, 32, "dropped"),
+    ]:
+        out = Outgoing(person, "reply", address, "<x@y>", "x", b"x", created, parts=parts)
+        reply = replies.add(conn, out)
+        if state == "sent":
+            replies.sent(conn, [reply], 20.0)
+        elif state == "dropped":
+            replies.drop(conn, reply, 20.0)
+    assert replies.text_parts(conn, ["ann", "bo", "cy"], 10.0) == {"ann": 3}
+
+
+def test_parts_are_found_without_a_walk_through_all_replies(conn: sqlite3.Connection) -> None:
+    traced: list[str] = []
+    conn.set_trace_callback(traced.append)
+    replies.text_parts(conn, ["ann"], 10.0)
+    conn.set_trace_callback(None)
+    plan = [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {traced[-1]}")]
+    assert any("replies_person" in step for step in plan), plan
