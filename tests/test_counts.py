@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,8 @@ def test_strangers_are_those_that_were_refused_unknown_or_unproven(
         (99, "eve@example.net", None, "claimed", "refuse", "refused"),  # another day
     ]
     for at, sender, person, proof, verdict, state in rows:
-        about = {"person": person, "sender": sender, "proof": proof, "verdict": verdict}
-        receipts.store(conn, Receipt(f"{at:016x}", "x", at, "smtp", state=state, **about))
+        each = Receipt(f"{at:016x}", "x", at, "smtp", "sms", person, sender, proof, verdict)
+        receipts.store(conn, replace(each, state=state))
     found = strangers.count(conn, 10.0, 99.0)
     assert found == Strangers(2, (("eve@example.net", 1),), (("ann", 1),))
     assert strangers.count(conn, 200.0, 300.0) == Strangers()
@@ -48,19 +49,11 @@ def test_strangers_are_those_that_were_refused_unknown_or_unproven(
 def test_of_many_strangers_the_three_are_named_that_sent_most(conn: sqlite3.Connection) -> None:
     for n in range(40):
         sender = f"s{n % 9 if n < 27 else n % 3}@example.net"
-        receipts.store(
-            conn,
-            Receipt(
-                f"{n:016x}", "x", 1.0, "smtp", sender=sender, verdict="refuse", state="refused"
-            ),
-        )
+        each = Receipt(f"{n:016x}", "x", 1.0, "smtp", "sms", None, sender, "claimed", "refuse")
+        receipts.store(conn, replace(each, state="refused"))
     found = strangers.count(conn, 0.0, 2.0)
     assert found.unknown == 40
-    assert [name for name, _ in found.senders] == [
-        "s0@example.net",
-        "s1@example.net",
-        "s2@example.net",
-    ]
+    assert [name[:2] for name, _ in found.senders] == ["s0", "s1", "s2"]
 
 
 def test_parts_are_those_of_texts_that_were_sent(conn: sqlite3.Connection) -> None:
