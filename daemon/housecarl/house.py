@@ -122,7 +122,7 @@ class House:
 
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""
-        await asyncio.to_thread(self.spool.open)
+        await asyncio.to_thread(self.spool.open, alone=True)
         await asyncio.to_thread(self._rebuild().mend)
         await asyncio.to_thread(self.db.open)
         await self._note_rebuilt()

@@ -85,8 +85,11 @@ class Spool:
         self._moves: dict[str, tuple[State, State]] = {}
         self._gathering: asyncio.TimerHandle | None = None
 
-    def open(self) -> None:
-        """Make the folders, see that a rename between them works, and clear old files from tmp/."""
+    def open(self, *, alone: bool = False) -> None:
+        """Make the folders, see that a rename between them works, and clear old files from tmp/.
+
+        Who is `alone` (the daemon holds the spool) clears all of tmp/: its writers are dead.
+        """
         try:
             for folder in ("tmp", *State, ".journal"):
                 (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ class Spool:
             probe.touch(mode=0o600)
             probe.rename(self.root / "work" / ".probe").unlink()
             for left in (self.root / "tmp").iterdir():
-                if time.time() - left.stat().st_mtime > TMP_SECONDS:
+                if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
                     left.unlink()
         except OSError as error:
             raise StorageError(f"spool {self.root}: {error.strerror}: {error.filename}") from error
