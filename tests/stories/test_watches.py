@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ def test_a_lost_mailbox_is_told_once_and_once_that_it_is_well_again(home: Home) 
     assert home.phone.reply == "mailbox is well again since 13:16, after 1 h 16 min."
     home.pass_(24 * 60)
     assert home.phone.silent
+
+
+def test_a_house_that_watches_nothing_has_no_watchman(tmp_path: Path) -> None:
+    async def tasks() -> set[str]:
+        return {task.get_name() for task in asyncio.all_tasks()}
+
+    with TestHouse(tmp_path) as house:
+        assert "clockwork" in house.do(tasks()) and "watchman" not in house.do(tasks())
 
 
 def test_who_is_switched_off_is_told_nothing(home: Home) -> None:
@@ -112,7 +121,7 @@ class TestConfirmation:
 
     def test_each_one_is_told_once_and_not_at_night(self, home: Home) -> None:
         home.tell("confirmation", True, "Gmail asks to confirm a@example.org: code 1")
-        assert home.phone.reply == "Gmail asks to confirm a@example.org: code 1."
+        assert home.phone.reply == "Gmail asks to confirm a@example.org: code 1"
         home.tell("confirmation", True, "Gmail asks to confirm a@example.org: code 1")
         home.restart()
         home.set(23)
@@ -120,7 +129,7 @@ class TestConfirmation:
         home.set(6, 59, day=24)
         assert home.phone.silent
         home.set(7, day=24)
-        assert home.phone.reply == "Gmail asks to confirm b@example.org: code 2."
+        assert home.phone.reply == "Gmail asks to confirm b@example.org: code 2"
 
 
 class TestStrangers:

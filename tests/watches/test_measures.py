@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from housecarl.plugs.device import Identity, Look
 from housecarl.plugs.meter import Judgement, Reading
 from housecarl.plugs.sense import Memory, Sensed
 from housecarl.plugs.watch import Measurement
+from housecarl.watches import stock
 from housecarl.watches.power import judge
 from housecarl.watches.reach import connect, ping
 from housecarl.watches.source import Notice
@@ -65,10 +67,34 @@ def test_a_disk_at_its_bound_does_not_flap(percent: float | None, ok: bool, text
 
 async def test_folders_of_one_disk_are_told_once(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    watch = DiskWatch(percent=1, paths=[tmp_path, tmp_path / "a", tmp_path / "gone"])
-    first, gone = plain(await Disks(watch, tmp_path).look(NOON))
+    paths = [tmp_path, tmp_path / "a", tmp_path / "gone", tmp_path / "away"]
+    watch = DiskWatch(percent=1, paths=paths)
+    first, gone, away = plain(await Disks(watch, tmp_path).look(NOON))
     assert first[0] == f"disk.{tmp_path}" and first[1] is False
     assert gone == (f"disk.{tmp_path}/gone", False, "cannot be read")
+    assert away == (f"disk.{tmp_path}/away", False, "cannot be read")
+
+
+async def test_a_disk_that_hangs_is_asked_once_and_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dead network mount does; a thread that waits for it stands in for one."""
+    answer, asked = threading.Event(), list[Path]()
+
+    def hang(place: Path) -> tuple[int, float]:
+        asked.append(place)
+        answer.wait(20.0)
+        return 7, 5.0
+
+    monkeypatch.setattr(stock, "measure", hang)
+    monkeypatch.setattr(stock, "PATIENCE_SECONDS", 0.05)
+    disks = Disks(DiskWatch(paths=[tmp_path]), tmp_path)
+    for _ in range(2):
+        assert [each[1:] for each in plain(await disks.look(NOON))] == [(False, "cannot be read")]
+    assert asked == [tmp_path]
+    answer.set()
+    monkeypatch.setattr(stock, "PATIENCE_SECONDS", 10.0)
+    assert [each[1:] for each in plain(await disks.look(NOON))] == [(True, "")]
 
 
 async def test_the_spools_disk_is_watched_where_none_is_named(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ MODULE = "_watches"
 #: Between two looks whether a clock that nobody has set since the boot is set.
 UNSET_CLOCK = timedelta(minutes=1)
 
+#: Seconds that one look may take at the most; the others wait for it.
+LOOK_SECONDS = 60.0
+
 #: What the names of those conditions begin with that only a watch notes.
 NOTED = ("host.", "disk.", "plug.", "meter.", "certificate")
 
@@ -211,7 +214,8 @@ def within(at: time, begin: time, end: time) -> bool:
 async def _safely(source: Source, now: datetime) -> Sequence[Finding | Notice]:
     """One look; whatever breaks in it, the others go on."""
     try:
-        return await source.look(now)
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await source.look(now)
     except StorageError:
         raise
     except Exception:

@@ -49,7 +49,7 @@ class Kept:
                 found.append(Finding(POST, "post", each.ok, each.text, rule, each.since))
             elif each.name == CONFIRMATION and watches.confirmation:
                 urgent = watches.confirmation.urgent
-                found.append(Notice(CONFIRMATION, each.text, f"{each.text}.", urgent))
+                found.append(Notice(CONFIRMATION, each.text, each.text, urgent))
         return found
 
 

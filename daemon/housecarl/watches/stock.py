@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
@@ -21,7 +24,13 @@ CERTIFICATE_EVERY = timedelta(hours=6)
 #: Percent by which a disk must have become emptier to be well again: at its bound it would flap.
 SLACK = 2.0
 
+#: Seconds until a disk that has not answered counts as one that cannot be read.
+PATIENCE_SECONDS = 10.0
+
 DAY_SECONDS = 86400.0
+
+#: The number of a disk and how full it is, in percent; None: it cannot be read.
+Measure = tuple[int | None, float | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +39,7 @@ class Disks:
 
     watch: DiskWatch
     spool: Path
+    _asked: dict[Path, asyncio.Future[Measure]] = field(default_factory=dict, repr=False)
 
     @property
     def places(self) -> dict[str, Path]:
@@ -52,25 +62,48 @@ class Disks:
         found = []
         seen: set[int] = set()
         for name, place in self.places.items():
-            disk, percent = await asyncio.to_thread(measure, place)
+            disk, percent = await self._measured(place)
             if disk in seen:
                 continue
-            seen.add(disk)
+            if disk is not None:
+                seen.add(disk)
             ok, text = full(percent, self.watch.percent)
             title = f"disk {name.partition('.')[2]}"
             rule = Rule(self.watch.after, self.watch.urgent)
             found.append(Finding(name, title, ok, text, rule))
         return found
 
+    async def _measured(self, place: Path) -> Measure:
+        """One measurement; a disk that hangs, like a dead network mount, is not asked again."""
+        asked = self._asked.get(place)
+        if asked is None or asked.done():
+            asked = self._asked[place] = apart(partial(measure, place))
+        await asyncio.wait((asked,), timeout=PATIENCE_SECONDS)
+        return asked.result() if asked.done() else (None, None)
 
-def measure(place: Path) -> tuple[int, float | None]:
-    """The number of the disk under a folder and how full it is, in percent; None: unreadable."""
+
+def apart(work: Callable[[], Measure]) -> asyncio.Future[Measure]:
+    """Do it in a thread of its own, for which neither others nor the daemon's end wait."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Measure] = loop.create_future()
+
+    def run() -> None:
+        result = work()
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(future.set_result, result)
+
+    threading.Thread(target=run, name="disk", daemon=True).start()
+    return future
+
+
+def measure(place: Path) -> Measure:
+    """How full the disk under a folder is."""
     import psutil  # the first look pays
 
     try:
         return place.stat().st_dev, psutil.disk_usage(str(place)).percent
     except OSError:
-        return -1, None
+        return None, None
 
 
 def full(percent: float | None, limit: float) -> tuple[bool | None, str]:
