@@ -84,6 +84,27 @@ async def test_without_room_nothing_is_stored_and_the_sender_may_try_again(tmp_p
     await spool.stop()
 
 
+async def test_of_a_message_whose_bringer_is_gone_nothing_stays(spool: Spool) -> None:
+    """Whether its wait ends before the disk has it, or in the moment it is told."""
+
+    async def put_and_cancel_the_last() -> str:
+        name = await spool.put(b"kept", STAMP)
+        last.cancel()  # its file is safe by now, and nobody has heard so
+        return name
+
+    first = asyncio.create_task(spool.put(b"x", STAMP))
+    kept = asyncio.create_task(put_and_cancel_the_last())
+    last = asyncio.create_task(spool.put(b"x", STAMP))
+    await asyncio.sleep(0)
+    first.cancel()
+    name = await kept
+    for gone in (first, last):
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+    await spool.settle()
+    assert await spool.waiting(State.NEW) == [name]
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_when_a_sync_fails_nothing_stays(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, count: int
@@ -122,6 +143,8 @@ def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age, time.time() - age))
     spool.open()
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["young"]
+    spool.open(alone=True)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_spool_that_cannot_be_made_says_where(tmp_path: Path) -> None:

@@ -46,7 +46,6 @@ FRESH = 64
 #: load most are.
 GATHER_SECONDS = 0.1
 
-
 T = TypeVar("T")
 
 
@@ -86,10 +85,7 @@ class Spool:
         self._gathering: asyncio.TimerHandle | None = None
 
     def open(self, *, alone: bool = False) -> None:
-        """Make the folders, see that a rename between them works, and clear old files from tmp/.
-
-        Who is `alone` (the daemon holds the spool) clears all of tmp/: its writers are dead.
-        """
+        """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`."""
         try:
             for folder in ("tmp", *State, ".journal"):
                 (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,7 +110,8 @@ class Spool:
     async def put(self, raw: bytes, stamp: Stamp) -> str:
         """Keep a message: on return it is in new/, its file and the folder are synced.
 
-        Raises SpoolFull when space is short, StorageError when the disk fails; then nothing stays.
+        Raises SpoolFull without room, StorageError when the disk fails. Nothing stays then, nor
+        when it is cancelled: nobody was told that the message is safe.
         """
         name = make_name(stamp.arrived)
         data = stamp.line() + raw
@@ -123,7 +120,12 @@ class Spool:
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().create_task(self._flush(), name="spool put")
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            if not done.cancelled():
+                self._withdraw(name, data)
+            raise
 
     async def _flush(self) -> None:
         """Put everything that waits, batch by batch: while one is synced the next gathers."""
@@ -138,13 +140,15 @@ class Spool:
                 except (OSError, RuntimeError) as error:
                     results = [_storage_error("put", error)] * len(batch)
                 for (name, data, done), result in zip(batch, results, strict=True):
-                    if done.done():
-                        continue
-                    if result is not None:
+                    if done.cancelled():
+                        self._withdraw(name, data)
+                    elif result is not None:
                         done.set_exception(result)
-                        continue
-                    self._remember(name, data)
-                    done.set_result(name)
+                    else:
+                        self._fresh[name] = data
+                        if len(self._fresh) > FRESH:
+                            self._fresh.popitem(last=False)
+                        done.set_result(name)
         finally:
             self._flushing = False
 
@@ -189,10 +193,10 @@ class Spool:
                 with contextlib.suppress(OSError):
                     (self.root / folder / name).unlink()
 
-    def _remember(self, name: str, data: bytes) -> None:
-        self._fresh[name] = data
-        if len(self._fresh) > FRESH:
-            self._fresh.popitem(last=False)
+    def _withdraw(self, name: str, data: bytes) -> None:
+        self._fresh.pop(name, None)
+        with contextlib.suppress(RuntimeError):  # stopped: the next start carries it
+            self._disk.submit(self._forget, [(name, data)])
 
     async def take(self, name: str) -> bytes:
         """new/ -> work/: the stored bytes, stamp line first. Raises StorageError."""
@@ -218,8 +222,7 @@ class Spool:
         before = self._moves.get(name)
         self._moves[name] = (before[0] if before else source, target)
         if self._gathering is None:
-            loop = asyncio.get_running_loop()
-            self._gathering = loop.call_later(GATHER_SECONDS, self._move_now)
+            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._move_now)
 
     def _move_now(self) -> None:
         """Hand the renames that have gathered to the disk thread."""
@@ -249,11 +252,10 @@ class Spool:
             rename(here, there)
 
     def _look(self, done: Future[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is None or self.trouble is None:
-            return
-        future, trouble = self.trouble, _storage_error("move", error)
-        future.get_loop().call_soon_threadsafe(_resolve, future, trouble)
+        error, future = None if done.cancelled() else done.exception(), self.trouble
+        if error is not None and future is not None:
+            trouble = _storage_error("move", error)
+            future.get_loop().call_soon_threadsafe(_resolve, future, trouble)
 
     async def settle(self) -> None:
         """Wait until the renames asked for so far are done."""

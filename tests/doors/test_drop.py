@@ -174,3 +174,28 @@ def test_an_e_mail_stays_one_and_a_text_becomes_one() -> None:
     assert as_message(mail) == mail.replace(b"\n", b"\r\n")
     note = b"!uptime: now\nFrom: me\n"
     assert as_message(note).startswith(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime")
+
+
+async def test_a_file_that_is_being_taken_is_finished_when_the_door_closes(tmp_path: Path) -> None:
+    begun, safe = asyncio.Event(), asyncio.Event()
+
+    async def deliver(raw: bytes, stamp: Stamp) -> str:
+        begun.set()
+        await safe.wait()
+        return "name"
+
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("!uptime\n")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    watch = Watch()
+    await watch.start()
+    door = DropDoor(tmp_path, deliver, SystemClock(), Box().tell, watch)
+    await door.start()
+    async with asyncio.timeout(PATIENCE):
+        await begun.wait()
+        stop = asyncio.create_task(door.stop())
+        await asyncio.sleep(0)
+        safe.set()
+        await stop
+    await watch.stop()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["two"]

@@ -49,5 +49,5 @@ def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
         raise fault(path, error) from error
     finally:
         conn.close()
-    (path.parent / WAKE).touch(mode=0o600)
+    (path.parent / WAKE).write_bytes(b"")  # closing a written file is news, a new time is none
     return result

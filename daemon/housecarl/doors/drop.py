@@ -65,6 +65,7 @@ class DropDoor:
         self._unread: dict[str, str] = {}
         self._told = ""
         self._hint = asyncio.Event()
+        self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._watch_folder = watch
 
@@ -75,8 +76,9 @@ class DropDoor:
 
     async def stop(self) -> None:
         """Take no more files; one that is being taken is finished."""
+        self._ending = True
+        self._hint.set()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def _note(self, name: str) -> None:
@@ -85,9 +87,11 @@ class DropDoor:
         self._hint.set()
 
     async def _watch(self) -> None:
-        while True:
+        while not self._ending:
             self._hint.clear()
             wait = await self._scan()
+            if self._ending:
+                return
             try:
                 async with asyncio.timeout(wait):
                     await self._hint.wait()
@@ -100,6 +104,8 @@ class DropDoor:
         closed, self._closed = self._closed, set()
         self._unread.clear()
         for name, age in await asyncio.to_thread(_candidates, self.root):
+            if self._ending:
+                break
             if name not in closed and age < SETTLED_SECONDS:
                 wait = min(wait, SETTLED_SECONDS - age + 0.05)
                 continue
