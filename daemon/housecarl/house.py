@@ -18,6 +18,7 @@ from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.envelope import Envelopes
 from housecarl.errors import StorageError
+from housecarl.intake import Intake
 from housecarl.jobs import Clockwork
 from housecarl.journal import Database, conditions, people
 from housecarl.journal.conditions import Condition
@@ -74,6 +75,7 @@ class House:
             trial=try_file,
         )
         self.facts = Facts(config.house, config.timezone, config.units)
+        self.intake = Intake(self.spool, self.tell)
         self.off: dict[str, float] = {}
         self.doubted: set[str] = set()
         self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
@@ -187,6 +189,7 @@ class House:
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
         self.waiting.stop()
+        self.intake.stop()
         for task in (*self._clocks, self._sweep_task):
             if task is not None:
                 task.cancel()
@@ -202,7 +205,7 @@ class House:
 
     async def deliver(self, raw: bytes, stamp: Stamp) -> str:
         """What a door does with a message: safe on return, then carried."""
-        name = await self.spool.put(raw, stamp)
+        name = await self.intake.put(raw, stamp)
         self.offer(name)
         return name
 
@@ -256,6 +259,7 @@ class House:
 
         def forget(conn: sqlite3.Connection) -> None:
             conditions.forget_gone(conn, "door", named)
+            conditions.forget_gone(conn, "spool", ())  # found anew if it still is
             conditions.forget_gone(conn, "module", broken)
 
         await self.db.write(forget)

@@ -1,0 +1,76 @@
+"""The intake: messages into the spool, and whether the spool takes them just now."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from housecarl.disk import write_new
+from housecarl.errors import SpoolFull, StorageError
+from housecarl.message.stamp import Stamp
+from housecarl.spool import Spool
+
+#: The name under which `status` shows it; forgotten at a start.
+NAME = "spool.put"
+
+#: Seconds between two looks while it does not: a look writes one byte.
+AGAIN_SECONDS = 5.0
+
+Tell = Callable[[str, bool, str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Intake:
+    """Puts messages; a fault is told once, and looked at until it is gone, whoever sends or not."""
+
+    spool: Spool
+    tell: Tell
+    again: float = AGAIN_SECONDS
+    _looking: asyncio.Task[None] | None = field(init=False, default=None)
+
+    async def put(self, raw: bytes, stamp: Stamp) -> str:
+        """As `Spool.put`, with its errors."""
+        try:
+            return await self.spool.put(raw, stamp)
+        except StorageError as error:
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look(str(error)), name="intake")
+            raise
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _look(self, why: str) -> None:
+        """Tell what is wrong, and that it is over once it is."""
+        await self._tell(False, f"no message is taken: {why}")
+        while True:
+            await asyncio.sleep(self.again)
+            try:
+                await self.spool.ask(self._try)
+            except StorageError as error:
+                await self._tell(False, f"no message is taken: {error}")
+                continue
+            break
+        self._looking = None
+        await self._tell(True, "messages are taken again")
+
+    async def _tell(self, ok: bool, text: str) -> None:
+        with suppress(StorageError):  # the journal is on the same disk, often
+            await self.tell(NAME, ok, text)
+
+    def _try(self) -> None:
+        """One byte by the way of a message; raises OSError, SpoolFull."""
+        root = self.spool.root
+        room = os.statvfs(root)
+        free = room.f_bavail * room.f_frsize
+        if free < self.spool.reserve:
+            raise SpoolFull(f"spool {root}: {free} bytes free, {self.spool.reserve} stay reserved")
+        probe = root / "tmp" / ".probe"
+        probe.unlink(missing_ok=True)
+        write_new(probe, b"\n", sync=True)
+        probe.rename(root / "new" / ".probe").unlink()

@@ -1,0 +1,158 @@
+"""While the spool takes nothing senders try again later, `status` says why, and it mends itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+import smtplib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from housecarl.intake import NAME
+from housecarl.journal import conditions
+from housecarl.journal.conditions import Condition
+from housecarl.testing.house import TestHouse
+
+#: Seconds between two looks in a test, and until something must have happened.
+AGAIN = 0.1
+PATIENCE = 15.0
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 80 MiB; mounting needs root: skips at home, fails in CI."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        why = done.stderr if done.returncode else ""
+    except OSError as error:
+        why = str(error)
+    if why:
+        text = f"a tmpfs cannot be mounted here: {why.strip()}"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+class Sender:
+    """A mail server that is connected before the trouble begins."""
+
+    def __init__(self, house: TestHouse) -> None:
+        self.house = house
+        self.client = smtplib.SMTP(*house.smtp, timeout=20)
+        self.client.ehlo()
+
+    def send(self, text: str) -> int:
+        """Hand in a text; the code that came back."""
+        carrier = self.house.carrier
+        raw = carrier.text("+13035550123", text, self.house.clock.now())
+        try:
+            self.client.sendmail(carrier.envelope(self.house.address), [self.house.address], raw)
+        except smtplib.SMTPDataError as error:
+            return error.smtp_code
+        return 250
+
+
+def found(house: TestHouse) -> Condition | None:
+    assert house.daemon is not None and house.daemon.house is not None
+    listing = house.do(house.daemon.house.db.read(conditions.listing))
+    return next((each for each in listing if each.name == NAME), None)
+
+
+def told(house: TestHouse, ok: bool) -> str:
+    """What is told of the spool, once it is that it is well or not."""
+    end = time.monotonic() + PATIENCE
+    while (condition := found(house)) is None or condition.ok is not ok:
+        assert time.monotonic() < end, condition
+        time.sleep(0.01)
+    return condition.text
+
+
+def quick(house: TestHouse) -> None:
+    assert house.daemon is not None and house.daemon.house is not None
+    house.daemon.house.intake.again = AGAIN
+
+
+def test_no_file_can_be_opened(tmp_path: Path) -> None:
+    with TestHouse(tmp_path) as house:
+        quick(house)
+        sender = Sender(house)
+        assert sender.send("!help uptime") == 250
+        house.phone().wait()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.open("/", os.O_RDONLY)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            assert sender.send("!help ping") == 451
+            assert "Too many open files" in told(house, ok=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert told(house, ok=True) == "messages are taken again"
+        assert sender.send("!help ping") == 250
+        house.inbox.wait(2)
+        assert not list((house.spool / "tmp").iterdir())
+        sender.client.close()
+
+
+def test_the_disk_is_full(tiny: Path) -> None:
+    with TestHouse(tiny) as house:
+        quick(house)
+        sender = Sender(house)
+        filler = tiny / "filler"
+        filler.write_bytes(bytes(30 << 20))
+        assert sender.send("!help uptime") == 452
+        assert "stay reserved" in told(house, ok=False)
+        filler.unlink()
+        assert told(house, ok=True) == "messages are taken again"
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        sender.client.close()
+
+
+def test_the_disk_is_full_to_the_last_byte(tiny: Path) -> None:
+    """The journal cannot be written either: the house opens again once there is room."""
+    with TestHouse(tiny) as house:
+        quick(house)
+        assert house.daemon is not None and house.daemon.house is not None
+        house.daemon.house.spool.reserve = 0
+        sender = Sender(house)
+        filler = tiny / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(1 << 20)) == 1 << 20:
+                    pass
+            except OSError:
+                pass
+        assert sender.send("!help uptime") in (451, 452)
+        filler.unlink()
+        end = time.monotonic() + PATIENCE
+        while sender.send("!help uptime") != 250:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        house.inbox.wait(1)
+        sender.client.close()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """Something else in the place of new/ stands for a mount that went read-only, also for root."""
+    with TestHouse(tmp_path) as house:
+        quick(house)
+        sender = Sender(house)
+        new = house.spool / "new"
+        new.rename(house.spool / ".new")
+        assert sender.send("!help uptime") == 451
+        assert "no message is taken" in told(house, ok=False)
+        (house.spool / ".new").rename(new)
+        assert told(house, ok=True) == "messages are taken again"
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        sender.client.close()
