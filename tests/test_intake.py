@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import verb_of
 
 from housecarl.intake import NAME
 from housecarl.journal import conditions
@@ -133,6 +134,9 @@ def test_the_disk_is_full_to_the_last_byte(tiny: Path) -> None:
             except OSError:
                 pass
         assert sender.send("!help uptime") in (451, 452)
+        status = verb_of(tiny / "housecarl.yaml")("status")
+        assert status.returncode == 1
+        assert "FAIL disk: no message is taken" in status.stdout
         filler.unlink()
         end = time.monotonic() + PATIENCE
         while sender.send("!help uptime") != 250:

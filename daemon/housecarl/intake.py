@@ -7,11 +7,12 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from housecarl.disk import write_new
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
-from housecarl.spool import Spool
+from housecarl.spool import RESERVE_BYTES, Spool
 
 #: The name under which `status` shows it; forgotten at a start.
 NAME = "spool.put"
@@ -66,11 +67,16 @@ class Intake:
     def _try(self) -> None:
         """One byte by the way of a message; raises OSError, SpoolFull."""
         root = self.spool.root
-        room = os.statvfs(root)
-        free = room.f_bavail * room.f_frsize
-        if free < self.spool.reserve:
-            raise SpoolFull(f"spool {root}: {free} bytes free, {self.spool.reserve} stay reserved")
+        see_room(root, self.spool.reserve)
         probe = root / "tmp" / ".probe"
         probe.unlink(missing_ok=True)
         write_new(probe, b"\n", sync=True)
         probe.rename(root / "new" / ".probe").unlink()
+
+
+def see_room(root: Path, reserve: int = RESERVE_BYTES) -> None:
+    """Raise SpoolFull when less than `reserve` bytes are free, OSError when nobody can tell."""
+    room = os.statvfs(root)
+    free = room.f_bavail * room.f_frsize
+    if free < reserve:
+        raise SpoolFull(f"spool {root}: {free} bytes free, {reserve} stay reserved")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
+
+if TYPE_CHECKING:
+    from housecarl.health import Part
 
 
 @click.command("status")
@@ -27,8 +32,8 @@ def verb(ctx: click.Context, as_json: bool) -> None:
         loaded, lambda conn: health.examine(conn, time.time(), config.people, zone)
     )
     daemon = Part("daemon", running, "running" if running else "not running: `housecarl run`")
-    parts = [daemon, *found.parts]
-    well = running and found.well
+    parts = [daemon, *_room(config.spool), *found.parts]
+    well = all(part.ok for part in parts)
     if as_json:
         told = {
             "house": loaded.config.house,
@@ -48,3 +53,16 @@ def verb(ctx: click.Context, as_json: bool) -> None:
         texts = ", ".join(f"{name} {number}" for name, number in found.texts.items())
         click.echo(f"  text parts this month: {texts or 'none'}")
     ctx.exit(0 if well else 1)
+
+
+def _room(spool: Path) -> list[Part]:
+    """What a daemon with a full disk cannot write down: that it is full."""
+    from housecarl.errors import SpoolFull
+    from housecarl.health import Part
+    from housecarl.intake import see_room
+
+    try:
+        see_room(spool)
+    except SpoolFull as error:
+        return [Part("disk", False, f"no message is taken: {error}")]
+    return []
