@@ -146,8 +146,27 @@ def test_the_disk_is_full_to_the_last_byte(tiny: Path) -> None:
         sender.client.close()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Something else in the place of new/ stands for a mount that went read-only, also for root."""
+def test_new_is_read_only(tiny: Path) -> None:
+    """A mount of its own, so that it is so for root too."""
+    with TestHouse(tiny) as house:
+        quick(house)
+        sender = Sender(house)
+        new = str(house.spool / "new")
+        subprocess.run(["mount", "--bind", new, new], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", new], check=True)
+            assert sender.send("!help uptime") == 451
+            assert "no message is taken" in told(house, ok=False)
+        finally:
+            subprocess.run(["umount", new], check=True)
+        assert told(house, ok=True) == "messages are taken again"
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        assert not list((house.spool / "tmp").iterdir())
+        sender.client.close()
+
+
+def test_new_is_not_there(tmp_path: Path) -> None:
     with TestHouse(tmp_path) as house:
         quick(house)
         sender = Sender(house)
