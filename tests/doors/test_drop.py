@@ -25,8 +25,11 @@ class Box:
         self.got: asyncio.Queue[tuple[bytes, Stamp]] = asyncio.Queue()
         self.told: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
         self.full = False
+        self.fault = False
 
     async def deliver(self, raw: bytes, stamp: Stamp) -> str:
+        if self.fault:
+            raise ValueError("of our own making")
         if self.full:
             raise StorageError("full")
         self.got.put_nowait((raw, stamp))
@@ -101,6 +104,39 @@ async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path
     await box.next()
     await door.stop()
     await watch.stop()
+
+
+async def test_names_that_are_no_text_are_taken_and_harm_no_log(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    """A Linux name may be any bytes: the journal stores UTF-8, and a log line is one line."""
+    for raw, told in ((b"\xff\xfe.txt", "\\udcff\\udcfe.txt"), (b"two\nlines", "two\\nlines")):
+        path = tmp_path / os.fsdecode(raw)
+        (tmp_path / "next.part").write_text("!uptime\n")
+        (tmp_path / "next.part").rename(path)
+        _, stamp = await box.next()
+        assert stamp.key.endswith(":" + told)
+        stamp.key.encode()
+        await gone(path)
+        path.write_bytes(b"x" * (MAX_BYTES + 1))
+        ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+        assert not ok and text.startswith(told)
+        path.unlink()
+        (tmp_path / "after").write_text("!help\n")
+        await box.next()
+        await asyncio.wait_for(box.told.get(), PATIENCE)
+
+
+async def test_a_file_that_breaks_the_door_is_told_and_the_next_is_taken(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    box.fault = True
+    (tmp_path / "bad").write_text("!uptime\n")
+    ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+    assert (ok, text) == (False, "bad in the spool cannot be taken: see the log")
+    box.fault = False
+    (tmp_path / "good").write_text("!help\n")
+    assert (await box.next())[0].endswith(b"!help\r\n")
 
 
 async def test_two_files_of_the_same_text_are_two_messages(

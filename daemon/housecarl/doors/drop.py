@@ -113,8 +113,11 @@ class DropDoor:
                 await self._take(name)
             except (StorageError, OSError) as error:
                 # stays where it is; if it was delivered already, its key tells the second time
-                log.warning("drop-waits", file=name, why=str(error))
+                log.warning("drop-waits", file=shown(name), why=str(error))
                 wait = min(wait, AGAIN_SECONDS)
+            except Exception:  # whatever one file does, the next one is taken
+                log.exception("drop-fault", file=shown(name))
+                self._unread[name] = f"{shown(name)} in the spool cannot be taken: see the log"
         await self._tell_news("; ".join(self._unread.values()))
         return wait
 
@@ -132,7 +135,7 @@ class DropDoor:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._unread[name] = f"{name} in the spool cannot be taken: {error.strerror}"
+            self._unread[name] = f"{shown(name)} in the spool cannot be taken: {error.strerror}"
             return
         as_person, data = split_as(dropped.data)
         stamp = Stamp(
@@ -185,8 +188,16 @@ def _read(path: Path) -> Dropped:
                 raise OSError(0, f"more than {MAX_BYTES} bytes")
     finally:
         os.close(fd)
-    key = f"{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{path.name}"
+    name = shown(path.name)
+    key = f"{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{name}"
     return Dropped(data, about.st_uid, key)
+
+
+def shown(name: str) -> str:
+    """A file's name as a log and the journal can hold it: no bytes but UTF-8, all on one line."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name
+    )
 
 
 def split_as(data: bytes) -> tuple[str, bytes]:
