@@ -203,7 +203,8 @@ def _told(told: dict[str, Any]) -> str:
         elif key == "calls":
             lines += [f"call: {' '.join(words)}" for words in value] or ["call: none"]
         elif key in ("runs", "replies"):
-            lines += [f"{key[:-1]}: {_flat(each)}" for each in value]
+            one = "run" if key == "runs" else "reply"
+            lines += [f"{one}: {_flat(each)}" for each in value]
         elif value is not None:
             lines.append(f"{key}: {_flat(value)}")
     return "\n".join(lines)
