@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -68,14 +69,15 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.fixture
-def smarthost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """OpenSMTPD that keeps everything in a maildir; it delivers as nobody, so it needs root."""
+def smarthost() -> Iterator[tuple[int, Path]]:
+    """OpenSMTPD that keeps everything in a maildir; it delivers as nobody, so it needs root.
+
+    Not below pytest's own folder: each start of pytest closes that to everybody but its owner.
+    """
     if os.geteuid() != 0:
         pytest.skip("OpenSMTPD wants root")
-    folder = tmp_path_factory.mktemp("smarthost")
-    for place in (folder, *folder.parents):
-        if place.owner() == "root" and place.stat().st_mode & 0o777 == 0o700:
-            place.chmod(0o755)
+    folder = Path(tempfile.mkdtemp(prefix="smarthost-"))
+    folder.chmod(0o755)
     mails = folder / "mails"
     mails.mkdir()
     shutil.chown(mails, "nobody")
@@ -90,6 +92,7 @@ def smarthost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, P
     finally:
         ended(process)
         log.close()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
