@@ -35,7 +35,7 @@ CLIENTS = 3
 EARLY = 5
 
 #: Seconds after the first 250 of a life within which the kill comes else.
-LOADED_SECONDS = 0.3
+LOADED_SECONDS = 0.15
 
 #: Rounds after which a life may rest until all is answered, and the seconds it has for it.
 REST_ROUNDS = 25
