@@ -71,7 +71,7 @@ class Inbox:
                 self._news.notify_all()
         return "250 OK"
 
-    def wait(self, count: int = 1, seconds: float = 10.0, to: str | None = None) -> list[Received]:
+    def wait(self, count: int = 1, seconds: float = 30.0, to: str | None = None) -> list[Received]:
         """All mails (to one address) once there are `count`; raises TimeoutError with what came."""
 
         def enough() -> bool:

@@ -38,7 +38,7 @@ class Phone:
         """The next reply; waits for it. AssertionError when it is no good SMS."""
         return self.wait()
 
-    def wait(self, seconds: float = 10.0) -> str:
+    def wait(self, seconds: float = 30.0) -> str:
         """The next reply within some seconds; raises TimeoutError."""
         got = self._house.inbox.wait(self._read + 1, seconds, to=self.address)[self._read]
         self._read += 1
