@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import stat
@@ -35,6 +36,9 @@ AGAIN_SECONDS = 5.0
 
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
 _AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
+
+#: What the kernel says on opening what is no plain file, in words for who put it there.
+_ODD = {errno.ELOOP: "a link; copy the file instead", errno.ENXIO: "not a plain file"}
 
 log = structlog.get_logger()
 
@@ -135,7 +139,8 @@ class DropDoor:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._unread[name] = f"{shown(name)} in the spool cannot be taken: {error.strerror}"
+            why = _ODD.get(error.errno or 0, error.strerror)
+            self._unread[name] = f"{shown(name)} in the spool cannot be taken: {why}"
             return
         as_person, data = split_as(dropped.data)
         stamp = Stamp(
