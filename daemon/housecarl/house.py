@@ -132,7 +132,6 @@ class House:
         await self.registry.load_installed()
         await self.reload_modules()
         self.registry.check_settings()
-        await self._forget_gone()
         await self.refresh()
         await self.worker.start()
         recovery = Recovery(
@@ -251,10 +250,12 @@ class House:
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
-                await self.tell(f"module.{file}", fault is None, fault or f"{file} works again")
+                well = f"{file} works again" if Path(file).exists() else f"{file} is gone"
+                await self.tell(f"module.{file}", fault is None, fault or well)
+        await self._forget_gone()
 
     async def _forget_gone(self) -> None:
-        """Forget the troubles of doors and module files that the last life had and this has not."""
+        """Forget doors and module files that had a trouble once and have none or are no more."""
         broken, named = self.registry.broken, self.config.doors.model_dump(exclude_none=True)
 
         def forget(conn: sqlite3.Connection) -> None:

@@ -24,6 +24,13 @@ def test_send_as_nobody_is_a_usage_error(verb: Verb) -> None:
     assert (done.returncode, "no eve in the configuration" in done.stderr) == (2, True)
 
 
+def test_send_that_waits_fails_when_the_command_does(verb: Verb) -> None:
+    done = verb("send", "!help nothing", "--as", "ann", "--wait")
+    assert done.returncode == 1
+    assert done.stdout.startswith("No command nothing. !help lists them.\n")
+    assert verb("send", " ", "--as", "ann").returncode == 2
+
+
 def test_try_prints_the_sms_and_its_length_and_sends_nothing(verb: Verb, house: TestHouse) -> None:
     before = len(house.inbox.received)
     done = verb("try", "uptime", "--as", "bo")

@@ -212,3 +212,22 @@ def test_troubles_of_doors_and_modules_that_are_no_more_are_forgotten(house: Tes
     assert house.daemon is not None and house.daemon.house is not None
     known = house.do(house.daemon.house.db.read(conditions.listing))
     assert [each.name for each in known if not each.ok] == ["door.smtp", "post"]
+
+
+def test_a_broken_module_that_is_taken_away_is_no_trouble_any_more(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    bell = tmp_path / "mine" / "bell.py"
+    bell.write_text("import nowhere\n")
+    with TestHouse(tmp_path, modules={"folders": ["mine"]}) as house:
+        assert f"module.{bell}" in troubles(house)
+        bell.unlink()
+        house.until(lambda: f"module.{bell}" not in troubles(house))
+
+
+def troubles(house: TestHouse) -> list[str]:
+    """The names of what is not well, as the journal has it."""
+    conn = connect(house.spool / JOURNAL, readonly=True)
+    try:
+        return [each.name for each in conditions.listing(conn) if not each.ok]
+    finally:
+        conn.close()

@@ -94,7 +94,8 @@ def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: boo
     75 try again later, 77 not allowed, 78 config wrong.
     """
     ctx.obj = config
-    ctx.color = None if "NO_COLOR" not in os.environ else False
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    ctx.color = False if plain else None
     level = "debug" if verbose else "warning" if quiet else "info"
     ctx.meta["housecarl.level"] = level
 

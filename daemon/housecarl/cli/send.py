@@ -30,10 +30,14 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     """Drop TEXT into the spool as a person, for cron and scripts.
 
     root and the daemon's own user may name anybody, others only a person that lists their login
-    under `unix`.
+    under `unix`. With --wait the exit code is 1 when a command did not go well.
     """
     from housecarl.cli import journal
     from housecarl.errors import NotAllowed
+    from housecarl.journal import receipts
+
+    if not text.strip():
+        raise click.UsageError("TEXT is empty; for example: housecarl send '!uptime' --as ann")
 
     loaded = journal.load(ctx.obj)
     config = loaded.config
@@ -45,6 +49,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     key = drop(config.spool, f"As: {person}\n{text}\n")
     if wait:
         click.echo(reply_to(loaded, key))
+        ctx.exit(0 if journal.read(loaded, lambda conn: receipts.ended_well(conn, key)) else 1)
 
 
 def may_send_as(logins: list[str], spool: Path) -> bool:

@@ -166,3 +166,14 @@ def _common(one: str, other: str) -> int:
             break
         length += 1
     return length
+
+
+def ended_well(conn: sqlite3.Connection, key: str) -> bool:
+    """Whether the message with this key was carried out and each of its commands went well."""
+    row = conn.execute(
+        "SELECT receipts.state = 'executed' AND NOT EXISTS "
+        "(SELECT 1 FROM runs WHERE receipt = receipts.id AND outcome <> 'done') "
+        "FROM keys JOIN receipts ON receipts.id = keys.receipt WHERE key = ?",
+        (key,),
+    ).fetchone()
+    return row is not None and bool(row[0])
