@@ -180,7 +180,8 @@ class Worker:
 
     def _same(self, run: Run, earlier: Run) -> tuple[Run, Reply]:
         """The answer to a change that was asked for a moment ago: what came of it then."""
-        text = f"Already done: {earlier.text}" if earlier.ended else f"{run.words[0]} is under way."
+        said = "Already done" if earlier.outcome == "done" else "Just tried"
+        text = f"{said}: {earlier.text}" if earlier.ended else f"{run.words[0]} is under way."
         return self._end(run, "refused", text, f"the same as {earlier.receipt}"), Reply(text)
 
     def _end(self, run: Run, outcome: str, text: str, detail: str) -> Run:

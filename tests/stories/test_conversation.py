@@ -134,6 +134,17 @@ def test_the_same_change_within_a_minute_runs_once_and_is_answered_with_what_hap
     assert plug.relay
 
 
+def test_the_same_change_that_did_not_go_well_is_not_called_done(
+    phone: Phone, plug: SimulatedPlug
+) -> None:
+    plug.stop()
+    phone.text("!plug lamp on")
+    first = phone.reply
+    assert first.endswith("Nothing was switched.")
+    phone.text("!plug lamp on")
+    assert phone.reply == f"Just tried: {first}"
+
+
 def test_a_person_who_was_switched_off_gets_silence_at_once(house: TestHouse, phone: Phone) -> None:
     from housecarl.journal import people
 
