@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 #: Seconds after boot in which a clock without time service is not believed (10 min: a slow router).
 SETTLE_SECONDS = 600.0
@@ -48,6 +48,18 @@ class SystemClock:
         """Sleep in steps of a minute at most, since a timer does not see the clock being set."""
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event to await
             await asyncio.sleep(min(left, 60.0))
+
+
+async def rest(clock: Clock, until: datetime | None, woken: asyncio.Event) -> None:
+    """Sleep until a time, None for ever, or until woken."""
+    waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(woken.wait())]
+    if until is not None:
+        waits.append(asyncio.ensure_future(clock.wait_until(until)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def is_disciplined() -> bool:

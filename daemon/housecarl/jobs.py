@@ -7,13 +7,12 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from housecarl import syntax, when
-from housecarl.clock import Clock
+from housecarl.clock import Clock, rest
 from housecarl.config import Config
 from housecarl.doors.drop import as_message
 from housecarl.journal import Database, jobs
@@ -53,20 +52,11 @@ class Clockwork:
             for job in await self._due(now.timestamp()):
                 await self._fire(job, now)
             due = await self._db.read(jobs.next_due)
-            await self._rest(None if due is None else datetime.fromtimestamp(due, UTC))
+            until = None if due is None else datetime.fromtimestamp(due, UTC)
+            await rest(self._clock, until, self._woken)
 
     async def _due(self, now: float) -> list[Job]:
         return await self._db.read(lambda conn: jobs.due(conn, now))
-
-    async def _rest(self, until: datetime | None) -> None:
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._woken.wait())]
-        if until is not None:
-            waits.append(asyncio.ensure_future(self._clock.wait_until(until)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _fire(self, job: Job, now: datetime) -> None:
         """Hand one job in, then note when it is due again; a crash between is caught by its key."""

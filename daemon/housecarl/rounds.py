@@ -6,11 +6,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 
 from housecarl.alerts import Alerts
+from housecarl.clock import rest
 from housecarl.errors import StorageError
 from housecarl.journal import conditions
 from housecarl.journal.conditions import Condition
@@ -159,16 +159,11 @@ class Rounds:
             await self._workshop.db.write(forget)
 
     async def _rest(self, until: datetime | None) -> None:
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._woken.wait())]
-        if until is not None:
-            waits.append(asyncio.ensure_future(self._clock.wait_until(until)))
         self._until = until or datetime.max.replace(tzinfo=UTC)
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await rest(self._clock, until, self._woken)
         finally:
             self._until = None
-            for wait in waits:
-                wait.cancel()
 
 
 def _every(command: Command) -> float | None:

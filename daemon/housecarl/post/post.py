@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from housecarl.clock import Clock
+from housecarl.clock import Clock, rest
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater, PostRefused
 from housecarl.journal import Database, replies
@@ -136,19 +136,8 @@ class Post:
         times = [] if self._next_due is None else [self._next_due]
         if self._lanes.ready and self._outage.until is not None:
             times.append(self._outage.until.timestamp())
-        if not times:
-            await self._woken.wait()
-            return
-        when = datetime.fromtimestamp(min(times), UTC)
-        waits = {
-            asyncio.create_task(self._clock.wait_until(when)),
-            asyncio.create_task(self._woken.wait()),
-        }
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        until = datetime.fromtimestamp(min(times), UTC) if times else None
+        await rest(self._clock, until, self._woken)
 
     def _start(self) -> None:
         """Start senders: one while the smarthost is not proven, more when many people wait."""

@@ -14,7 +14,7 @@ import structlog
 
 from housecarl import when
 from housecarl.alerts import Alerts
-from housecarl.clock import Clock
+from housecarl.clock import Clock, rest
 from housecarl.config import Config
 from housecarl.errors import StorageError
 from housecarl.journal import Database, conditions, values
@@ -195,15 +195,8 @@ class Watchman:
 
     async def _rest(self, until: datetime | None) -> None:
         """Sleep until something is told, or due."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._woken.wait())]
-        if until is not None:
-            waits.append(asyncio.ensure_future(self._clock.wait_until(until)))
         self._until = until or datetime.max.replace(tzinfo=UTC)
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await rest(self._clock, until, self._woken)
 
 
 def within(at: time, begin: time, end: time) -> bool:
