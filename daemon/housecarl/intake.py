@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from housecarl.disk import write_new
-from housecarl.errors import SpoolFull, StorageError
+from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
-from housecarl.spool import RESERVE_BYTES, Spool
+from housecarl.room import see_room
+from housecarl.spool import Spool
 
 #: The name under which `status` shows it; forgotten at a start.
 NAME = "spool.put"
@@ -72,11 +71,3 @@ class Intake:
         probe.unlink(missing_ok=True)
         write_new(probe, b"\n", sync=True)
         probe.rename(root / "new" / ".probe").unlink()
-
-
-def see_room(root: Path, reserve: int = RESERVE_BYTES) -> None:
-    """Raise SpoolFull when less than `reserve` bytes are free, OSError when nobody can tell."""
-    room = os.statvfs(root)
-    free = room.f_bavail * room.f_frsize
-    if free < reserve:
-        raise SpoolFull(f"spool {root}: {free} bytes free, {reserve} stay reserved")

@@ -31,6 +31,7 @@ from typing import TypeVar
 from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import MessageGone, SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
+from housecarl.room import see_room
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
 TMP_SECONDS = 36 * 3600
@@ -157,10 +158,9 @@ class Spool:
 
         One file is synced by itself, several together: a slow disk is flushed once for all of them.
         """
-        room = os.statvfs(self.root)
-        free = room.f_bavail * room.f_frsize
-        if free - sum(len(data) for _, data in work) < self.reserve:
-            full = SpoolFull(f"spool {self.root}: {free} bytes free, {self.reserve} stay reserved")
+        try:
+            see_room(self.root, self.reserve, sum(len(data) for _, data in work))
+        except SpoolFull as full:
             return [full] * len(work)
         results = [self._write(name, data, sync=len(work) == 1) for name, data in work]
         try:

@@ -59,10 +59,11 @@ def _room(spool: Path) -> list[Part]:
     """What a daemon with a full disk cannot write down: that it is full."""
     from housecarl.errors import SpoolFull
     from housecarl.health import Part
-    from housecarl.intake import see_room
+    from housecarl.room import see_room
+    from housecarl.spool import RESERVE_BYTES
 
     try:
-        see_room(spool)
+        see_room(spool, RESERVE_BYTES)
     except SpoolFull as error:
         return [Part("disk", False, f"no message is taken: {error}")]
     return []
