@@ -98,16 +98,7 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
     journal = StoreLog(call.store)
     async with call.lock("firmware"):
         ready = await _ready(call, plug, file)
-        facts = {
-            "running": ready.identity.sw_ver,
-            "target": ready.target,
-            "auto": ready.auto,
-            "file": ready.candidate.file,
-            "mac": ready.identity.mac,
-            "on": ready.identity.on,
-            "receipt": call.id,
-        }
-        if not await journal.claim(ready.device.name, facts):
+        if not await journal.claim(ready.device.name, {**ready.facts(), "receipt": call.id}):
             raise CommandError("Another flash is running. One at a time.")
 
     async def work() -> None:

@@ -104,15 +104,7 @@ async def _flash(loaded: Loaded, settings: Any, ready: Ready) -> Outcome:
     from housecarl.plugs.flash_log import StoreLog
 
     log = StoreLog(VerbStore(loaded, "firmware"))
-    facts = {
-        "running": ready.identity.sw_ver,
-        "target": ready.target,
-        "auto": ready.auto,
-        "file": ready.candidate.file,
-        "mac": ready.identity.mac,
-        "on": ready.identity.on,
-    }
-    if not await log.claim(ready.device.name, facts):
+    if not await log.claim(ready.device.name, ready.facts()):
         raise Busy("Another flash is running. One at a time.")
     with bar("starting") as show:
         return await Flash(ready, log, Pace(settings.pace), show).run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from housecarl.errors import CommandError
 from housecarl.plugs import image, manifest, meter, serve, version, wire
@@ -61,6 +62,17 @@ class Ready:
     def auto(self) -> bool:
         """Whether the download is the flash: all but the first hardware version."""
         return self.identity.hw_ver.partition(".")[0] != "1"
+
+    def facts(self) -> dict[str, Any]:
+        """What is written down of it before it begins, for whoever finds it interrupted."""
+        return {
+            "running": self.identity.sw_ver,
+            "target": self.target,
+            "auto": self.auto,
+            "file": self.candidate.file,
+            "mac": self.identity.mac,
+            "on": self.identity.on,
+        }
 
 
 async def prepare(device: Device, rules: Rules, file: str | None = None) -> Ready:
