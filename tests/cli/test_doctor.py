@@ -7,7 +7,6 @@ import grp
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import tempfile
@@ -26,7 +25,7 @@ from tests.cli.clinic import Background, dkim_record, name_server
 from tests.cli.conftest import LOGIN
 from tests.cli.forked import Forker, forker
 from tests.doors.certificate import certificate
-from tests.doors.dovecot import PASSWORD, Dovecot
+from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 from tests.doors.imap_server import ImapServer, serving
 from tests.post.smarthost import Smarthost
 
@@ -333,15 +332,9 @@ def test_the_mailbox_is_looked_into_and_left_alone(
 
 @pytest.fixture
 def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
-    """A server that Ann's mailbox is on; its folder must be short, and open to its user."""
-    root = Path(tempfile.mkdtemp(prefix="dv"))
-    server = Dovecot(root, certificate(tmp_path))
-    try:
-        server.start()
+    """A server that Ann's mailbox is on."""
+    with mailbox(certificate(tmp_path)) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.server("dovecot")

@@ -8,7 +8,10 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +152,16 @@ def group_of(gid: int) -> str:
     import grp
 
     return grp.getgrgid(gid).gr_name
+
+
+@contextmanager
+def mailbox(pair: tuple[Path, Path]) -> Iterator[Dovecot]:
+    """A server that runs; its folder must be short, and open to its user."""
+    root = Path(tempfile.mkdtemp(prefix="dv"))
+    server = Dovecot(root, pair)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(root, ignore_errors=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.doors.dovecot import PASSWORD, Dovecot
+from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 
 from housecarl.house import JOURNAL
 from housecarl.journal import conditions, connect
@@ -20,14 +18,8 @@ NUMBER = "+13035550123"
 
 @pytest.fixture
 def dovecot(pair: tuple[Path, Path]) -> Iterator[Dovecot]:
-    root = Path(tempfile.mkdtemp(prefix="dv"))
-    server = Dovecot(root, pair)
-    try:
-        server.start()
+    with mailbox(pair) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.server("dovecot")
@@ -44,12 +36,12 @@ def test_a_text_is_answered_once(
         "password": {"env": "HOUSECARL_TEST_IMAP"},
         "all_old": True,
     }
-    with TestHouse(tmp_path, doors={"imap": imap}) as house, dovecot.client("house") as mailbox:
+    with TestHouse(tmp_path, doors={"imap": imap}) as house, dovecot.client("house") as client:
         text = house.carrier.text(NUMBER, "!uptime")
-        mailbox.append("INBOX", text)
-        mailbox.append("INBOX", text)
-        mailbox.append("INBOX", house.carrier.text("+13035550999", "!uptime"))
-        mailbox.append("INBOX", house.carrier.text(NUMBER, "!help"))
+        client.append("INBOX", text)
+        client.append("INBOX", text)
+        client.append("INBOX", house.carrier.text("+13035550999", "!uptime"))
+        client.append("INBOX", house.carrier.text(NUMBER, "!help"))
         first = house.inbox.wait(1)
         house.inbox.wait(2)
         house.settle()
