@@ -213,6 +213,70 @@ def test_an_e_mail_stays_one_and_a_text_becomes_one() -> None:
     assert as_message(note).startswith(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime")
 
 
+@pytest.mark.parametrize("way", ["written over", "replaced"])
+async def test_a_file_that_is_written_again_while_it_is_taken_is_another_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("housecarl.doors.drop.SETTLED_SECONDS", 0.05)
+    note, box = tmp_path / "note", Box()
+
+    async def deliver(raw: bytes, stamp: Stamp) -> str:
+        if box.got.empty():
+            if way == "replaced":
+                (tmp_path / "note.part").write_text("!help\n")
+                (tmp_path / "note.part").rename(note)
+            else:
+                note.write_text("!help\n")
+        return await box.deliver(raw, stamp)
+
+    note.write_text("!uptime\n")
+    os.utime(note, (1e9, 1e9))
+    watch = Watch()
+    await watch.start()
+    door = DropDoor(tmp_path, deliver, SystemClock(), box.tell, watch)
+    await door.start()
+    async with asyncio.timeout(PATIENCE):
+        while box.got.qsize() < 2:  # noqa: ASYNC110 - the first must stay in the box
+            await asyncio.sleep(0.005)
+    await door.stop()
+    await watch.stop()
+    taken = [box.got.get_nowait() for _ in range(2)]
+    assert [raw.rpartition(b"!")[2] for raw, _ in taken] == [b"uptime\r\n", b"help\r\n"]
+    assert taken[0][1].key != taken[1][1].key
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_file_that_was_going_when_we_were_killed_keeps_its_key(
+    tmp_path: Path, box: Box
+) -> None:
+    """So the journal knows it again: the name under which it goes makes it no new one."""
+    name, keys = "n" * 250, []
+
+    async def deliver(raw: bytes, stamp: Stamp) -> str:
+        keys.append(stamp.key)
+        raise StorageError("killed here")
+
+    (tmp_path / name).write_text("!uptime\n")
+    os.utime(tmp_path / name, (1e9, 1e9))
+    for taker in (deliver, box.deliver):
+        watch = Watch()
+        await watch.start()
+        door = DropDoor(tmp_path, taker, SystemClock(), box.tell, watch)
+        await door.start()
+        if taker is deliver:
+            async with asyncio.timeout(PATIENCE):
+                while not keys:  # noqa: ASYNC110 - the door says nothing of a file that waits
+                    await asyncio.sleep(0.005)
+        else:
+            keys.append((await box.next())[1].key)
+        await door.stop()
+        await watch.stop()
+        if taker is deliver:
+            (tmp_path / name).rename(tmp_path / f".taken-0123abcd-{name[:200]}")
+    assert keys[0] == keys[1]
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_file_that_is_being_taken_is_finished_when_the_door_closes(tmp_path: Path) -> None:
     begun, safe = asyncio.Event(), asyncio.Event()
 

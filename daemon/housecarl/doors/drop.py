@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+import secrets
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -37,6 +38,16 @@ AGAIN_SECONDS = 5.0
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
 _AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
 
+#: A file that was delivered and is about to go; after a crash here its key tells it from a new one.
+_ASIDE = re.compile(r"\.taken-[0-9a-f]{8}-(?P<name>.*)", re.DOTALL)
+
+#: Bytes of a file's name that its key holds, and the name it has while it goes (of 255).
+_NAME_BYTES = 200
+
+#: Seconds within which a file made after another was removed may get its inode and its time of
+#: writing, and so its key (Linux stamps files by the tick of its clock, 10 ms at most).
+_TICK_SECONDS = 0.02
+
 #: What the kernel says on opening what is no plain file, in words for who put it there.
 _ODD = {errno.ELOOP: "a link; copy the file instead", errno.ENXIO: "not a plain file"}
 
@@ -49,7 +60,13 @@ class Dropped:
 
     data: bytes
     uid: int
-    key: str
+    name: str
+    state: str
+
+    @property
+    def key(self) -> str:
+        """What is the same for the same file only, as long as it is not written to."""
+        return f"{self.state}:{shown(self.name)}"
 
 
 class DropDoor:
@@ -87,6 +104,8 @@ class DropDoor:
 
     def _note(self, name: str) -> None:
         """An event said that this file was closed, or renamed into the folder."""
+        if _ASIDE.fullmatch(name):
+            return  # our own doing; a writer that still has it open is waited for by the clock
         self._closed.add(name)
         self._hint.set()
 
@@ -114,7 +133,8 @@ class DropDoor:
                 wait = min(wait, SETTLED_SECONDS - age + 0.05)
                 continue
             try:
-                await self._take(name)
+                if not await self._take(name):
+                    wait = min(wait, SETTLED_SECONDS)
             except (StorageError, OSError) as error:
                 # stays where it is; if it was delivered already, its key tells the second time
                 log.warning("drop-waits", file=shown(name), why=str(error))
@@ -131,17 +151,22 @@ class DropDoor:
             self._told = trouble
             await self._tell("drop", not trouble, trouble or "every file in the spool is taken")
 
-    async def _take(self, name: str) -> None:
-        """Read one file, hand it on, remove it once it is safe; note one that cannot be read."""
+    async def _take(self, name: str) -> bool:
+        """Read one file, hand it on, remove it once it is safe; note one that cannot be read.
+
+        False: it was or is being written to, so it wants another look.
+        """
         path = self.root / name
         try:
             dropped = await asyncio.to_thread(_read, path)
         except FileNotFoundError:
-            return
+            return True
         except OSError as error:
             why = _ODD.get(error.errno or 0, error.strerror)
             self._unread[name] = f"{shown(name)} in the spool cannot be taken: {why}"
-            return
+            return True
+        if dropped is None:
+            return False
         as_person, data = split_as(dropped.data)
         stamp = Stamp(
             door="drop",
@@ -151,7 +176,7 @@ class DropDoor:
             as_person=as_person,
         )
         await self._deliver(as_message(data), stamp)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return await asyncio.to_thread(_remove, path, dropped)
 
 
 def _candidates(root: Path) -> list[tuple[str, float]]:
@@ -159,7 +184,9 @@ def _candidates(root: Path) -> list[tuple[str, float]]:
     found = []
     with os.scandir(root) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.endswith(".part"):
+            if entry.name.startswith(".") and not _ASIDE.fullmatch(entry.name):
+                continue
+            if entry.name.endswith(".part"):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 continue
@@ -172,8 +199,8 @@ def _candidates(root: Path) -> list[tuple[str, float]]:
     return [(name, max(0.0, now - written)) for written, name in sorted(found)]
 
 
-def _read(path: Path) -> Dropped:
-    """The whole file and its owner; OSError says why it is not a message.
+def _read(path: Path) -> Dropped | None:
+    """The whole file and its owner, None while it is being written; OSError says what it is not.
 
     A link proves nothing about who wrote the file it points to, so only a plain file with one name.
     """
@@ -191,11 +218,37 @@ def _read(path: Path) -> Dropped:
             data += chunk
             if len(data) > MAX_BYTES:
                 raise OSError(0, f"more than {MAX_BYTES} bytes")
+        if _state(os.fstat(fd)) != _state(about):
+            return None
     finally:
         os.close(fd)
-    name = shown(path.name)
-    key = f"{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{name}"
-    return Dropped(data, about.st_uid, key)
+    aside = _ASIDE.fullmatch(path.name)
+    name = aside["name"] if aside else os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
+    return Dropped(data, about.st_uid, name, _state(about))
+
+
+def _state(about: os.stat_result) -> str:
+    """What changes when a file is replaced or written to."""
+    return f"{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}"
+
+
+def _remove(path: Path, dropped: Dropped) -> bool:
+    """Remove the file that was read; False: what has its name now is another message, and stays.
+
+    Whoever writes a file of the same name again and again must lose none, so the name is taken
+    away first, and what had it is looked at then.
+    """
+    try:
+        young = path.lstat().st_mtime + _TICK_SECONDS - time.time()
+        time.sleep(min(_TICK_SECONDS, max(0.0, young)))
+        if not _ASIDE.fullmatch(path.name):
+            path = path.rename(path.with_name(f".taken-{secrets.token_hex(4)}-{dropped.name}"))
+        if _state(path.lstat()) != dropped.state:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        pass  # somebody else was quicker
+    return True
 
 
 def shown(name: str) -> str:
