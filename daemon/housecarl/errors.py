@@ -6,7 +6,8 @@
     ├── ModuleError          operator   a module file that cannot be used, with file:line
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
-    │   └── JournalError     operator   the journal is newer than us, or held by another
+    │   └── JournalError     operator   the journal is of another version, or held by another
+    │       ├── JournalNewer    operator   a newer housecarl wrote it: trying again is in vain
     │       └── JournalDamaged  operator   a start sets it aside and builds it anew
     ├── FormError            nobody     a message that does not pass the form gate
     ├── MessageGone          nobody     a waiting message whose file somebody took away
@@ -83,7 +84,11 @@ class SpoolFull(StorageError):
 
 
 class JournalError(StorageError):
-    """The journal was written by a newer housecarl, belongs to a running daemon, or is damaged."""
+    """The journal is of another version, belongs to a running daemon, or is damaged."""
+
+
+class JournalNewer(JournalError):
+    """The journal was written by a newer housecarl; only a person can help (exit code 78)."""
 
 
 class JournalDamaged(JournalError):

@@ -36,6 +36,7 @@ VERBS = {
 #: Exit codes of sysexits(3), by the error that leads to them.
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ConfigError, 78),
+    (errors.JournalNewer, 78),
     (errors.NotAllowed, 77),
     (errors.Unreachable, 69),
     (errors.StorageError, 75),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from housecarl.errors import JournalDamaged, JournalError, StorageError
-from housecarl.journal.schema import migrate
+from housecarl.journal.schema import check, migrate
 
 T = TypeVar("T")
 Do = Callable[[sqlite3.Connection], T]
@@ -38,8 +38,8 @@ class _Job:
 def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection with our settings; a writer's commit is on the disk when it returns.
 
-    Raises JournalDamaged when the file is no journal, JournalError when it is newer than this
-    housecarl, StorageError when it cannot be opened.
+    Raises JournalDamaged when the file is no journal, JournalNewer when a newer housecarl wrote
+    it, JournalError when it is older and only read, StorageError when it cannot be opened.
     """
     uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
     try:
@@ -71,6 +71,7 @@ def _set_up(conn: sqlite3.Connection, readonly: bool) -> None:
     if readonly:
         conn.execute("PRAGMA query_only = ON")
         conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        check(conn)
         return
     conn.execute("PRAGMA journal_mode = WAL")
     # FULL: every commit syncs the write-ahead log; claim and result are barriers.

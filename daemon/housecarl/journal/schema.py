@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
-from housecarl.errors import JournalError
+from housecarl.errors import JournalError, JournalNewer
 
-#: Each entry brings a journal from version n (its index) to n + 1; released entries never change.
+#: Each entry brings a journal from version n (its index) to n + 1. An entry that is here never
+#: changes: add one. It may only add (tables, indices, columns with a default), since a daemon of
+#: the former version may still run on it. docs/journal.md says how.
 MIGRATIONS = (
     """
     -- one row per message that was taken from the spool
@@ -182,6 +185,16 @@ MIGRATIONS = (
     CREATE INDEX receipts_failed ON receipts(id) WHERE state = 'failed';
     CREATE INDEX runs_unwell ON runs(receipt) WHERE outcome IN ('failed', 'timeout', 'interrupted');
     """,
+    """
+    -- the very first journals said version 1 and had neither
+    CREATE TABLE IF NOT EXISTS conditions (
+        name      TEXT PRIMARY KEY,
+        ok        INTEGER NOT NULL,
+        text      TEXT NOT NULL,
+        since     REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS replies_waiting ON replies(id) WHERE state = 'waiting';
+    """,
 )
 
 #: The version this housecarl reads and writes.
@@ -189,19 +202,52 @@ VERSION = len(MIGRATIONS)
 
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the journal to VERSION, each step in its own transaction; raises JournalError."""
-    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
+    """Bring the journal to VERSION, all steps in one transaction; raises JournalNewer."""
+    if _known(conn) == VERSION:
+        return
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        # of a daemon and a verb that open a new journal at the same moment one is first
+        for step in MIGRATIONS[_known(conn) :]:
+            for statement in _statements(step):
+                conn.execute(statement)
+        conn.execute(f"PRAGMA user_version = {VERSION}")
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def check(conn: sqlite3.Connection) -> None:
+    """For who only reads: raises JournalNewer, or JournalError for one that is older."""
+    version = _known(conn)
+    if version < VERSION:
         raise JournalError(
+            f"the journal is of version {version}, this housecarl reads {VERSION}: "
+            "start or restart the daemon, which brings it up to date"
+        )
+
+
+def _known(conn: sqlite3.Connection) -> int:
+    version = _version(conn)
+    if version > VERSION:
+        raise JournalNewer(
             f"the journal is of version {version}, this housecarl knows {VERSION}: "
             "install the newer housecarl again, or restore the backup made before it"
         )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        try:
-            conn.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA user_version = {number};COMMIT;")
-        except sqlite3.OperationalError:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
-            # a daemon and a verb may open a new journal at the same moment: one of them was first
-            if int(conn.execute("PRAGMA user_version").fetchone()[0]) < number:
-                raise
+    return version
+
+
+def _version(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, each with the comments before it."""
+    statement = ""
+    for piece in script.split(";")[:-1]:
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
