@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from housecarl.config_file import check, find, load
+from housecarl.config_keys import keys
+from housecarl.config_renamed import RENAMED, Renamed
 from housecarl.config_show import dump
 from housecarl.errors import ConfigError
 from housecarl.location import Location
@@ -125,6 +128,39 @@ def test_a_fault_quotes_its_line_with_a_caret(write: Write) -> None:
     assert str(check(path)[0]) == (
         f"{path}:2:3: trust.lat: unknown key; did you mean 'late'?\n      lat: 5m\n      ^"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "now", "text", "said"),
+    [
+        (
+            "people.NAME.phone",
+            "people.NAME.phones",
+            "people: {ann: {phone: x, may: [plug], unix: [ann]}}\n",
+            "1:16: people.ann.phone: is now people.ann.phones (0.2)",
+        ),
+        (
+            "trust.forwarders[].name",
+            "trust.forwarders[].domain",
+            "trust:\n  forwarders:\n    - {domain: a.example}\n    - {name: x, domain: b.example}\n",
+            "4:8: trust.forwarders.1.name: is now trust.forwarders[].domain (0.2)",
+        ),
+        ("wartime", "quiet", "wartime: {}\n", "1:1: wartime: is now quiet (0.2)"),
+    ],
+)
+def test_a_key_that_was_renamed_is_named_with_its_new_name(
+    write: Write, monkeypatch: pytest.MonkeyPatch, old: str, now: str, text: str, said: str
+) -> None:
+    monkeypatch.setitem(RENAMED, old, Renamed(now, "0.2"))
+    path = write(text)
+    assert told(path) == [said]
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load(path)
+
+
+def test_what_was_renamed_is_gone_and_its_new_name_is_there() -> None:
+    known = {key.path for key in keys()}
+    assert [old for old, new in RENAMED.items() if old in known or new.now not in known] == []
 
 
 def test_one_fault_does_not_bring_others_along(write: Write) -> None:

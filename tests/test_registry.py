@@ -259,9 +259,12 @@ async def test_one_suggestion_from_what_is_allowed(tmp_path: Path) -> None:
 
 
 SETTINGS = """
+from typing import ClassVar
+
 from pydantic import BaseModel
 
 class Settings(BaseModel):
+    renamed: ClassVar[dict[str, str]] = {"max": "watts"}
     plugs: dict[str, str]
     watts: int = 1875
 
@@ -286,6 +289,7 @@ async def test_settings_are_the_section_of_the_module(tmp_path: Path) -> None:
     ("section", "said"),
     [
         ({"plugs": {}, "wats": 5}, "modules.plug.wats: unknown key 'wats'; did you mean 'watts'?"),
+        ({"plugs": {}, "max": 5}, "modules.plug.max: 'max' is now 'watts'"),
         ({}, "modules.plug.plugs: required key 'plugs' is missing"),
         ({"plugs": {}, "watts": "x"}, "modules.plug.watts: Input should be a valid integer"),
         ([], "modules.plug: plug must be a section of keys"),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from housecarl.config import Config
 from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
+from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Loc, Text, parse
 from housecarl.errors import ConfigError, Problem
 
@@ -224,7 +225,8 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
         if kind == "extra_forbidden":
-            yield loc, f"unknown key{_hint(model, loc)}", True
+            was = renamed(loc) if model is Config else None
+            yield loc, was or f"unknown key{_hint(model, loc)}", True
         elif kind == "missing":
             yield loc, f"is missing: {meaning(model, loc)}".removesuffix(": "), False
         else:

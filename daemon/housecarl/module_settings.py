@@ -97,7 +97,7 @@ def _unknown(model: Any, section: str, given: Mapping[str, Any], locate: Locate)
         return []
     known = [*fields, *(field.alias for field in fields.values() if field.alias)]
     return [
-        locate(("modules", section, key), f"unknown key '{key}'{_near(str(key), known)}")
+        locate(("modules", section, key), _foreign(model, str(key), known))
         for key in given
         if key not in known
     ]
@@ -108,11 +108,18 @@ def _text(error: Any, model: Any) -> str:
     if error["type"] == "missing":
         return f"required key '{key}' is missing"
     if error["type"] == "extra_forbidden":
-        known = list(model.model_fields) if len(error["loc"]) == 1 else []
-        return f"unknown key '{key}'{_near(str(key), known)}"
+        if len(error["loc"]) > 1:
+            return f"unknown key '{key}'"
+        return _foreign(model, str(key), list(model.model_fields))
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     return str(error["msg"])
+
+
+def _foreign(model: Any, key: str, known: list[str]) -> str:
+    """What to tell about a key that is not there: its new name, else the nearest."""
+    now = getattr(model, "renamed", {}).get(key)
+    return f"'{key}' is now '{now}'" if now else f"unknown key '{key}'{_near(key, known)}"
 
 
 def _near(word: str, known: list[str]) -> str:
