@@ -142,8 +142,8 @@ def test_a_fault_quotes_its_line_with_a_caret(write: Write) -> None:
         (
             "trust.forwarders[].name",
             "trust.forwarders[].domain",
-            "trust:\n  forwarders:\n    - {domain: a.example}\n    - {name: x, domain: b.example}\n",
-            "4:8: trust.forwarders.1.name: is now trust.forwarders[].domain (0.2)",
+            "trust:\n  forwarders:\n  - {domain: a.example}\n  - {name: x, domain: b.example}\n",
+            "4:6: trust.forwarders.1.name: is now trust.forwarders[].domain (0.2)",
         ),
         ("wartime", "quiet", "wartime: {}\n", "1:1: wartime: is now quiet (0.2)"),
     ],
