@@ -121,6 +121,27 @@ async def test_when_a_sync_fails_nothing_stays(
     assert list((spool.root / "tmp").iterdir()) == []
 
 
+async def test_what_a_failing_disk_does_not_take_back_goes_with_the_next_message(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk_fails:
+        for name in ("housecarl.spool.sync_folder", "os.fsync", "os.unlink"):
+            disk_fails.setattr(name, fail)
+        results = await asyncio.gather(
+            *(spool.put(b"x", STAMP) for _ in range(3)), return_exceptions=True
+        )
+        with pytest.raises(StorageError):
+            await spool.put(b"x", STAMP)
+    assert all(isinstance(each, StorageError) for each in results)
+    assert names(spool) == {"new": 3} and len(list((spool.root / "tmp").iterdir())) == 1
+    name = await spool.put(b"kept", STAMP)
+    assert await spool.waiting(State.NEW) == [name]
+    assert list((spool.root / "tmp").iterdir()) == []
+
+
 async def test_a_rename_that_fails_shows_in_trouble(spool: Spool) -> None:
     name = await spool.put(b"x", STAMP)
     (spool.root / "new" / name).unlink()

@@ -66,6 +66,7 @@ class Intake:
     def _try(self) -> None:
         """One byte by the way of a message; raises OSError, SpoolFull."""
         root = self.spool.root
+        self.spool.forget()
         see_room(root, self.spool.reserve)
         probe = root / "tmp" / ".probe"
         probe.unlink(missing_ok=True)

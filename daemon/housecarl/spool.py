@@ -21,7 +21,7 @@ import os
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -83,6 +83,7 @@ class Spool:
         self._fresh: OrderedDict[str, bytes] = OrderedDict()
         self._places = {state: str(root / state) for state in State}
         self._moves: dict[str, tuple[State, State]] = {}
+        self._unwanted: set[str] = set()
         self._gathering: asyncio.TimerHandle | None = None
 
     def open(self, *, alone: bool = False) -> None:
@@ -125,7 +126,7 @@ class Spool:
             return await done
         except asyncio.CancelledError:
             if not done.cancelled():
-                self._withdraw(name, data)
+                self._withdraw(name)
             raise
 
     async def _flush(self) -> None:
@@ -138,11 +139,11 @@ class Spool:
                 work = [(name, data) for name, data, _ in batch]
                 try:
                     results = await loop.run_in_executor(self._disk, self._put_all, work)
-                except (OSError, RuntimeError) as error:
+                except (SpoolFull, OSError, RuntimeError) as error:
                     results = [_storage_error("put", error)] * len(batch)
                 for (name, data, done), result in zip(batch, results, strict=True):
                     if done.cancelled():
-                        self._withdraw(name, data)
+                        self._withdraw(name)
                     elif result is not None:
                         done.set_exception(result)
                     else:
@@ -158,10 +159,8 @@ class Spool:
 
         One file is synced by itself, several together: a slow disk is flushed once for all of them.
         """
-        try:
-            see_room(self.root, self.reserve, sum(len(data) for _, data in work))
-        except SpoolFull as full:
-            return [full] * len(work)
+        self.forget()
+        see_room(self.root, self.reserve, sum(len(data) for _, data in work))
         results = [self._write(name, data, sync=len(work) == 1) for name, data in work]
         try:
             if len(work) > 1:
@@ -171,7 +170,7 @@ class Spool:
                     rename(f"{self.root}/tmp/{name}", f"{self._places[State.NEW]}/{name}")
             sync_folder(self._places[State.NEW])
         except OSError as error:
-            self._forget(work)
+            self.forget(name for name, _ in work)
             return [_storage_error("put", error)] * len(work)
         return results
 
@@ -181,22 +180,23 @@ class Spool:
         try:
             write_new(path, data, sync=sync)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
+            self.forget([name])
             return _storage_error("put", error)
         return None
 
-    def _forget(self, work: list[tuple[str, bytes]]) -> None:
-        """Take back what may not be durable: the sender will bring the message again."""
-        for name, _ in work:
-            for folder in ("tmp", State.NEW):
-                with contextlib.suppress(OSError):
-                    (self.root / folder / name).unlink()
+    def forget(self, names: Iterable[str] = ()) -> None:
+        """Take back what may not be durable (its sender brings it again), now or another time."""
+        self._unwanted.update(names)
+        for name in list(self._unwanted):
+            with contextlib.suppress(OSError):
+                for folder in ("tmp", State.NEW):
+                    (self.root / folder / name).unlink(missing_ok=True)
+                self._unwanted.discard(name)
 
-    def _withdraw(self, name: str, data: bytes) -> None:
+    def _withdraw(self, name: str) -> None:
         self._fresh.pop(name, None)
         with contextlib.suppress(RuntimeError):  # stopped: the next start carries it
-            self._disk.submit(self._forget, [(name, data)])
+            self._disk.submit(self.forget, [name])
 
     async def take(self, name: str) -> bytes:
         """new/ -> work/: the stored bytes, stamp line first. Raises StorageError."""
@@ -254,8 +254,7 @@ class Spool:
     def _look(self, done: Future[None]) -> None:
         error, future = None if done.cancelled() else done.exception(), self.trouble
         if error is not None and future is not None:
-            trouble = _storage_error("move", error)
-            future.get_loop().call_soon_threadsafe(_resolve, future, trouble)
+            future.get_loop().call_soon_threadsafe(_resolve, future, _storage_error("move", error))
 
     async def settle(self) -> None:
         """Wait until the renames asked for so far are done."""

@@ -1,8 +1,9 @@
 """Lives of a house that end at the n-th durable operation; `-m tests.crash.lives FOLDER PORT`.
 
 Each life is a fork of this process: the real daemon, two files dropped into its spool, one that
-changes something (it appends to a ledger) and one that looks. At operation n it is killed, or the
-operation fails; the next life takes up what is left. Prints one JSON object per n.
+changes something (it appends to a ledger) and one that looks. At operation n it is killed, and the
+next life takes up what is left; or the operation fails, and with `--lasts` every other too until
+the fault is gone: the same life has to finish then. Prints one JSON object per n.
 """
 
 from __future__ import annotations
@@ -12,28 +13,27 @@ import asyncio
 import errno
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.crash.power import Power, leave_out_sync
+from tests.crash.fate import LATE, Fate, curse
+from tests.crash.power import Power
 
 from housecarl import config_file
 from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
-from housecarl.journal import Database, replies
-from housecarl.judge import Case
+from housecarl.errors import StorageError
+from housecarl.journal import replies
 from housecarl.logs import set_up
-from housecarl.record import Done, Record
-from housecarl.spool import Spool, State
-
-#: Messages that are filed before their outcome is written: only with that barrier left out.
-LATE: dict[str, Callable[[], object]] = {}
+from housecarl.testing.inbox import Inbox
 
 #: Seconds a life may take; a healthy one takes a tenth of it.
 PATIENCE = 20.0
+
+#: How a life can end, as an exit code: whole and never struck, broken, struck and whole again, or
+#: at the very start with the storage at fault, which whoever started it does again.
+WHOLE, BROKEN, MENDED, STORAGE = 0, 3, 4, 75
 
 MODULE = '''
 """A change that leaves a trace, and a look."""
@@ -66,88 +66,6 @@ doors: {{drop: {{}}}}
 modules: {{folders: [modules]}}
 post: {{host: 127.0.0.1, port: {port}, tls: none, from: house@home.example}}
 """
-
-
-class Fate:
-    """Counts durable operations and strikes at the n-th; `sticky` strikes ever after too."""
-
-    def __init__(self, at: int | None, error: int, sticky: bool) -> None:
-        self.at, self.error, self.sticky, self.count = at, error, sticky, 0
-        self.power: Power | None = None
-
-    def tick(self) -> None:
-        self.count += 1
-        if self.at is None or self.count < self.at:
-            return
-        if not self.error:
-            if self.power is not None:
-                self.power.cut()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.count == self.at or self.sticky:
-            raise OSError(self.error, os.strerror(self.error))
-
-    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def struck(*args: Any, **named: Any) -> Any:
-            self.tick()
-            return function(*args, **named)
-
-        return struck
-
-
-def curse(fate: Fate, omit: str, daemon: Daemon) -> None:
-    """Put fate before every durable operation of this process; leave out one barrier if asked."""
-    for name in ("fsync", "rename", "unlink"):
-        setattr(os, name, fate.wrap(getattr(os, name)))
-    commit = Database._commit
-
-    def struck(self: Database, conn: Any, group: Any) -> None:
-        if not fate.error:
-            fate.tick()
-        commit(self, conn, group)
-        if not fate.error:
-            fate.tick()
-
-    Database._commit = struck  # type: ignore[method-assign]
-    if omit == "accept":
-        leave_out_sync()
-    if omit == "claim":
-        leave_out_claim()
-    if omit == "result":
-        leave_out_result(daemon)
-
-
-def leave_out_claim() -> None:
-    """A change begins with no word about it in the journal."""
-
-    async def unclaimed(*_: Any) -> None:
-        return None
-
-    Record.claim = unclaimed  # type: ignore[assignment,method-assign]
-
-
-def leave_out_result(daemon: Daemon) -> None:
-    """A message is filed first, and its outcome and reply are committed after that."""
-    conclude, move = Record.conclude, Spool._move
-
-    async def later(self: Record, case: Case, file: str, done: Done) -> tuple[State, None]:
-        loop = asyncio.get_running_loop()
-
-        async def write() -> None:
-            _, reply = await conclude(self, case, file, done)
-            if daemon.house is not None:
-                daemon.house.send(reply)
-
-        LATE[file] = lambda: asyncio.run_coroutine_threadsafe(write(), loop).result(PATIENCE)
-        return State.EXECUTED, None
-
-    def moved(self: Spool, name: str, source: State, target: State) -> None:
-        move(self, name, source, target)
-        if target is State.EXECUTED and name in LATE:
-            LATE[name]()
-            del LATE[name]
-
-    Record.conclude = later  # type: ignore[assignment,method-assign]
-    Spool._move = moved  # type: ignore[method-assign]
 
 
 def prepare(folder: Path, port: int, address: str) -> None:
@@ -187,16 +105,20 @@ async def _over(daemon: Daemon, folder: Path) -> bool:
     left += [p for state in ("new", "work") for p in (spool / state).glob("*.eml")]
     if left or LATE:
         return False
-    waiting, _, _ = await house.db.read(replies.count_waiting)
+    try:
+        waiting, _, _ = await house.db.read(replies.count_waiting)
+    except StorageError:
+        return False
     return waiting == 0
 
 
 def run_life(folder: Path, fate: Fate, omit: str, power: bool = False) -> int:
-    """One life in a process of its own; its wait status."""
+    """One life in a process of its own; its exit code, negative for the signal that ended it."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         os.environ["LEDGER"] = str(folder / "ledger")
+        code = BROKEN
         try:
             set_up("critical")
             if power:
@@ -205,11 +127,13 @@ def run_life(folder: Path, fate: Fate, omit: str, power: bool = False) -> int:
             daemon = Daemon(config_file.load(folder / "housecarl.yaml"), SystemClock())
             curse(fate, omit, daemon)
             asyncio.run(live(daemon, folder))
+            code = MENDED if fate.failed else WHOLE
         except BaseException as error:  # noqa: BLE001 - a child reports and leaves
+            if isinstance(error, StorageError) and not daemon.ready.is_set():
+                code = STORAGE
             print(f"life ended: {error!r}", file=sys.stderr)  # noqa: T201 - for whoever reads the test
-            os._exit(3)
-        os._exit(0)
-    return os.waitpid(pid, 0)[1]
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def books(folder: Path) -> dict[str, Any]:
@@ -225,12 +149,50 @@ def books(folder: Path) -> dict[str, Any]:
     return {"marks": marks, "states": states, "left": left}
 
 
+def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
+    """What is not as it was promised, seen from outside, after the lives at one operation."""
+    found = []
+    got = inbox.to(f"ann{life['n']}@example.org")
+    identities = {each.mail["Message-ID"] for each in got}
+    told = {each.text.splitlines()[0] for each in got}
+    if life["last"] != WHOLE:
+        found.append("the last life did not end well")
+    if life["struck"] == BROKEN:
+        found.append("the life that was struck did not end well")
+    if life["struck"] == MENDED and (left := _left_over(life["alone"])):
+        found.append(f"left over once the fault was gone: {left}")
+    if life["marks"] > 1:
+        found.append(f"a change ran {life['marks']} times")
+    if len(identities) != 2:
+        found.append(f"{len(identities)} different replies to 2 messages")
+    if "peeked." not in told:
+        found.append("a look was not answered")
+    interrupted = any("interrupted" in text for text in told)
+    failed = any("failed" in text for text in told)  # the module's own write met the fault
+    if life["marks"] == 1 and not ("marked." in told or interrupted or failed):
+        found.append("a change was done and not told")
+    if life["marks"] == 0 and "marked." in told:
+        found.append("a change was told and not done")
+    if "marked." in told and interrupted:
+        found.append("two different stories")
+    if left := _left_over(life):
+        found.append(f"left over: {left}")
+    return [f"at {life['n']}: {text}" for text in found]
+
+
+def _left_over(seen: dict[str, Any]) -> str:
+    """What of a life's books is not in its last folder, or is not there."""
+    states = seen["states"]
+    whole = states.get("executed") == 2 and not states.keys() - {"executed", "refused"}
+    return "" if whole and not seen["left"] else f"{seen['left']} {states}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("--error", choices=["", "EIO", "ENOSPC"], default="")
-    parser.add_argument("--sticky", action="store_true")
+    parser.add_argument("--lasts", type=float, default=0.0, help="seconds until the fault is gone")
     parser.add_argument("--omit", choices=["", "accept", "claim", "result"], default="")
     parser.add_argument("--power", action="store_true", help="a power cut instead of a kill")
     parser.add_argument("--again", type=int, default=0, help="also kill the recovery at this one")
@@ -242,14 +204,16 @@ def main() -> None:
     for n in range(options.first, options.most, options.step):
         folder = options.folder / str(n)
         prepare(folder, options.port, f"ann{n}@example.org")
-        struck = run_life(folder, Fate(n, error, options.sticky), options.omit, options.power)
+        fate = Fate(n, error, options.lasts)
+        struck = run_life(folder, fate, options.omit, options.power)
+        alone = books(folder)
         if options.again:
-            run_life(folder, Fate(options.again, 0, False), options.omit)
-        last = run_life(folder, Fate(None, 0, False), options.omit)
-        told = {"n": n, "struck": struck, "last": last, **books(folder)}
+            run_life(folder, Fate(options.again), options.omit)
+        last = run_life(folder, Fate(None), options.omit)
+        told = {"n": n, "struck": struck, "alone": alone, "last": last, **books(folder)}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
-        if struck == 0 and not error:
+        if struck == WHOLE:
             return
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.crash.lives import WHOLE, violations
 
 from housecarl.testing.inbox import Inbox
 
@@ -46,35 +47,6 @@ def lives(folder: Path, inbox: Inbox, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
-    """What is not as it was promised, seen from outside."""
-    found = []
-    got = inbox.to(f"ann{life['n']}@example.org")
-    identities = {each.mail["Message-ID"] for each in got}
-    told = {each.text.splitlines()[0] for each in got}
-    if life["last"] != 0:
-        found.append("the last life did not end well")
-    if life["marks"] > 1:
-        found.append(f"a change ran {life['marks']} times")
-    if len(identities) != 2:
-        found.append(f"{len(identities)} different replies to 2 messages")
-    if "peeked." not in told:
-        found.append("a look was not answered")
-    interrupted = any("interrupted" in text for text in told)
-    failed = any("failed" in text for text in told)  # the module's own write met the fault
-    if life["marks"] == 1 and not ("marked." in told or interrupted or failed):
-        found.append("a change was done and not told")
-    if life["marks"] == 0 and "marked." in told:
-        found.append("a change was told and not done")
-    if "marked." in told and interrupted:
-        found.append("two different stories")
-    if life["left"] or life["states"].keys() & {"new", "work"}:
-        found.append(f"left over: {life['left']} {life['states']}")
-    if life["states"].get("executed") != 2:
-        found.append(f"filed: {life['states']}")
-    return [f"at {life['n']}: {text}" for text in found]
-
-
 @pytest.mark.long
 def test_killed_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> None:
     ends = lives(tmp_path, inbox)
@@ -91,7 +63,18 @@ def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 def test_the_disk_fails_once(tmp_path: Path, inbox: Inbox, error: str) -> None:
-    ends = lives(tmp_path, inbox, "--error", error, "--step", "5", "--most", "17")
+    ends = lives(tmp_path, inbox, "--error", error, "--first", "2", "--step", "4")
+    assert ends[-1]["struck"] == WHOLE, "a whole life was never reached"
+    assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("error,first", [("EIO", "3"), ("ENOSPC", "5")])
+def test_the_disk_fails_for_ever(tmp_path: Path, inbox: Inbox, error: str, first: str) -> None:
+    """From one operation on every other fails too, until the fault goes: the same life mends."""
+    options = ("--error", error, "--lasts", "0.15", "--first", first, "--step", "4")
+    ends = lives(tmp_path, inbox, *options)
+    assert ends[-1]["struck"] == WHOLE, "a whole life was never reached"
     assert [text for life in ends for text in violations(life, inbox)] == []
 
 
