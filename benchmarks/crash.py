@@ -23,7 +23,7 @@ def main() -> int:
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, smarthost() as inbox:
-        rounds = Rounds(Path(folder), inbox, options.seed)
+        rounds = Rounds(Path(folder), inbox, options.seed, Path(folder) / "spool")
         rounds.run(options.rounds)
         rows = (
             ("seed", options.seed),

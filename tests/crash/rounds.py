@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import os
 import random
 import signal
-import smtplib
-import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from email.message import EmailMessage
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
+from tests.crash.books import Books
+from tests.crash.load import PASSWORD, TO, Load
 
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts
 from housecarl.testing.house import free_port
 from housecarl.testing.inbox import Inbox
-
-TO = "cmd@home.example"
-PASSWORD = "correct horse"
-
-#: Clients that send at the same time, each one message after another.
-CLIENTS = 3
 
 #: One kill in so many comes while the house still starts, within the seconds of the last start.
 EARLY = 5
@@ -40,6 +30,9 @@ LOADED_SECONDS = 0.15
 #: Rounds after which a life may rest until all is answered, and the seconds it has for it.
 REST_ROUNDS = 25
 REST_SECONDS = 30.0
+
+#: What a daemon is started with: the arguments of Python before those of `housecarl`.
+HOUSECARL = (str(Path(sys.executable).with_name("housecarl")),)
 
 MODULE = '''
 """A change that leaves a trace, and a look."""
@@ -65,217 +58,124 @@ async def peek(call: Call, n: int) -> Reply:
 
 
 class Rounds:
-    """One house that is killed again and again; `violations` is what was not as promised."""
+    """One house that is struck again and again; `violations` is what was not as promised.
 
-    def __init__(self, folder: Path, inbox: Inbox, seed: int) -> None:
+    `spool` may be on another disk than `folder`, which holds everything else.
+    """
+
+    def __init__(
+        self, folder: Path, inbox: Inbox, seed: int, spool: Path, command: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
-        self.inbox = inbox
+        self.spool = spool
         self.violations: list[str] = []
-        self.acknowledged: set[int] = set()
         self.kills = 0
-        self._port = free_port()
-        self._random = random.Random(seed)
-        self._numbers = itertools.count(1)
-        self._unsure: list[int] = []
-        self._taken = threading.Event()
+        self.random = random.Random(seed)
+        self.books = Books(folder / "ledger", spool, inbox)
+        self.load = Load(free_port())
+        self._command = command or HOUSECARL
         self._start_seconds = 0.5
-        self._read = 0
-        self._answers: dict[int, list[tuple[str, str]]] = {}
-        self._prepare()
+        prepare(folder, spool, self.load.port, inbox.port)
+
+    @property
+    def acknowledged(self) -> set[int]:
+        """The numbers of the messages that got a 250."""
+        return self.load.acknowledged
 
     def run(self, rounds: int) -> None:
-        """Kill that often, rest now and then, and once at the end."""
+        """Strike that often, rest now and then, and once at the end."""
         for n in range(1, rounds + 1):
             self._life()
             if n % REST_ROUNDS == 0 or n == rounds:
-                self._rest()
+                self.rest()
             if self.violations:
                 return
 
-    def _prepare(self) -> None:
-        from argon2 import PasswordHasher
-
-        (self.folder / "modules").mkdir()
-        ledger = self.folder / "ledger"
-        ledger.touch()
-        (self.folder / "modules" / "marks.py").write_text(MODULE.format(ledger=ledger))
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-            + ["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"],
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-        )
-        hashed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
-        (self.folder / "ann.hash").write_text(hashed)
-        for name in ("ann.hash", "key.pem"):
-            (self.folder / name).chmod(0o600)
-        login = {"user": "ann", "hash": {"file": "ann.hash"}}
-        ann = {"addresses": ["ann@example.org"], "may": ["*"], "login": login}
-        smtp = {
-            "listen": f"127.0.0.1:{self._port}",
-            "recipients": [TO],
-            "certificate": {"cert": "cert.pem", "key": "key.pem"},
-        }
-        post = {"host": "127.0.0.1", "port": self.inbox.port, "tls": "none", "from": TO}
-        config = {
-            "house": "Elm Street",
-            "spool": "spool",
-            "people": {"ann": ann},
-            "doors": {"smtp": smtp},
-            "limits": {"calls_per_hour": 0},
-            "modules": {"folders": ["modules"]},
-            "post": post,
-        }
-        (self.folder / "housecarl.yaml").write_text(yaml.safe_dump(config))
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        housecarl = Path(sys.executable).with_name("housecarl")
+    def start(self, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """A daemon, with more in its environment if asked."""
         config = self.folder / "housecarl.yaml"
-        command = [str(housecarl), "-q", "-c", str(config), "run"]
+        command = [*self._command, "-q", "-c", str(config), "run"]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stderr=log)
+            return subprocess.Popen(command, stderr=log, env={**os.environ, **(env or {})})
 
     def _life(self) -> None:
         """One life under load until the kill."""
-        process, began = self._start(), time.monotonic()
-        over = threading.Event()
-        self._taken.clear()
-        clients = [threading.Thread(target=self._send_all, args=(over,)) for _ in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        if self._random.randrange(EARLY):
-            self._taken.wait(REST_SECONDS)
-            self._start_seconds = time.monotonic() - began
-            time.sleep(self._random.uniform(0, LOADED_SECONDS))  # the kill comes when it comes
-        else:
-            time.sleep(self._random.uniform(0, self._start_seconds))
-        process.send_signal(signal.SIGKILL)
-        over.set()
-        process.wait()
+        process, began = self.start(), time.monotonic()
+        with self.load.flowing() as over:
+            if self.random.randrange(EARLY):
+                self.load.taken.wait(REST_SECONDS)
+                self._start_seconds = time.monotonic() - began
+                time.sleep(self.random.uniform(0, LOADED_SECONDS))  # the kill comes when it comes
+            else:
+                time.sleep(self.random.uniform(0, self._start_seconds))
+            self.strike(process)
+            over.set()
         self.kills += 1
-        for client in clients:
-            client.join()
-        twice = [n for n, times in self._marks().items() if times > 1]
-        if twice:
-            self.violations.append(f"ran twice: {twice}")
+        self.violations += self.books.twice()
 
-    def _rest(self) -> None:
+    def strike(self, process: subprocess.Popen[bytes]) -> None:
+        """End a life."""
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def rest(self) -> None:
         """A life in which nothing new comes: all that was acknowledged is answered and filed."""
-        process = self._start()
-        self._send_unsure()
-        deadline = time.monotonic() + REST_SECONDS
-        while time.monotonic() < deadline and not self._settled():
-            time.sleep(0.05)  # seen from outside there is no event
+        process = self.start()
+        self.load.send_unsure()
+        self.settle()
         process.terminate()
         if process.wait(40) != 0:
             self.violations.append("it did not stop well")
-        self._balance()
+        self.balance()
 
-    def _send_all(self, over: threading.Event) -> None:
-        """Send until the house is gone; what was not acknowledged is sent again another time."""
-        while not over.is_set():
-            try:
-                with self._client() as client:
-                    while not over.is_set():
-                        self._send(client)
-            except (OSError, smtplib.SMTPException):
-                over.wait(0.02)  # not open yet, or gone
-
-    def _send_unsure(self) -> None:
+    def settle(self) -> None:
+        """Wait until all is answered and filed, or long enough."""
         deadline = time.monotonic() + REST_SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, smtplib.SMTPException), self._client() as client:
-                while self._unsure:
-                    self._send(client)
-                return
+        while time.monotonic() < deadline and not self.books.settled(self.acknowledged):
+            time.sleep(0.02)  # seen from outside there is no event
 
-    def _client(self) -> smtplib.SMTP:
-        client = smtplib.SMTP("127.0.0.1", self._port, timeout=20)
-        try:
-            client.starttls(context=ssl._create_unverified_context())  # loopback
-            client.login("ann", PASSWORD)
-        except BaseException:
-            client.close()
-            raise
-        return client
+    def balance(self) -> None:
+        """Balance the books."""
+        self.violations += self.books.balance(self.acknowledged)
+        if self.load.refused:
+            self.violations.append(f"told to a sender for good: {self.load.refused[:5]}")
 
-    def _send(self, client: smtplib.SMTP) -> None:
-        """One message; one without an answer is unsure, and comes again as the same."""
-        try:
-            n = self._unsure.pop()
-        except IndexError:
-            n = next(self._numbers)
-        mail = EmailMessage()
-        mail["From"], mail["To"], mail["Subject"] = "ann@example.org", TO, "x"
-        mail["Message-ID"] = f"<{n}@example.org>"
-        mail["Date"] = "Mon, 23 Nov 2026 12:00:00 +0000"
-        mail.set_content(f"!{'peek' if n % 3 == 0 else 'mark'} {n}\n")
-        try:
-            client.send_message(mail)
-        except BaseException:
-            self._unsure.append(n)
-            raise
-        self.acknowledged.add(n)
-        self._taken.set()
 
-    def _marks(self) -> Counter[int]:
-        return Counter(int(line) for line in (self.folder / "ledger").read_text().split())
+def prepare(folder: Path, spool: Path, port: int, smarthost: int) -> None:
+    """A house of its own: one person with a password, one module."""
+    from argon2 import PasswordHasher
 
-    def _replies(self) -> dict[int, list[tuple[str, str]]]:
-        """What was answered to each message: (Message-ID, first line)."""
-        new = self.inbox.received[self._read :]
-        self._read += len(new)
-        for each in new:
-            n = int(str(each.mail["In-Reply-To"])[1:].partition("@")[0])
-            told = (str(each.mail["Message-ID"]), each.text.splitlines()[0])
-            self._answers.setdefault(n, []).append(told)
-        return self._answers
-
-    def _waiting(self) -> list[str]:
-        spool = self.folder / "spool"
-        left = (path for state in ("tmp", "new", "work") for path in (spool / state).iterdir())
-        return [f"{path.parent.name}/{path.name}" for path in left]
-
-    def _settled(self) -> bool:
-        return not self.acknowledged - self._replies().keys() and not self._waiting()
-
-    def _balance(self) -> None:
-        """Acknowledged is answered, answered once and truly, and folders and journal agree."""
-        marks, replies = self._marks(), self._replies()
-        say = self.violations.append
-        if lost := sorted(self.acknowledged - replies.keys()):
-            say(f"acknowledged and not answered: {lost}")
-        for n, told in replies.items():
-            if len({identity for identity, _ in told}) != 1 or len({text for _, text in told}) != 1:
-                say(f"{n} was answered in two ways: {told}")
-            text = told[0][1]
-            interrupted = "interrupted" in text
-            if n % 3 == 0:
-                if text != f"peeked {n}.":
-                    say(f"a look was answered with {text!r}")
-            elif text != f"marked {n}." and not interrupted:
-                say(f"{n} was answered with {text!r}")
-            elif not interrupted and marks[n] != 1:
-                say(f"{n} was told as done and ran {marks[n]} times")
-        if untold := sorted(n for n in marks if n not in replies):
-            say(f"done and not told: {untold}")
-        if left := self._waiting():
-            say(f"left over: {left}")
-        self._compare()
-
-    def _compare(self) -> None:
-        """Each file is where the journal says, and each that the journal names is there."""
-        spool = self.folder / "spool"
-        there = {p.name: p.relative_to(spool).parts[0] for p in spool.rglob("*.eml")}
-        conn = connect(spool / JOURNAL, readonly=True)
-        try:
-            noted = {r.file: r.state for r in receipts.listing(conn, limit=10_000_000)}
-        finally:
-            conn.close()
-        if there != noted:
-            wrong = sorted(set(there.items()) ^ set(noted.items()))
-            self.violations.append(f"folders and journal differ: {wrong[:10]}")
+    (folder / "modules").mkdir()
+    ledger = folder / "ledger"
+    ledger.touch()
+    (folder / "modules" / "marks.py").write_text(MODULE.format(ledger=ledger))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    hashed = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+    (folder / "ann.hash").write_text(hashed)
+    for name in ("ann.hash", "key.pem"):
+        (folder / name).chmod(0o600)
+    login = {"user": "ann", "hash": {"file": "ann.hash"}}
+    smtp = {
+        "listen": f"127.0.0.1:{port}",
+        "recipients": [TO],
+        "certificate": {"cert": "cert.pem", "key": "key.pem"},
+    }
+    config = {
+        "house": "Elm Street",
+        "spool": str(spool),
+        "people": {"ann": {"addresses": ["ann@example.org"], "may": ["*"], "login": login}},
+        "doors": {"smtp": smtp},
+        "limits": {"calls_per_hour": 0},
+        "modules": {"folders": ["modules"]},
+        "post": {"host": "127.0.0.1", "port": smarthost, "tls": "none", "from": TO},
+    }
+    (folder / "housecarl.yaml").write_text(yaml.safe_dump(config))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ SHORT = 50
 @pytest.mark.timeout(300)
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     with smarthost() as inbox:
-        rounds = Rounds(tmp_path, inbox, seed=50)
+        rounds = Rounds(tmp_path, inbox, 50, tmp_path / "spool")
         rounds.run(SHORT)
     assert rounds.violations == []
     assert rounds.kills == SHORT
