@@ -14,7 +14,7 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.inotify import InotifyObserver
 
 #: Called on the loop with the file's name; only a hint, the folder is the truth.
 Note = Callable[[str], None]
@@ -27,7 +27,8 @@ class Watch:
     """Watches folders through the kernel; costs nothing while nothing happens."""
 
     def __init__(self) -> None:
-        self._observer = Observer()
+        # full: else a file that is moved in from another folder is told as one just begun
+        self._observer = InotifyObserver(generate_full_events=True)
 
     async def start(self) -> None:
         """Begin to watch what was and will be added."""

@@ -35,7 +35,15 @@ class FakeClock:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((when, future))
-        await future
+        try:
+            await future
+        finally:  # a waiter that was woken by something else waits no more
+            self._waiting = [each for each in self._waiting if each[1] is not future]
+
+    @property
+    def next(self) -> datetime | None:
+        """The soonest time that somebody waits for; None when nobody does."""
+        return min((when for when, _ in self._waiting), default=None)
 
     def move(self, by: timedelta | float) -> None:
         """Move it by a time span or by seconds, also backwards."""
