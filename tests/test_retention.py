@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.journals.keep import tables, write
 
-from housecarl.journal import connect, past, receipts, replies, runs
+from housecarl import config_file
+from housecarl.journal import Database, connect, past, receipts, replies, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.runs import Run
-from housecarl.retention import sweep_folder
+from housecarl.retention import Sweeper, sweep_folder
+from housecarl.spool import State, make_name
+from housecarl.testing.clock import START, FakeClock
 from housecarl.testing.house import TestHouse
 
 DAY = 86400.0
@@ -23,25 +32,46 @@ def files(root: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Ten files of 100 bytes, the n-th n days old."""
+    """Ten files of 100 bytes, the n-th came n days ago; its name tells, the file was copied now."""
     for n in range(10):
         month = tmp_path / f"2026-{n + 1:02}"
         month.mkdir()
-        path = month / f"{n}.eml"
-        path.write_bytes(b"x" * 100)
-        os.utime(path, (1e9 - n * DAY, 1e9 - n * DAY))
+        (month / make_name(START - n * timedelta(days=1))).write_bytes(b"x" * 100)
     return tmp_path
 
 
-def test_files_beyond_their_age_go_and_empty_months_with_them(folder: Path) -> None:
-    assert sweep_folder(folder, 4.5 * DAY, 10**6, 1e9) == 5
-    assert files(folder) == ["0.eml", "1.eml", "2.eml", "3.eml", "4.eml"]
+def days(root: Path) -> list[int]:
+    """How many days ago each file that is left came."""
+    return [(START - datetime.strptime(f"{n[:8]}Z", "%Y%m%d%z")).days for n in files(root)][::-1]
+
+
+@pytest.mark.parametrize("part", [2, 5000])
+def test_files_beyond_their_age_go_and_empty_months_with_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr("housecarl.retention.PART", part)
+    assert sweep_folder(folder, 4.5 * DAY, 10**6, START) == 5
+    assert days(folder) == [0, 1, 2, 3, 4]
     assert len(list(folder.iterdir())) == 5
 
 
-def test_beyond_the_size_the_oldest_go(folder: Path) -> None:
-    assert sweep_folder(folder, 100 * DAY, 350, 1e9) == 7
-    assert files(folder) == ["0.eml", "1.eml", "2.eml"]
+@pytest.mark.parametrize("part", [2, 5000])
+def test_beyond_the_size_the_oldest_go(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr("housecarl.retention.PART", part)
+    assert sweep_folder(folder, 100 * DAY, 350, START) == 7
+    assert days(folder) == [0, 1, 2]
+    assert sweep_folder(folder, 100 * DAY, 350, START) == 0
+
+
+def test_a_file_without_a_time_in_its_name_is_as_old_as_it_is(tmp_path: Path) -> None:
+    for name, age in (("old", 2 * DAY), ("young", 0)):
+        path = tmp_path / f"{name}.eml"
+        path.touch()
+        os.utime(path, (START.timestamp() - age, START.timestamp() - age))
+    assert sweep_folder(tmp_path, DAY, 10**6, START) == 1
+    assert files(tmp_path) == ["young.eml"]
 
 
 def test_the_journal_forgets_the_old_and_keeps_what_is_open(tmp_path: Path) -> None:
@@ -62,16 +92,125 @@ def test_the_journal_forgets_the_old_and_keeps_what_is_open(tmp_path: Path) -> N
     conn.close()
 
 
+#: A time by which all in the kept journals is old, and one before any of it.
+LATE, EARLY = 1.9e9, 1.7e9
+
+#: What a sweep never forgets by age: what waits, and what is not about the past.
+KEPT = {"conditions", "pages", "people_off", "stored", "ways"}
+
+
+def test_everything_old_goes_and_what_waits_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("2", tmp_path / "journal")
+    monkeypatch.setattr(past, "CHUNK", 2)
+    with closing(connect(tmp_path / "journal")) as conn:
+        before = tables(conn)
+        assert past.forget_rest(conn, EARLY, EARLY) == past.forget(conn, EARLY) == 0
+        assert tables(conn) == before
+        while past.forget(conn, LATE) or past.forget_rest(conn, LATE, LATE):
+            pass
+        left = {table for table, rows in tables(conn).items() if rows}
+        assert left - KEPT == {"codes", "jobs", "receipts", "replies"}
+        for table in ("codes", "jobs", "receipts", "replies"):
+            assert [*conn.execute(f"SELECT 1 FROM {table} WHERE state <> 'waiting'")] == []
+
+
+def test_what_says_the_same_message_stays_longer_than_the_message(tmp_path: Path) -> None:
+    write("2", tmp_path / "journal")
+    with closing(connect(tmp_path / "journal")) as conn:
+        while past.forget(conn, LATE) or past.forget_rest(conn, LATE, EARLY):
+            pass
+        assert len(tables(conn)["keys"]) == 4
+        assert len(tables(conn)["totp_steps"]) == 1
+
+
+def test_no_transaction_of_a_sweep_takes_more_than_its_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "CHUNK", 3)
+    with closing(connect(tmp_path / "journal")) as conn:
+        fill(conn, 10, START.timestamp())
+        assert [past.forget(conn, LATE) for _ in range(5)] == [3, 3, 3, 1, 0]
+        for n in range(10):
+            values.read(conn, "energy", "lamp", float(n), 40.0)
+            values.read(conn, "energy", "heater", float(n), 40.0)
+        # keys, readings of two plugs
+        assert [past.forget_rest(conn, LATE, LATE) for _ in range(5)] == [9, 9, 9, 3, 0]
+
+
+def fill(conn: sqlite3.Connection, count: int, last: float) -> None:
+    """So many messages with run, reply and key, an hour apart; the newest came at `last`."""
+    conn.execute("BEGIN")
+    for n in range(count):
+        if n % 100 == 99:
+            conn.execute("COMMIT")
+            conn.execute("BEGIN")
+        at = last - (count - 1 - n) * 3600
+        identity = hashlib.sha256(str(at).encode()).hexdigest()[:16]
+        found = Receipt(identity, f"{identity}.eml", at, "smtp", state="executed")
+        receipts.store(conn, found, [f"id:<{identity}@example.org>"])
+        runs.finish(conn, Run(identity, 0, ("x",), "ann", "look", at, at, "done", "x" * 150))
+        out = Outgoing("ann", "reply", "a@b.example", f"<{n}@x>", "x" * 150, b"", at, identity)
+        replies.sent(conn, [replies.add(conn, out)], at)
+    conn.execute("COMMIT")
+
+
+@pytest.fixture
+async def sweeper(tmp_path: Path) -> AsyncIterator[Sweeper]:
+    """One that keeps a megabyte of the journal."""
+    path = tmp_path / "housecarl.yaml"
+    path.write_text("spool: spool\nretention: {journal: {size: 1M}}\n")
+    config = config_file.load(path).config
+    for state in State:
+        (config.spool / state).mkdir(parents=True)
+    db = Database(tmp_path / "journal.sqlite")
+    db.open()
+    yield Sweeper(config, db, FakeClock())
+    await db.close()
+
+
+async def test_beyond_its_size_the_journal_forgets_the_oldest_and_its_file_grows_no_more(
+    sweeper: Sweeper,
+) -> None:
+    db, now = sweeper.db, START.timestamp()
+    sizes, logs = [], []
+    for n in range(4):
+        with closing(connect(db.path)) as conn:
+            fill(conn, 1500, now + n * 1500 * 3600)
+        await sweeper.sweep()
+        assert 0.7 * 2**20 < await db.read(past.used_bytes) <= 2**20
+        sizes.append(db.path.stat().st_size)
+        logs.append(db.path.with_name(f"{db.path.name}-wal").stat().st_size)
+    left = await db.read(lambda conn: receipts.listing(conn, limit=10_000))
+    assert left[0].arrived == now + 3 * 1500 * 3600
+    assert len(left) > 200 and left[0].arrived - left[-1].arrived == (len(left) - 1) * 3600
+    assert sizes[-1] < 1.1 * sizes[1] and logs[-1] < 1.1 * logs[1]
+
+
+async def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_being_swept(
+    sweeper: Sweeper,
+) -> None:
+    (sweeper.config.spool / "executed").rmdir()
+    old = sweeper.config.spool / "refused" / make_name(datetime(2020, 1, 1, tzinfo=UTC))
+    old.touch()
+    await sweeper.db.write(lambda conn: receipts.store(conn, Receipt("a", "a", 0.0, "", state="x")))
+    await sweeper.sweep()
+    assert not old.exists()
+    assert await sweeper.db.read(lambda conn: receipts.find(conn, "a")) is None
+
+
 def test_the_house_sweeps_by_its_configuration(tmp_path: Path) -> None:
     keep = {"age": "1s", "size": "1M"}
     retention = {"refused": {**keep}, "executed": {**keep}}
-    with TestHouse(tmp_path, retention=retention) as house:
+    clock = FakeClock()
+    with TestHouse(tmp_path, clock=clock, retention=retention) as house:
         phone = house.phone()
         phone.text("!uptime")
         phone.wait()
         house.settle()
-        (path,) = house.spool.rglob("executed/*/*.eml")
-        os.utime(path, (0, 0))
+        assert len(files(house.spool)) == 1
+        clock.move(2)
         assert house.daemon is not None and house.daemon.house is not None
         house.do(house.daemon.house.sweeper.sweep())
         assert files(house.spool) == []

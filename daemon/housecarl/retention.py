@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 
 from housecarl.clock import Clock
 from housecarl.config import Config, Keep
+from housecarl.errors import StorageError
 from housecarl.journal import Database, past
 from housecarl.spool import State
 
@@ -20,11 +26,17 @@ log = structlog.get_logger()
 FIRST_SECONDS = 3600.0
 EVERY_SECONDS = 86400.0
 
+#: Files removed after one look through a folder (5,000: about a megabyte of names in memory).
+PART = 5000
+
 #: The share of all messages that goes at once when the journal is too large.
 SHARE = 0.1
 
 #: Folders that are swept; what waits is never touched.
 _SWEPT = (State.EXECUTED, State.REFUSED, State.FAILED)
+
+#: When a message came, as its name says; one that was put there by hand has the time of its file.
+_ARRIVED = re.compile(r"\d{8}T\d{6}\.\d{6}(?=-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,62 +48,110 @@ class Sweeper:
     clock: Clock
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; what goes wrong is logged, and tried again the next day."""
         await asyncio.sleep(FIRST_SECONDS)
         while True:
-            await self.sweep()
+            try:
+                await self.sweep()
+            except StorageError as error:
+                log.warning("sweep-failed", why=str(error))
             await asyncio.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:
         """Remove what is over its age or its size, oldest first."""
-        now = self.clock.now().timestamp()
+        now = self.clock.now()
         kept = self.config.retention
         for state in _SWEPT:
             keep: Keep = getattr(kept, state.value)
             root = self.config.spool / state
-            gone = await asyncio.to_thread(sweep_folder, root, keep.age, keep.size, now)
+            try:
+                gone = await asyncio.to_thread(sweep_folder, root, keep.age, keep.size, now)
+            except OSError as error:
+                log.warning("sweep-failed", folder=state.value, why=str(error))
+                continue
             if gone:
                 log.info("swept", folder=state.value, files=gone)
-        await self._sweep_journal(now)
+        await self._sweep_journal(now.timestamp())
 
     async def _sweep_journal(self, now: float) -> None:
         keep = self.config.retention.journal
         remember = max(self.config.trust.remember, self.config.trust.max_age)
-        await self._forget(now - keep.age)
-        await self.db.write(
-            lambda conn: past.forget_rest(conn, now - keep.age, now - max(remember, keep.age))
-        )
+        await self._forget(now - keep.age, now - remember)
         while await self.db.read(past.used_bytes) > keep.size:
             before = await self.db.read(lambda conn: past.oldest(conn, SHARE))
-            if before is None or not await self._forget(before):
+            if before is None or not await self._forget(before, now - remember):
                 return
 
-    async def _forget(self, before: float) -> int:
-        """Forget in small transactions, so that no message waits for long."""
-        whole = 0
+    async def _forget(self, before: float, remember: float) -> int:
+        """Forget in small transactions, so that no message waits for long; how much went.
+
+        What says "the same message" stays for as long as a repeat could come.
+        """
+        messages = rest = 0
         while gone := await self.db.write(lambda conn: past.forget(conn, before)):
-            whole += gone
-        if whole:
-            log.info("forgotten", messages=whole)
-        return whole
+            messages += gone
+        keys = min(before, remember)
+        while gone := await self.db.write(lambda conn: past.forget_rest(conn, before, keys)):
+            rest += gone
+        if messages:
+            log.info("forgotten", messages=messages)
+        return messages + rest
 
 
-def sweep_folder(root: Path, age: float, size: int, now: float) -> int:
-    """Remove files older than `age` seconds, then the oldest beyond `size` bytes."""
-    found = []
-    for path in root.rglob("*.eml"):
-        with suppress(FileNotFoundError):
-            about = path.stat()
-            found.append((about.st_mtime, about.st_size, path))
-    found.sort(reverse=True)
-    gone, total = 0, 0
-    for written, length, path in found:
-        total += length
-        if now - written > age or total > size:
-            path.unlink(missing_ok=True)
-            gone += 1
+def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
+    """Remove files that came more than `age` seconds ago, then the oldest beyond `size` bytes.
+
+    Returns how many went; a file that cannot be removed stays. OSError when `root` cannot be read.
+    """
+    last, gone = _moment(now - timedelta(seconds=age)), 0
+    while part := _sweep_part(root, last, size):
+        gone += part
     for folder in root.iterdir():
         if folder.is_dir():
             with suppress(OSError):  # not empty
                 folder.rmdir()
     return gone
+
+
+def _sweep_part(root: Path, last: str, size: int) -> int:
+    """Look through all files once and remove the oldest of them, PART at the most."""
+    total, gone = 0, 0
+
+    def found() -> Iterator[tuple[str, int, str]]:
+        nonlocal total
+        for entry in _files(str(root)):
+            with suppress(FileNotFoundError):
+                about = entry.stat(follow_symlinks=False)
+                total += about.st_size
+                known = _ARRIVED.match(entry.name)
+                arrived = (
+                    known[0] if known else _moment(datetime.fromtimestamp(about.st_mtime, UTC))
+                )
+                yield arrived, about.st_size, entry.path
+
+    for arrived, length, path in heapq.nsmallest(PART, found()):
+        if arrived >= last and total <= size:
+            break
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("sweep-failed", file=path, why=error.strerror)
+            continue
+        total -= length
+        gone += 1
+    return gone
+
+
+def _files(folder: str) -> Iterator[os.DirEntry[str]]:
+    """The messages in a folder and in those of its months."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.name.endswith(".eml"):
+                yield entry
+
+
+def _moment(when: datetime) -> str:
+    """A time as the names of messages begin with it, so that both can be compared."""
+    return f"{when.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
