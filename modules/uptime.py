@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import cache
 from pathlib import Path
 
 from housecarl import Call, Reply, command
@@ -9,6 +10,8 @@ from housecarl import Call, Reply, command
 #: of this process; its own folder stays readable where ProcSubset=pid hides the rest of /proc
 STAT = Path("/proc/self/stat")
 MEMORY = Path("/proc/meminfo")
+#: bytes of /proc/meminfo that hold the first three of its lines, which are all that is needed
+HEAD = 256
 #: minutes in an hour and in a day
 HOUR, DAY = 60, 24 * 60
 
@@ -52,7 +55,8 @@ def _load() -> str:
 def _memory(path: Path = MEMORY) -> str:
     """Memory that programs could not have, percent; empty where the kernel does not tell."""
     try:
-        head = path.read_bytes().split()
+        with path.open("rb", buffering=0) as file:
+            head = file.read(HEAD).split()
         total = int(head[head.index(b"MemTotal:") + 1])
         free = int(head[head.index(b"MemAvailable:") + 1])
     except (OSError, ValueError, IndexError):
@@ -71,6 +75,7 @@ def _disk(path: str = "/") -> str:
     return f"{round(100 * used / room)}%" if room else ""
 
 
+@cache
 def _started() -> float:
     """When this process started, seconds since boot (proc(5): field 22, in clock ticks)."""
     fields = STAT.read_bytes().rpartition(b")")[2].split()

@@ -59,7 +59,8 @@ async def execute(
     looking whether it blocks it; a `def` runs in a worker process without `call.means`.
     """
     limit = command.spec.timeout if timeout is None else timeout
-    call = replace(call, name=command.name, settings=command.settings)
+    if call.name != command.name or call.settings is not command.settings:
+        call = replace(call, name=command.name, settings=command.settings)
     args.call = call
     if not command.awaits:
         outcome = await _in_process(command, args, call, limit)

@@ -8,8 +8,6 @@ from base64 import b64encode
 from binascii import b2a_qp
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.parser import BytesHeaderParser
-from email.policy import compat32
 from email.utils import format_datetime
 
 from housecarl.errors import PostRefused
@@ -31,7 +29,8 @@ _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,190}")
 #: Never in a header, not even encoded: controls and what some readers take for a line end.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_PARSER = BytesHeaderParser(policy=compat32)
+#: One field of a header block as every reader sees it: a name, printable ASCII, and folds of both.
+_FIELD = re.compile(r"([!-9;-~]+): ([ -~]*(?:\r\n [ -~]+)*)\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +57,10 @@ def compose(letter: Letter, text: str, html: str | None = None) -> bytes:
     headers = _headers(letter)
     kind, body = _body(text, html)
     headers += kind
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
-    if _PARSER.parsebytes(head + b"\r\n").items() != headers:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    if _FIELD.findall(head) != headers:
         raise PostRefused("the mail would not read back as it was written")
-    return head + b"\r\n" + body
+    return head.encode("ascii") + b"\r\n" + body
 
 
 def _headers(letter: Letter) -> list[tuple[str, str]]:

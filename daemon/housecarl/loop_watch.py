@@ -47,7 +47,9 @@ class LoopWatch:
             yield
         finally:
             with self._changed:
-                self._watched -= Counter([(name, file)])
+                self._watched[name, file] -= 1
+                if not self._watched[name, file]:
+                    del self._watched[name, file]
 
     def stop(self) -> None:
         """End the thread."""

@@ -178,6 +178,12 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
             elif self.transport is not None:
                 self.transport.close()
 
+    async def push(self, status: str) -> None:  # type: ignore[override] # all ours are text
+        """Send one reply; a peer that does not read is waited for, as long as its session lasts."""
+        self._writer.write(status.encode("ascii") + b"\r\n")
+        if self._writer.transport.get_write_buffer_size():
+            await self._writer.drain()
+
     async def _part(self, reply: str) -> None:
         """Say goodbye and linger: closing while a peer still sends would destroy the reply."""
         try:

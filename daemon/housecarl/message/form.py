@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from housecarl.errors import FormError
 from housecarl.message.address import From, parse
@@ -27,6 +28,9 @@ MAX_LINE = 998
 MAX_SIGNATURE = 4096
 #: bytes of one field that is read by its meaning
 MAX_VALUE = 8192
+
+#: readings kept, and the bytes of the longest: a door sees the form of what is judged a moment later
+KEPT, KEPT_SIZE = 32, 8192
 
 SINGLETONS = frozenset(
     "from sender reply-to to cc subject date message-id in-reply-to references mime-version".split()
@@ -77,7 +81,13 @@ def gate(raw: bytes, *, max_size: int = MAX_SIZE, needs_from: bool = True) -> Fo
     field-size, signature-size, blank-fold, from-missing, from, content-type, mime-header,
     mime-boundary, mime-depth, mime-parts.
     """
-    _bytes_are_sound(raw, max_size)
+    if len(raw) > max_size:
+        raise FormError("size", f"{len(raw)} bytes")
+    return _kept(raw, needs_from) if len(raw) <= KEPT_SIZE else _read(raw, needs_from)
+
+
+def _read(raw: bytes, needs_from: bool) -> Form:
+    _bytes_are_sound(raw)
     block, body = _header(raw)
     fields = split(block)
     _fields_are_sound(fields)
@@ -94,6 +104,9 @@ def gate(raw: bytes, *, max_size: int = MAX_SIZE, needs_from: bool = True) -> Fo
     )
 
 
+_kept = lru_cache(KEPT)(_read)
+
+
 def normalised(raw: bytes) -> bytes:
     """A file written with bare LF, as editors do, with CR LF line ends; anything else unchanged.
 
@@ -102,11 +115,9 @@ def normalised(raw: bytes) -> bytes:
     return raw if b"\r" in raw else raw.replace(b"\n", b"\r\n")
 
 
-def _bytes_are_sound(raw: bytes, max_size: int) -> None:
+def _bytes_are_sound(raw: bytes) -> None:
     if not raw:
         raise FormError("empty")
-    if len(raw) > max_size:
-        raise FormError("size", f"{len(raw)} bytes")
     if b"\x00" in raw:
         raise FormError("nul")
     if _BARE_CR.search(raw):

@@ -176,7 +176,9 @@ class Dialogue(asyncio.Protocol):
 
 def _framed(mail: bytes) -> bytes:
     """A mail as DATA wants it: CR LF everywhere, leading dots doubled, a lone dot at the end."""
-    lines = _LINE_END.sub(b"\r\n", mail.removesuffix(b"\r\n"))
+    lines = mail.removesuffix(b"\r\n")
+    if not lines.count(b"\r") == lines.count(b"\n") == lines.count(b"\r\n"):
+        lines = _LINE_END.sub(b"\r\n", lines)
     dotted = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
     return dotted + b"\r\n.\r\n"
 
