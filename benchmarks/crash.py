@@ -1,44 +1,146 @@
-"""`housecarl run` killed with -9 at random moments under SMTP load: `python -m benchmarks.crash`.
+"""The house struck again and again, and its books balanced: `python -m benchmarks.crash`.
 
-Each round starts it again on what is left. Every 25 rounds and at the end the books are balanced
-from outside: each acknowledged message answered, no change run twice, one Message-ID for a reply.
+    --rounds N   `housecarl run` killed with -9 at random moments under SMTP load (the default)
+    --power N    the same on a disk whose power is cut (root and loop devices)
+    --faults N   every N-th call of spool and SQLite fails: EIO, ENOSPC, once and for ever (gcc)
+    --errors N   the same in process, at every N-th durable operation
+    --kills N    in process, killed at every N-th operation, and its recovery at every N-th again
+
+What was acknowledged is answered, no change runs twice, a reply has one Message-ID; 1 if not so.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
+import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+from tests.crash.cuts import Cuts
+from tests.crash.faulty import Faulty
+from tests.crash.lives import WHOLE, run, violations
+from tests.crash.loop_disk import loop_disk
 from tests.crash.rounds import Rounds, smarthost
+
+from housecarl.testing.inbox import Inbox
+
+#: Kills when nothing is asked for.
+ROUNDS = 1000
+
+#: Seconds a fault lasts in process, where a house tries again after 20 ms.
+LASTS = "0.15"
+
+#: Operations of a recovery at the most.
+RECOVERY = 24
+
+Found = tuple[list[tuple[str, int]], list[str]]
+
+
+def strike(rounds: Rounds, inbox: Inbox, count: int) -> Found:
+    """Kill or cut that often."""
+    with closing(rounds):
+        rounds.run(count)
+    rows = [
+        ("strikes", rounds.kills),
+        ("messages acknowledged", len(rounds.acknowledged)),
+        ("replies received", len(inbox.received)),
+        ("told as interrupted", sum("interrupted" in each.text for each in inbox.received)),
+    ]
+    return rows, rounds.violations
+
+
+def kill(folder: Path, inbox: Inbox, count: int, seed: int) -> Found:
+    """Kill the real daemon."""
+    return strike(Rounds(folder, inbox, seed, folder / "spool"), inbox, count)
+
+
+def cut(folder: Path, inbox: Inbox, count: int, seed: int) -> Found:
+    """Cut the power below the real daemon."""
+    with loop_disk(folder) as disk:
+        return strike(Cuts(folder, inbox, seed, disk), inbox, count)
+
+
+def fail(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+    """Let the calls of the real daemon fail, each life at one of them."""
+    errors = (errno.EIO, errno.ENOSPC)
+    ways = [(error, always, False) for error in errors for always in (False, True)]
+    ways += [(errno.EIO, always, True) for always in (False, True)]
+    rows: list[tuple[str, int]] = []
+    with closing(Faulty(folder, inbox)) as faulty:
+        for error, always, reads in ways:
+            before = faulty.lives
+            for n in itertools.count(1 + seed % step, step):
+                if not faulty.live(n, error, always=always, reads=reads) or faulty.violations:
+                    break
+            which = f"{errno.errorcode[error]}{', reads too' if reads else ''}"
+            rows.append((f"{which}, {'for ever' if always else 'once'}", faulty.lives - before))
+            if faulty.violations:
+                break
+        rows.append(("messages answered", faulty.answered))
+        return rows, faulty.violations
+
+
+def fail_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+    """Let the operations fail, each life at one of them."""
+    rows: list[tuple[str, int]] = []
+    found: list[str] = []
+    for error, lasts in itertools.product(("EIO", "ENOSPC"), ("0", LASTS)):
+        name = f"{error}, {'once' if lasts == '0' else 'for ever'}"
+        first = str(1 + seed % step)
+        options = ("--error", error, "--lasts", lasts, "--step", str(step), "--first", first)
+        ends = run(folder / name, inbox, *options)
+        rows.append((name, sum(life["struck"] != WHOLE for life in ends)))
+        found += [f"{name} {text}" for life in ends for text in violations(life, inbox)]
+        inbox.received.clear()
+    return rows, found
+
+
+def kill_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+    """Kill at each operation; then the same with its recovery killed, at each of its own."""
+    lives, found = 0, []
+    for again in range(0, RECOVERY, step):
+        ends = run(folder / str(again), inbox, "--again", str(again), "--step", str(step))
+        lives += sum(code < 0 for life in ends for code in (life["struck"], life["again"]))
+        found += [f"again {again} {text}" for life in ends for text in violations(life, inbox)]
+        inbox.received.clear()
+    return [("lives killed", lives)], found
+
+
+FORMS: dict[str, Callable[[Path, Inbox, int, int], Found]] = {
+    "rounds": kill,
+    "power": cut,
+    "faults": fail,
+    "errors": fail_in_process,
+    "kills": kill_in_process,
+}
 
 
 def main() -> int:
-    """Run and print the table; 1 when anything was not as promised."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1000)
+    """Run what is asked for and print a table for each; 1 when anything was not as promised."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    for name in FORMS:
+        parser.add_argument(f"--{name}", type=int, metavar="N")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     options = parser.parse_args()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, smarthost() as inbox:
-        rounds = Rounds(Path(folder), inbox, options.seed, Path(folder) / "spool")
-        rounds.run(options.rounds)
-        rows = (
-            ("seed", options.seed),
-            ("kills", rounds.kills),
-            ("messages acknowledged", len(rounds.acknowledged)),
-            ("replies received", len(inbox.received)),
-            ("told as interrupted", sum("interrupted" in each.text for each in inbox.received)),
-            ("violations", len(rounds.violations)),
-            ("seconds", round(time.monotonic() - began)),
-        )
-    for name, value in rows:
-        print(f"{name:24} {value}")
-    for text in rounds.violations:
-        print(text)
-    return 1 if rounds.violations else 0
+    asked = {name: n for name in FORMS if (n := getattr(options, name))} or {"rounds": ROUNDS}
+    wrong = False
+    for name, count in asked.items():
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder, smarthost() as inbox:
+            rows, found = FORMS[name](Path(folder), inbox, count, options.seed)
+        seconds = round(time.monotonic() - began)
+        print(f"{name} {count}, seed {options.seed}")
+        for what, value in [*rows, ("violations", len(found)), ("seconds", seconds)]:
+            print(f"  {what:24} {value}")
+        print("".join(f"  {text}\n" for text in found), end="")
+        wrong = wrong or bool(found)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

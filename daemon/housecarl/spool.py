@@ -187,8 +187,8 @@ class Spool:
     def forget(self, names: Iterable[str] = ()) -> None:
         """Take back what may not be durable (its sender brings it again), now or another time."""
         self._unwanted.update(names)
-        for name in list(self._unwanted):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            for name in list(self._unwanted):
                 for folder in ("tmp", State.NEW):
                     (self.root / folder / name).unlink(missing_ok=True)
                 self._unwanted.discard(name)

@@ -13,6 +13,7 @@ import asyncio
 import errno
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,20 @@ def books(folder: Path) -> dict[str, Any]:
     return {"marks": marks, "states": states, "left": left}
 
 
+def run(folder: Path, inbox: Inbox, *options: str) -> list[dict[str, Any]]:
+    """The lives of this file in a process of their own: one object for each operation."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.crash.lives", folder, str(inbox.port), *options],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
     """What is not as it was promised, seen from outside, after the lives at one operation."""
     found = []
@@ -206,11 +221,12 @@ def main() -> None:
         prepare(folder, options.port, f"ann{n}@example.org")
         fate = Fate(n, error, options.lasts)
         struck = run_life(folder, fate, options.omit, options.power)
-        alone = books(folder)
+        alone, again = books(folder), WHOLE
         if options.again:
-            run_life(folder, Fate(options.again), options.omit)
+            again = run_life(folder, Fate(options.again), options.omit)
         last = run_life(folder, Fate(None), options.omit)
-        told = {"n": n, "struck": struck, "alone": alone, "last": last, **books(folder)}
+        told = {"n": n, "struck": struck, "alone": alone, "again": again, "last": last}
+        told |= books(folder)
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
         if struck == WHOLE:

@@ -21,15 +21,8 @@ from tests.crash.load import PASSWORD, TO, Load
 from housecarl.testing.house import free_port
 from housecarl.testing.inbox import Inbox
 
-#: One kill in so many comes while the house still starts, within the seconds of the last start.
-EARLY = 5
-
-#: Seconds after the first 250 of a life within which the kill comes else.
-LOADED_SECONDS = 0.15
-
-#: Rounds after which a life may rest until all is answered, and the seconds it has for it.
+#: Rounds after which a life may rest until all is answered.
 REST_ROUNDS = 25
-REST_SECONDS = 30.0
 
 #: What a daemon is started with: the arguments of Python before those of `housecarl`.
 HOUSECARL = (str(Path(sys.executable).with_name("housecarl")),)
@@ -63,6 +56,15 @@ class Rounds:
     `spool` may be on another disk than `folder`, which holds everything else.
     """
 
+    #: Chance of a strike while the house still starts, within the seconds of the last start.
+    early = 0.2
+
+    #: Seconds after the first 250 of a life within which the strike comes else.
+    loaded_seconds = 0.15
+
+    #: Seconds in which a house that rests has to answer everything.
+    rest_seconds = 30.0
+
     def __init__(
         self, folder: Path, inbox: Inbox, seed: int, spool: Path, command: tuple[str, ...] = ()
     ) -> None:
@@ -75,6 +77,7 @@ class Rounds:
         self.load = Load(free_port())
         self._command = command or HOUSECARL
         self._start_seconds = 0.5
+        self._processes: list[subprocess.Popen[bytes]] = []
         prepare(folder, spool, self.load.port, inbox.port)
 
     @property
@@ -96,18 +99,26 @@ class Rounds:
         config = self.folder / "housecarl.yaml"
         command = [*self._command, "-q", "-c", str(config), "run"]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stderr=log, env={**os.environ, **(env or {})})
+            process = subprocess.Popen(command, stderr=log, env={**os.environ, **(env or {})})
+        self._processes = [each for each in self._processes if each.poll() is None] + [process]
+        return process
+
+    def close(self) -> None:
+        """Let no daemon live on, whatever ended the rounds."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
     def _life(self) -> None:
         """One life under load until the kill."""
         process, began = self.start(), time.monotonic()
         with self.load.flowing() as over:
-            if self.random.randrange(EARLY):
-                self.load.taken.wait(REST_SECONDS)
-                self._start_seconds = time.monotonic() - began
-                time.sleep(self.random.uniform(0, LOADED_SECONDS))  # the kill comes when it comes
-            else:
+            if self.random.random() < self.early:
                 time.sleep(self.random.uniform(0, self._start_seconds))
+            else:
+                self.load.taken.wait(self.rest_seconds)
+                self._start_seconds = time.monotonic() - began
+                time.sleep(self.random.uniform(0, self.loaded_seconds))  # it comes when it comes
             self.strike(process)
             over.set()
         self.kills += 1
@@ -130,7 +141,7 @@ class Rounds:
 
     def settle(self) -> None:
         """Wait until all is answered and filed, or long enough."""
-        deadline = time.monotonic() + REST_SECONDS
+        deadline = time.monotonic() + self.rest_seconds
         while time.monotonic() < deadline and not self.books.settled(self.acknowledged):
             time.sleep(0.02)  # seen from outside there is no event
 

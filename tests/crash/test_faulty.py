@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,7 @@ CALLS = 220
 def test_whichever_call_fails_nothing_is_lost_or_repeated(tmp_path: Path) -> None:
     """EIO or ENOSPC, once or from there on, also inside SQLite's own calls."""
     draw = random.Random(6)
-    with smarthost() as inbox:
-        faulty = Faulty(tmp_path, inbox)
+    with smarthost() as inbox, closing(Faulty(tmp_path, inbox)) as faulty:
         for n in range(SHORT):
             error = draw.choice([errno.EIO, errno.ENOSPC])
             assert faulty.live(draw.randrange(1, CALLS), error, always=n % 2 == 0)

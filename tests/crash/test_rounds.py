@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,7 @@ SHORT = 50
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_fifty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    with smarthost() as inbox:
-        rounds = Rounds(tmp_path, inbox, 50, tmp_path / "spool")
+    with smarthost() as inbox, closing(Rounds(tmp_path, inbox, 50, tmp_path / "spool")) as rounds:
         rounds.run(SHORT)
     assert rounds.violations == []
     assert rounds.kills == SHORT

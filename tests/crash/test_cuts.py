@@ -1,0 +1,62 @@
+"""The power is cut under the real daemon, on a real file system: the books balance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.crash.cuts import Cuts
+from tests.crash.loop_disk import LoopDisk, NoLoopDisk, loop_disk
+from tests.crash.rounds import smarthost
+
+from housecarl.testing.inbox import Inbox
+
+#: Cuts in the short form; `python -m benchmarks.crash --power` makes hundreds.
+SHORT = 6
+
+#: Cuts that a house without one of its syncs is given to lose something.
+ENOUGH = 4
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[LoopDisk]:
+    """A disk whose power can be cut; it needs root and loop devices, which a container may lack."""
+    try:
+        with loop_disk(tmp_path) as disk:
+            yield disk
+    except NoLoopDisk as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    with smarthost() as inbox:
+        yield inbox
+
+
+@pytest.mark.long
+@pytest.mark.server("openssl")
+def test_power_cuts_lose_nothing_and_repeat_nothing(
+    tmp_path: Path, disk: LoopDisk, inbox: Inbox
+) -> None:
+    with closing(Cuts(tmp_path, inbox, 6, disk)) as cuts:
+        cuts.run(SHORT)
+    assert cuts.violations == []
+    assert cuts.kills == SHORT and len(cuts.acknowledged) > SHORT
+
+
+@pytest.mark.long
+@pytest.mark.server("openssl")
+@pytest.mark.parametrize("which", ["folder", "file"])
+def test_without_one_of_its_syncs_a_message_is_lost(
+    tmp_path: Path, disk: LoopDisk, inbox: Inbox, which: str
+) -> None:
+    """The harness can fail: the name or the content of a message left unsynced is found."""
+    command = (sys.executable, "-m", "tests.crash.unsynced", which)
+    with closing(Cuts(tmp_path, inbox, 6, disk, command)) as cuts:
+        cuts.early, cuts.loaded_seconds, cuts.rest_seconds = 0.0, 0.0, 4.0
+        cuts.run(ENOUGH)
+    assert any("acknowledged and not answered" in text for text in cuts.violations)
