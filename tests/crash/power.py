@@ -32,10 +32,10 @@ class Power:
 
     def cut(self) -> None:
         """Take back what is not on the disk."""
-        for here, there in reversed(self._names):
+        for here, there in reversed(list(self._names)):
             if Path(there).exists():
                 _rename(there, here)
-        for inode in self._files:
+        for inode in list(self._files):  # other threads go on until the kill
             for path in Path(self._root).rglob("*.eml"):
                 if path.stat().st_ino == inode:
                     os.truncate(path, 0)
