@@ -33,9 +33,20 @@ def test_a_look_that_began_before_an_outcome_was_noted_brings_nothing_twice() ->
     lanes.settle([1])
     lanes.add(due(1))
     assert lanes.next() is None
+    lanes.looked()
     lanes.look()
     lanes.add(due(1))
     assert lanes.next() == due(1)
+
+
+def test_nothing_is_remembered_of_what_was_settled_however_seldom_anybody_looks() -> None:
+    lanes = Lanes()
+    for number in range(100):
+        lanes.add(due(number))
+        assert lanes.next() == due(number)
+        lanes.done(due(number))
+        lanes.settle([number])
+    assert lanes.known == 0 and lanes.empty
 
 
 def test_a_later_reply_waits_until_the_journal_knows_that_the_earlier_one_does() -> None:

@@ -12,7 +12,7 @@ class Lanes:
     """What was read from the journal and is not settled there yet.
 
     The journal is read beside what is being sent, so its answer can be older than what happened
-    since: a reply stays known until a look that began after its outcome was committed.
+    since: what is settled during a look stays known until that look is over.
     """
 
     def __init__(self) -> None:
@@ -21,6 +21,7 @@ class Lanes:
         self._known: set[int] = set()
         self._held: set[str] = set()
         self._settled: set[int] = set()
+        self._looking = False
         self._freed: set[str] = set()
 
     @property
@@ -40,10 +41,15 @@ class Lanes:
 
     def look(self) -> None:
         """The journal is about to be read: its word counts again for all that was settled."""
-        self._known -= self._settled
+        self._looking = True
         self._held -= self._freed
-        self._settled.clear()
         self._freed.clear()
+
+    def looked(self) -> None:
+        """What the journal said was added: the next look knows what was settled meanwhile."""
+        self._looking = False
+        self._known -= self._settled
+        self._settled.clear()
 
     def add(self, due: Due) -> None:
         """Take one reply in hand, behind the person's others; known ones are no news."""
@@ -77,7 +83,10 @@ class Lanes:
 
     def settle(self, ids: Iterable[int], person: str | None = None) -> None:
         """The outcome of `ids` is in the journal; `person` if that was a `hold`."""
-        self._settled.update(ids)
+        if self._looking:
+            self._settled.update(ids)
+        else:
+            self._known.difference_update(ids)
         if person is not None:
             self._freed.add(person)
 

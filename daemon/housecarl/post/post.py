@@ -126,6 +126,7 @@ class Post:
         found, self._next_due = await self._database.read(read)
         for due in found:
             self._lanes.add(due)
+        self._lanes.looked()
         self._full = len(found) >= limit
         self._clear = self._next_due is None and not self._full
         if self._outage.since is not None:
