@@ -150,6 +150,28 @@ async def test_what_waits_is_sent_in_order_over_one_connection(
     assert house.told == [True]
 
 
+async def test_a_reply_that_comes_in_the_moment_a_sender_ends_is_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks again by itself: a push is all that tells of it."""
+    async with house.running() as post:
+        post.push(await house.add())
+        await house.until("sent")
+        first, second = await house.add(), await house.add()
+        take, late = post._lanes.next, [second]
+
+        def take_or_end() -> Due | None:
+            due = take()
+            if due is None and late:
+                asyncio.get_running_loop().call_soon(post.push, late.pop())
+            return due
+
+        monkeypatch.setattr(post._lanes, "next", take_or_end)
+        post.push(first)
+        await house.until("sent", "sent", "sent")
+    assert late == []
+
+
 async def test_many_people_share_a_few_connections(house: House) -> None:
     house.bounds = Bounds(deadline=5.0, idle=60.0, connections=3)
     for n in range(400):

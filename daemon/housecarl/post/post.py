@@ -149,7 +149,13 @@ class Post:
                 return
             sender = self._tasks.create_task(self._send())
             self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            sender.add_done_callback(self._ended)
+
+    def _ended(self, sender: asyncio.Task[None]) -> None:
+        """Only now is it known that nobody sends what was pushed as the sender looked in vain."""
+        self._senders.discard(sender)
+        if not sender.cancelled() and sender.exception() is None:
+            self._start()
 
     def _resting(self) -> bool:
         return self._stopping or self._outage.lasts(self._clock.now())
@@ -169,7 +175,6 @@ class Post:
                 )
             else:
                 self._done(due)
-        asyncio.get_running_loop().call_soon(self._start)
 
     async def _hand_in(self, due: Due) -> None:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
