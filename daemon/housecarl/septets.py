@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from gsm0338 import Codec
-
 #: Septets of one message part (3GPP TS 23.038).
 PART = 160
 #: Septets of each part once there are several: seven go to the header that joins them.
@@ -15,12 +13,31 @@ JOINED_PART = 153
 MIN_BUDGET = 40
 
 
+@cache
+def _foreign() -> re.Pattern[str]:
+    """What has no place in the alphabet; its tables are made with the first text."""
+    return re.compile(f"[^{re.escape(''.join(sorted(_characters(b'') | _doubles())))}]")
+
+
+@cache
+def _escaped() -> re.Pattern[str]:
+    """What costs two septets: an escape and itself."""
+    return re.compile(f"[{re.escape(''.join(sorted(_doubles())))}]")
+
+
+@cache
+def _doubles() -> frozenset[str]:
+    return _characters(b"\x1b")
+
+
 def _characters(prefix: bytes) -> frozenset[str]:
     """What the codec knows behind `prefix` (nothing, or the escape septet), line ends aside."""
-    known = set()
+    from gsm0338 import Codec
+
+    codec, known = Codec(), set()
     for septet in range(128):
         try:
-            char = Codec().decode(prefix + bytes((septet,)))[0]
+            char = codec.decode(prefix + bytes((septet,)))[0]
         except UnicodeDecodeError:
             continue
         if len(char) == 1 and char.isprintable():
@@ -28,16 +45,9 @@ def _characters(prefix: bytes) -> frozenset[str]:
     return frozenset(known)
 
 
-_BASIC = _characters(b"")
-#: These cost two septets each: an escape and themselves.
-_DOUBLE = _characters(b"\x1b")
-_FOREIGN = re.compile(f"[^{re.escape(''.join(sorted(_BASIC | _DOUBLE)))}]")
-_ESCAPED = re.compile(f"[{re.escape(''.join(sorted(_DOUBLE)))}]")
-
-
 def septets(text: str) -> int:
     """How many septets `text` takes; it must be `plain`."""
-    return len(text) + len(_ESCAPED.findall(text))
+    return len(text) + len(_escaped().findall(text))
 
 
 def parts(text: str) -> int:
@@ -51,7 +61,7 @@ def plain(text: str) -> str:
 
     One character outside the alphabet would make the whole message UCS-2, 70 characters a part.
     """
-    return " ".join(_FOREIGN.sub(_written, " ".join(text.split())).split())
+    return " ".join(_foreign().sub(_written, " ".join(text.split())).split())
 
 
 def _written(match: re.Match[str]) -> str:
@@ -68,7 +78,7 @@ def _latin(char: str) -> str:
     latin: str = anyascii(char) if char.isprintable() or char.isspace() else ""
     if latin.startswith(":") and latin.endswith(":") and len(latin) > 2:
         return ""
-    return _FOREIGN.sub("", latin.replace("`", "'"))
+    return _foreign().sub("", latin.replace("`", "'"))
 
 
 def pages(text: str, budget: int = PART, symbol: str = "!") -> list[str]:
@@ -114,9 +124,9 @@ def _cut(line: str, room: int, symbol: str) -> list[str]:
 
 def _fitting(word: str, room: int) -> int:
     """How many characters of `word` fit into `room` septets."""
-    used = 0
+    used, doubles = 0, _doubles()
     for at, char in enumerate(word):
-        used += 2 if char in _DOUBLE else 1
+        used += 2 if char in doubles else 1
         if used > room:
             return at
     return len(word)
