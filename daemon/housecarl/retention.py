@@ -103,8 +103,10 @@ def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
 
     Returns how many went; a file that cannot be removed stays. OSError when `root` cannot be read.
     """
-    last, gone = _moment(now - timedelta(seconds=age)), 0
-    while part := _sweep_part(root, last, size):
+    last = _moment(now - timedelta(seconds=age))
+    gone = part = _sweep_part(root, last, size)
+    while part == PART:
+        part = _sweep_part(root, last, size)
         gone += part
     for folder in root.iterdir():
         if folder.is_dir():
