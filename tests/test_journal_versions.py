@@ -131,6 +131,19 @@ def test_a_verb_that_only_reads_leaves_an_older_journal_to_the_daemon(tmp_path: 
         assert conn.execute("PRAGMA user_version").fetchone()[0] == 1
 
 
+def test_before_the_daemon_has_started_anew_verbs_and_doctor_say_so(tmp_path: Path) -> None:
+    (tmp_path / "spool" / JOURNAL).parent.mkdir(parents=True)
+    write("1", tmp_path / "spool" / JOURNAL)
+    (tmp_path / "housecarl.yaml").write_text(
+        "spool: spool\npeople: {ann: {unix: [ann], may: [plug]}}\n"
+    )
+    verb = verb_of(tmp_path / "housecarl.yaml")
+    assert verb("status").returncode == 75
+    told = verb("doctor", "--only", "forwarding")
+    assert told.returncode == 1 and "report" not in told.stdout
+    assert "start or restart the daemon" in told.stdout
+
+
 def test_a_newer_journal_is_refused_with_a_sentence_and_left_as_it_is(tmp_path: Path) -> None:
     with TestHouse(tmp_path):
         pass

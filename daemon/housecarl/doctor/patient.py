@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
@@ -14,10 +13,12 @@ from typing import Any, TypeVar
 from housecarl.config import Config
 from housecarl.config_file import Loaded
 from housecarl.doctor.access import user
+from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
-from housecarl.errors import NotAllowed
+from housecarl.errors import JournalError, NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
+from housecarl.lock import held
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
 
@@ -50,11 +51,17 @@ class Patient:
             return os.geteuid()
 
     def read(self, do: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Something from the journal, which is not changed; None when there is none yet."""
+        """Something from the journal, which is not changed; None when there is none yet.
+
+        Raises Trouble for one of another version, or damaged.
+        """
         path = self.config.spool / JOURNAL
         if not path.exists():
             return None
-        conn = connect(path, readonly=True)
+        try:
+            conn = connect(path, readonly=True)
+        except JournalError as error:
+            raise Trouble("the journal cannot be read", f"{error}.") from error
         try:
             return do(conn)
         finally:
@@ -77,11 +84,4 @@ async def admit(loaded: Loaded) -> Patient:
 
 def is_running(spool: Path) -> bool:
     """Whether a daemon holds this spool."""
-    try:
-        with (spool / JOURNAL.parent / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return held(spool / JOURNAL.parent) is not None
