@@ -78,8 +78,10 @@ async def _in_loop(command: Command, args: Args, call: Call, limit: float) -> Ou
     """An `async def`, as a task that is cancelled at the limit and left alone when it stays."""
     task = asyncio.ensure_future(_contained(command, args, call))
     try:
-        done, _ = await asyncio.wait((task,), timeout=limit)
-        if done:
+        await asyncio.sleep(0)  # most answers wait for nothing, and need no timer
+        if not task.done():
+            await asyncio.wait((task,), timeout=limit)
+        if task.done():
             return task.result()
     except asyncio.CancelledError:
         await _cancel(task, command.name)
