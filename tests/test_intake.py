@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import verb_of
 
+from housecarl.house import JOURNAL, House
 from housecarl.intake import NAME
 from housecarl.journal import conditions
 from housecarl.journal.conditions import Condition
+from housecarl.lock import held
+from housecarl.spool import State
 from housecarl.testing.house import TestHouse
 
 #: Seconds between two looks in a test, and until something must have happened.
@@ -57,7 +60,7 @@ class Sender:
         raw = carrier.text("+13035550123", text, self.house.clock.now())
         try:
             self.client.sendmail(carrier.envelope(self.house.address), [self.house.address], raw)
-        except smtplib.SMTPDataError as error:
+        except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
             return error.smtp_code
         return 250
 
@@ -164,6 +167,68 @@ def test_new_is_read_only(tiny: Path) -> None:
         house.inbox.wait(1)
         assert not list((house.spool / "tmp").iterdir())
         sender.client.close()
+
+
+def test_the_whole_spool_is_read_only(tiny: Path) -> None:
+    """The house cannot open again while it is so; the doors stay open, and it mends itself."""
+    with TestHouse(tiny) as house:
+        quick(house)
+        daemon, sender = house.daemon, Sender(house)
+        assert daemon is not None and daemon.house is not None
+        status = verb_of(tiny / "housecarl.yaml")
+        spool = str(house.spool)
+        subprocess.run(["mount", "--bind", spool, spool], check=True)
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", spool], check=True)
+            assert sender.send("!help uptime") == 451
+            assert f"FAIL disk: no message is taken: {spool}: Read-only" in status("status").stdout
+            house.do(fault(daemon.house))
+            end = time.monotonic() + PATIENCE
+            while daemon.house is not None:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert sender.send("!help uptime") == 451
+            assert status("status").returncode == 1
+        finally:
+            subprocess.run(["umount", spool], check=True)
+        while held(house.spool / JOURNAL.parent):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        sender.client.close()
+        sender = Sender(house)
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        assert status("status").returncode == 0
+        sender.client.close()
+
+
+def test_status_says_why_a_house_cannot_be_opened(tmp_path: Path) -> None:
+    with TestHouse(tmp_path) as house:
+        assert house.daemon is not None and house.daemon.house is not None
+        odd, end = house.spool / "work" / ".probe", time.monotonic() + PATIENCE
+        odd.mkdir()
+        house.do(fault(house.daemon.house))
+        while "Is a directory" not in (held(house.spool / JOURNAL.parent) or ""):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        status = verb_of(tmp_path / "housecarl.yaml")("status")
+        assert status.returncode == 1
+        assert f"FAIL daemon: no message is taken: spool {house.spool}: Is a directory" in (
+            status.stdout
+        )
+        odd.rmdir()
+        while held(house.spool / JOURNAL.parent):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        sender = Sender(house)
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        sender.client.close()
+
+
+async def fault(house: House) -> None:
+    """A rename that fails, so that the house is opened again."""
+    house.spool.move("none.eml", State.NEW, State.REFUSED)
 
 
 def test_new_is_not_there(tmp_path: Path) -> None:

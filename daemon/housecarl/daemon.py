@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -21,8 +19,9 @@ from housecarl.doors.drop import DropDoor
 from housecarl.doors.imap import ImapDoor
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
-from housecarl.errors import ConfigError, JournalError, StorageError, Unreachable
+from housecarl.errors import ConfigError, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
+from housecarl.lock import Lock
 from housecarl.means import JournalStore
 from housecarl.message.stamp import Stamp
 from housecarl.notify import listening, notify, watchdog_seconds
@@ -86,16 +85,17 @@ class Daemon:
         self._doors: list[Door] = []
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._lock: Lock | None = None
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until `stop`; raises ConfigError, JournalError, Unreachable, StorageError."""
-        lock = await asyncio.to_thread(hold, self.loaded.config.spool)
+        self._lock = lock = await asyncio.to_thread(Lock, self.loaded.config.spool / JOURNAL.parent)
         try:
             while not self._stop.is_set():
                 await self._serve_or_fall_back()
         finally:
-            os.close(lock)
+            lock.release()
             notify("STOPPING=1")
 
     async def _serve_or_fall_back(self) -> None:
@@ -242,6 +242,7 @@ class Daemon:
             log.error("storage-fault", why=str(error))
             if self.smtp is not None:
                 self.smtp.closed = True
+            await self._say(str(error))
             await self._close_house()
             if time.monotonic() - began > GIVE_UP_SECONDS:
                 raise error
@@ -256,7 +257,13 @@ class Daemon:
             break
         if self.smtp is not None:
             self.smtp.closed = False
+        await self._say("")
         log.info("storage-well", seconds=round(time.monotonic() - began, 1))
+
+    async def _say(self, trouble: str) -> None:
+        """For `status`: the journal cannot tell that it cannot be written."""
+        if self._lock is not None:
+            await asyncio.to_thread(self._lock.say, trouble)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -279,19 +286,3 @@ class Daemon:
         while every is not None:
             notify("WATCHDOG=1")
             await asyncio.sleep(every)
-
-
-def hold(spool: Path) -> int:
-    """Hold the journal for this process alone; the descriptor of the lock. Raises JournalError."""
-    folder = spool / JOURNAL.parent
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StorageError(f"spool {spool}: {error.strerror}: {error.filename}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise JournalError(f"another housecarl already serves the spool {spool}") from None
-    return fd

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
+from pathlib import Path
 
 StrPath = str | os.PathLike[str]
 
@@ -44,6 +46,20 @@ def sync_folder(path: StrPath) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def try_way(source: Path, target: Path) -> None:
+    """One byte takes the way of a message: written, synced, renamed, removed; raises OSError."""
+    name = f".probe-{os.getpid()}"  # dot names are never messages
+    probe = source / name
+    probe.unlink(missing_ok=True)
+    try:
+        write_new(probe, b"\n", sync=True)
+        probe = probe.rename(target / name)
+        sync_folder(target)
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def rename(here: str, there: str) -> None:

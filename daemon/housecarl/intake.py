@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from housecarl.disk import write_new
+from housecarl.disk import try_way
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.room import see_room
-from housecarl.spool import Spool
+from housecarl.spool import Spool, State
 
 #: The name under which `status` shows it; forgotten at a start.
 NAME = "spool.put"
@@ -68,7 +68,4 @@ class Intake:
         root = self.spool.root
         self.spool.forget()
         see_room(root, self.spool.reserve)
-        probe = root / "tmp" / ".probe"
-        probe.unlink(missing_ok=True)
-        write_new(probe, b"\n", sync=True)
-        probe.rename(root / "new" / ".probe").unlink()
+        try_way(root / "tmp", root / State.NEW)

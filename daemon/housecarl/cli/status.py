@@ -21,18 +21,15 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     """How the house is; exit code 0 when all is well, 1 in trouble."""
     from housecarl import health
     from housecarl.cli import journal
-    from housecarl.doctor import is_running
-    from housecarl.health import Part
 
     loaded = journal.load(ctx.obj)
-    running = is_running(loaded.config.spool)
     config = loaded.config
     zone = ZoneInfo(config.timezone)
+    daemon, disk = _daemon(config.spool), _disk(config.spool)
     found = journal.read(
         loaded, lambda conn: health.examine(conn, time.time(), config.people, zone)
     )
-    daemon = Part("daemon", running, "running" if running else "not running: `housecarl run`")
-    parts = [daemon, *_room(config.spool), *found.parts]
+    parts = [daemon, *disk, *found.parts]
     well = all(part.ok for part in parts)
     if as_json:
         told = {
@@ -55,15 +52,31 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(0 if well else 1)
 
 
-def _room(spool: Path) -> list[Part]:
-    """What a daemon with a full disk cannot write down: that it is full."""
+def _daemon(spool: Path) -> Part:
+    """Whether a daemon runs, and what keeps it from serving."""
+    from housecarl.health import Part
+    from housecarl.house import JOURNAL
+    from housecarl.lock import held
+
+    trouble = held(spool / JOURNAL.parent)
+    if trouble is None:
+        return Part("daemon", False, "not running: `housecarl run`")
+    return Part("daemon", not trouble, f"no message is taken: {trouble}" if trouble else "running")
+
+
+def _disk(spool: Path) -> list[Part]:
+    """What a daemon cannot write down: that its disk takes nothing."""
+    from housecarl.disk import try_way
     from housecarl.errors import SpoolFull
     from housecarl.health import Part
     from housecarl.room import see_room
-    from housecarl.spool import RESERVE_BYTES
+    from housecarl.spool import RESERVE_BYTES, State
 
     try:
         see_room(spool, RESERVE_BYTES)
+        try_way(spool / "tmp", spool / State.NEW)
     except SpoolFull as error:
         return [Part("disk", False, f"no message is taken: {error}")]
+    except OSError as error:
+        return [Part("disk", False, f"no message is taken: {spool}: {error.strerror}")]
     return []

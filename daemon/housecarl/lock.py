@@ -1,0 +1,60 @@
+"""The lock of a spool: one daemon serves it, and says in it what keeps it from serving."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from housecarl.errors import JournalError, StorageError
+
+#: The file's name, beside the journal.
+NAME = "lock"
+
+#: Bytes of a text that are kept; they are there from the start, for a disk that is full later.
+MAX_TEXT = 500
+
+
+class Lock:
+    """Holds a folder for this process alone until `release`, or until the process ends.
+
+    Raises JournalError when another process holds it, StorageError when it cannot be tried.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            text = f"spool {folder.parent}: {error.strerror}: {error.filename}"
+            raise StorageError(text) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            text = f"another housecarl already serves the spool {folder.parent}"
+            raise JournalError(text) from None
+        self.say("")
+
+    def say(self, trouble: str) -> None:
+        """What keeps its holder from serving; nothing: it serves."""
+        with suppress(OSError):  # a disk that takes nothing is seen by whoever asks
+            os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._fd)
+
+
+def held(folder: Path) -> str | None:
+    """What the holder of a folder says, empty while it serves; None when nobody holds it."""
+    try:
+        with (folder / NAME).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read(MAX_TEXT).rstrip(b"\0").decode(errors="replace")
+    except OSError:
+        pass
+    return None

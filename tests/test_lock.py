@@ -1,0 +1,43 @@
+"""One daemon to a spool, and what keeps it from serving can be asked while it holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from housecarl.errors import JournalError, StorageError
+from housecarl.lock import MAX_TEXT, Lock, held
+
+
+def test_a_folder_is_held_by_one_until_it_is_released(tmp_path: Path) -> None:
+    folder = tmp_path / "spool" / ".journal"
+    assert held(folder) is None
+    lock = Lock(folder)
+    assert held(folder) == ""
+    with pytest.raises(JournalError, match="another housecarl already serves the spool"):
+        Lock(folder)
+    lock.release()
+    assert held(folder) is None
+    Lock(folder).release()
+
+
+def test_what_its_holder_says_is_heard_until_it_says_something_else(tmp_path: Path) -> None:
+    lock = Lock(tmp_path)
+    lock.say("the disk is full")
+    assert held(tmp_path) == "the disk is full"
+    lock.say("x" * 2 * MAX_TEXT)
+    assert held(tmp_path) == "x" * MAX_TEXT
+    assert (tmp_path / "lock").stat().st_size == MAX_TEXT
+    lock.say("")
+    assert held(tmp_path) == ""
+    lock.say("gone before this was over")
+    lock.release()
+    Lock(tmp_path)
+    assert held(tmp_path) == ""
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Not a directory"):
+        Lock(tmp_path / "file" / "spool")
