@@ -6,6 +6,7 @@ import os
 import resource
 import smtplib
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,31 @@ def test_no_file_can_be_opened(tmp_path: Path) -> None:
         assert sender.send("!help ping") == 250
         house.inbox.wait(2)
         assert not list((house.spool / "tmp").iterdir())
+        sender.client.close()
+
+
+def test_the_disk_hangs(tmp_path: Path) -> None:
+    """Who brings a message is told to try again; what the disk takes later is not kept twice."""
+    with TestHouse(tmp_path) as house:
+        quick(house)
+        assert house.daemon is not None and house.daemon.house is not None
+        spool = house.daemon.house.spool
+        house.daemon.house.intake.patience = 0.2
+        sender, on = Sender(house), threading.Event()
+        house.do(house.daemon.house.settle())
+        stuck = spool._disk.submit(on.wait, PATIENCE)
+        try:
+            assert sender.send("!help uptime") == 451
+            assert told(house, ok=False).endswith("the disk took nothing in 0.2 s")
+            assert not stuck.done()
+        finally:
+            on.set()
+        assert told(house, ok=True) == "messages are taken again"
+        assert sender.send("!help uptime") == 250
+        house.inbox.wait(1)
+        house.do(house.daemon.house.settle())
+        assert not [*(house.spool / "tmp").iterdir(), *(house.spool / "new").iterdir()]
+        assert len(house.inbox.received) == 1
         sender.client.close()
 
 

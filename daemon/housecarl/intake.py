@@ -19,6 +19,10 @@ NAME = "spool.put"
 #: Seconds between two looks while it does not: a look writes one byte.
 AGAIN_SECONDS = 5.0
 
+#: Seconds a disk may take for one message: a worn-out SD card stalls for ten, and a mail server
+#: that waits any longer holds a place at the door in vain.
+PATIENCE_SECONDS = 60.0
+
 Tell = Callable[[str, bool, str], Awaitable[None]]
 
 
@@ -29,21 +33,30 @@ class Intake:
     spool: Spool
     tell: Tell
     again: float = AGAIN_SECONDS
+    patience: float = PATIENCE_SECONDS
     _looking: asyncio.Task[None] | None = field(init=False, default=None)
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
-        """As `Spool.put`, with its errors."""
+        """As `Spool.put`, with its errors; StorageError too when the disk takes too long."""
         try:
-            return await self.spool.put(raw, stamp)
+            async with asyncio.timeout(self.patience):
+                return await self.spool.put(raw, stamp)
+        except TimeoutError:
+            error = StorageError(f"spool: the disk took nothing in {self.patience:g} s")
+            self._begin(error)
+            raise error from None
         except StorageError as error:
-            if self._looking is None:
-                self._looking = asyncio.create_task(self._look(str(error)), name="intake")
+            self._begin(error)
             raise
 
     def stop(self) -> None:
         """Look no more."""
         if self._looking is not None:
             self._looking.cancel()
+
+    def _begin(self, error: StorageError) -> None:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(str(error)), name="intake")
 
     async def _look(self, why: str) -> None:
         """Tell what is wrong, and that it is over once it is."""

@@ -41,7 +41,7 @@ class Faulty(Rounds):
 
         False: it had no n-th call.
         """
-        self._make_fresh()
+        self.make_fresh()
         self.faults.fail(error, n, ALWAYS if always else n, reads=reads)
         sender = threading.Thread(target=self.load.send, args=(MESSAGES,))
         process = self.start(self.faults.env)
@@ -57,7 +57,7 @@ class Faulty(Rounds):
         self.answered += len(self.books.replies())
         return self.faults.failed > 0
 
-    def _make_fresh(self) -> None:
+    def make_fresh(self) -> None:
         """Nothing of the life before is there."""
         shutil.rmtree(self.spool, ignore_errors=True)
         self.books.ledger.write_text("")

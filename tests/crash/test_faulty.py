@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import random
+import smtplib
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +20,9 @@ SHORT = 5
 #: The calls of a life in which something is always left to strike.
 CALLS = 220
 
+#: Seconds each call of a slow disk takes, and that nobody else may be kept waiting.
+SLOW, PROMPT = 0.6, 0.45
+
 
 @pytest.mark.long
 @pytest.mark.server("gcc", "openssl")
@@ -29,3 +35,31 @@ def test_whichever_call_fails_nothing_is_lost_or_repeated(tmp_path: Path) -> Non
             assert faulty.live(draw.randrange(1, CALLS), error, always=n % 2 == 0)
             assert faulty.violations == []
     assert faulty.lives == SHORT and faulty.answered >= 3 * SHORT
+
+
+@pytest.mark.long
+@pytest.mark.server("gcc", "openssl")
+def test_a_slow_disk_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """The loop never waits for the disk: a second client is answered while a message is stored."""
+    with smarthost() as inbox, closing(Faulty(tmp_path, inbox)) as faulty:
+        faulty.make_fresh()
+        process = faulty.start(faulty.faults.env)
+        assert faulty.load.send(3)
+        faulty.settle()
+        faulty.faults.delay(SLOW)
+        sender = threading.Thread(target=faulty.load.send, args=(1,))
+        with smtplib.SMTP("127.0.0.1", faulty.load.port, timeout=20) as other:
+            sender.start()
+            waits = []
+            while sender.is_alive():
+                began = time.monotonic()
+                assert other.noop()[0] in (250, 421)
+                waits.append(time.monotonic() - began)
+                sender.join(SLOW)
+        faulty.faults.mend()
+        faulty.settle()
+        process.terminate()
+        assert process.wait(20) == 0
+        faulty.balance()
+    assert faulty.violations == [] and len(faulty.acknowledged) == 4
+    assert len(waits) >= 3 and max(waits) < PROMPT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ import click
 
 if TYPE_CHECKING:
     from housecarl.health import Part
+
+#: Seconds a disk has for one byte.
+DISK_SECONDS = 5.0
 
 
 @click.command("status")
@@ -72,11 +76,19 @@ def _disk(spool: Path) -> list[Part]:
     from housecarl.room import see_room
     from housecarl.spool import RESERVE_BYTES, State
 
-    try:
-        see_room(spool, RESERVE_BYTES)
-        try_way(spool / "tmp", spool / State.NEW)
-    except SpoolFull as error:
-        return [Part("disk", False, f"no message is taken: {error}")]
-    except OSError as error:
-        return [Part("disk", False, f"no message is taken: {spool}: {error.strerror}")]
-    return []
+    trouble = [f"{spool}: the disk took nothing in {DISK_SECONDS:g} s"]
+
+    def look() -> None:
+        try:
+            see_room(spool, RESERVE_BYTES)
+            try_way(spool / "tmp", spool / State.NEW)
+            trouble.clear()
+        except SpoolFull as error:
+            trouble[:] = [str(error)]
+        except OSError as error:
+            trouble[:] = [f"{spool}: {error.strerror}"]
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(DISK_SECONDS)
+    return [Part("disk", False, f"no message is taken: {text}") for text in trouble]
