@@ -101,6 +101,12 @@ def test_a_time_that_is_unknown_or_to_come_is_not_quoted(sent: datetime | None) 
     )
 
 
+def test_an_evening_is_one_day_though_greenwich_has_the_next_one() -> None:
+    evening = datetime(2026, 11, 24, 22, 30, tzinfo=NEW_YORK)
+    said = too_old(evening - timedelta(hours=4), evening.astimezone(UTC), NEW_YORK)
+    assert said.startswith("Not done: sent 18:30, reached me 4 h late.")
+
+
 def test_what_was_sent_this_very_second_has_a_time() -> None:
     assert "sent 09:00, reached me 0 s late" in too_old(NOW, NOW, NEW_YORK)
 

@@ -17,6 +17,9 @@ MAX_LINE = 1000
 #: Arguments of one command. A sentence for a `Rest` argument has one per word, hence not smaller.
 MAX_ARGUMENTS = 100
 
+#: Behind one of these a full stop belongs to what was typed.
+_BEFORE_KEPT_STOP = ".。" + folding.BLANKS
+
 
 class Language(Protocol):
     """How commands are written in this house: both are single characters."""
@@ -74,11 +77,11 @@ def _first_commands(text: str, symbol: str, most: int) -> Iterator[str]:
 
 
 def _after_symbol(line: str, symbol: str) -> str | None:
-    """The line behind its symbol, edges trimmed; None when it does not start with the symbol."""
+    """The line behind its symbol, without its end; None when it does not start with the symbol."""
     line = line.lstrip(folding.EDGES)
     if not line or not folding.same(line[0], symbol):
         return None
-    return line[1:].rstrip(folding.EDGES).lstrip(folding.BLANKS)
+    return line[1:].rstrip(folding.EDGES)
 
 
 def _call(line: str, language: Language) -> Call:
@@ -99,7 +102,7 @@ def _call(line: str, language: Language) -> Call:
 
 def _without_stop(line: str) -> str:
     """`line` without a final full stop; dots of an ellipsis and one that stands alone are kept."""
-    if line.endswith((".", "。")) and line[-2:-1] not in (".", "。", " ", ""):
+    if line.endswith((".", "。")) and line[-2:-1] not in _BEFORE_KEPT_STOP:
         return line[:-1]
     return line
 
