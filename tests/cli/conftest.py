@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from tests.cli.forked import Forker, forker
 
+from housecarl.cli import VERBS
 from housecarl.testing.house import TestHouse
 
 HOUSECARL = Path(sys.executable).with_name("housecarl")
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
+
+#: What many verbs import when they run, besides themselves.
+MORE = (
+    "housecarl.daemon",
+    "housecarl.rehearsal",
+    "phonenumbers",
+)
 
 Verb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,14 +65,17 @@ def verb_of(config: Path) -> Verb:
     """Run verbs with a configuration."""
 
     def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HOUSECARL, "-c", config, *words],
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
+        env = {**os.environ, "NO_COLOR": "1"}
+        return _forker().run("-c", config, *words, typed=typed, env=env)
 
     return run
+
+
+@cache
+def _forker() -> Forker:
+    """The one process that starts the verbs of all tests here; it ends with its input."""
+    names = [f"housecarl.cli.{file}" for file, _ in VERBS.values()]
+    ready = ExitStack()
+    atexit.register(ready.close)
+    folder = Path(ready.enter_context(TemporaryDirectory()))
+    return ready.enter_context(forker(folder, [*names, *MORE]))

@@ -1,8 +1,9 @@
 """Verbs as processes of their own, forked from one that has imported all of them already.
 
-`python -m tests.cli.forked` reads JSON objects, one a line: `words` to start, with the `files` that
-are its input, output and errors, or the `pid` to wait for. It answers each with a number: the pid
-of what was started, the exit code of what was waited for.
+`python -m tests.cli.forked MODULE...` reads JSON objects, one a line: `words` to start, with the
+`files` that are its input, output and errors, the `folder` and the environment it runs in, or the
+`pid` to wait for. It answers each with a number: the pid of what was started, the exit code of what
+was waited for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +45,18 @@ class Forker:
     process: subprocess.Popen[str]
     folder: Path
 
-    def run(self, *words: object) -> subprocess.CompletedProcess[str]:
-        """Run one verb to its end, away from any terminal."""
-        typed = [str(word) for word in words]
-        files = [os.devnull, str(self.folder / "out"), str(self.folder / "err")]
-        pid = self.ask(words=typed, files=files)
+    def run(
+        self, *words: object, typed: str = "", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one verb to its end in the current folder, away from any terminal."""
+        given = [str(word) for word in words]
+        files = [str(self.folder / name) for name in ("in", "out", "err")]
+        Path(files[0]).write_text(typed)
+        more = {} if env is None else {"env": dict(env)}
+        pid = self.ask(words=given, files=files, folder=str(Path.cwd()), **more)
         code = self.ask(pid=pid)
         out, err = (Path(file).read_text() for file in files[1:])
-        return subprocess.CompletedProcess(typed, code, out, err)
+        return subprocess.CompletedProcess(given, code, out, err)
 
     @contextmanager
     def at_terminal(self, *words: object) -> Iterator[tuple[Typist, Forked]]:
@@ -95,10 +101,10 @@ class Forked:
 
 
 @contextmanager
-def forker(folder: Path) -> Iterator[Forker]:
+def forker(folder: Path, loaded: Sequence[str] = LOADED) -> Iterator[Forker]:
     """Have a process ready that starts verbs."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.forked"],
+        [sys.executable, "-m", "tests.cli.forked", *loaded],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -111,10 +117,12 @@ def forker(folder: Path) -> Iterator[Forker]:
             process.kill()
 
 
-def _start(words: list[str], files: list[str]) -> int:
+def _start(
+    words: list[str], files: list[str], folder: str = "", env: Mapping[str, str] | None = None
+) -> int:
     """Fork the program `housecarl`; its pid. In the child it never returns."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOCTTY
-    opened = [os.open(file, flags, 0o600) for file in files]
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOCTTY
+    opened = [os.open(file, flags | (n and os.O_TRUNC), 0o600) for n, file in enumerate(files)]
     child = os.fork()
     if child:
         for file in opened:
@@ -124,19 +132,27 @@ def _start(words: list[str], files: list[str]) -> int:
     for number, file in enumerate(opened):
         os.dup2(file, number)
         os.close(file)
-    sys.argv = ["housecarl", *words]
+    if folder:
+        os.chdir(folder)
+    if env is not None:
+        os.environ.clear()
+        os.environ.update(env)
+    sys.argv = [str(Path(sys.executable).with_name("housecarl")), *words]
     code: object = 0
     try:
         cli.main()
     except SystemExit as end:
         code = end.code
+    except BaseException:  # noqa: BLE001 - a fork must not come back into its parent
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0)
 
 
 def _serve() -> None:
-    for name in LOADED:
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     for line in sys.stdin:
         request = json.loads(line)
