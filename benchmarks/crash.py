@@ -2,9 +2,9 @@
 
     --rounds N   `housecarl run` killed with -9 at random moments under SMTP load (the default)
     --power N    the same on a disk whose power is cut (root and loop devices)
-    --faults N   every N-th call of spool and SQLite fails: EIO, ENOSPC, once and for ever (gcc)
+    --faults N   every N-th call of spool and SQLite fails, once and for ever (gcc)
     --errors N   the same in process, at every N-th durable operation
-    --kills N    in process, killed at every N-th operation, and its recovery at every N-th again
+    --kills N    in process, killed at every N-th operation, and its recovery struck at every N-th
 
 What was acknowledged is answered, no change runs twice, a reply has one Message-ID; 1 if not so.
 """
@@ -38,6 +38,9 @@ LASTS = "0.15"
 #: Operations of a recovery at the most.
 RECOVERY = 24
 
+#: What else a failing disk does, or has before it.
+MORE = {"": "", "reads": ", reads too", "dirty": ", after a kill"}
+
 Found = tuple[list[tuple[str, int]], list[str]]
 
 
@@ -67,17 +70,19 @@ def cut(folder: Path, inbox: Inbox, count: int, seed: int) -> Found:
 
 def fail(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
     """Let the calls of the real daemon fail, each life at one of them."""
-    errors = (errno.EIO, errno.ENOSPC)
-    ways = [(error, always, False) for error in errors for always in (False, True)]
-    ways += [(errno.EIO, always, True) for always in (False, True)]
+    both, rest = (False, True), (errno.EROFS, errno.EMFILE)
+    ways = [(e, always, "") for e in (errno.EIO, errno.ENOSPC) for always in both]
+    ways += [(errno.EIO, always, more) for more in ("reads", "dirty") for always in both]
+    ways += [(e, True, "") for e in rest]
     rows: list[tuple[str, int]] = []
     with closing(Faulty(folder, inbox)) as faulty:
-        for error, always, reads in ways:
+        for error, always, more in ways:
             before = faulty.lives
             for n in itertools.count(1 + seed % step, step):
-                if not faulty.live(n, error, always=always, reads=reads) or faulty.violations:
+                told = {more: True} if more else {}
+                if not faulty.live(n, error, always=always, **told) or faulty.violations:
                     break
-            which = f"{errno.errorcode[error]}{', reads too' if reads else ''}"
+            which = f"{errno.errorcode[error]}{MORE[more]}"
             rows.append((f"{which}, {'for ever' if always else 'once'}", faulty.lives - before))
             if faulty.violations:
                 break
@@ -101,14 +106,18 @@ def fail_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
 
 
 def kill_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
-    """Kill at each operation; then the same with its recovery killed, at each of its own."""
-    lives, found = 0, []
-    for again in range(0, RECOVERY, step):
-        ends = run(folder / str(again), inbox, "--again", str(again), "--step", str(step))
-        lives += sum(code < 0 for life in ends for code in (life["struck"], life["again"]))
-        found += [f"again {again} {text}" for life in ends for text in violations(life, inbox)]
+    """Kill at each operation; then with its recovery killed, or failing, at each of its own."""
+    killed, failed, found = 0, 0, []
+    for again, then in itertools.product(range(0, RECOVERY, step), ("", "EIO")):
+        options = ("--again", str(again), "--step", str(step), "--lasts", LASTS)
+        name = f"again {again} {then}".rstrip()
+        ends = run(folder / name, inbox, *options, "--then", then)
+        codes = [code for life in ends for code in (life["struck"], life["again"])]
+        killed += sum(code < 0 for code in codes)
+        failed += sum(code > 0 for code in codes)
+        found += [f"{name} {text}" for life in ends for text in violations(life, inbox)]
         inbox.received.clear()
-    return [("lives killed", lives)], found
+    return [("lives killed", killed), ("recoveries that failed", failed)], found
 
 
 FORMS: dict[str, Callable[[Path, Inbox, int, int], Found]] = {

@@ -36,12 +36,16 @@ class Faulty(Rounds):
         self.lives = 0
         self.answered = 0
 
-    def live(self, n: int, error: int, *, always: bool, reads: bool = False) -> bool:
+    def live(
+        self, n: int, error: int, *, always: bool, reads: bool = False, dirty: bool = False
+    ) -> bool:
         """A life whose n-th call fails, and `always` all after it until the fault is gone.
 
-        False: it had no n-th call.
+        With `dirty` it is the life after a kill under load. False: it had no n-th call.
         """
         self.make_fresh()
+        if dirty:
+            self._leave_dirty()
         self.faults.fail(error, n, ALWAYS if always else n, reads=reads)
         sender = threading.Thread(target=self.load.send, args=(MESSAGES,))
         process = self.start(self.faults.env)
@@ -64,6 +68,14 @@ class Faulty(Rounds):
         self.books.begin()
         self.load = Load(self.load.port)
         self.faults.begin()
+
+    def _leave_dirty(self) -> None:
+        """A life that is killed in the middle of its work."""
+        process = self.start()
+        with self.load.flowing() as over:
+            self.load.taken.wait(LIFE_SECONDS)
+            self.strike(process)
+            over.set()
 
     def _see_through(
         self, process: subprocess.Popen[bytes], sender: threading.Thread

@@ -36,6 +36,9 @@ PATIENCE = 20.0
 #: at the very start with the storage at fault, which whoever started it does again.
 WHOLE, BROKEN, MENDED, STORAGE = 0, 3, 4, 75
 
+#: What an operation can fail with.
+ERRORS = ("EIO", "ENOSPC", "EROFS", "EMFILE")
+
 MODULE = '''
 """A change that leaves a trace, and a look."""
 import os
@@ -172,7 +175,7 @@ def violations(life: dict[str, Any], inbox: Inbox) -> list[str]:
     told = {each.text.splitlines()[0] for each in got}
     if life["last"] != WHOLE:
         found.append("the last life did not end well")
-    if life["struck"] == BROKEN:
+    if BROKEN in (life["struck"], life["again"]):
         found.append("the life that was struck did not end well")
     if life["struck"] == MENDED and (left := _left_over(life["alone"])):
         found.append(f"left over once the fault was gone: {left}")
@@ -206,16 +209,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
-    parser.add_argument("--error", choices=["", "EIO", "ENOSPC"], default="")
+    parser.add_argument("--error", choices=["", *ERRORS], default="")
     parser.add_argument("--lasts", type=float, default=0.0, help="seconds until the fault is gone")
     parser.add_argument("--omit", choices=["", "accept", "claim", "result"], default="")
     parser.add_argument("--power", action="store_true", help="a power cut instead of a kill")
-    parser.add_argument("--again", type=int, default=0, help="also kill the recovery at this one")
+    parser.add_argument("--again", type=int, default=0, help="strike the recovery at this one")
+    parser.add_argument("--then", choices=["", *ERRORS], default="", help="... with this error")
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--most", type=int, default=1000)
     options = parser.parse_args()
-    error = getattr(errno, options.error) if options.error else 0
+    error, then = (getattr(errno, name, 0) for name in (options.error, options.then))
     for n in range(options.first, options.most, options.step):
         folder = options.folder / str(n)
         prepare(folder, options.port, f"ann{n}@example.org")
@@ -223,7 +227,7 @@ def main() -> None:
         struck = run_life(folder, fate, options.omit, options.power)
         alone, again = books(folder), WHOLE
         if options.again:
-            again = run_life(folder, Fate(options.again), options.omit)
+            again = run_life(folder, Fate(options.again, then, options.lasts), options.omit)
         last = run_life(folder, Fate(None), options.omit)
         told = {"n": n, "struck": struck, "alone": alone, "again": again, "last": last}
         told |= books(folder)

@@ -15,10 +15,13 @@ from tests.crash.faulty import Faulty
 from tests.crash.rounds import smarthost
 
 #: Lives in the short form; `python -m benchmarks.crash --faults` fails at every call.
-SHORT = 5
+SHORT = 4
 
 #: The calls of a life in which something is always left to strike.
 CALLS = 220
+
+#: The same of a life after a kill, whose journal is there already.
+DIRTY_CALLS = 80
 
 #: Seconds each call of a slow disk takes, and that nobody else may be kept waiting.
 SLOW, PROMPT = 0.6, 0.45
@@ -34,7 +37,9 @@ def test_whichever_call_fails_nothing_is_lost_or_repeated(tmp_path: Path) -> Non
             error = draw.choice([errno.EIO, errno.ENOSPC])
             assert faulty.live(draw.randrange(1, CALLS), error, always=n % 2 == 0)
             assert faulty.violations == []
-    assert faulty.lives == SHORT and faulty.answered >= 3 * SHORT
+        assert faulty.live(draw.randrange(1, DIRTY_CALLS), errno.EIO, always=True, dirty=True)
+        assert faulty.violations == []
+    assert faulty.lives == SHORT + 1 and faulty.answered >= 3 * SHORT
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.crash.lives import WHOLE, run, violations
+from tests.crash.lives import MENDED, STORAGE, WHOLE, run, violations
 from tests.crash.rounds import smarthost
 
 from housecarl.testing.inbox import Inbox
@@ -29,6 +29,15 @@ def test_killed_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> 
 
 def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
     ends = run(tmp_path, inbox, "--again", "9", "--step", "6", "--most", "27")
+    assert [text for life in ends for text in violations(life, inbox)] == []
+
+
+@pytest.mark.long
+def test_the_disk_fails_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
+    """A kill, and a fault in the life after it."""
+    options = ("--again", "11", "--then", "EIO", "--lasts", "0.1", "--first", "8", "--step", "6")
+    ends = run(tmp_path, inbox, *options)
+    assert any(life["again"] in (MENDED, STORAGE) for life in ends)
     assert [text for life in ends for text in violations(life, inbox)] == []
 
 
