@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 from housecarl import disk
 from housecarl.errors import MessageGone, SpoolFull, StorageError
 from housecarl.message.stamp import Stamp, split
-from housecarl.spool import TMP_SECONDS, Spool, State, find_file, id_of, make_name
+from housecarl.spool import FRESH, TMP_SECONDS, Spool, State, find_file, id_of, make_name, names_in
 
 STAMP = Stamp("smtp", datetime(2026, 11, 23, 12, 0, tzinfo=UTC), peer="192.0.2.1")
 
@@ -59,6 +60,40 @@ async def test_a_message_keeps_its_name_through_every_state(spool: Spool) -> Non
     assert find_file(spool.root, id_of(name)) == spool.root / "executed" / "2026-11" / name
 
 
+async def test_renames_that_go_well_are_no_trouble(spool: Spool) -> None:
+    name = await spool.put(b"x", STAMP)
+    spool.move(name, State.NEW, State.EXECUTED)
+    await spool.stop()
+    await asyncio.sleep(0)  # whatever the disk thread told the loop has been heard
+    assert spool.trouble is not None and not spool.trouble.done()
+    month = spool.root / "executed" / "2026-11"
+    assert month.stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_was_just_put_is_taken_without_the_disk(spool: Spool) -> None:
+    """The last ones only, so that a flood does not fill the memory."""
+    put = await asyncio.gather(*(spool.put(b"put", STAMP) for _ in range(FRESH + 1)))
+    for name in put:
+        (spool.root / "new" / name).write_bytes(b"written since")
+    assert await spool.take(put[0]) == b"written since"
+    assert [await spool.take(name) for name in put[1:]] == [STAMP.line() + b"put"] * FRESH
+
+
+async def test_who_asks_for_the_disk_waits_behind_what_was_asked_before(spool: Spool) -> None:
+    order: list[str] = []
+    hold = threading.Event()
+
+    def slow() -> None:
+        hold.wait(10)
+        order.append("slow")
+
+    first = asyncio.create_task(spool.ask(slow))
+    second = asyncio.create_task(spool.ask(lambda: order.append("quick")))
+    asyncio.get_running_loop().call_later(0.05, hold.set)
+    await asyncio.gather(first, second)
+    assert order == ["slow", "quick"]
+
+
 async def test_a_message_of_the_last_life_is_read_from_the_disk(tmp_path: Path) -> None:
     first = Spool(tmp_path, reserve=0)
     first.open()
@@ -84,8 +119,17 @@ async def test_without_room_nothing_is_stored_and_the_sender_may_try_again(tmp_p
     await spool.stop()
 
 
-async def test_of_a_message_whose_bringer_is_gone_nothing_stays(spool: Spool) -> None:
+async def test_of_a_message_whose_bringer_is_gone_nothing_stays(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether its wait ends before the disk has it, or in the moment it is told."""
+    made: list[str] = []
+
+    def note(arrived: datetime) -> str:
+        made.append(make_name(arrived))
+        return made[-1]
+
+    monkeypatch.setattr("housecarl.spool.make_name", note)
 
     async def put_and_cancel_the_last() -> str:
         name = await spool.put(b"kept", STAMP)
@@ -103,6 +147,20 @@ async def test_of_a_message_whose_bringer_is_gone_nothing_stays(spool: Spool) ->
             await gone
     await spool.settle()
     assert await spool.waiting(State.NEW) == [name]
+    assert len(made) == 3
+    for each in set(made) - {name}:
+        with pytest.raises(MessageGone):
+            await spool.take(each)
+
+
+async def test_after_the_stop_nothing_is_taken_and_nobody_waits_for_ever(spool: Spool) -> None:
+    await spool.stop()
+    gone, other = (asyncio.create_task(spool.put(b"x", STAMP)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(StorageError, match="^spool: put: cannot schedule new futures"):
+        await asyncio.wait_for(other, 5)
+    assert names(spool) == {}
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -116,7 +174,9 @@ async def test_when_a_sync_fails_nothing_stays(
     results = await asyncio.gather(
         *(spool.put(b"x", STAMP) for _ in range(count)), return_exceptions=True
     )
-    assert all(isinstance(each, StorageError) for each in results)
+    assert [repr(each) for each in results] == [
+        "StorageError('spool: put: Input/output error')"
+    ] * count
     assert names(spool) == {}
     assert list((spool.root / "tmp").iterdir()) == []
 
@@ -147,12 +207,27 @@ async def test_a_rename_that_fails_shows_in_trouble(spool: Spool) -> None:
     (spool.root / "new" / name).unlink()
     spool.move(name, State.NEW, State.REFUSED)
     assert spool.trouble is not None
-    assert isinstance(await asyncio.wait_for(spool.trouble, 5), StorageError)
+    trouble = await asyncio.wait_for(spool.trouble, 5)
+    assert repr(trouble) == "StorageError('spool: move: No such file or directory')"
+
+
+async def test_a_folder_that_cannot_be_read_is_told(spool: Spool) -> None:
+    (spool.root / "failed").rmdir()
+    with pytest.raises(StorageError, match=r"^spool: read: No such file or directory$"):
+        await spool.waiting(State.FAILED)
 
 
 async def test_a_message_that_was_taken_away_is_gone(spool: Spool) -> None:
-    with pytest.raises(MessageGone):
-        await spool.take(make_name(STAMP.arrived))
+    name = make_name(STAMP.arrived)
+    with pytest.raises(MessageGone, match=name):
+        await spool.take(name)
+
+
+def test_only_files_without_a_dot_name_are_messages_oldest_first(tmp_path: Path) -> None:
+    for name in ("b.eml", ".probe", "a.eml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    assert names_in(tmp_path) == ["a.eml", "b.eml"]
 
 
 def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:

@@ -217,8 +217,6 @@ class Spool:
 
     def move(self, name: str, source: State, target: State) -> None:
         """Rename from one state to another, soon and in order; a failure shows in `trouble`."""
-        if target is State.WORK:
-            self._fresh.pop(name, None)
         before = self._moves.get(name)
         self._moves[name] = (before[0] if before else source, target)
         if self._gathering is None:
@@ -252,7 +250,7 @@ class Spool:
             rename(here, there)
 
     def _look(self, done: Future[None]) -> None:
-        error, future = None if done.cancelled() else done.exception(), self.trouble
+        error, future = done.exception(), self.trouble
         if error is not None and future is not None:
             future.get_loop().call_soon_threadsafe(_resolve, future, _storage_error("move", error))
 
