@@ -45,7 +45,9 @@ def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
     house: TestHouse, verb: Verb
 ) -> None:
     command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "log", "-n", "1", "--follow")
+    verb("send", "!help", "--as", "ann", "--wait")
     with at_terminal(*command, env={}) as (reader, log):
+        reader.wait("ann: help [done]")
         for text in ("!help uptime", "!help more"):
             verb("send", text, "--as", "ann", "--wait")
         reader.wait("ann: help more [done]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import random
 from sqlite3 import Connection
@@ -29,8 +30,8 @@ BATCH = 200
 CROWD = 2
 #: Connections in a row that end inside a mail before the smarthost is to blame and not the mail.
 BLAMED = 2
-#: Seconds that what was sent gathers before the journal is told: no barrier hangs on it, and after a
-#: crash in between it is sent again with the same Message-ID.
+#: Seconds that what was sent gathers before the journal is told: no barrier hangs on it, and after
+#: a crash in between it is sent again with the same Message-ID.
 GATHER_SECONDS = 0.1
 
 #: Told how the smarthost is, on every change: (well, one line for the operator).
@@ -63,7 +64,7 @@ class Post:
         self._pool = Pool(settings, bounds)
         self._lanes = Lanes()
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._ending = asyncio.Event()
         self._senders: set[asyncio.Task[None]] = set()
         self._sent: list[int] = []
         self._noting = False
@@ -79,7 +80,7 @@ class Post:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                while not self._stopping:
+                while not self._ending.is_set():
                     self._woken.clear()
                     await self._look()
                     self._start()
@@ -99,7 +100,7 @@ class Post:
 
     def push(self, due: Due) -> None:
         """A reply that was just committed and is due now; saves a look when nothing else waits."""
-        if self._clear and not self._stopping:
+        if self._clear and not self._ending.is_set():
             self._lanes.add(due)
             self._start()
         else:
@@ -107,7 +108,7 @@ class Post:
 
     def stop(self) -> None:
         """Let `run` end once the mails being handed in are through, seconds at most."""
-        self._stopping = True
+        self._ending.set()
         self._woken.set()
 
     async def reach(self) -> Reach:
@@ -161,7 +162,7 @@ class Post:
             self._start()
 
     def _resting(self) -> bool:
-        return self._stopping or self._outage.lasts(self._clock.now())
+        return self._ending.is_set() or self._outage.lasts(self._clock.now())
 
     async def _send(self) -> None:
         """One sender: a reply at a time, until none is ready or the smarthost fails."""
@@ -271,8 +272,10 @@ class Post:
     async def _note_sent(self) -> None:
         """Note what was sent, all that came together in one write; in a backlog without waiting."""
         while self._sent:
-            if not self._full and not self._stopping:
-                await asyncio.sleep(GATHER_SECONDS)
+            if not self._full:
+                with suppress(TimeoutError):  # nobody waits for it, but a stop does
+                    async with asyncio.timeout(GATHER_SECONDS):
+                        await self._ending.wait()
             ids, self._sent = self._sent, []
             await self._database.write(_sent(ids, self._now()))
             self._lanes.settle(ids)
