@@ -54,6 +54,23 @@ async def test_what_waits_shares_a_commit_and_each_gets_its_own_result(db: Datab
     assert found == {key: key for key in keys}
 
 
+async def test_what_a_dead_life_left_in_the_log_is_in_the_file_before_more_is_written(
+    db: Database, tmp_path: Path
+) -> None:
+    """After a sync that failed the log may have holes that nobody sees until the power is cut."""
+    await db.write(lambda conn: values.put(conn, "m", "key", 1, 0.0))
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    for name in ("journal.sqlite", "journal.sqlite-wal"):
+        (dead / name).write_bytes((tmp_path / name).read_bytes())
+    assert (dead / "journal.sqlite-wal").stat().st_size > 0
+    again = Database(dead / "journal.sqlite")
+    again.open()
+    assert (dead / "journal.sqlite-wal").stat().st_size == 0
+    assert await again.read(lambda conn: values.get(conn, "m", "key")) == 1
+    await again.close()
+
+
 async def test_a_fault_of_one_undoes_only_its_own_changes(db: Database) -> None:
     def broken(conn: sqlite3.Connection) -> None:
         values.put(conn, "m", "half", 1, 0.0)
