@@ -8,10 +8,16 @@ import shutil
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _needs_a_server(request: pytest.FixtureRequest) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture is made: whether this test runs here at all."""
+    _need_servers(item)
+    _take_long(item)
+
+
+def _need_servers(item: pytest.Item) -> None:
     """`@pytest.mark.server("swaks")`: without the program skip at home, fail in CI."""
-    for mark in request.node.iter_markers("server"):
+    for mark in item.iter_markers("server"):
         missing = [name for name in mark.args if shutil.which(name) is None]
         if not missing:
             continue
@@ -21,8 +27,7 @@ def _needs_a_server(request: pytest.FixtureRequest) -> None:
         pytest.skip(text)
 
 
-@pytest.fixture(autouse=True)
-def _takes_long(request: pytest.FixtureRequest) -> None:
+def _take_long(item: pytest.Item) -> None:
     """`@pytest.mark.long` runs in CI only, so that `make test` stays quick."""
-    if request.node.get_closest_marker("long") and not os.environ.get("CI"):
+    if item.get_closest_marker("long") and not os.environ.get("CI"):
         pytest.skip("long: runs in CI, or with CI=1")
