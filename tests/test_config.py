@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from housecarl import config as config_module
 from housecarl.config import Config, spool_folder
 from housecarl.module import Risk
 from housecarl.verdict import Proof
@@ -203,3 +205,19 @@ def test_the_spool_is_where_systemd_says(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_systemd_the_spool_is_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert spool_folder() == Path(__file__).parents[1] / "spool"
+
+
+@pytest.mark.parametrize("login", [0, 990])
+def test_the_services_spool_is_for_root_and_the_service_alone(
+    login: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verb of root finds the daemon's spool; another login has a house of its own."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_module, "SERVICE_SPOOL", tmp_path / "spool")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = tmp_path / "state" / "housecarl" / "spool"
+    monkeypatch.setattr(os, "geteuid", lambda: login)
+    assert spool_folder() == own  # no service here
+    (tmp_path / "spool").mkdir()
+    assert spool_folder() == (tmp_path / "spool" if login == 0 else own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,6 +23,7 @@ from housecarl.module import Risk
 from housecarl.quantity import DAY, MIB, Duration, Size
 
 __all__ = [
+    "SERVICE_SPOOL",
     "CommandRule",
     "Config",
     "Keep",
@@ -72,16 +74,24 @@ def _steps(value: Any) -> Any:
 Word = Annotated[str, AfterValidator(_word)]
 
 
+#: Where the installed service keeps its messages: systemd/housecarl.tmpfiles makes it.
+SERVICE_SPOOL = Path("/var/lib/housecarl/spool")
+
+
 def spool_folder() -> Path:
     """Where the spool is when nothing is said.
 
-    systemd's `$STATE_DIRECTORY/spool`; else `spool/` of a checkout; else the user's state folder.
+    systemd's `$STATE_DIRECTORY/spool`; else `spool/` of a checkout; else the installed service's,
+    for root and the service's user, so that their verbs find it; else the user's state folder.
     """
     if state := os.environ.get("STATE_DIRECTORY"):
         return Path(state.split(":")[0], "spool")  # systemd joins several by colons
     checkout = Path(__file__).parents[2]
     if (checkout / "pyproject.toml").is_file():
         return checkout / "spool"
+    with suppress(OSError):
+        if os.geteuid() in (0, SERVICE_SPOOL.stat().st_uid):
+            return SERVICE_SPOOL
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home, "housecarl", "spool")
 

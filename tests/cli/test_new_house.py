@@ -15,7 +15,8 @@ from housecarl import config_file
 from housecarl.cli import guess, interview, private_file
 from housecarl.cli.draft import Draft, Server, scalar
 from housecarl.cli.questions import Answers, Check
-from housecarl.cli.site import SYSTEM_CONFIG, SYSTEM_SPOOL, Site
+from housecarl.cli.site import SYSTEM_CONFIG, Site
+from housecarl.config import SERVICE_SPOOL
 from housecarl.config_text import parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
@@ -105,7 +106,7 @@ def test_files_go_where_the_program_looks_for_them(
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert (Site.of(None).config, Site.of(None).spool) == (SYSTEM_CONFIG, str(SYSTEM_SPOOL))
+    assert (Site.of(None).config, Site.of(None).spool) == (SYSTEM_CONFIG, str(SERVICE_SPOOL))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     own = Site.of(None)
     assert own.config == tmp_path / ".config/housecarl/housecarl.yaml"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from housecarl.cli import private_file
+from housecarl.config import SERVICE_SPOOL
 
-#: Where the unit of systemd looks for the configuration, and keeps its state.
+#: Where the unit of systemd looks for the configuration.
 SYSTEM_CONFIG = Path("/etc/housecarl/housecarl.yaml")
-SYSTEM_SPOOL = Path("/var/lib/housecarl/spool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Site:
         path = Path(named) if named else SYSTEM_CONFIG if os.geteuid() == 0 else home
         path = path.absolute()
         if path == SYSTEM_CONFIG:
-            return cls(path, str(SYSTEM_SPOOL), _daemon())
+            return cls(path, str(SERVICE_SPOOL), _daemon())
         if path == home:
             state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
             return cls(path, f"{state}/housecarl/spool")
