@@ -243,6 +243,18 @@ def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_the_names_of_its_folders_are_on_the_disk_before_it_takes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[set[str]] = []
+    monkeypatch.setattr(
+        "housecarl.spool.sync_folder",
+        lambda path: synced.append({each.name for each in Path(path).iterdir()}),
+    )
+    Spool(tmp_path / "spool").open()
+    assert synced == [{"tmp", ".journal", *State}]
+
+
 def test_a_spool_that_cannot_be_made_says_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):

@@ -91,6 +91,7 @@ class Spool:
         try:
             for folder in ("tmp", *State, ".journal"):
                 (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(self.root)
             probe = self.root / "tmp" / ".probe"
             probe.touch(mode=0o600)
             probe.rename(self.root / "work" / ".probe").unlink()
