@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import errno
 import itertools
+import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.cuts import Cuts
@@ -44,10 +46,27 @@ MORE = {"": "", "reads": ", reads too", "dirty": ", after a kill"}
 Found = tuple[list[tuple[str, int]], list[str]]
 
 
-def strike(rounds: Rounds, inbox: Inbox, count: int) -> Found:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many strikes, or each how many operations one; by which seed; the time to end by."""
+
+    count: int
+    seed: int
+    until: float
+
+    @property
+    def steps(self) -> Iterator[int]:
+        """The operations to strike, until it is time."""
+        for n in itertools.count(1 + self.seed % self.count, self.count):
+            if time.monotonic() > self.until:
+                return
+            yield n
+
+
+def strike(rounds: Rounds, inbox: Inbox, bounds: Bounds) -> Found:
     """Kill or cut that often."""
     with closing(rounds):
-        rounds.run(count)
+        rounds.run(bounds.count, bounds.until)
     rows = [
         ("strikes", rounds.kills),
         ("messages acknowledged", len(rounds.acknowledged)),
@@ -57,18 +76,18 @@ def strike(rounds: Rounds, inbox: Inbox, count: int) -> Found:
     return rows, rounds.violations
 
 
-def kill(folder: Path, inbox: Inbox, count: int, seed: int) -> Found:
+def kill(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Kill the real daemon."""
-    return strike(Rounds(folder, inbox, seed, folder / "spool"), inbox, count)
+    return strike(Rounds(folder, inbox, bounds.seed, folder / "spool"), inbox, bounds)
 
 
-def cut(folder: Path, inbox: Inbox, count: int, seed: int) -> Found:
+def cut(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Cut the power below the real daemon."""
     with loop_disk(folder) as disk:
-        return strike(Cuts(folder, inbox, seed, disk), inbox, count)
+        return strike(Cuts(folder, inbox, bounds.seed, disk), inbox, bounds)
 
 
-def fail(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+def fail(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Let the calls of the real daemon fail, each life at one of them."""
     both, rest = (False, True), (errno.EROFS, errno.EMFILE)
     ways = [(e, always, "") for e in (errno.EIO, errno.ENOSPC) for always in both]
@@ -78,7 +97,7 @@ def fail(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
     with closing(Faulty(folder, inbox)) as faulty:
         for error, always, more in ways:
             before = faulty.lives
-            for n in itertools.count(1 + seed % step, step):
+            for n in bounds.steps:
                 told = {more: True} if more else {}
                 if not faulty.live(n, error, always=always, **told) or faulty.violations:
                     break
@@ -90,14 +109,14 @@ def fail(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
         return rows, faulty.violations
 
 
-def fail_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+def fail_in_process(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Let the operations fail, each life at one of them."""
     rows: list[tuple[str, int]] = []
     found: list[str] = []
     for error, lasts in itertools.product(("EIO", "ENOSPC"), ("0", LASTS)):
         name = f"{error}, {'once' if lasts == '0' else 'for ever'}"
-        first = str(1 + seed % step)
-        options = ("--error", error, "--lasts", lasts, "--step", str(step), "--first", first)
+        first, step = str(1 + bounds.seed % bounds.count), str(bounds.count)
+        options = ("--error", error, "--lasts", lasts, "--step", step, "--first", first)
         ends = run(folder / name, inbox, *options)
         rows.append((name, sum(life["struck"] != WHOLE for life in ends)))
         found += [f"{name} {text}" for life in ends for text in violations(life, inbox)]
@@ -105,10 +124,13 @@ def fail_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
     return rows, found
 
 
-def kill_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
+def kill_in_process(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Kill at each operation; then with its recovery killed, or failing, at each of its own."""
     killed, failed, found = 0, 0, []
+    step = bounds.count
     for again, then in itertools.product(range(0, RECOVERY, step), ("", "EIO")):
+        if time.monotonic() > bounds.until:
+            break
         options = ("--again", str(again), "--step", str(step), "--lasts", LASTS)
         name = f"again {again} {then}".rstrip()
         ends = run(folder / name, inbox, *options, "--then", then)
@@ -120,7 +142,7 @@ def kill_in_process(folder: Path, inbox: Inbox, step: int, seed: int) -> Found:
     return [("lives killed", killed), ("recoveries that failed", failed)], found
 
 
-FORMS: dict[str, Callable[[Path, Inbox, int, int], Found]] = {
+FORMS: dict[str, Callable[[Path, Inbox, Bounds], Found]] = {
     "rounds": kill,
     "power": cut,
     "faults": fail,
@@ -135,14 +157,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     for name in FORMS:
         parser.add_argument(f"--{name}", type=int, metavar="N")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of each form at the most")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     options = parser.parse_args()
     asked = {name: n for name in FORMS if (n := getattr(options, name))} or {"rounds": ROUNDS}
     wrong = False
     for name, count in asked.items():
         began = time.monotonic()
+        bounds = Bounds(count, options.seed, began + options.seconds)
         with tempfile.TemporaryDirectory() as folder, smarthost() as inbox:
-            rows, found = FORMS[name](Path(folder), inbox, count, options.seed)
+            rows, found = FORMS[name](Path(folder), inbox, bounds)
         seconds = round(time.monotonic() - began)
         print(f"{name} {count}, seed {options.seed}")
         for what, value in [*rows, ("violations", len(found)), ("seconds", seconds)]:

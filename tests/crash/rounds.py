@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import signal
@@ -85,13 +86,14 @@ class Rounds:
         """The numbers of the messages that got a 250."""
         return self.load.acknowledged
 
-    def run(self, rounds: int) -> None:
-        """Strike that often, rest now and then, and once at the end."""
+    def run(self, rounds: int, until: float = math.inf) -> None:
+        """Strike that often or until a time, rest now and then, and once at the end."""
         for n in range(1, rounds + 1):
             self._life()
-            if n % REST_ROUNDS == 0 or n == rounds:
+            last = n == rounds or time.monotonic() > until
+            if n % REST_ROUNDS == 0 or last:
                 self.rest()
-            if self.violations:
+            if self.violations or last:
                 return
 
     def start(self, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
