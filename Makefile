@@ -1,6 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# the tests start many processes; without kept bytecode each would compile all that it imports
+unexport PYTHONDONTWRITEBYTECODE
+
 run: .venv/ready     # a made-up house on this machine, texted by real SMTP
 	@$(BIN)/housecarl demo
 

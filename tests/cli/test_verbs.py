@@ -178,7 +178,7 @@ def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
     assert verb("module", "new", "hello").returncode == 0
     assert "hello [WHO]  [look] " in verb("module", "list").stdout
     done = verb("module", "test", "hello")
-    assert (done.returncode, " passed" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
     (tmp_path / "mine" / "broken.py").write_text("import nowhere\n")
     done = verb("module", "list")
     assert (done.returncode, "broken.py:1" in done.stdout) == (1, True)

@@ -159,7 +159,11 @@ def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
     assert house.daemon.house is at_home
 
 
-def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(house: TestHouse) -> None:
+def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.daemon.BACK_OFF", (0.05,))
+    monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.2)
     house.start()
     assert house.daemon is not None and house.daemon.house is not None
     first = house.daemon.house
