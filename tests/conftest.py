@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import pytest
+from tests.programs import installed
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -18,7 +18,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _need_servers(item: pytest.Item) -> None:
     """`@pytest.mark.server("swaks")`: without the program skip at home, fail in CI."""
     for mark in item.iter_markers("server"):
-        missing = [name for name in mark.args if shutil.which(name) is None]
+        missing = [name for name in mark.args if installed(name) is None]
         if not missing:
             continue
         text = f"{', '.join(missing)} not installed"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.programs import NODE_MODULES, installed
 
 from housecarl.plugs.device import Device
 from housecarl.plugs.settings import PlugAddress
@@ -19,88 +20,94 @@ from housecarl.testing.plug import SimulatedPlug
 PATIENCE = 20.0
 
 
-async def run(*command: str) -> str:
+async def run(program: str | Path, *arguments: str) -> str:
     """What a program prints; fails when it does not end well."""
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = await asyncio.create_subprocess_exec(
-        *command,
+        installed(str(program)) or program,
+        *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=environ,
     )
     output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, output.decode()
     return output.decode()
 
 
-def program(name: str) -> str:
-    """Where a program is, beside the interpreter or on the path; skips where it is not."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{name} not installed")
-    return found
-
-
+@pytest.mark.server("kasa")
 async def test_the_program_of_python_kasa_switches_and_reads_it() -> None:
     with SimulatedPlug(alias="den", relay=False) as plug:
         where = ["--host", plug.host, "--port", str(plug.port), "--type", "plug"]
-        await run(program("kasa"), *where, "on")
+        await run("kasa", *where, "on")
         assert plug.relay
-        info = json.loads(await run(program("kasa"), "--json", *where, "sysinfo"))
+        info = json.loads(await run("kasa", "--json", *where, "sysinfo"))
         assert info["alias"] == "den"
 
 
-async def test_the_program_of_tplink_smarthome_api_switches_it() -> None:
-    with SimulatedPlug(relay=False) as plug:
+@pytest.mark.server("tplink-smarthome-api")
+async def test_the_program_of_tplink_smarthome_api_switches_and_reads_it() -> None:
+    with SimulatedPlug(alias="den", relay=False) as plug:
         address = f"{plug.host}:{plug.port}"
-        await run(program("tplink-smarthome-api"), "-c", "off", "setPowerState", address, "true")
+        await run("tplink-smarthome-api", "setPowerState", address, "true")
         assert plug.relay
+        assert "den" in await run("tplink-smarthome-api", "getSysInfo", address)
 
 
+PYHS100 = """
+import json, sys
+from pyHS100 import SmartPlug, TPLinkSmartHomeProtocol
+
+class AtPort(TPLinkSmartHomeProtocol):
+    def query(self, host, request):
+        return TPLinkSmartHomeProtocol.query(host, request, int(sys.argv[2]))
+
+plug = SmartPlug(sys.argv[1], protocol=AtPort())
+plug.turn_on()
+print(json.dumps([plug.is_on, plug.alias, plug.has_emeter, plug.get_emeter_realtime()]))
+"""
+
+
+@pytest.mark.server("pyhs100")
 async def test_pyhs100_switches_and_reads_it() -> None:
-    pyhs100 = pytest.importorskip("pyHS100")
-    with SimulatedPlug(relay=False) as plug:
-        query = pyhs100.TPLinkSmartHomeProtocol.query
-
-        def ask(request: dict[str, object]) -> dict[str, dict[str, dict[str, object]]]:
-            answer: dict[str, dict[str, dict[str, object]]] = query(plug.host, request, plug.port)
-            return answer
-
-        await asyncio.to_thread(ask, {"system": {"set_relay_state": {"state": 1}}})
-        reading = await asyncio.to_thread(ask, {"emeter": {"get_realtime": {}}})
-        assert plug.relay and reading["emeter"]["get_realtime"]["power"] == 43.0
+    """Its program knows port 9999 only, so its classes are used, in its own interpreter."""
+    program = installed("pyhs100")
+    assert program is not None
+    with SimulatedPlug(alias="den", relay=False) as plug:
+        output = await run(program.with_name("python"), "-c", PYHS100, plug.host, str(plug.port))
+        on, alias, metered, reading = json.loads(output)
+        assert plug.relay and on and metered and alias == "den"
+        assert reading["power"] == 43.0
 
 
 NODE = """
-const { Device, UdpServer } = require('tplink-smarthome-simulator');
-const device = new Device({ model: process.argv[2], address: '127.0.0.1', port: 0 });
+const { Device } = require('tplink-smarthome-simulator');
+const device = new Device({ model: process.argv[1], address: '127.0.0.1', port: 0 });
 device.start().then(() => console.log('READY ' + device.port));
 """
 
 
-@pytest.mark.parametrize("model", ["hs100", "hs110", "hs110v2"])
-async def test_our_device_drives_the_simulator_of_others(model: str, tmp_path: Path) -> None:
-    found = await asyncio.create_subprocess_exec(
-        program("node"),
-        "-e",
-        "require('tplink-smarthome-simulator')",
-        stderr=asyncio.subprocess.DEVNULL,
+@asynccontextmanager
+async def simulator(model: str) -> AsyncIterator[Device]:
+    """Our device on a plug that the simulator of others plays."""
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        *("-e", NODE, model),
+        stdout=asyncio.subprocess.PIPE,
+        env={"NODE_PATH": str(NODE_MODULES), **os.environ},
     )
-    if await found.wait() != 0:
-        pytest.skip("tplink-smarthome-simulator not installed where NODE_PATH says")
-    script = tmp_path / "simulator.js"
-    script.write_text(NODE)
-    node = await asyncio.create_subprocess_exec(
-        "node", str(script), model, stdout=asyncio.subprocess.PIPE
-    )
-    assert node.stdout is not None
+    assert process.stdout is not None
     try:
-        line = await asyncio.wait_for(node.stdout.readline(), PATIENCE)
-        device = Device("other", PlugAddress(host="127.0.0.1", port=int(line.split()[1])))
+        line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        yield Device("other", PlugAddress(host="127.0.0.1", port=int(line.split()[1])))
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.server("node", "tplink-smarthome-simulator")
+@pytest.mark.parametrize("model", ["hs100", "hs110", "hs110v2"])
+async def test_our_device_drives_the_simulator_of_others(model: str) -> None:
+    async with simulator(model) as device:
         for on in (True, False):
             await device.switch(on)
             assert (await device.identity()).on is on
         assert (await device.identity()).metered is (model != "hs100")
-    finally:
-        node.terminate()
-        await node.wait()
