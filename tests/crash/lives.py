@@ -122,7 +122,7 @@ def run_life(folder: Path, fate: Fate, omit: str, power: bool = False) -> int:
     pid = os.fork()
     if pid == 0:
         os.environ["LEDGER"] = str(folder / "ledger")
-        code = BROKEN
+        code, daemon = BROKEN, None
         try:
             set_up("critical")
             if power:
@@ -133,7 +133,7 @@ def run_life(folder: Path, fate: Fate, omit: str, power: bool = False) -> int:
             asyncio.run(live(daemon, folder))
             code = MENDED if fate.failed else WHOLE
         except BaseException as error:  # noqa: BLE001 - a child reports and leaves
-            if isinstance(error, StorageError) and not daemon.ready.is_set():
+            if isinstance(error, StorageError) and daemon and not daemon.ready.is_set():
                 code = STORAGE
             print(f"life ended: {error!r}", file=sys.stderr)  # noqa: T201 - for whoever reads the test
         os._exit(code)
