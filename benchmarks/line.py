@@ -227,7 +227,7 @@ class Discard:
 async def main():
     loop = asyncio.get_running_loop()
     await loop.create_server(lambda: SMTP(Discard(), loop=loop), "127.0.0.1", int(sys.argv[1]))
-    await asyncio.sleep(600)
+    await asyncio.sleep(6 * 3600)
 asyncio.run(main())
 """
 

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.soak_life import Life, Month
+from benchmarks.soak_life import Life
+from benchmarks.soak_month import Month
 
 #: What a house of years may grow by: MiB of memory from the first month to the last.
 GROWTH_MIB = 5.0
 
-#: How much slower the last month may be than the first.
+#: How much slower the last month may be than the first, each beside a bare server in that month.
 SLOWER = 1.15
 
 #: Messages a month from which on a median says something.
@@ -29,7 +30,7 @@ ENOUGH = 1000
 FDS = 2
 
 HEAD = (
-    "month  messages   RSS   grown  workers  fds  threads  p50 ms  p99 ms  wake-ups  "
+    "month  messages   RSS   grown  workers  fds  threads  p50 ms  p99 ms  bare ms  wake-ups  "
     "journal  wal  executed  refused  sweep s"
 )
 
@@ -39,7 +40,7 @@ def line(month: Month, first: Month) -> str:
     return (
         f"{month.n:5} {month.messages:9,} {month.rss:5.1f} {month.rss - first.rss:+7.2f} "
         f"{month.workers:8} {month.fds:4} {month.threads:8} {month.p50:7.2f} {month.p99:7.2f} "
-        f"{month.wakeups:9,} {month.journal:8.1f} {month.wal:4.1f} "
+        f"{month.bare:8.2f} {month.wakeups:9,} {month.journal:8.1f} {month.wal:4.1f} "
         f"{month.files['executed']:9,} {month.files['refused']:8,} {month.sweep:8.3f}"
     )
 
@@ -49,8 +50,11 @@ def faults(months: list[Month], problems: list[str], left: list[str]) -> Iterato
     first, last = months[0], months[-1]
     if last.rss - first.rss >= GROWTH_MIB:
         yield f"memory grew by {last.rss - first.rss:.1f} MiB"
-    if first.messages >= ENOUGH and last.p50 > first.p50 * SLOWER:
-        yield f"p50 rose from {first.p50:.2f} to {last.p50:.2f} ms"
+    if first.messages >= ENOUGH and last.p50 / last.bare > first.p50 / first.bare * SLOWER:
+        yield (
+            f"p50 rose from {first.p50:.2f} to {last.p50:.2f} ms, "
+            f"that of a bare server from {first.bare:.2f} to {last.bare:.2f}"
+        )
     if last.fds > first.fds + FDS or last.threads > first.threads:
         yield f"open files {first.fds} -> {last.fds}, threads {first.threads} -> {last.threads}"
     if left:

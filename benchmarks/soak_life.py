@@ -11,16 +11,16 @@ import re
 import statistics
 import sys
 import time
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
 import yaml
-from benchmarks.line import TO, Sink, free_port
-from benchmarks.soak_people import DROPPED, LATER, MIX, PATIENCE, STRANGER, Talker
+from benchmarks.line import TO, Client, Sink, bare_aiosmtpd, free_port
+from benchmarks.soak_month import Month, look, woken
+from benchmarks.soak_people import DROPPED, LATER, MIX, PATIENCE, PER_CONNECTION, STRANGER, Talker
 
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
@@ -31,25 +31,6 @@ MONTH = 30 * 86400.0
 
 #: People who text at the same time; the first one also drops files.
 PEOPLE = 8
-
-
-@dataclass(frozen=True)
-class Month:
-    """What a month looked like from outside; sizes in MiB, times of replies in ms."""
-
-    n: int
-    messages: int
-    rss: float
-    workers: int
-    fds: int
-    threads: int
-    p50: float
-    p99: float
-    wakeups: int
-    journal: float
-    wal: float
-    files: dict[str, int]
-    sweep: float
 
 
 class Life:
@@ -64,6 +45,7 @@ class Life:
         self._now = 0.0
         self._drops = 0
         self._sweeps: list[float] = []
+        self._around = AsyncExitStack()
         self._port = free_port()
         numbers = [f"+1303555{100 + n:04}" for n in range(1, PEOPLE + 1)]
         self.people = [
@@ -84,6 +66,9 @@ class Life:
         config = self._write(self._sink.sockets[0].getsockname()[1], plug)
         self._house = await self._start("benchmarks.soak_house", config, self.folder / "dns.json")
         self._process = psutil.Process(self._house.pid)
+        port, _, _ = await self._around.enter_async_context(bare_aiosmtpd())
+        self._bare = Client(port)
+        await self._bare.connect()
         self._now = (await self._hear())["now"]
         await asyncio.gather(*(self._say(each, "!uptime", "") for each in self.people))
         return self
@@ -94,6 +79,7 @@ class Life:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._around.aclose()
         for process in (self._house, self._plug):
             if process.returncode is None:
                 process.terminate()
@@ -104,15 +90,27 @@ class Life:
     async def month(self, n: int, messages: int) -> Month:
         """Live through one month with so many messages in it."""
         taken: list[float] = []
-        woken = self._woken()
+        bare: list[float] = []
+        before = woken(self._process)
         self._sweeps.clear()
         left = messages
         while left > 0:
             now = [self.people[i] for i in range(min(left, PEOPLE))]
             taken += [x for x in await asyncio.gather(*map(self._turn, now)) if x is not None]
+            bare.append(await self._control())
             left -= len(now)
             await self._pass(MONTH * len(now) / messages)
-        return self._look(n, messages, sorted(taken), self._woken() - woken)
+        return look(
+            self._process,
+            self.folder / "spool",
+            n=n,
+            messages=messages,
+            p50=statistics.median(taken),
+            p99=sorted(taken)[int(len(taken) * 0.99)],
+            bare=statistics.median(bare),
+            wakeups=woken(self._process) - before,
+            sweep=max(self._sweeps, default=0.0),
+        )
 
     async def rest(self) -> list[str]:
         """Let the last commands for later come, stop the house; what is left over then."""
@@ -148,6 +146,17 @@ class Life:
         if text.startswith("!in"):
             person.jobs.append(self._now + LATER)
         return await self._say(person, text, expected)
+
+    async def _control(self) -> float:
+        """ms that a bare server takes for a mail."""
+        if self._bare.n >= PER_CONNECTION:
+            self._bare.writer.close()
+            self._bare = Client(self._bare.port)
+            await self._bare.connect()
+        self._bare.n += 1
+        began = time.perf_counter()
+        await self._bare.hand_in("x@example.org", b"Subject: x\r\n\r\nx\r\n")
+        return (time.perf_counter() - began) * 1000
 
     async def _say(self, person: Talker, text: str, expected: str) -> float:
         began = await person.hand_in(person.number, text, self._now)
@@ -192,35 +201,6 @@ class Life:
             person.jobs = [at for at in person.jobs if at > self._now]
             for _ in due:
                 await self._answered(person, "a command for later", r"Elm Street up ", 0.0)
-
-    def _look(self, n: int, messages: int, taken: list[float], woken: int) -> Month:
-        spool, mib = self.folder / "spool", 2**20
-        journal = self.folder / "spool" / JOURNAL
-        wal = journal.with_name(f"{journal.name}-wal")
-        with self._process.oneshot():
-            return Month(
-                n=n,
-                messages=messages,
-                rss=self._process.memory_info().rss / mib,
-                workers=len(self._process.children(recursive=True)),
-                fds=self._process.num_fds(),
-                threads=self._process.num_threads(),
-                p50=statistics.median(taken),
-                p99=taken[int(len(taken) * 0.99)],
-                wakeups=woken,
-                journal=journal.stat().st_size / mib,
-                wal=wal.stat().st_size / mib if wal.exists() else 0.0,
-                files={
-                    f: sum(1 for _ in (spool / f).rglob("*.eml")) for f in ("executed", "refused")
-                },
-                sweep=max(self._sweeps, default=0.0),
-            )
-
-    def _woken(self) -> int:
-        """Voluntary context switches of all its threads so far."""
-        tasks = Path(f"/proc/{self._process.pid}/task")
-        text = "".join((task / "status").read_text() for task in tasks.iterdir())
-        return sum(map(int, re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)))
 
     async def _sort(self) -> None:
         """Hand each reply to whom it is for."""
