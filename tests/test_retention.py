@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 from tests.journals.keep import tables, write
 
 from housecarl import config_file
+from housecarl.errors import StorageError
 from housecarl.journal import Database, connect, past, receipts, replies, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
@@ -198,6 +200,25 @@ async def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_being_sw
     await sweeper.sweep()
     assert not old.exists()
     assert await sweeper.db.read(lambda conn: receipts.find(conn, "a")) is None
+
+
+async def test_a_sweep_that_fails_is_tried_again(
+    sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.retention.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("housecarl.retention.EVERY_SECONDS", 0.0)
+    tried: asyncio.Queue[None] = asyncio.Queue()
+
+    async def fail(_: Sweeper) -> None:
+        tried.put_nowait(None)
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(Sweeper, "sweep", fail)
+    running = asyncio.create_task(sweeper.run())
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            await tried.get()
+    running.cancel()
 
 
 def test_the_house_sweeps_by_its_configuration(tmp_path: Path) -> None:
