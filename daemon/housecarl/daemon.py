@@ -24,7 +24,8 @@ from housecarl.house import JOURNAL, House
 from housecarl.lock import Lock
 from housecarl.means import JournalStore
 from housecarl.message.stamp import Stamp
-from housecarl.notify import listening, notify, watchdog_seconds
+from housecarl.notify import listening, notify
+from housecarl.pulse import Pulse
 from housecarl.trust import Resolver
 from housecarl.watch import Watch
 
@@ -91,10 +92,13 @@ class Daemon:
     async def run(self) -> None:
         """Serve until `stop`; raises ConfigError, JournalError, Unreachable, StorageError."""
         self._lock = lock = await asyncio.to_thread(Lock, self.loaded.config.spool / JOURNAL.parent)
+        # all life long: a reload may wait for a flash longer than the watchdog does
+        pulse = asyncio.create_task(Pulse(lambda: self.house).run(), name="watchdog")
         try:
             while not self._stop.is_set():
                 await self._serve_or_fall_back()
         finally:
+            pulse.cancel()
             lock.release()
             notify("STOPPING=1")
 
@@ -213,27 +217,23 @@ class Daemon:
 
     async def _live(self) -> None:
         """Until a stop or a reload; a storage fault reopens the house behind the open doors."""
-        ping = asyncio.create_task(self._ping(), name="watchdog")
-        try:
-            while not self._stop.is_set():
-                assert self.house is not None
-                trouble = asyncio.create_task(self.house.trouble())
-                stop = asyncio.create_task(self._stop.wait())
-                reload = asyncio.create_task(self._reload.wait())
-                waits = (trouble, stop, reload)
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                for wait in (stop, reload):
-                    wait.cancel()
-                if trouble.done():
-                    await self._reopen(trouble.result())
-                    continue
-                trouble.cancel()
-                if self._reload.is_set() and not self._read_config():
-                    self._reload.clear()
-                    continue
-                return
-        finally:
-            ping.cancel()
+        while not self._stop.is_set():
+            assert self.house is not None
+            trouble = asyncio.create_task(self.house.trouble())
+            stop = asyncio.create_task(self._stop.wait())
+            reload = asyncio.create_task(self._reload.wait())
+            waits = (trouble, stop, reload)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in (stop, reload):
+                wait.cancel()
+            if trouble.done():
+                await self._reopen(trouble.result())
+                continue
+            trouble.cancel()
+            if self._reload.is_set() and not self._read_config():
+                self._reload.clear()
+                continue
+            return
 
     async def _reopen(self, error: StorageError) -> None:
         """The restart path: drop what is in hand, open again; the doors say 451 meanwhile."""
@@ -279,10 +279,3 @@ class Daemon:
             return False
         self.loaded, self._former = loaded, self.loaded
         return True
-
-    async def _ping(self) -> None:
-        """Tell systemd that the loop turns."""
-        every = watchdog_seconds()
-        while every is not None:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(every)

@@ -47,7 +47,7 @@ class Worker:
 
     `perform` executes one decided call, `challenge` makes the code for a danger, `postpone` keeps a
     message for later while a check has no answer. A storage fault shows in `trouble`: what is in
-    hand is dropped and the restart path takes over.
+    hand is dropped and the restart path takes over. `carried` counts the messages that are over.
     """
 
     spool: Spool
@@ -63,6 +63,7 @@ class Worker:
     tell: Callable[[str, bool, str], Awaitable[None]]
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
+    carried: int = field(init=False, default=0)
     _names: asyncio.Queue[str | None] = field(init=False, default_factory=asyncio.Queue)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
@@ -93,6 +94,11 @@ class Worker:
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
         self._names.put_nowait(name)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that no carrier has in hand."""
+        return self._names.qsize()
 
     async def idle(self) -> None:
         """Return once nothing waits and nothing is in hand."""
@@ -203,6 +209,7 @@ class Worker:
                     self.trouble.set_result(error)
                 return
             finally:
+                self.carried += 1
                 self._names.task_done()
 
     async def _carry_safely(self, name: str) -> None:
