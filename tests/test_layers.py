@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +28,12 @@ def files() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def room(path: Path) -> str:
     """The name on the ladder: a file's own, or that of its folder."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -35,7 +42,7 @@ def room(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     """The rooms of housecarl that a file imports anywhere in it, also for types only."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -49,6 +56,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+@cache
 def _is_room(name: str) -> bool:
     return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file()
 
@@ -82,7 +90,7 @@ def test_no_function_has_grown_two_jobs() -> None:
     long = [
         f"{path.name}:{node.lineno} {node.name}"
         for path in [*files(), *MODULES.glob("*.py")]
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES
     ]
@@ -96,7 +104,7 @@ def test_no_shipped_module_hides_a_part_of_the_standard_library() -> None:
 def test_no_file_of_the_program_imports_a_module_by_name() -> None:
     names = {path.stem for path in MODULES.glob("*.py")}
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 assert not {alias.name for alias in node.names} & names, path
             elif isinstance(node, ast.ImportFrom):
