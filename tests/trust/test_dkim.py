@@ -209,9 +209,12 @@ async def test_a_body_appended_behind_a_length_is_refused(world: World) -> None:
 
 KEYS = {
     "key-test": "v=DKIM1; t=y; ",
+    "key-test ": "t=s:y; ",
     "key-use": "v=DKIM1; h=sha1; ",
     "key-use ": "v=DKIM1; s=other; ",
     "key-form": "v=DKIM2; ",
+    "key-form ": "v=DKIM1; k=dsa; ",
+    "key-form  ": "v=DKIM1; v=DKIM1; ",
     "identity": "v=DKIM1; t=s; ",
     "algorithm": "v=DKIM1; k=ed25519; ",
 }
@@ -231,6 +234,50 @@ async def test_a_key_is_refused_for(world: World, word: str) -> None:
 async def test_a_key_taken_back_or_not_there_is_refused(world: World, record: str) -> None:
     world.publish("example.org", record)
     assert (await judged(world, signed(mail()))).checks["dkim"] == "key-gone"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "",
+        "k=rsa; ",
+        "v=DKIM1; h=sha1:SHA256; s=email:other; ",
+        "v=DKIM1; s=other:*; n=a note; ",
+        "v=DKIM1; p =",
+    ],
+)
+async def test_a_key_record_says_little_or_much(world: World, start: str) -> None:
+    public = rsa_record(rsa_pem()).partition("p=")[2]
+    world.publish("example.org", start + ("" if start.endswith("=") else "p=") + public)
+    assert (await judged(world, signed(mail()))).reason is None
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        ("v=DKIM1; p=!", "key-form"),
+        ("v=DKIM1; p=AAAA", "key-form"),
+        ("v=DKIM1; k=ed25519; p=AAAA", "key-form"),
+        ("v=DKIM1; n=" + "x" * 1024 + "; p=AAAA", "key-form"),
+        (rsa_der(1023), "key-size"),
+        (rsa_der(1024), "signature"),
+        (rsa_der(4097), "key-size"),
+        (rsa_der(2048, 1), "key-size"),
+        (rsa_der(2048, 3), "signature"),
+        (rsa_der(2048, 65536), "key-size"),
+        (rsa_der(2048, (1 << 32) + 1), "key-size"),
+    ],
+)
+async def test_a_key_that_is_none_or_too_weak_is_refused(
+    world: World, record: str, word: str
+) -> None:
+    world.publish("example.org", record)
+    assert (await judged(world, signed(mail()))).checks["dkim"] == word
+
+
+async def test_two_keys_under_one_name_are_none(world: World) -> None:
+    world.records["s1._domainkey.example.org"] *= 2
+    assert (await judged(world, signed(mail()))).checks["dkim"] == "key-form"
 
 
 async def test_other_records_under_the_name_do_no_harm(world: World) -> None:
@@ -335,6 +382,12 @@ async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World
         ("text/plain; format=flowed", b"!plug lamp \r\noff to bed\r\n", False),
         ("text/plain; format=flowed", b"!plug lamp\r\noff to bed \r\n", True),
         ("text/plain; format=flowed", b"!say " + b"word " * 12 + b"\r\nand more\r\n", True),
+        # a line is 60 columns with the first word of the next one, or 61
+        ("text/plain; format=flowed", b"!" + b"a" * 54 + b" \r\nbed\r\n", False),
+        ("text/plain; format=flowed", b"!" + b"a" * 55 + b" \r\nbeds\r\n", True),
+        ("text/plain; format=flowed", b"\r\n\r\n!plug lamp \r\noff\r\n", False),
+        ("text/plain; format=flowed", b"!plug lamp\r\n\r\n-- \r\nAnn\r\n", True),
+        ("text/plain; format=flowed", b"!plug lamp \r\n\r\noff\r\n", True),
     ],
 )
 async def test_an_unsigned_content_type_does_not_join_lines(
@@ -398,6 +451,61 @@ async def test_old_and_unborn_messages_are_known_but_refused(world: World) -> No
     undated = signed(mail(), t=None)
     later = NOW + timedelta(days=3)
     assert (await judged(world, undated, arrived(at=later), now=later)).reason == "expired"
+
+
+@pytest.mark.parametrize(
+    ("date", "word"),
+    [
+        ("Mon, 23 Nov 2026 12:00:00 +0000", "pass example.org"),
+        ("Mon, 23 Nov 2026 11:59:59 +0000", "expired"),
+        ("Fri, 27 Nov 2026 12:00:00 +0000", "pass example.org"),
+        ("Fri, 27 Nov 2026 12:00:01 +0000", "expired"),
+        ("Wed, 25 Nov 2026 04:59:58 -0700", "pass example.org"),
+        ("yesterday", "no-time"),
+        ("Wed, 25 Nov 99999 11:59:58 +0000", "no-time"),
+        ("", "no-time"),
+        (None, "no-time"),
+    ],
+)
+async def test_a_signature_without_a_time_has_the_signed_date(
+    world: World, date: str | None, word: str
+) -> None:
+    line = b"Date: Wed, 25 Nov 2026 11:59:58 +0000\r\n"
+    raw = mail().replace(line, b"" if date is None else f"Date: {date}\r\n".encode())
+    assert (await judged(world, signed(raw, t=None))).checks["dkim"] == word
+
+
+@pytest.mark.parametrize(
+    ("tags", "word"),
+    [
+        ({"t": str(T + 600)}, "pass example.org"),
+        ({"t": str(T + 601)}, "future"),
+        ({"t": str(T - 60), "x": str(T + 1)}, "pass example.org"),
+        ({"t": str(T - 60), "x": str(T)}, "expired"),
+        ({"t": None, "x": str(T + 1)}, "pass example.org"),
+        ({"t": None, "x": str(T)}, "expired"),
+        ({"t": str(T + 5), "x": str(T + 5)}, "pass example.org"),
+        ({"q": "dns/other:dns/txt"}, "pass example.org"),
+        ({"q": "dns/other"}, "syntax"),
+        ({"i": "ann@sub.example.org"}, "pass example.org"),
+        ({"i": "@Example.ORG"}, "pass example.org"),
+        ({"i": "example.org"}, "identity"),
+        ({"c": "simple"}, "pass example.org"),
+        ({"c": "relaxed"}, "pass example.org"),
+        ({"h": "from:subject:content-type" + ":x" * 125}, "pass example.org"),
+        ({"h": "from:subject:content-type" + ":x" * 126}, "syntax"),
+    ],
+)
+async def test_what_a_signature_says_of_itself_is_taken_at_its_word(
+    world: World, tags: dict[str, Any], word: str
+) -> None:
+    found = (await judged(world, signed(mail(), **tags))).checks["dkim"]
+    assert found.partition(" (")[0] == word
+
+
+async def test_a_signature_with_nothing_signed_is_refused(world: World) -> None:
+    raw = signed(mail()).replace(b"h=", b"hh=", 1)
+    assert (await judged(world, raw)).checks["dkim"] == "syntax"
 
 
 async def test_a_refolded_signature_is_the_same_message(world: World) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from housecarl.errors import TrustLater
 from housecarl.trust import covered, key, signature
 from housecarl.trust.case import Case
 from housecarl.trust.dns import Resolver
@@ -77,9 +76,6 @@ async def check(
     except Unsound as fault:
         case.checks["arc"] = str(fault)
         return Result(word=str(fault))
-    except TrustLater:
-        case.checks["arc"] = "dns"
-        raise
     case.checks["arc"] = "pass " + " ".join(each.seal.domain for each in sets) if sets else "none"
     return Result(sets)
 
