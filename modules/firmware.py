@@ -9,16 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.location import Location
-from housecarl.plugs import aftermath, image, manifest, preflight, version
+from housecarl.plugs import aftermath, cloud, flashing, image, manifest, version
+from housecarl.plugs.cloud import CloudReady
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.download import Pace
-from housecarl.plugs.flash import Flash
 from housecarl.plugs.flash_log import StoreLog, Unfinished
 from housecarl.plugs.flash_progress import watched
 from housecarl.plugs.manifest import Candidate, Folder
-from housecarl.plugs.names import named
+from housecarl.plugs.names import device, named
 from housecarl.plugs.preflight import MAX_LOAD, Ready, Rules
 from housecarl.plugs.settings import Plugs
+from housecarl.plugs.tapo import NewDevice
 
 Action = Literal["check", "flash"]
 #: images named in one SMS
@@ -110,15 +111,15 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
                 seen.note(share, doing)
 
             try:
-                outcome = await Flash(ready, journal, pace, progress).run()
+                outcome = await flashing.flash(ready, journal, pace, progress).run()
             finally:
                 journal.leave()
         trail = f" Log {call.id[:4]}." if call.id and not outcome.done else ""
         await call.follow_up(Reply(outcome.text + trail))
 
     call.spawn(work())
-    rows = [*_rows(ready.identity), *_file_rows(ready.candidate), _signature(ready)]
-    return Reply(f"Flashing {ready.device.name}. Do not unplug. Result in about 3 min.", rows=rows)
+    text = f"Flashing {ready.device.name}. Do not unplug. Result in about 3 min."
+    return Reply(text, rows=_ready_rows(ready))
 
 
 async def _left_open(call: Call) -> str | None:
@@ -127,9 +128,8 @@ async def _left_open(call: Call) -> str | None:
     for row in await journal.unfinished():
         if row.live:
             return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
-        device, pace = _device_of(call, row), Pace(call.settings.pace)
-        settle = pace.of(aftermath.SETTLE)
-        ended, sentence = await aftermath.found(row, device, call.house.timezone, settle=settle)
+        settle, zone = Pace(call.settings.pace).of(aftermath.SETTLE), call.house.timezone
+        ended, sentence = await aftermath.found(row, _device_of(call, row), zone, settle=settle)
         if ended:
             await journal.finish(sentence)
         return sentence
@@ -139,18 +139,20 @@ async def _left_open(call: Call) -> str | None:
 def _device_of(call: Call, row: Unfinished) -> Device | None:
     """The plug of a flash; None when it is not in the config any more."""
     address = call.settings.plugs.get(row.plug)
-    return Device(row.plug, address) if address is not None else None
+    return device(row.plug, address) if address is not None else None
 
 
 async def _looked(call: Call, plug: str) -> Reply:
     """What the plug runs, and whether something newer lies here; the plug is only asked."""
-    device = await _device(call, plug)
-    identity = await device.identity()
+    asked = await _device(call, plug)
+    identity = await asked.identity()
+    if isinstance(asked, NewDevice):
+        return await _looked_up(asked, identity)
     found = Folder()
     if call.settings.folder is not None:
         found = await asyncio.to_thread(manifest.read_folder, _folder(call))
     running = version.short(identity.sw_ver)
-    text = f"{device.name} {identity.model} {identity.hw_ver} runs {running}."
+    text = f"{asked.name} {identity.model} {identity.hw_ver} runs {running}."
     newest = manifest.best(found, identity)
     rows = _rows(identity)
     if newest is None:
@@ -160,9 +162,21 @@ async def _looked(call: Call, plug: str) -> Reply:
     if manifest.direction(newest, identity) <= 0:
         return Reply(f"{text} No newer file is here.", rows=rows)
     ready = version.short(newest.version or "")
-    return Reply(
-        f"{text} File {ready} is ready. To flash: !firmware {device.name} flash", rows=rows
-    )
+    return Reply(f"{text} File {ready} is ready. To flash: !firmware {asked.name} flash", rows=rows)
+
+
+async def _looked_up(plug: NewDevice, identity: Identity) -> Reply:
+    """What a newer plug runs, and whether the cloud has something newer."""
+    text = f"{plug.name} {identity.model} {identity.hw_ver} runs {version.short(identity.sw_ver)}."
+    offer = await cloud.offered(plug)
+    rows = [*_rows(identity), *_offer_rows(offer.version, offer.automatic)]
+    why = cloud.none_newer(offer, identity)
+    if why is not None:
+        none = "Nothing newer is in the TP-Link cloud." if offer.asked else f"But {why}."
+        return Reply(f"{text} {none}", rows=rows)
+    ready = version.short(offer.version)
+    text = f"{text} The TP-Link cloud has {ready}. To flash: !firmware {plug.name} flash"
+    return Reply(text, rows=rows)
 
 
 def _why_not(found: Folder, identity: Identity) -> str:
@@ -173,13 +187,12 @@ def _why_not(found: Folder, identity: Identity) -> str:
     return "No file for it is here."
 
 
-def _checked(ready: Ready) -> Reply:
+def _checked(ready: Ready | CloudReady) -> Reply:
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
-    name, value = _signature(ready)
-    return Reply(
-        f"{ready.device.name} can be flashed {old} to {new}. {name} {value}.",
-        rows=[*_rows(ready.identity), *_file_rows(ready.candidate), (name, value)],
-    )
+    text = f"{ready.device.name} can be flashed {old} to {new}"
+    if isinstance(ready, CloudReady):
+        return Reply(f"{text} from the TP-Link cloud.", rows=_ready_rows(ready))
+    return Reply(f"{text}. {' '.join(_signature(ready))}.", rows=_ready_rows(ready))
 
 
 def _listed(found: Folder) -> Reply:
@@ -203,11 +216,23 @@ def _brief(one: Candidate) -> str:
 
 
 def _rows(identity: Identity) -> list[tuple[str, str]]:
-    return [
-        ("Model", f"{identity.model} {identity.hw_ver}"),
-        ("Runs", identity.sw_ver),
-        ("Hardware id", identity.hw_id),
-    ]
+    rows = [("Model", f"{identity.model} {identity.hw_ver}"), ("Runs", identity.sw_ver)]
+    return [*rows, ("Hardware id", identity.hw_id)] if identity.hw_id else rows
+
+
+def _ready_rows(ready: Ready | CloudReady) -> list[tuple[str, str]]:
+    """The table of an e-mail about a flash."""
+    rows = _rows(ready.identity)
+    if isinstance(ready, CloudReady):
+        return [*rows, *_offer_rows(ready.target, ready.automatic)]
+    return [*rows, *_file_rows(ready.candidate), _signature(ready)]
+
+
+def _offer_rows(offered: str, automatic: bool | None) -> list[tuple[str, str]]:
+    rows = [("TP-Link cloud", offered)] if offered else []
+    if automatic is None:
+        return rows
+    return [*rows, ("Updates itself", "yes" if automatic else "no")]
 
 
 def _file_rows(one: Candidate) -> list[tuple[str, str]]:
@@ -223,11 +248,12 @@ def _signature(ready: Ready) -> tuple[str, str]:
     return ("Signature", "good" if ready.signature_checked else "not checked")
 
 
-async def _ready(call: Call, plug: str, file: str) -> Ready:
-    settings = call.settings
+async def _ready(call: Call, plug: str, file: str) -> Ready | CloudReady:
+    settings, found = call.settings, await _device(call, plug)
     key = await asyncio.to_thread(image.load_key, settings.key) if settings.key else None
-    rules = Rules(_folder(call), settings.serve_on, key, settings.max_load, settings.pace)
-    return await preflight.prepare(await _device(call, plug), rules, file or None)
+    folder = None if isinstance(found, NewDevice) else _folder(call)
+    rules = Rules(folder, settings.serve_on, key, settings.max_load, settings.pace)
+    return await flashing.prepare(found, rules, file or None)
 
 
 async def _device(call: Call, plug: str) -> Device:

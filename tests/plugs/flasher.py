@@ -19,7 +19,7 @@ from typing import Any
 from housecarl.plugs import preflight, wire
 from housecarl.plugs.device import Device
 from housecarl.plugs.download import Pace
-from housecarl.plugs.flash import Flash
+from housecarl.plugs.file_flash import FileFlash
 from housecarl.plugs.flash_log import StoreLog
 from housecarl.plugs.preflight import Rules
 from housecarl.plugs.settings import PlugAddress
@@ -95,7 +95,7 @@ async def flash(port: int, store: Path, point: int) -> None:
     ready = await preflight.prepare(device, Rules(store.parent / "firmware", pause=0.0))
     facts = {"running": ready.identity.sw_ver, "target": ready.target, "auto": ready.auto}
     await log.claim("lamp", facts)
-    await Flash(ready, log, Pace(PACE), lambda _share, _text: None).run()
+    await FileFlash(ready, log, Pace(PACE), lambda _share, _text: None).run()
 
 
 def main() -> None:

@@ -37,11 +37,14 @@ def folder_of(loaded: Loaded, settings: Any) -> Path:
     return Path(settings.folder)
 
 
-def rules_of(loaded: Loaded, settings: Any) -> Rules:
-    """What this house asks for before a flash. Raises ConfigError, ImageError for a bad key."""
+def rules_of(loaded: Loaded, settings: Any, *, needed: bool = True) -> Rules:
+    """What this house asks for before a flash. Raises ConfigError, ImageError for a bad key.
+
+    A firmware folder is not `needed` for a plug that takes its firmware from the cloud.
+    """
     from housecarl.plugs import image
     from housecarl.plugs.preflight import Rules
 
     key = image.load_key(settings.key) if settings.key else None
-    folder = folder_of(loaded, settings)
+    folder = folder_of(loaded, settings) if needed else None
     return Rules(folder, settings.serve_on, key, settings.max_load, settings.pace)

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
+    from housecarl.plugs.cloud import CloudReady
     from housecarl.plugs.manifest import Candidate
     from housecarl.plugs.preflight import Ready
 
@@ -35,14 +36,15 @@ def list_(ctx: click.Context) -> None:
 
     loaded = journal.load(ctx.obj)
     with _clear_errors():
-        rules = devices.rules_of(loaded, devices.settings_of(loaded, "firmware"))
-        found = manifest.read_folder(rules.folder)
+        settings = devices.settings_of(loaded, "firmware")
+        folder, key = devices.folder_of(loaded, settings), devices.rules_of(loaded, settings).key
+        found = manifest.read_folder(folder)
         for one in found.candidates:
-            _show_image(one, rules.folder, rules.key)
+            _show_image(one, folder, key)
     for file, why in found.refused:
         click.echo(click.style(f"{file}\n    no image: {why}", fg="red"))
     if not found.candidates and not found.refused:
-        click.echo(f"No firmware files in {rules.folder}.")
+        click.echo(f"No firmware files in {folder}.")
 
 
 def _show_image(one: Candidate, folder: Path, key: int | None) -> None:
@@ -93,21 +95,30 @@ def check(ctx: click.Context, plug: str, file: str | None) -> None:
     _show_ready(ready)
 
 
-def _show_ready(ready: Ready) -> None:
+def _show_ready(ready: Ready | CloudReady) -> None:
     from housecarl.plugs import version
+    from housecarl.plugs.cloud import CloudReady
 
-    seen, one = ready.identity, ready.candidate
+    seen = ready.identity
     old, new = version.short(seen.sw_ver), version.short(ready.target)
     click.echo(f"{ready.device.name} can be flashed {old} to {new}.")
     click.echo(f"    plug      {seen.model} {seen.hw_ver}, runs {seen.sw_ver}, {seen.rssi} dBm")
-    click.echo(f"    file      {one.file}, {ready.target} (by {one.source})")
-    click.echo(f"    hardware  {seen.hw_id}, the same in both")
-    click.echo(f"    signature {'good' if ready.signature_checked else 'not checked'}")
-    click.echo(f"    served    from {ready.ours} to {ready.peer}")
+    if isinstance(ready, CloudReady):
+        click.echo(f"    from      the TP-Link cloud, {ready.target}")
+    else:
+        _show_file(ready)
     if ready.judgement is not None and ready.judgement.fault is not None:
         click.echo(f"    load      not known: the plug {ready.judgement.fault}")
     elif ready.judgement is not None and ready.judgement.reading.watts is not None:
         click.echo(f"    load      {ready.judgement.reading.watts:.0f} W")
+
+
+def _show_file(ready: Ready) -> None:
+    one = ready.candidate
+    click.echo(f"    file      {one.file}, {ready.target} (by {one.source})")
+    click.echo(f"    hardware  {ready.identity.hw_id}, the same in both")
+    click.echo(f"    signature {'good' if ready.signature_checked else 'not checked'}")
+    click.echo(f"    served    from {ready.ours} to {ready.peer}")
 
 
 @verb.command("flash")
@@ -151,9 +162,9 @@ def _in_folder(loaded: Loaded, settings: Any, file: str | None) -> str:
     """The name of a file that may be given with its path, "" for none; usage error outside."""
     from housecarl.cli import devices
 
-    folder = devices.folder_of(loaded, settings)
     if file is None:
         return ""
+    folder = devices.folder_of(loaded, settings)
     head, name = os.path.split(file)
     if head and os.path.realpath(head) != os.path.realpath(folder):
         raise click.UsageError(f"{file} is not in the firmware folder {folder}")

@@ -15,6 +15,7 @@ from housecarl.errors import HousecarlError
 
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
+    from housecarl.plugs.cloud import CloudReady
     from housecarl.plugs.flash import Outcome
     from housecarl.plugs.preflight import Ready
 
@@ -53,61 +54,68 @@ def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tup
 async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> str | None:
     """What became of a flash whose end nobody saw; with `close` the journal notes that end."""
     from housecarl.cli.verb_store import VerbStore
-    from housecarl.plugs import aftermath
-    from housecarl.plugs.device import Device
+    from housecarl.plugs import aftermath, tapo
     from housecarl.plugs.flash_log import StoreLog
+    from housecarl.plugs.names import device
 
     log = StoreLog(VerbStore(loaded, "firmware"))
     for row in await log.unfinished():
         address = settings.plugs.get(row.plug)
-        device = Device(row.plug, address) if address is not None else None
-        ended, sentence = await aftermath.found(row, device, loaded.config.timezone)
+        plug = device(row.plug, address) if address is not None else None
+        ended, sentence = await aftermath.found(row, plug, loaded.config.timezone)
+        await tapo.close()
         if ended and close:
             await log.finish(sentence)
         return sentence
     return None
 
 
-async def prepare(loaded: Loaded, settings: Any, plug: str, file: str) -> Ready:
+async def prepare(loaded: Loaded, settings: Any, plug: str, file: str) -> Ready | CloudReady:
     """Every check. Raises NotReady, ImageError, PlugError, UnknownPlug, ConfigError."""
     from housecarl.cli import devices
-    from housecarl.plugs import preflight, tapo
+    from housecarl.plugs import flashing, tapo
     from housecarl.plugs.names import named
 
-    rules = await asyncio.to_thread(devices.rules_of, loaded, settings)
     found = await named([plug], settings.plugs)
     if len(found) > 1:
         raise click.UsageError("one plug at a time")
     try:
-        return await preflight.prepare(found[0], rules, file or None)
+        cloud = isinstance(found[0], tapo.NewDevice)
+        rules = await asyncio.to_thread(devices.rules_of, loaded, settings, needed=not cloud)
+        return await flashing.prepare(found[0], rules, file or None)
     finally:
         await tapo.close()
 
 
-def question(ready: Ready) -> str:
+def question(ready: Ready | CloudReady) -> str:
     """What is asked before a flash."""
     from housecarl.plugs import version
+    from housecarl.plugs.cloud import CloudReady
 
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
-    signed = "" if ready.signature_checked else " Its signature is not checked."
+    checked = isinstance(ready, CloudReady) or ready.signature_checked
+    signed = "" if checked else " Its signature is not checked."
     unknown = ready.judgement is not None and ready.judgement.fault is not None
     load = " Its meter is wrong, so its load is not known." if unknown else ""
     return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{signed}{load}"
 
 
-async def _flash(loaded: Loaded, settings: Any, ready: Ready) -> Outcome:
+async def _flash(loaded: Loaded, settings: Any, ready: Ready | CloudReady) -> Outcome:
     """Claim the one flash and carry it out, with a bar."""
     from housecarl.cli.bar import bar
     from housecarl.cli.verb_store import VerbStore
+    from housecarl.plugs import flashing, tapo
     from housecarl.plugs.download import Pace
-    from housecarl.plugs.flash import Flash
     from housecarl.plugs.flash_log import StoreLog
 
     log = StoreLog(VerbStore(loaded, "firmware"))
     if not await log.claim(ready.device.name, ready.facts()):
         raise Busy("Another flash is running. One at a time.")
-    with bar("starting") as show:
-        return await Flash(ready, log, Pace(settings.pace), show).run()
+    try:
+        with bar("starting") as show:
+            return await flashing.flash(ready, log, Pace(settings.pace), show).run()
+    finally:
+        await tapo.close()
 
 
 @contextmanager

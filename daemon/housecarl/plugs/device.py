@@ -22,7 +22,10 @@ TEXT_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What `get_sysinfo` says of a plug; `hw_id` are 32 hex digits or empty."""
+    """What a plug says of itself; `hw_id` are 32 hex digits or empty.
+
+    `device_id` is told by newer plugs only.
+    """
 
     model: str
     hw_ver: str
@@ -34,6 +37,7 @@ class Identity:
     on: bool
     updating: bool
     metered: bool
+    device_id: str = ""
 
     @property
     def version(self) -> str:

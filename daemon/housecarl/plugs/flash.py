@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,8 +14,7 @@ from housecarl.plugs import download, meter, version, wire
 from housecarl.plugs.device import Identity
 from housecarl.plugs.download import NotFlashed, Pace
 from housecarl.plugs.flash_log import FlashLog
-from housecarl.plugs.preflight import Ready
-from housecarl.plugs.serve import served
+from housecarl.plugs.preflight import Prepared
 from housecarl.plugs.wire import PlugError, PlugRefused
 
 log = structlog.get_logger()
@@ -46,10 +46,12 @@ class NotBack(Exception):
     """The plug was told to write and is not what it should be now; the text is the verdict."""
 
 
-class Flash:
-    """Flash one plug; the log must be claimed already."""
+class Flash(ABC):
+    """Flash one plug, wherever it gets the firmware from; the log must be claimed already."""
 
-    def __init__(self, ready: Ready, flash_log: FlashLog, pace: Pace, progress: Progress) -> None:
+    def __init__(
+        self, ready: Prepared, flash_log: FlashLog, pace: Pace, progress: Progress
+    ) -> None:
         self._ready = ready
         self._log = flash_log
         self._pace = pace
@@ -80,23 +82,9 @@ class Flash:
         self._progress(1.0, "done" if outcome.done else "failed")
         return outcome
 
+    @abstractmethod
     async def _download(self) -> download.Times:
-        """Serve the file and let the plug fetch it; from hardware 2 on, this is the commit."""
-        ready = self._ready
-        await self._log.step("serve")
-        try:
-            async with served(ready.data, ready.ours, ready.peer) as serving:
-                await self._log.step("commit" if ready.auto else "download")
-                await download.start(ready.device, serving.url)
-                watch = download.Watch(ready.device, serving, ready.auto, self._pace)
-                times = await watch.until_loaded(
-                    lambda ratio: self._progress(ratio / 100 * DOWNLOADED, f"downloading {ratio}%")
-                )
-        except download.ImageError as error:
-            raise NotFlashed(str(error).removesuffix(".")) from None
-        if not ready.auto:
-            await self._log.step("downloaded")
-        return times
+        """Let the plug get its firmware; where that is the commit, it is noted as such first."""
 
     async def _commit(self) -> None:
         """First hardware version: the order to write, given once."""
@@ -156,7 +144,7 @@ class Flash:
         """Compare who came back with who left, restore the relay, read the meter."""
         await self._log.step("back", seen.sw_ver)
         before = self._ready.identity
-        if (seen.hw_id, seen.mac, seen.model) != (before.hw_id, before.mac, before.model):
+        if _who(seen) != _who(before):
             raise NotBack("is not the same device any more: another one answers at its address.")
         if not self._is_new(seen):
             runs = version.short(seen.sw_ver)
@@ -216,3 +204,8 @@ class Flash:
         if seen.updating and (self._ready.auto or self._ordered):
             return f"{self._name}: {why}, and it still says it is updating. Do not unplug it."
         return f"{self._name} NOT flashed: {why}. Still on {runs}, working."
+
+
+def _who(seen: Identity) -> tuple[str, ...]:
+    """What no firmware changes."""
+    return (seen.hw_id, seen.device_id, seen.mac, seen.model)

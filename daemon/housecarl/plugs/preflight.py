@@ -11,7 +11,6 @@ from housecarl.errors import CommandError
 from housecarl.plugs import image, manifest, meter, serve, version, wire
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.manifest import Candidate
-from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import PlugRefused
 
 #: dBm; weaker than this a download is likely to break off
@@ -34,9 +33,12 @@ class NotReady(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What this house asks for: `key` is the vendor's modulus when signatures are checked."""
+    """What this house asks for: `key` is the vendor's modulus when signatures are checked.
 
-    folder: Path
+    Without a `folder` there are no files, but newer plugs have their cloud.
+    """
+
+    folder: Path | None
     serve_on: str | None = None
     key: int | None = None
     max_load: float = MAX_LOAD
@@ -45,23 +47,23 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Prepared:
     """A flash that may begin; `judgement` is what the meter said, None without one."""
 
     device: Device
     identity: Identity
-    candidate: Candidate
-    data: bytes
     target: str
-    peer: str
-    ours: str
     judgement: meter.Judgement | None
-    signature_checked: bool
 
     @property
     def auto(self) -> bool:
-        """Whether the download is the flash: all but the first hardware version."""
-        return self.identity.hw_ver.partition(".")[0] != "1"
+        """Whether the download is the flash: all but the first hardware version of old plugs."""
+        return True
+
+    @property
+    def source(self) -> str:
+        """Where the firmware comes from, as it is written down."""
+        return ""
 
     def facts(self) -> dict[str, Any]:
         """What is written down of it before it begins, for whoever finds it interrupted."""
@@ -69,16 +71,37 @@ class Ready:
             "running": self.identity.sw_ver,
             "target": self.target,
             "auto": self.auto,
-            "file": self.candidate.file,
+            "file": self.source,
             "mac": self.identity.mac,
             "on": self.identity.on,
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Ready(Prepared):
+    """A flash with a file from here, which the plug fetches from `ours`."""
+
+    candidate: Candidate
+    data: bytes
+    peer: str
+    ours: str
+    signature_checked: bool
+
+    @property
+    def auto(self) -> bool:
+        """Whether the download is the flash: all but the first hardware version."""
+        return self.identity.hw_ver.partition(".")[0] != "1"
+
+    @property
+    def source(self) -> str:
+        """The name of the file."""
+        return self.candidate.file
+
+
 async def prepare(device: Device, rules: Rules, file: str | None = None) -> Ready:
     """Check everything, in the order of what costs least. Raises NotReady with the first fault."""
-    if isinstance(device, NewDevice):
-        raise NotReady(device.name, "it takes firmware from the TP-Link cloud only; use its app")
+    if rules.folder is None:
+        raise NotReady(device.name, "no firmware folder in the config: modules: firmware: folder:")
     identity = await device.identity()
     candidate = await _chosen(device.name, identity, rules.folder, file)
     data = await asyncio.to_thread(_whole, rules.folder, candidate)
@@ -86,14 +109,14 @@ async def prepare(device: Device, rules: Rules, file: str | None = None) -> Read
         raise NotReady(device.name, f"{candidate.file[:40]} is not signed by the vendor")
     _refuse_state(device.name, identity, candidate)
     await _refuse_download(device)
-    judgement = await _refuse_load(device, identity, rules)
+    judgement = await refuse_load(device, identity, rules)
     try:
         peer, ours = await serve.own_address(device.address.host, rules.serve_on)
     except image.ImageError as error:
         raise NotReady(device.name, str(error).removesuffix(".")) from None
     target = candidate.version or ""
     checked = rules.key is not None
-    return Ready(device, identity, candidate, data, target, peer, ours, judgement, checked)
+    return Ready(device, identity, target, judgement, candidate, data, peer, ours, checked)
 
 
 async def _chosen(plug: str, identity: Identity, folder: Path, file: str | None) -> Candidate:
@@ -139,9 +162,14 @@ def _refuse_state(plug: str, identity: Identity, candidate: Candidate) -> None:
         raise NotReady(plug, f"runs {running}, {target} would be older")
     if identity.hw_ver == "4.1" and (version.numbers(target) or (0, 0, 0)) >= (1, 1, 0):
         raise NotReady(plug, f"{target} would lock us out of hardware 4.1 for good")
+    refuse_now(plug, identity)
+
+
+def refuse_now(plug: str, identity: Identity) -> None:
+    """What may be otherwise in an hour. Raises NotReady."""
     if identity.updating:
         raise NotReady(plug, "another update is running on it")
-    if identity.rssi <= WEAKEST_SIGNAL:
+    if identity.rssi <= WEAKEST_SIGNAL:  # 0 when it is not told
         raise NotReady(plug, f"its Wi-Fi is too weak ({identity.rssi} dBm)")
 
 
@@ -156,8 +184,11 @@ async def _refuse_download(device: Device) -> None:
         raise NotReady(device.name, "another download is running on it")
 
 
-async def _refuse_load(device: Device, identity: Identity, rules: Rules) -> meter.Judgement | None:
-    """What the meter says; a broken meter says nothing about the load and is no reason to stop."""
+async def refuse_load(device: Device, identity: Identity, rules: Rules) -> meter.Judgement | None:
+    """What the meter says; a broken meter says nothing about the load and is no reason to stop.
+
+    Raises NotReady for a load over the limit.
+    """
     if not identity.metered:
         return None
     readings = await device.readings(READINGS, pause=rules.pause)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
 from housecarl.errors import SecretError
 from housecarl.plugs import meter, wire
 from housecarl.plugs.device import Device, Identity, Look
-from housecarl.plugs.wire import PlugError, PlugSilent, PlugUnclear
+from housecarl.plugs.wire import PlugError, PlugRefused, PlugSilent, PlugUnclear
 
 T = TypeVar("T")
 
 #: seconds an unused session is kept; a new one costs a handshake of about half a second
 IDLE_CLOSE = 60.0
+#: states of an update, as these plugs count them; 0 is none, below it is an error
+DOWNLOADING, WRITING = 2, 3
 #: seconds to find out by UDP which protocol a plug speaks, before each is tried
 DISCOVERY = 2
 
@@ -46,7 +48,11 @@ class NewDevice(Device):
 
     async def identity(self, *, seconds: float | None = None) -> Identity:
         """Who it is, asked afresh."""
-        return _identity(await self._updated(seconds))
+        identity = _identity(await self._updated(seconds))
+        with contextlib.suppress(PlugRefused):  # old firmware does not know the question
+            updating = await self.with_firmware(_updating, seconds=seconds)
+            return replace(identity, updating=bool(updating))
+        return identity
 
     async def look(self, today: date, *, seconds: float | None = None) -> Look:
         """How it stands."""
@@ -81,6 +87,24 @@ class NewDevice(Device):
         """The energy of this month."""
         energy = (await self._updated(None)).modules.get("Energy")
         return None if energy is None else _kwh(energy, "consumption_this_month")
+
+    async def with_firmware(
+        self, work: Callable[[Any], Awaitable[T]], *, seconds: float | None = None
+    ) -> T | None:
+        """What `work` makes of python-kasa's firmware module; None for a plug without one."""
+        plug = await self._session(seconds)
+        if not plug.modules:
+            await self._bounded(plug.update(), seconds)
+        firmware = plug.modules.get("Firmware")
+        return None if firmware is None else await self._bounded(work(firmware), seconds)
+
+    async def fetch_firmware(self) -> None:
+        """Order the plug to fetch its firmware and write it; sent once.
+
+        Not by the module's own `update`, which sends the order up to four times.
+        """
+        plug = await self._session(None)
+        await self._bounded(plug.protocol.query({"fw_download": None}, retry_count=0), None, True)
 
     async def _updated(self, seconds: float | None) -> Any:
         plug = await self._session(seconds)
@@ -127,7 +151,7 @@ class NewDevice(Device):
 
     async def _bounded(self, work: Awaitable[T], seconds: float | None, sent: bool = False) -> T:
         """Do it within the deadline; whatever python-kasa raises becomes one sentence."""
-        from kasa.exceptions import AuthenticationError
+        from kasa.exceptions import AuthenticationError, DeviceError
 
         try:
             async with asyncio.timeout(self.seconds if seconds is None else seconds):
@@ -140,6 +164,9 @@ class NewDevice(Device):
                 raise PlugLocked(self.name, "does not take our user and password.") from error
             if isinstance(error, TimeoutError):
                 raise PlugSilent(self.name, "does not answer.", sent=sent) from error
+            if isinstance(error, DeviceError) and error.error_code is not None:
+                code = error.error_code
+                raise PlugRefused(self.name, int(code), code.name.replace("_", " ")) from error
             text = "gives an answer that makes no sense."
             raise PlugUnclear(self.name, text, sent=sent) from error
 
@@ -174,7 +201,13 @@ def _identity(plug: Any) -> Identity:
         bool(plug.is_on),
         False,
         "Energy" in plug.modules,
+        str(getattr(plug, "device_id", "")),
     )
+
+
+async def _updating(firmware: Any) -> bool:
+    """Whether it fetches or writes firmware now."""
+    return (await firmware.get_update_state()).status in (DOWNLOADING, WRITING)
 
 
 def _reading(energy: Any) -> meter.Reading:
