@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -246,3 +247,22 @@ def test_a_verb_says_what_to_do_about_it(house: TestHouse, words: tuple[str, ...
     assert done.returncode == 75
     assert "is damaged" in done.stderr and "restart it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_systemd_is_asked_to_wait_while_it_is_built_anew(
+    house: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spool of years takes longer than the unit allows for a start."""
+    replace(house.spool / JOURNAL)
+    leave(house, "new", "!help mark")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        house.start()
+        told = [systemd.recv(200).decode().split("\n") for _ in range(3)]
+    assert told == [
+        ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=building the journal anew: 1 messages"],
+        ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=taking up what the last life left"],
+        ["READY=1", "STATUS=serving"],
+    ]

@@ -146,7 +146,7 @@ class Daemon:
         await watch.start()
         try:
             await self._open_doors(watch)
-            notify("READY=1")
+            notify("READY=1\nSTATUS=serving")
             self.ready.set()
             log.info("ready", house=self.loaded.config.house, doors=len(self._doors))
             await self._live()

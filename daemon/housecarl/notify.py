@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+
+#: Seconds that a start may take from each word of progress on, beyond what the unit allows.
+EXTEND_SECONDS = 60
+
+#: Seconds between two words of progress: few enough that none is missed.
+SAY_SECONDS = 2.0
 
 
 def notify(state: str) -> None:
@@ -18,6 +25,24 @@ def notify(state: str) -> None:
             sock.send(state.encode())
         except OSError:
             pass  # systemd is gone: there is nobody to tell
+
+
+class Progress:
+    """Has systemd wait for a start that is long because there is much to do.
+
+    Called at every step, from any thread; says now and then what is done. One that hangs makes no
+    step, and is ended in time.
+    """
+
+    def __init__(self) -> None:
+        self._said = float("-inf")
+
+    def __call__(self, doing: str) -> None:
+        """A step was made; `doing` is for `systemctl status`."""
+        now = time.monotonic()
+        if now - self._said >= SAY_SECONDS:
+            self._said = now
+            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_SECONDS * 1_000_000}\nSTATUS={doing}")
 
 
 def watchdog_seconds() -> float | None:

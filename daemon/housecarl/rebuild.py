@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from housecarl.journal.conditions import Condition
 from housecarl.journal.events import Event
 from housecarl.journal.receipts import Receipt
 from housecarl.module import Reply
+from housecarl.notify import Progress
 from housecarl.outbox import Outbox
 from housecarl.remains import Remains
 from housecarl.spool import id_of
@@ -29,6 +30,9 @@ log = structlog.get_logger()
 #: Bytes up to which every start reads the whole journal (64 MiB: about 0.1 s); a larger one is read
 #: only when damage was met in it.
 LOOK_BYTES = 64 * 1024 * 1024
+
+#: Instructions of SQLite's machine between two signs of life: some milliseconds.
+STEPS = 100_000
 
 #: What a file is called that was set aside, before its time.
 ASIDE = "journal.damaged-"
@@ -50,6 +54,7 @@ class Rebuild:
     remains: Remains
     outbox: Outbox
     clock: Clock
+    progress: Progress = field(default_factory=Progress)
 
     def mend(self) -> None:
         """Return with a whole journal in place, or none at a first start.
@@ -80,10 +85,16 @@ class Rebuild:
             conn = connect(self.path)
         except JournalDamaged as error:
             return str(error)
+        conn.set_progress_handler(self._still_reading, STEPS)
         try:
             return _examine(conn, self.path)
         finally:
             conn.close()
+
+    def _still_reading(self) -> int:
+        """SQLite's sign of life; 0: go on."""
+        self.progress("reading the journal")
+        return 0
 
     def _build(self, found: str) -> None:
         """Write a new journal, whole before it gets its name."""
@@ -113,6 +124,7 @@ class Rebuild:
             if message.way is not None and message.receipt.person:
                 people.use_way(conn, message.receipt.person, message.way)
             known += 1
+            self.progress(f"building the journal anew: {known} messages")
         waiting = self.remains.waiting()
         for name, arrived in waiting:
             receipts.store(conn, _doubted(name, arrived, now))

@@ -23,6 +23,7 @@ from housecarl.journal.runs import Run
 from housecarl.means import BACKGROUND, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
 from housecarl.module import Call, House, InterruptedRule, Reply
+from housecarl.notify import Progress
 from housecarl.record import Record, way_of_receipt
 from housecarl.spool import Spool, State, id_of
 
@@ -85,12 +86,14 @@ class Recovery:
     offer: Callable[[str], None]
     find: Callable[[str], Command | None]
     house: House
+    progress: Progress = field(default_factory=Progress)
 
     async def recover(self) -> None:
         """Finish, tell or offer every message that was left in new/ or work/."""
         for state in (State.WORK, State.NEW):
             for name in await self.spool.waiting(state):
                 await self._settle(name, state)
+                self.progress("taking up what the last life left")
         await self._tell_background()
 
     async def _settle(self, name: str, state: State) -> None:
