@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyotp.totp import TOTP
 
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -177,3 +179,30 @@ def test_a_lock_out_is_told_to_the_owner(house: TestHouse, phone: Phone) -> None
     bo.wait()
     told = phone.reply
     assert told.startswith("bo sent wrong codes 5 times: codes are off for an hour.")
+
+
+def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
+    tmp_path: Path, clock: FakeClock, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No code is sent, so that a stolen mailbox is not enough."""
+    app = TOTP("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    monkeypatch.setenv("ANNS_APP", app.secret)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "blow.py").write_text(MODULE)
+    ann = {"phones": ["+13035550123"], "may": ["*"], "totp": {"env": "ANNS_APP"}}
+    modules = {"folders": [str(tmp_path / "modules")], "blow": {"ledger": str(ledger)}}
+    with TestHouse(tmp_path, {"ann": ann}, modules, clock) as house:
+        phone = house.phone()
+        code = app.at(clock.now())
+        wrong = app.at(clock.now() + timedelta(seconds=90))
+        for typed, answer in ((wrong, "Wrong code. 2 tries left."), (code, "shed is gone.")):
+            phone.text("!blow shed")
+            assert code not in phone.reply
+            phone.text(f"!yes {typed}")
+            assert phone.reply.startswith(answer)
+        clock.move(120)
+        phone.text("!blow barn")
+        phone.wait()
+        phone.text(f"!yes {code}")
+        assert phone.reply.startswith("Wrong code.")
+        assert done(ledger) == ["shed"]
