@@ -95,8 +95,7 @@ def question(ready: Ready | CloudReady) -> str:
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
     checked = isinstance(ready, CloudReady) or ready.signature_checked
     signed = "" if checked else " Its signature is not checked."
-    unknown = ready.judgement is not None and ready.judgement.fault is not None
-    load = " Its meter is wrong, so its load is not known." if unknown else ""
+    load = " Its meter is wrong, so its load is not known." if ready.load_unknown else ""
     return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{signed}{load}"
 
 

@@ -61,6 +61,12 @@ class Prepared:
         return True
 
     @property
+    def load_unknown(self) -> bool:
+        """Whether the meter does not say, or cannot truly say, what the plug carries."""
+        said = self.judgement
+        return said is not None and (said.fault is not None or said.reading.watts is None)
+
+    @property
     def source(self) -> str:
         """Where the firmware comes from, as it is written down."""
         return ""

@@ -212,14 +212,21 @@ async def _updating(firmware: Any) -> bool:
 
 def _reading(energy: Any) -> meter.Reading:
     return meter.Reading(
-        _number(energy.current_consumption), _number(energy.current), _number(energy.voltage)
+        _told(energy, "current_consumption"), _told(energy, "current"), _told(energy, "voltage")
     )
 
 
-def _number(value: Any) -> float | None:
+def _told(energy: Any, name: str) -> float | None:
+    """One number of the meter; None when the plug did not tell it."""
+    from kasa import KasaException
+
+    try:
+        value = getattr(energy, name)
+    except KasaException:  # a part of the last answer was an error
+        return None
     return float(value) if isinstance(value, int | float) else None
 
 
 def _kwh(energy: Any, name: str) -> float | None:
-    value = _number(getattr(energy, name))
+    value = _told(energy, name)
     return value if value is not None and 0 <= value < math.inf else None
