@@ -1,0 +1,342 @@
+"""The checks of `doctor` one by one: what each says of a house that is ill, and the mend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.cli.conftest import LOGIN
+from tests.doors.certificate import certificate
+from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
+
+from housecarl import clock, config_file
+from housecarl.config_doors import Certificate
+from housecarl.doctor import CHECKS, Patient, access, finding, spool, visit
+from housecarl.doctor import certificate as certificates
+from housecarl.doctor.finding import Finding, Trouble
+from housecarl.doctor.threads import Loose
+from housecarl.rehearsal import make_judge
+
+Told = list[tuple[str, str, str]]
+
+
+async def patient(folder: Path, **sections: Any) -> Patient:
+    """Ann's house, which does not run."""
+    asyncio.get_running_loop().set_default_executor(Loose())
+    whole = {"people": {"ann": {"may": ["*"], "unix": [LOGIN]}}, "spool": "spool", **sections}
+    (folder / "housecarl.yaml").write_text(yaml.safe_dump(whole))
+    loaded = config_file.load(folder / "housecarl.yaml")
+    return Patient(loaded, (await make_judge(loaded)).registry, running=False)
+
+
+def told(findings: list[Finding]) -> Told:
+    return [(each.state.value.lower(), each.text, each.mend) for each in findings]
+
+
+async def look(part: str, folder: Path, **sections: Any) -> Told:
+    """What one check finds."""
+    return told([each async for each in visit(await patient(folder, **sections), {part})])
+
+
+async def test_a_house_without_people_and_doors_is_told_and_one_that_others_may_write(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o777)
+    file = tmp_path / "housecarl.yaml"
+    assert await look("config", tmp_path, people={}, doors={}) == [
+        ("ok", f"{file}: 0 people, doors none", ""),
+        (
+            "fail",
+            "the house knows nobody and obeys no one",
+            "Name somebody under people: docs/config.md.",
+        ),
+        (
+            "fail",
+            "no door is on: no message can come in",
+            "Name a door under doors: docs/config.md.",
+        ),
+        (
+            "fail",
+            f"{file} can be replaced by everybody, who could make themselves a person",
+            f"chmod go-w {file} {tmp_path}; see whose they are with ls -ld",
+        ),
+    ]
+    tmp_path.chmod(0o1777)
+    assert (await look("config", tmp_path, doors={"drop": {}}))[1:] == [], (
+        "nobody takes others' files out of such a one"
+    )
+    file.chmod(0o666)
+    assert "replaced by everybody" in (await look("config", tmp_path))[-1][1]
+
+
+async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "open").write_text("secret\n")
+    (tmp_path / "open").chmod(0o600)
+    (tmp_path / "fine").write_text("secret\n")
+    (tmp_path / "fine").chmod(0o600)
+    people = {
+        name: {"may": ["*"], "totp": totp, "login": {"user": name, "hash": secret}}
+        for name, totp, secret in (
+            ("ann", {"env": "NOWHERE"}, {"env": "NOWHERE"}),
+            ("bo", {"file": "open"}, {"file": "fine"}),
+        )
+    }
+    mailbox = {"host": "imap.example.org", "user": "ann"}
+    mends: dict[str, str] = {}
+    for secret in ({"file": "gone"}, {"env": "NOWHERE"}, {"credential": "imap"}):
+        imap = {**mailbox, "password": secret}
+        ill = await patient(tmp_path, people=people, doors={"imap": imap})
+        (tmp_path / "open").chmod(0o644)
+        found = told([each async for each in visit(ill, {"secrets"})])
+        (tmp_path / "open").chmod(0o600)
+        assert found[0] == ("ok", "1 of 5 can be read, by the daemon only", "")
+        mends |= {text.partition(":")[0] + str(secret): mend for _, text, mend in found[1:]}
+    assert {mend for place, mend in mends.items() if place.startswith("people")} == {
+        "housecarl person totp ann",
+        "housecarl person password ann",
+        f"chmod 600 {tmp_path}/open",
+    }
+    assert [mend for place, mend in mends.items() if place.startswith("doors")] == [
+        f"install -m 600 /dev/stdin {tmp_path}/gone  (then type it, and Ctrl-D)",
+        "Set NOWHERE in the environment of the daemon, and of doctor.",
+        "Add LoadCredential=imap:PATH to the unit (docs/install.md).",
+    ]
+
+
+async def test_a_house_without_secrets_has_none_to_look_at(tmp_path: Path) -> None:
+    assert await look("secrets", tmp_path) == [("skip", "none in the configuration", "")]
+
+
+DENVER = {"Denver": [place("Denver", "Colorado", 700_000)]}
+ONLINE = "Is this machine on the internet? See the line of dns; else try again in 15 min."
+COORDINATES = "Is this machine on the internet? Coordinates need no list: place: 39.74,-104.98"
+
+
+@pytest.mark.parametrize(
+    ("named", "faults", "said"),
+    [
+        ("Denver", {}, ("ok", "Denver: Open-Meteo answers, met.no answers", "")),
+        ("39.74,-104.98", {}, ("ok", "39.74,-104.98: Open-Meteo answers, met.no answers", "")),
+        ("Denver", {FORECAST: "500"}, ("ok", "Denver: Open-Meteo ", "")),
+        ("Denver", {FORECAST: "500", MET_NO: "html"}, ("fail", "Denver: Open-Meteo ", ONLINE)),
+        ("Denver", {GEOCODING: "500"}, ("fail", "the list of places ", COORDINATES)),
+        (
+            "Nowhere",
+            {},
+            (
+                "fail",
+                "there is no place Nowhere",
+                "Correct modules.weather.place; coordinates work too: place: 39.74,-104.98",
+            ),
+        ),
+    ],
+)
+async def test_each_source_of_the_weather_is_asked_once(
+    tmp_path: Path, named: str, faults: dict[str, str], said: tuple[str, str, str]
+) -> None:
+    async with running(Sky(places=DENVER, faults=faults)) as sky:
+        settings = {"place": named, "geocoding": sky.base, "forecast": sky.base, "second": sky.base}
+        ((state, text, mend),) = await look("weather", tmp_path, modules={"weather": settings})
+    assert (state, text[: len(said[1])], mend) == said
+    assert len(sky.asked) == len(set(sky.paths()))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (None, ("ok", "station KCODENVE1 answers", "")),
+        (
+            "500",
+            (
+                "fail",
+                "station KCODENVE1 ",
+                "Check modules.weather.station: its id, its key, and that it uploads.",
+            ),
+        ),
+        ("unread", ("fail", "station KCODENVE1: ", "See the line of secrets.")),
+    ],
+)
+async def test_the_houses_own_station_is_asked(
+    tmp_path: Path, fault: str | None, said: tuple[str, str, str]
+) -> None:
+    if fault != "unread":
+        (tmp_path / "key").write_text("0123456789abcdef\n")
+        (tmp_path / "key").chmod(0o600)
+    async with running(Sky(faults={STATION: fault} if fault == "500" else {})) as sky:
+        station = {"id": "KCODENVE1", "key": {"file": "key"}}
+        settings = {"station": station, "stations": sky.base}
+        ((state, text, mend),) = await look("weather", tmp_path, modules={"weather": settings})
+    assert (state, text[: len(said[1])], mend) == said
+
+
+async def test_a_spool_that_forgets_or_is_slow_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "spool"
+    assert await look("spool", tmp_path) == [
+        ("skip", f"{root} is not there yet: `housecarl run` makes it", "")
+    ]
+    root.mkdir()
+    monkeypatch.setattr(spool, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(spool, "_kind", lambda _: "tmpfs")
+    (well, slow, fleeting) = await look("spool", tmp_path)
+    assert well[1].startswith(f"{root} (tmpfs): renames and syncs, ")
+    assert (slow[0], slow[2][:6]) == ("fail", "`dmesg")
+    assert fleeting == (
+        "fail",
+        "tmpfs is empty after a reboot: messages are lost",
+        "Set spool: to a folder on a disk.",
+    )
+    assert list(root.iterdir()) == [], "what was tried there is gone"
+
+
+async def test_a_spool_that_is_gone_under_a_daemon_is_told(tmp_path: Path) -> None:
+    ill = await patient(tmp_path)
+    with pytest.raises(Trouble, match="spool is gone"):
+        await spool.examine(Patient(ill.loaded, ill.registry, running=True))
+
+
+async def test_the_root_of_the_spool_and_its_logins(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    ((_, text, _),) = await look("drop", tmp_path, doors={"drop": {}})
+    assert text == f"{root} is no folder"
+    root.mkdir()
+    root.chmod(0o777)
+    people = {"ann": {"may": ["*"], "unix": [LOGIN, "no-such-login"]}}
+    sound, shared, every, missing = await look("drop", tmp_path, people=people, doors={"drop": {}})
+    assert sound[0] == "ok" and sound[1].endswith(", mode 777")
+    assert shared[2] == f"chmod +t {root}"
+    assert every[1] == f"{root}: every login may put files there"
+    assert missing[1:] == (
+        "people.ann.unix.1: there is no login no-such-login here",
+        "Correct the name, or take it out.",
+    )
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Certificate]:
+    cert, key = certificate(tmp_path, timedelta(days=90))
+    yield Certificate(cert=cert, key=key)
+
+
+def test_a_certificate_is_told_by_its_days(
+    pair: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(days: float) -> tuple[str, str]:
+        class Moved(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> Any:
+                return datetime.now(tz) + timedelta(days=days)
+
+        monkeypatch.setattr(certificates, "datetime", Moved)
+        ((state, text, _),) = told(certificates.examine("smtp", pair, None))
+        return state, text
+
+    end = f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}"
+    assert said(0) == ("ok", f"certificate is valid until {end}, 89 more days")
+    assert said(77) == ("fail", f"certificate ends {end}, in 12 days")
+    assert said(91) == ("fail", f"certificate ended {end}")
+    assert said(-1)[1].startswith("certificate is not valid before ")
+
+
+def test_a_certificate_of_another_key_and_one_that_is_not_served_yet(
+    pair: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    cert, key = certificate(tmp_path / "other")
+    ((state, text, mend),) = told(
+        certificates.examine("smtp", Certificate(cert=pair.cert, key=key), None)
+    )
+    assert state == "fail" and text.startswith("certificate and key are no pair in PEM: ")
+    assert mend.startswith("Put the certificate with its chain")
+    older = x509.load_pem_x509_certificate(cert.read_bytes()).public_bytes(Encoding.DER)
+    assert told(certificates.examine("smtp", pair, older))[1][1:] == (
+        "the daemon still shows an older certificate than the file",
+        "systemctl reload housecarl",
+    )
+
+
+async def test_ports_are_tried_before_the_daemon_needs_them(tmp_path: Path) -> None:
+    def door(listen: str) -> dict[str, Any]:
+        return {"smtp": {"listen": listen, "recipients": ["cmd@home.example"]}}
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ((state, text, mend),) = await look("smtp", tmp_path, doors=door(f"127.0.0.1:{port}"))
+        assert (state, text) == ("fail", f"127.0.0.1:{port}: Address already in use")
+        assert mend.startswith("Another program has it: `ss -ltnp")
+    ((state, text, _),) = await look("smtp", tmp_path, doors=door(f"127.0.0.1:{port}"))
+    assert (state, text) == ("ok", f"127.0.0.1:{port} is free for the daemon, which does not run")
+    ((_, text, mend),) = await look("smtp", tmp_path, doors=door(f"192.0.2.1:{port}"))
+    assert text == f"192.0.2.1:{port}: Cannot assign requested address"
+    assert mend.startswith("Give an address of this machine")
+
+
+async def test_a_clock_that_nothing_keeps_right_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kept, state in ((True, "ok"), (False, "fail")):
+        monkeypatch.setattr("housecarl.doctor.clock.is_disciplined", lambda kept=kept: kept)
+        assert (await look("clock", tmp_path))[0][0] == state
+    assert clock.is_disciplined() in (True, False)
+
+
+async def test_a_firmware_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    settings = {"firmware": {"folder": "images"}}
+    assert (await look("firmware", tmp_path, modules=settings))[0][1:] == (
+        f"{tmp_path}/images is no folder",
+        "Make it, or change modules.firmware.folder.",
+    )
+
+
+async def test_who_may_not_ping_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "range").write_text("1\t0\n")
+    monkeypatch.setattr("housecarl.doctor.ping.RANGE", tmp_path / "range")
+    monkeypatch.setattr("housecarl.doctor.ping._opens", lambda _: False)
+    ((state, text, mend),) = await look("ping", tmp_path)
+    assert (state, mend[:9]) == ("fail", "sysctl -w")
+    assert text == f"{access.user(os.geteuid())} may not ping (net.ipv4.ping_group_range)"
+
+
+async def test_a_check_that_breaks_or_hangs_keeps_no_other_from_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: Patient) -> list[Finding]:
+        raise KeyError("x")
+
+    async def hangs(_: Patient) -> list[Finding]:
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr("housecarl.doctor.LIMIT", 0.05)
+    monkeypatch.setitem(CHECKS, "clock", breaks)
+    monkeypatch.setitem(CHECKS, "ping", hangs)
+    asked = await patient(tmp_path)
+    found = {each.part: each async for each in visit(asked, {"clock", "ping", "forwarding"})}
+    assert found["clock"].text == "this check broke: KeyError: 'x'"
+    assert found["ping"].text == "no answer in 0.05 s"
+    assert found["forwarding"].state is not finding.State.FAIL
+
+
+def test_who_may_write_a_file_is_told_by_name(tmp_path: Path) -> None:
+    assert access.written_by(tmp_path / "gone", 0) == ""
+    assert access.replaced_by(tmp_path / "gone" / "file", 0) == ""
+    assert access.user(4_000_000) == access.group(4_000_000) == "4000000"
+    assert access.groups(4_000_000) == [os.getegid(), *os.getgroups()]
+    for mode, other in ((0o700, False), (0o730, True), (0o720, False)):
+        tmp_path.chmod(mode)
+        assert access.may_write(tmp_path, 4_000_000) is other
+        assert access.may_write(tmp_path, os.geteuid())
