@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.crash.cuts import Cuts
@@ -96,8 +96,9 @@ def fail(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     rows: list[tuple[str, int]] = []
     with closing(Faulty(folder, inbox)) as faulty:
         for error, always, more in ways:
-            before = faulty.lives
-            for n in bounds.steps:
+            before, now = faulty.lives, time.monotonic()
+            share = (bounds.until - now) / (len(ways) - len(rows))
+            for n in replace(bounds, until=now + share).steps:
                 told = {more: True} if more else {}
                 if not faulty.live(n, error, always=always, **told) or faulty.violations:
                     break
