@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,25 @@ def test_a_stop_is_soon_over_and_a_mail_starts_it_again(home: Home) -> None:
     assert home.says("Result") == "success"
     assert "printed well" in home.ask("!run printed")
     assert home.says("ActiveState") == "active"
+
+
+def test_a_start_that_is_long_because_there_is_much_to_do_is_waited_for(home: Home) -> None:
+    """The journal of 20,000 messages is lost; the unit allows a start less than that takes."""
+    home.do("systemctl", "stop", "housecarl")
+    limit = home.machine.root / "etc/systemd/system/housecarl.service.d/limit.conf"
+    limit.write_text("[Service]\nTimeoutStartSec=3\n")
+    home.do("systemctl", "daemon-reload")
+    spool = home.machine.root / "var/lib/housecarl/spool"
+    today = datetime.now(UTC)  # what could be sent again is read whole
+    (carried,) = (spool / "executed").glob("*")
+    kept = next(carried.glob("*.eml")).read_bytes()
+    for n in range(20_000):
+        (carried / f"{today:%Y%m%d}T000000.000000-{n:016x}.eml").write_bytes(kept)
+    (spool / ".journal" / "journal.sqlite").unlink()
+    home.do("chown", "--recursive", "housecarl", "/var/lib/housecarl/spool/executed")
+    began = time.monotonic()
+    home.do("systemctl", "start", "housecarl", seconds=60)
+    assert time.monotonic() - began > 3
+    limit.unlink()
+    home.do("systemctl", "daemon-reload")
+    assert home.says("StatusText") == "serving"
