@@ -534,7 +534,7 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
     shipped = Path(__file__).parents[2] / "systemd" / "housecarl.service"
     lines = [line.partition("=") for line in shipped.read_text().splitlines()]
     says = {name: value for name, _, value in lines if name in unit.WANTED}
-    usual = {"PrivateUsers": "no", "DynamicUser": "no"}
+    usual = {"PrivateUsers": "no", "DynamicUser": "no", "ActiveState": "active"}
     good = {**usual, **says, "LoadState": "loaded", "User": "housecarl", "WatchdogUSec": "1min"}
     assert [each.state for each in unit.judged(good)] == [State.OK]
     bad = {**good, "ProtectSystem": "no", "User": "", "WatchdogUSec": "infinity"}
@@ -544,6 +544,9 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
         "WatchdogSec=60",
     ]
     assert [each.state for each in unit.judged({"LoadState": "not-found"})] == [State.SKIP]
+    # before its first start, systemd tells no watchdog of any unit
+    new = {**good, "ActiveState": "inactive", "WatchdogUSec": "0"}
+    assert [each.state for each in unit.judged(new)] == [State.OK]
 
 
 def test_the_sockets_of_systemd_are_met_in_place_of_ours() -> None:

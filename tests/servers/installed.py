@@ -79,6 +79,8 @@ class Home:
         self.machine = machine
         self.do = machine.do
         self.mails = mails
+        #: what the doctor says of the unit before its first start
+        self.at_first = machine.run("housecarl", "doctor", "--json", "--only", "unit").stdout
         self.seen = 0
 
     def sending(self, text: str, port: int = 587) -> subprocess.Popen[str]:
@@ -127,11 +129,16 @@ def block(with_word: str) -> str:
     return "\n".join(line for line in found.splitlines() if not fetched.match(line))
 
 
+def block_of_socket() -> str:
+    """How port 25 is opened, in the shell that installed it all."""
+    files = next(line for line in block("housecarl.sysusers").splitlines() if "files=" in line)
+    return f"{files}\n{block('housecarl.socket')}"
+
+
 def install(machine: Machine, tmp_path: Path) -> None:
     """Word by word what the page says; the secrets and the configuration are these here."""
     cert, key = certificate(tmp_path, timedelta(days=60))
-    setup = f"set -eu\n{block('housecarl.sysusers')}\n"
-    machine.do("sh", typed=f"{setup}\n{block('housecarl.socket')}")
+    machine.do("sh", typed=f"set -eu\n{block('housecarl.sysusers')}")
     machine.do("useradd", "--no-create-home", "ann")
     found = re.search(r"`(\w+ [^`]*housecarl-drop[^`]*)`", PAGE.read_text())
     assert found is not None

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.servers.installed import SMTP_SECRET, Home, block, install, until
+from tests.servers.installed import SMTP_SECRET, Home, block, block_of_socket, install, until
 from tests.servers.machine import Machine, NoMachine
 
 pytestmark = [pytest.mark.long, pytest.mark.server("systemd-nspawn", "nsenter")]
@@ -39,6 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         house = Home(machine, mails)
         begun = machine.run("sh", "-e", typed=block("enable --now housecarl\n"))
         assert begun.returncode == 0, begun.stderr + house.log()
+        machine.do("sh", "-e", typed=block_of_socket())
         yield house
     finally:
         machine.end()
@@ -115,6 +116,8 @@ def test_nothing_in_the_state_folder_can_be_run(home: Home) -> None:
 def test_the_doctor_finds_it_well_and_sees_a_looser_unit(home: Home) -> None:
     words = "housecarl doctor --json --only".split()
     parts = "config,secrets,modules,spool,smtp,drop,post,ping,unit"
+    (unit,) = json.loads(home.at_first)["checks"]
+    assert unit["state"] == "ok"
     told = json.loads(home.do(*words, parts, seconds=30))
     assert [each for each in told["checks"] if each["state"] != "ok"] == []
     looser = home.machine.root / "etc/systemd/system/housecarl.service.d/looser.conf"

@@ -38,7 +38,7 @@ async def examine(patient: Patient) -> list[Finding]:
     """Ask systemd what the installed unit says."""
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
         return [skipped(PART, "this machine is not run by systemd")]
-    names = ["LoadState", "User", "WatchdogUSec", *WANTED]
+    names = ["LoadState", "ActiveState", "User", "WatchdogUSec", *WANTED]
     said = await in_thread(partial(_asked, "housecarl.service", names), ANSWER_SECONDS + 1)
     return judged(said)
 
@@ -59,7 +59,8 @@ def judged(said: Mapping[str, str]) -> list[Finding]:
     if said.get("User") in ("", "root"):
         mend = "systemctl edit housecarl: [Service] User=housecarl (docs/install.md)"
         found.append(trouble(PART, "it runs as root", mend))
-    if said.get("WatchdogUSec") in ("0", "infinity"):
+    # systemd knows of the watchdog only once it has started the unit
+    if said.get("ActiveState") == "active" and said.get("WatchdogUSec") in ("0", "infinity"):
         mend = "systemctl edit housecarl: [Service] WatchdogSec=60"
         found.append(trouble(PART, "no watchdog: a daemon that hangs is not started again", mend))
     return found or [well(PART, "housecarl.service is hardened as shipped")]
