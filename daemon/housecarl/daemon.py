@@ -100,7 +100,7 @@ class Daemon:
         finally:
             pulse.cancel()
             lock.release()
-            notify("STOPPING=1")
+            notify("STOPPING=1\nSTATUS=")
 
     async def _serve_or_fall_back(self) -> None:
         """Serve; a new configuration that cannot be served is named and the old one taken again."""
