@@ -82,6 +82,20 @@ def test_a_second_daemon_is_refused(config: Path) -> None:
         assert "another housecarl already serves the spool" in second.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the place of another user")
+def test_root_does_not_serve_the_spool_of_the_service(config: Path) -> None:
+    """What it wrote the service could not open later."""
+    spool = config.parent / "spool"
+    spool.mkdir()
+    os.chown(spool, 65534, -1)
+    done = subprocess.run(
+        [HOUSECARL, "-c", config, "run"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 77
+    assert "systemctl start housecarl" in done.stderr
+    assert list(spool.iterdir()) == []
+
+
 def test_a_wrong_configuration_is_exit_78(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("hose: Elm\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -20,7 +21,9 @@ def verb(ctx: click.Context) -> None:
     heap.bound()
     set_up(ctx.meta["housecarl.level"])
     given: Path | None = ctx.obj
-    daemon = Daemon(config_file.load(config_file.find(given)), SystemClock())
+    loaded = config_file.load(config_file.find(given))
+    _refuse_foreign(loaded.config.spool)
+    daemon = Daemon(loaded, SystemClock())
 
     async def serve() -> None:
         daemon.handle_signals()
@@ -32,3 +35,13 @@ def verb(ctx: click.Context) -> None:
         await running
 
     asyncio.run(serve())
+
+
+def _refuse_foreign(spool: Path) -> None:
+    """Root in a spool of another user would leave files that the service cannot open."""
+    if os.geteuid() != 0 or not spool.is_dir() or (owner := spool.stat().st_uid) == 0:
+        return
+    from housecarl.doctor.access import user
+    from housecarl.errors import NotAllowed
+
+    raise NotAllowed(f"the spool {spool} is {user(owner)}'s: systemctl start housecarl")
