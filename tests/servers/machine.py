@@ -69,6 +69,8 @@ class Machine:
             told.settimeout(BOOT_SECONDS)
             self._process = subprocess.Popen(
                 [
+                    # it shuts down by itself when the tests are killed
+                    *"setpriv --pdeathsig TERM".split(),
                     *f"systemd-nspawn --quiet --directory={self.root} --boot --private-network "
                     "--register=no --keep-unit --notify-ready=yes --console=pipe "
                     "--machine=housecarl --link-journal=no --bind-ro=/usr "
