@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from housecarl import means, worker
+from housecarl.doors import smtp
+
 SYSTEMD = Path(__file__).parents[1] / "systemd"
 UNIT = SYSTEMD / "housecarl.service"
 
@@ -59,6 +62,14 @@ def test_the_unit_runs_a_verb_and_says_when_not_to_restart() -> None:
     assert unit["Service"]["RestartPreventExitStatus"] == "78"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert "PrivateUsers" not in unit["Service"]
+
+
+def test_systemd_waits_for_all_that_a_stop_waits_for() -> None:
+    """Doors, commands and a flash, each for its own longest time, with some room."""
+    longest = smtp.STOP_SECONDS + worker.STOP_SECONDS + means.STOP_SECONDS
+    found = re.search(r"(?m)^TimeoutStopSec=(\d+)$", UNIT.read_text())
+    assert found is not None
+    assert int(found[1]) >= longest + 20
 
 
 def test_every_unit_stands_in_the_install_page() -> None:
