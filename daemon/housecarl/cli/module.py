@@ -26,9 +26,11 @@ def verb() -> None:
 def list_(ctx: click.Context) -> None:
     """Show every command and its file, and the files that are off with the reason."""
     from housecarl.cli import journal
+    from housecarl.logs import set_up
     from housecarl.rehearsal import make_judge
 
     loaded = journal.load(ctx.obj)
+    set_up("error")  # what is off stands in the list, and is not said twice
     registry = asyncio.run(make_judge(loaded)).registry
     for command in registry.commands.values():
         if not command.builtin:
@@ -64,6 +66,7 @@ def new(ctx: click.Context, name: str, folder: Path | None) -> None:
     from housecarl import skeleton
     from housecarl.cli import journal
 
+    _refuse_taken(name)
     if folder is None:
         folders = journal.load(ctx.obj).config.modules.folders
         if not folders:
@@ -75,6 +78,19 @@ def new(ctx: click.Context, name: str, folder: Path | None) -> None:
     click.echo(f"Text !{name} Ann once the daemon has seen it; `housecarl module test {name}`.")
 
 
+def _refuse_taken(name: str) -> None:
+    """A command that comes with housecarl wins over one of the same name, which would be off."""
+    from housecarl.errors import ModuleError
+    from housecarl.registry import Registry
+    from housecarl.shipped import shipped
+
+    registry = Registry(shipped("modules"))
+    asyncio.run(registry.reload())
+    if taken := registry.find(name):
+        file = Path(taken.file).name
+        raise ModuleError(f"{name} is a command of the shipped {file} already; take another name")
+
+
 @verb.command("test")
 @click.argument("name", required=False)
 @click.option("--folder", type=click.Path(path_type=Path, exists=True), help="Where it stands.")
@@ -84,7 +100,7 @@ def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     from housecarl.cli import journal
     from housecarl.errors import HousecarlError
 
-    if importlib.util.find_spec("pytest") is None:
+    if not _has("pytest"):
         raise HousecarlError(f"pytest is not installed: {sys.executable} -m pip install pytest")
     folders = [folder] if folder else journal.load(ctx.obj).config.modules.folders
     pattern = f"test_{name}.py" if name else "test_*.py"
@@ -92,5 +108,11 @@ def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     if not found:
         where = ", ".join(map(str, folders)) or "no folder of your own (`modules.folders`)"
         raise HousecarlError(f"no {pattern} in {where}")
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *found], check=False)
+    # pytest-asyncio, where it is installed, warns of every run that does not say this
+    scope = ["-o", "asyncio_default_fixture_loop_scope=function"] if _has("pytest_asyncio") else []
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *scope, *found], check=False)
     ctx.exit(1 if done.returncode else 0)
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

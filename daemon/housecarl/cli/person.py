@@ -132,6 +132,8 @@ def totp(ctx: click.Context, name: str) -> None:
     from housecarl.cli import private_file
 
     loaded, person = _known(ctx, name)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("needs a terminal: it shows a code to scan and asks for an answer")
     secret = random_base32()
     uri = TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
     _show_code(uri)

@@ -1,0 +1,50 @@
+"""`module`: what its author is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Verb, verb_of
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Verb:
+    """Verbs of somebody with a folder of modules of their own."""
+    (tmp_path / "mine").mkdir()
+    config = tmp_path / "housecarl.yaml"
+    config.write_text("spool: spool\nmodules: {folders: [mine]}\n")
+    return verb_of(config)
+
+
+def test_a_new_module_of_a_shipped_name_is_refused(author: Verb, tmp_path: Path) -> None:
+    done = author("module", "new", "uptime")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "uptime is a command of the shipped uptime.py already; take another name\n"
+    )
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "bad.py").write_text("import nothing_of_this_name\n")
+    done = author("module", "list")
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("nothing_of_this_name") == 1
+
+
+def test_a_modules_test_is_run_without_warnings_of_ours(author: Verb, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "test_bell.py").write_text("def test_nothing() -> None: ...\n")
+    done = author("module", "test", "bell")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+    assert "asyncio_default_fixture_loop_scope" not in done.stdout + done.stderr
+
+
+def test_no_secret_of_an_app_is_made_without_a_terminal(tmp_path: Path) -> None:
+    config = tmp_path / "housecarl.yaml"
+    ann = '{addresses: [ann@example.org], may: ["*"]}'
+    config.write_text(f"spool: spool\npeople: {{ann: {ann}}}\n")
+    done = verb_of(config)("person", "totp", "ann")
+    assert (done.returncode, "needs a terminal" in done.stderr) == (2, True)
+    assert "secret=" not in done.stdout
