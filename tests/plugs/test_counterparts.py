@@ -110,4 +110,5 @@ async def test_our_device_drives_the_simulator_of_others(model: str) -> None:
         for on in (True, False):
             await device.switch(on)
             assert (await device.identity()).on is on
-        assert (await device.identity()).metered is (model != "hs100")
+        watts = [reading.watts for reading in await device.readings(1, pause=0)]
+        assert watts == ([] if model == "hs100" else [3.14])
