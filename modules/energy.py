@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Finding, Regular, Reply, command
 from housecarl.location import Location
-from housecarl.plugs import manifest, version
+from housecarl.plugs import busy, manifest, version
 from housecarl.plugs.device import RECHECK_AFTER, Device, Identity, Look
 from housecarl.plugs.energy import WEEK, History, history
 from housecarl.plugs.image import ImageError
@@ -76,9 +76,10 @@ async def readings(call: Call) -> list[Finding]:
 
 
 async def _reading(call: Call, one: Device) -> list[Finding]:
-    """One plug; a silent one is no news of its meter."""
+    """One plug; a silent one, or one that is being flashed, is no news of its meter."""
     try:
         async with asyncio.timeout(LONGEST_READING), call.lock(one.key):
+            await busy.leave_alone(call.store.beside(busy.MODULE), one.name)
             now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
     except (PlugError, TimeoutError):
         return [Finding(one.name, None), Finding(f"{one.name}.counter", None)]
@@ -131,6 +132,7 @@ async def _measured(call: Call, device: Device) -> Measured | str:
     settings, today = call.settings, _today(call)
     async with call.lock(device.key):
         try:
+            await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
             now = await measure(device, call.store, today, pause=settings.recheck)
             if now is None:
                 return f"{device.name} has no meter."

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.location import Location
-from housecarl.plugs import aftermath, cloud, flashing, image, manifest, version
+from housecarl.plugs import aftermath, busy, cloud, flashing, image, manifest, version
 from housecarl.plugs.cloud import CloudReady
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.download import Pace
@@ -98,8 +98,9 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
     journal = StoreLog(call.store)
     async with call.lock("firmware"):
         ready = await _ready(call, plug, file)
-        if not await journal.claim(ready.device.name, {**ready.facts(), "receipt": call.id}):
-            raise CommandError("Another flash is running. One at a time.")
+        async with call.lock(ready.device.key):  # who asks the plug now is let finish
+            if not await journal.claim(ready.device.name, {**ready.facts(), "receipt": call.id}):
+                raise CommandError("Another flash is running. One at a time.")
 
     async def work() -> None:
         pace = Pace(call.settings.pace)
@@ -127,7 +128,7 @@ async def _left_open(call: Call) -> str | None:
     for row in await journal.unfinished():
         if row.live:
             return f"{row.plug} is being flashed to {version.short(row.target)}. Do not unplug."
-        settle, zone = Pace(call.settings.pace).of(aftermath.SETTLE), call.house.timezone
+        settle, zone = Pace(call.settings.pace).of(busy.SETTLE), call.house.timezone
         ended, sentence = await aftermath.found(row, _device_of(call, row), zone, settle=settle)
         if ended:
             await journal.finish(sentence)

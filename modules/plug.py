@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.plugs import busy
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
@@ -104,6 +105,7 @@ async def _one(call: Call, device: Device, wish: Wish) -> Told:
         end = time.monotonic() + device.seconds
         switched = False
         try:
+            await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
             on = wish.state == "on"
             if wish.state == "toggle":
                 on = not (await device.identity()).on

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -57,6 +57,10 @@ class JournalStore:
         return await self.db.write(
             lambda c: values.take(c, self.module, key, value, at, instead_of)
         )
+
+    def beside(self, module: str) -> JournalStore:
+        """The store of another module, for modules that share a device."""
+        return replace(self, module=module)
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""

@@ -87,6 +87,10 @@ class Store(Protocol):
         """
         ...
 
+    def beside(self, module: str) -> Store:
+        """The store of another module of this house, for modules that share a device."""
+        ...
+
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
         ...

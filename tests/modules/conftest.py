@@ -47,6 +47,10 @@ class Memory:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.readings: dict[str, list[tuple[datetime, float]]] = {}
+        self.others: dict[str, Memory] = {}
+
+    def beside(self, module: str) -> Memory:
+        return self.others.setdefault(module, Memory())
 
     async def get(self, key: str, default: Any = None) -> Any:
         return json.loads(self.values[key]) if key in self.values else default

@@ -12,6 +12,7 @@ import pytest
 
 from housecarl import Call, CommandError
 from housecarl.module import House
+from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import make_image
 
@@ -172,3 +173,21 @@ async def test_readings_are_taken_only_when_an_interval_is_set(house: Commands, 
     assert every(house.settings) is None
     house.set(plugs={"lamp": "192.168.1.41"}, interval="15m")
     assert every(house.settings) == 900
+
+
+async def test_a_plug_that_is_being_flashed_is_not_measured(house: Commands, make: Make) -> None:
+    """Who asks is told; at the interval it is passed over, and that is no news of its meter."""
+    lamp = make("lamp")
+    make("fan")
+    log = StoreLog(house.hand.store.beside("firmware"))
+    assert await log.claim("lamp", {"target": "1.2.3"})
+    told = "lamp is being flashed to 1.2.3; do not unplug it."
+    with pytest.raises(CommandError) as caught:
+        await house.run("energy", "lamp")
+    assert str(caught.value) == told
+    assert await house.text("energy") == f"43 W in all: fan 43. {told}"
+    found = await look(house)
+    assert found["lamp"] == found["lamp.counter"] == (None, "") and found["fan"][0]
+    assert lamp.asked("get_sysinfo") == 0
+    await log.finish("lamp flashed", done=True)
+    assert (await look(house))["lamp"][0]

@@ -18,6 +18,7 @@ import pytest
 
 from housecarl import CommandError
 from housecarl.module import SPEC, Call, Risk
+from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.plug import SimulatedPlug
 
 from .conftest import Commands, sms
@@ -255,3 +256,23 @@ def test_kasa_is_not_imported_until_a_plug_is_asked() -> None:
         "sys.exit(any(name in sys.modules for name in ('kasa', 'aiohttp')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [(("on",), " Nothing was switched."), (("toggle",), " Nothing was switched."), ((), "")],
+)
+async def test_a_plug_that_is_being_flashed_is_not_asked(
+    house: Commands, make: Make, words: tuple[str, ...], left: str
+) -> None:
+    lamp, heater = make("lamp", relay=False), make("heater", relay=False)
+    log = StoreLog(house.hand.store.beside("firmware"))
+    assert await log.claim("lamp", {"target": "1.2.3"})
+    told = f"lamp is being flashed to 1.2.3; do not unplug it.{left}"
+    assert await refusal(house, "lamp", *words) == told
+    assert lamp.asked("get_sysinfo") == lamp.asked("set_relay_state") == 0
+    if words:
+        assert await house.text("plug", "lamp", "heater", "on") == f"{told} heater on. 43 W in all."
+        assert heater.relay and not lamp.relay
+    await log.finish("lamp flashed", done=True)
+    assert (await house.text("plug", "lamp", "on")).startswith("lamp on.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,13 +109,36 @@ async def _flash(loaded: Loaded, settings: Any, ready: Ready | CloudReady) -> Ou
     from housecarl.plugs.flash_log import StoreLog
 
     log = StoreLog(VerbStore(loaded, "firmware"))
-    if not await log.claim(ready.device.name, ready.facts()):
-        raise Busy("Another flash is running. One at a time.")
+    receipt = secrets.token_hex(8)
     try:
-        with bar("starting") as show:
-            return await flashing.flash(ready, log, Pace(settings.pace), show).run()
+        async with _noted(loaded, receipt):
+            if not await log.claim(ready.device.name, {**ready.facts(), "receipt": receipt}):
+                raise Busy("Another flash is running. One at a time.")
+            with bar("starting") as show:
+                return await flashing.flash(ready, log, Pace(settings.pace), show).run()
     finally:
         await tapo.close()
+
+
+@asynccontextmanager
+async def _noted(loaded: Loaded, receipt: str) -> AsyncIterator[None]:
+    """While this goes on, it is noted: when it is cut off, a start of the daemon tells the owners.
+
+    Nothing is told when nothing was begun.
+    """
+    from housecarl.alerts import owners
+    from housecarl.cli.verb_store import VerbStore
+    from housecarl.means import BACKGROUND, note_of
+
+    store = VerbStore(loaded, BACKGROUND)
+    told = {f"{receipt}.{name}": name for name in owners(loaded.config)}
+    for key, name in told.items():
+        await store.set(key, {**note_of(name, "firmware", receipt, None), "told": True})
+    try:
+        yield
+    finally:
+        for key in told:
+            await store.set(key, None)
 
 
 @contextmanager

@@ -8,14 +8,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from housecarl.plugs import version
+from housecarl.plugs.busy import SETTLE
 from housecarl.plugs.device import Device, Identity
-from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME, Pace
+from housecarl.plugs.download import Pace
 from housecarl.plugs.flash import LOOK_EVERY, PATIENCE
 from housecarl.plugs.flash_log import StoreLog, Unfinished
 from housecarl.plugs.wire import PlugError
 
-#: seconds after its last order in which a plug that runs the old version may be writing the new
-SETTLE = float(FLASH_TIME + REBOOT_TIME)
 #: seconds for which a start looks for the plug, then it says what it does not know
 LONGEST = 2 * SETTLE + PATIENCE
 

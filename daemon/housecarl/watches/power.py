@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from housecarl.config_watches import PlugWatch
 from housecarl.means import JournalStore, Workshop
+from housecarl.plugs import busy
 from housecarl.plugs.device import RECHECK_AFTER
 from housecarl.plugs.names import device
 from housecarl.plugs.settings import PlugAddress
@@ -50,7 +51,10 @@ class Plug:
         today = now.astimezone(self.zone).date()
         try:
             async with self.workshop.lock(plug.key):
+                await busy.leave_alone(store.beside(busy.MODULE), self.name)
                 measured = await measure(plug, store, today, pause=RECHECK_AFTER)
+        except busy.PlugBusy:
+            return []
         except PlugError:
             return [self._watts(False, "no answer")]
         if measured is None:

@@ -1,0 +1,34 @@
+"""Whether a plug must be left alone: its firmware is written, here or by another process."""
+
+from __future__ import annotations
+
+import time
+
+from housecarl.plugs import version
+from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME
+from housecarl.plugs.flash_log import KeyValue, StoreLog
+from housecarl.plugs.wire import PlugError
+
+#: the module in whose store a flash is noted
+MODULE = "firmware"
+#: seconds after its last order in which a plug may be writing, though nobody watches it any more
+SETTLE = float(FLASH_TIME + REBOOT_TIME)
+
+
+class PlugBusy(PlugError):
+    """The plug is being flashed; it was not asked anything."""
+
+
+async def leave_alone(store: KeyValue, plug: str) -> None:
+    """Raise PlugBusy while a plug is being flashed; `store` is that of `MODULE`.
+
+    To be asked with the plug's lock held: a flash is noted with it held, too.
+    """
+    for row in await StoreLog(store).unfinished():
+        if row.plug != plug:
+            continue
+        if row.live:
+            target = version.short(row.target)
+            raise PlugBusy(plug, f"is being flashed to {target}; do not unplug it.")
+        if row.ordered and 0 <= time.time() - row.at < SETTLE:
+            raise PlugBusy(plug, "may be writing its firmware; do not unplug it.")

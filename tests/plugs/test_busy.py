@@ -1,0 +1,49 @@
+"""A plug that is being flashed is left alone by everybody else, whoever flashes it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from housecarl.plugs.busy import SETTLE, PlugBusy, leave_alone
+from housecarl.plugs.flash_log import KEY, StoreLog
+
+from .flasher import FileStore
+
+TARGET = "1.2.3 Build 170508 Rel.162000"
+
+
+@pytest.fixture
+def store(tmp_path: Any) -> FileStore:
+    return FileStore(tmp_path / "store.json")
+
+
+async def test_the_flashed_plug_only_and_only_until_the_end(store: FileStore) -> None:
+    log = StoreLog(store)
+    await leave_alone(store, "lamp")
+    assert await log.claim("lamp", {"target": TARGET})
+    await leave_alone(store, "heater")
+    with pytest.raises(PlugBusy, match=r"^lamp is being flashed to 1\.2\.3; do not unplug it\.$"):
+        await leave_alone(store, "lamp")
+    await log.finish("lamp flashed", done=True)
+    await leave_alone(store, "lamp")
+
+
+@pytest.mark.parametrize(
+    ("last", "age", "free"),
+    [("commit", 1.0, False), ("flashing", SETTLE + 1, True), ("download", 1.0, True)],
+)
+async def test_one_told_to_write_by_a_process_that_is_gone_is_left_alone_until_it_has_written(
+    store: FileStore, last: str, age: float, free: bool
+) -> None:
+    began = time.time() - age
+    row = {"plug": "lamp", "target": TARGET, "pid": 0, "born": 1.0, "started": began}
+    await store.set(KEY, {**row, "steps": [[last, "", began]]})
+    if free:
+        await leave_alone(store, "lamp")
+        return
+    with pytest.raises(PlugBusy) as caught:
+        await leave_alone(store, "lamp")
+    assert str(caught.value) == "lamp may be writing its firmware; do not unplug it."
