@@ -29,7 +29,7 @@ MAX_SIGNATURE = 4096
 #: bytes of one field that is read by its meaning
 MAX_VALUE = 8192
 
-#: readings kept, and the bytes of the longest: a door sees the form of what is judged a moment later
+#: readings kept, and the bytes of the longest: a door sees the form of what is judged right after
 KEPT, KEPT_SIZE = 32, 8192
 
 SINGLETONS = frozenset(

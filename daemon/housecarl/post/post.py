@@ -30,9 +30,9 @@ BATCH = 200
 CROWD = 2
 #: Connections in a row that end inside a mail before the smarthost is to blame and not the mail.
 BLAMED = 2
-#: Seconds that what was sent gathers before the journal is told: no barrier hangs on it, and after
-#: a crash in between it is sent again with the same Message-ID.
-GATHER_SECONDS = 0.1
+#: Seconds that what was sent gathers before the journal is told: no barrier hangs on it. After a
+#: crash in between it is sent again with the same Message-ID, so not for longer than it pays.
+GATHER_SECONDS = 0.03
 
 #: Told how the smarthost is, on every change: (well, one line for the operator).
 Tell = Callable[[bool, str], Coroutine[Any, Any, None]]
