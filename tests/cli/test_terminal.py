@@ -41,6 +41,17 @@ def test_an_app_is_enrolled_with_the_code_it_shows(house: TestHouse) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_app_is_enrolled_only_with_a_code_it_shows(house: TestHouse) -> None:
+    command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
+    with at_terminal(*command, env={}) as (ann, verb):
+        ann.wait("otpauth://totp/")
+        ann.answer("app shows now", "000000x")
+        ann.wait("nothing was changed")
+        ann.rest()
+    assert verb.returncode == 2
+    assert (house.folder / "ann.totp").read_text() == "nothing yet\n"
+
+
 def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
     house: TestHouse, verb: Verb
 ) -> None:

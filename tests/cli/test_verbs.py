@@ -121,13 +121,6 @@ def test_a_password_is_hashed_into_the_file_the_config_names(verb: Verb, house: 
     assert verb("person", "password", "ann", typed="short\nshort\n").returncode == 2
 
 
-def test_an_app_is_enrolled_only_with_a_code_it_shows(verb: Verb, house: TestHouse) -> None:
-    done = verb("person", "totp", "ann", typed="000000\n")
-    assert (done.returncode, "nothing was changed" in done.stderr) == (2, True)
-    assert "otpauth://totp/" in done.stdout
-    assert (house.folder / "ann.totp").read_text() == "nothing yet\n"
-
-
 def test_the_queue_is_listed_tried_again_and_given_up(verb: Verb, house: TestHouse) -> None:
     house.inbox.busy = True
     try:

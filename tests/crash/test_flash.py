@@ -49,6 +49,7 @@ class House:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.inbox.start(), self._loop).result(PATIENCE)
         self._read = 0
+        self._heard: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
         login = pwd.getpwuid(os.getuid()).pw_name
         values = {"login": login, "inbox": self.inbox.port, "plug": plug.port, "pace": PACE}
@@ -81,10 +82,13 @@ class House:
         part.rename(self.folder / "spool" / "note.txt")
 
     def hear(self) -> str:
-        """The next reply, its first line."""
-        self._read += 1
-        got = self.inbox.wait(self._read, PATIENCE)
-        return got[self._read - 1].text.splitlines()[0]
+        """The next reply, its first line; one that a crash has sent again is no news."""
+        while True:
+            self._read += 1
+            got = self.inbox.wait(self._read, PATIENCE)[self._read - 1]
+            if got.mail["Message-ID"] not in self._heard:
+                self._heard.add(got.mail["Message-ID"])
+                return got.text.splitlines()[0]
 
     def flash(self) -> None:
         """Order a flash and see it begin."""
