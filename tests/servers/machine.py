@@ -94,7 +94,8 @@ class Machine:
     def _wait_for(self, told: socket.socket) -> None:
         """Until READY=1; nspawn says the leader's number before."""
         while True:
-            news = dict(line.partition("=")[::2] for line in told.recv(4096).decode().splitlines())
+            lines = (line.partition("=") for line in told.recv(4096).decode().splitlines())
+            news = {name: value for name, _, value in lines}
             self._leader = int(news.get("X_NSPAWN_LEADER_PID", self._leader))
             if news.get("READY") == "1":
                 return
