@@ -16,8 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-
-from line import TO, free_port, greeted
+from benchmarks.line import TO, free_port, greeted
 
 #: Debian's own interpreter: the script runs as nobody, who may not see a virtual environment.
 PYTHON = Path("/usr/bin/python3")

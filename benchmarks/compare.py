@@ -1,4 +1,4 @@
-"""Housecarl beside what one would use instead, in one run: `python benchmarks/compare.py`.
+"""Housecarl beside what one would use instead, in one run: `python -m benchmarks.compare`.
 
 The same work for each, on loopback: `!uptime` comes in by SMTP, the answer leaves by SMTP. A peer
 that is not installed is named and skipped; nothing is installed. Prints a table with ratios, then
@@ -24,9 +24,8 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 import psutil
+from benchmarks import chain, line
 
-import chain
-import line
 from housecarl.message.stamp import Stamp
 from housecarl.spool import make_name
 from housecarl.testing.carrier import Carrier

@@ -1,4 +1,4 @@
-"""`housecarl log` beside a journal of many entries: `python benchmarks/log.py`.
+"""`housecarl log` beside a journal of many entries: `python -m benchmarks.log`.
 
 Fills a journal with a million messages of four people, then times the whole process of each verb
 on it and on a journal of ten messages; the difference is what the size costs.
