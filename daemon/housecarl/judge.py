@@ -140,17 +140,17 @@ class Judge:
             return replace(case, word="refuse", reason=error.reason, text=str(error))
         if not calls:
             return replace(case, word="ignore", reason="no-command")
-        case = replace(case, calls=calls)
         try:
-            case = replace(case, calls=self._expanded(case, calls))
+            case = replace(case, calls=self._expanded(calls))
         except CommandError as error:
-            return replace(case, word="refuse", reason=error.reason, text=str(error))
+            why = str(error)
+            return replace(case, calls=calls, word="refuse", reason=error.reason, text=why)
         if case.verdict.reason is not None:
             text = rights.too_old(case.verdict.sent, case.now, ZoneInfo(self.config.timezone))
             return replace(case, word="refuse", reason=case.verdict.reason, text=text)
         return self.decide(case)
 
-    def _expanded(self, case: Case, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    def _expanded(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
         """The calls with the house's aliases written out; a command's own name goes first."""
         own = {
             name: lines

@@ -38,7 +38,7 @@ class Outbox:
                 self._merge(conn, held, answer, way, now)
                 return None
         out, rest = self.envelopes.seal(answer, way, now)
-        reply = replies.add(conn, replace(out, not_before=free))
+        reply = replies.add(conn, out if free == now else replace(out, not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or free > now:
