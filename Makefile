@@ -10,6 +10,11 @@ run: .venv/ready     # a made-up house on this machine, texted by real SMTP
 test: .venv/ready    # the fast suite; tests that need a server skip with the reason
 	$(BIN)/python -m pytest
 
+coverage: .venv/ready    # statement and branch coverage of the fast suite, processes included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest; status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$status
+
 lint: .venv/ready    # format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -26,4 +31,4 @@ man: .venv/ready     # the manual pages, for `man -M .venv/share/man housecarl`
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: run test lint types man
+.PHONY: run test coverage lint types man
