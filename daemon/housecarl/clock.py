@@ -11,6 +11,9 @@ from typing import Any, Protocol
 #: Seconds after boot in which a clock without time service is not believed (10 min: a slow router).
 SETTLE_SECONDS = 600.0
 
+#: The longest sleep until it is looked whether the clock was set: few wake-ups in an idle house.
+STEP_SECONDS = 60.0
+
 #: adjtimex(2): the kernel says that nothing disciplines the clock.
 _STA_UNSYNC = 0x0040
 
@@ -27,7 +30,10 @@ class Clock(Protocol):
         ...
 
     async def wait_until(self, when: datetime) -> None:
-        """Return once it is `when`; a clock that was set in between is noticed within a minute."""
+        """Return once it is `when`, or when the clock was set back: then all plans are made anew.
+
+        That it was set is noticed within a minute.
+        """
         ...
 
 
@@ -45,13 +51,15 @@ class SystemClock:
         return is_disciplined()
 
     async def wait_until(self, when: datetime) -> None:
-        """Sleep in steps of a minute at most, since a timer does not see the clock being set."""
-        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event to await
-            await asyncio.sleep(min(left, 60.0))
+        """Sleep in steps, since a timer does not see the clock being set."""
+        before = now = self.now()
+        while before <= now < when:
+            await asyncio.sleep(min((when - now).total_seconds(), STEP_SECONDS))
+            before, now = now, self.now()
 
 
 async def rest(clock: Clock, until: datetime | None, woken: asyncio.Event) -> None:
-    """Sleep until a time, None for ever, or until woken."""
+    """Sleep until a time, None for ever; or until woken, or until the clock is set back."""
     waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(woken.wait())]
     if until is not None:
         waits.append(asyncio.ensure_future(clock.wait_until(until)))

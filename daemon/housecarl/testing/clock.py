@@ -10,7 +10,7 @@ START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """Stands still until it is moved; who waits for a time wakes when it is passed."""
+    """Stands still until it is moved; who waits wakes when the time is passed or set back."""
 
     def __init__(self, now: datetime = START) -> None:
         self._now = now
@@ -30,7 +30,7 @@ class FakeClock:
         self._synchronised = not doubtful
 
     async def wait_until(self, when: datetime) -> None:
-        """Return once it was moved to `when` or beyond."""
+        """Return once it was moved to `when` or beyond, or back."""
         if when <= self._now:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -50,10 +50,11 @@ class FakeClock:
         self.set(self._now + (by if isinstance(by, timedelta) else timedelta(seconds=by)))
 
     def set(self, now: datetime) -> None:
-        """Set it; everybody whose time has come wakes, soonest first."""
+        """Set it; everybody whose time has come wakes, soonest first; when set back, everybody."""
+        back = now < self._now
         self._now = now
-        due = sorted((w for w in self._waiting if w[0] <= now), key=lambda w: w[0])
-        self._waiting = [w for w in self._waiting if w[0] > now]
+        due = sorted((w for w in self._waiting if back or w[0] <= now), key=lambda w: w[0])
+        self._waiting = [w for w in self._waiting if w not in due]
         for _, future in due:
             if not future.done():
                 future.set_result(None)

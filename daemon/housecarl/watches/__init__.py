@@ -114,10 +114,14 @@ class Watchman:
 
     async def _look(self, now: datetime) -> Round:
         """Look at every source that is due, all at once."""
-        due = [source for source in self.sources if self._due.get(source, now) <= now]
-        for source in due:
-            if (next_ := source.next(now)) is not None:
-                self._due[source] = next_
+        next_ = {source: source.next(now) for source in self.sources}
+        due = [
+            source
+            for source, at in next_.items()
+            # later than at the next time: the clock was set back
+            if at is None or not now < self._due.get(source, now) <= at
+        ]
+        self._due |= {source: at for source in due if (at := next_[source]) is not None}
         found = await asyncio.gather(*(_safely(source, now) for source in due))
         round_, quiet = Round(), self.quiet(now)
         held, self._held = self._held, {}
