@@ -117,6 +117,14 @@ class House:
 
         await self.seen(reached)
 
+    async def resting(self) -> None:
+        """Wait until the post waits for a time."""
+
+        async def reached() -> bool:
+            return self.clock.next is not None
+
+        await self.seen(reached)
+
     def recipients(self) -> list[str]:
         return [to for to, _ in self.smarthost.taken]
 
@@ -520,3 +528,37 @@ async def test_a_broken_journal_ends_the_run_with_its_error(house: House) -> Non
     with pytest.raises(StorageError, match="disk full"):
         async with asyncio.timeout(5):
             await house.post().run()
+
+
+async def test_a_clock_that_was_set_back_during_an_outage_stops_no_reply(house: House) -> None:
+    """Neither the pause of the outage, nor a next try in the journal, nor a reply from tomorrow."""
+    port = house.smarthost.port
+    await house.smarthost.stop()
+    for person in ("ann", "bo"):
+        await house.add(person)
+    async with house.running() as post:
+        await house.tried(1)
+        await house.resting()
+        house.clock.move(timedelta(hours=-3))
+        await house.failed(post, 2)
+        reach = await post.reach()
+        assert reach.next_try is not None
+        assert reach.next_try - house.clock.now() == timedelta(minutes=2)
+        await house.add("cy")
+    house.clock.move(timedelta(hours=-3))
+    await house.smarthost.start(port)
+    async with house.running():
+        await house.until("sent", "sent", "sent")
+
+
+async def test_a_clock_that_was_set_back_a_little_sends_no_text_before_its_time(
+    house: House,
+) -> None:
+    """What waits for the budget waits on."""
+    at = house.clock.now().timestamp()
+    out = Outgoing("ann", "reply", "ann@x", "<1@x>", "on.", MAIL, at, not_before=at + 7200)
+    await house.database.write(lambda conn: replies.add(conn, out))
+    house.clock.move(-30)
+    async with house.running() as post:
+        post.push(await house.add("bo"))
+        await house.until("waiting", "sent")

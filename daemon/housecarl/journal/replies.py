@@ -37,6 +37,13 @@ class Due:
     message_id: str
 
 
+#: Seconds: a pause after a try that failed is never longer (the post's longest is 30 min), nor is a
+#: reply made so much in the future; else the clock was set back, and the reply is due now.
+LONGEST_PAUSE, SET_BACK = 1800.0, 60.0
+
+#: Whether a reply has to wait at `:now`, which `_at` spells out.
+_WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :latest)"
+
 #: How an address looks where a mail becomes a text (Google Voice).
 _TEXTED = "%@txt.voice.google.com"
 
@@ -108,12 +115,12 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     """
     rows = conn.execute(
         "WITH held(person, since) AS MATERIALIZED (SELECT person, min(id) FROM replies "
-        "INDEXED BY replies_due WHERE state = 'waiting' AND next_try > :now GROUP BY person) "
+        f"INDEXED BY replies_due WHERE state = 'waiting' AND {_WAITS} GROUP BY person) "
         "SELECT id, r.person, address AS 'to', mail, tries, created, message_id "
         "FROM replies AS r INDEXED BY replies_waiting LEFT JOIN held ON held.person = r.person "
-        "WHERE state = 'waiting' AND next_try <= :now AND (since IS NULL OR since > id) "
+        f"WHERE state = 'waiting' AND NOT ({_WAITS}) AND (since IS NULL OR since > id) "
         "ORDER BY id LIMIT :limit",
-        {"now": now, "limit": limit},
+        _at(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
 
@@ -124,9 +131,13 @@ def next_due(conn: sqlite3.Connection, after: float) -> float | None:
     What waits only behind an earlier reply of its person is due with that one.
     """
     row = conn.execute(
-        "SELECT min(next_try) FROM replies WHERE state = 'waiting' AND next_try > ?", (after,)
+        f"SELECT min(next_try) FROM replies WHERE state = 'waiting' AND {_WAITS}", _at(after)
     ).fetchone()
     return None if row[0] is None else float(row[0])
+
+
+def _at(now: float) -> dict[str, float]:
+    return {"now": now, "soon": now + SET_BACK, "latest": now + LONGEST_PAUSE}
 
 
 def sent(conn: sqlite3.Connection, ids: list[int], at: float) -> None:

@@ -53,8 +53,8 @@ class Outage:
         self.proven = True
 
     def lasts(self, now: datetime) -> bool:
-        """Whether nothing should be tried at `now`."""
-        return self.until is not None and now < self.until
+        """Whether nothing should be tried at `now`; a clock that was set back prolongs no pause."""
+        return self.until is not None and now < self.until <= now + LONGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
 from housecarl.post.dialogue import Dialogue, Dropped, ServiceFault, brief
 from housecarl.post.lanes import Lanes
-from housecarl.post.outage import Outage, Reach, pause
+from housecarl.post.outage import LONGEST, Outage, Reach, pause
 from housecarl.post.pool import Bounds, Pool
 
 log = structlog.get_logger()
@@ -141,7 +141,9 @@ class Post:
         times = [] if self._next_due is None else [self._next_due]
         if self._lanes.ready and self._outage.until is not None:
             times.append(self._outage.until.timestamp())
-        until = datetime.fromtimestamp(min(times), UTC) if times else None
+        # never longer than that: the clock may be set back while this is being worked out
+        latest = self._clock.now() + LONGEST
+        until = min(datetime.fromtimestamp(min(times), UTC), latest) if times else None
         await rest(self._clock, until, self._woken)
 
     def _start(self) -> None:
