@@ -245,3 +245,22 @@ def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(site)},
     )
     assert (done.returncode, done.stdout) == (0, "Rang.\n"), done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["status"], ["check", "--print"]])
+def test_an_output_that_takes_nothing_is_a_sentence(
+    house: TestHouse, words: list[str], unbuffered: str
+) -> None:
+    """A full disk behind `>`: one line, exit code 1, no trace."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [HOUSECARL, "-c", house.folder / "housecarl.yaml", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "the output cannot be written: No space left on device\n"

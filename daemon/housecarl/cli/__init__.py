@@ -6,7 +6,10 @@ import difflib
 import importlib
 import os
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -104,12 +107,48 @@ def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: boo
 def main() -> None:
     """The program `housecarl`: errors become one clear text on stderr and an exit code."""
     try:
-        housecarl.main(standalone_mode=True)
+        try:
+            housecarl.main(standalone_mode=True)
+        finally:
+            _flush()
     except errors.HousecarlError as error:
         click.echo(str(error), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
-    except PermissionError as error:
+    except OSError as error:
+        if _is_of_output(error):
+            _end_unheard(error)
+        if not isinstance(error, PermissionError):
+            raise
         # spool and journal are the daemon's alone
         text = f"{error.filename}: this login may not; run it as the daemon's user"
         click.echo(text, err=True)
         sys.exit(77)
+
+
+def _flush() -> None:
+    """Write out what was printed; there is no stdout when it was closed before the start."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was printing that failed: what stdout would not take is still there.
+
+    Without a buffer (`PYTHONUNBUFFERED`) nothing is, but then it comes out of `echo` itself.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_code is click.echo.__code__:
+        return True
+    try:
+        _flush()
+    except OSError:
+        return True
+    return False
+
+
+def _end_unheard(error: OSError) -> NoReturn:
+    """One line, exit code 1; the null device takes the rest, the interpreter's own last flush."""
+    with suppress(OSError):  # stderr may be on the same full disk
+        click.echo(f"the output cannot be written: {error.strerror}", err=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(1)
