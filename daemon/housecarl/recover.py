@@ -32,6 +32,9 @@ log = structlog.get_logger()
 #: Seconds between two tries while a check has no answer; the last one repeats.
 RETRY_SECONDS = (60.0, 120.0, 300.0, 900.0, 1800.0)
 
+#: Seconds between two looks whether a verb of the command line is still at its work.
+LOOK_SECONDS = 2.0
+
 #: What a file of ours is called; anything else in new/ or work/ was put there by hand.
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{16}\.eml")
 
@@ -137,10 +140,9 @@ class Recovery:
         """Work that went on after its reply and was cut off: find out and say so, once."""
         left = await self.db.read(lambda conn: values.everything(conn, BACKGROUND))
         for key, note in left.items():
-            if life.runs(note) and not life.ours(note):
-                continue  # a verb of the command line that is still at it
             if self._rule(note["command"]) is None:
-                await self._tell(key, note, None)
+                if not _elsewhere(note):
+                    await self._tell(key, note, None)
                 continue
             task = asyncio.create_task(self._ask(key, note), name=f"interrupted {note['command']}")
             self.workshop.questions.add(task)
@@ -151,7 +153,12 @@ class Recovery:
         return command.spec.interrupted if command is not None else None
 
     async def _ask(self, key: str, note: dict[str, Any]) -> None:
-        """Let the command find out what became of its work, and tell that."""
+        """Let the command find out what became of its work, and tell that.
+
+        A verb of the command line that is still at it is let finish: then it took its note away.
+        """
+        while _elsewhere(note):  # noqa: ASYNC110 - the end of a stranger's process has no event
+            await asyncio.sleep(LOOK_SECONDS)
         command, reply = self.find(note["command"]), None
         if command is None or command.spec.interrupted is None:
             return
@@ -167,6 +174,8 @@ class Recovery:
             means=means,
         )
         with suppress(StorageError):  # then the next start asks again
+            if await self.db.read(lambda conn: values.get(conn, BACKGROUND, key)) is None:
+                return
             try:
                 reply = await command.spec.interrupted(call)
             except StorageError:
@@ -183,7 +192,15 @@ class Recovery:
         answer = None
         if reply is not None:
             answer = Answer(note["person"], [reply], "follow-up", receipt, part="interrupted")
+            if await self.db.read(lambda conn: receipts.find(conn, receipt)) is None:
+                # no message asked for it, so there is no log of it to look up
+                answer = Answer(note["person"], [reply], "alert", part=key)
         await self.workshop.conclude(key, answer, _way(note))
+
+
+def _elsewhere(note: dict[str, Any]) -> bool:
+    """Whether another process is still at the work that was noted."""
+    return life.runs(note) and not life.ours(note)
 
 
 def _way(note: dict[str, Any]) -> Way | None:

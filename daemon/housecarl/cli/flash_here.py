@@ -122,7 +122,7 @@ async def _flash(loaded: Loaded, settings: Any, ready: Ready | CloudReady) -> Ou
 
 @asynccontextmanager
 async def _noted(loaded: Loaded, receipt: str) -> AsyncIterator[None]:
-    """While this goes on, it is noted: when it is cut off, a start of the daemon tells the owners.
+    """While this goes on, it is noted: when it is cut off, the daemon tells the owners.
 
     Nothing is told when nothing was begun.
     """
@@ -131,7 +131,7 @@ async def _noted(loaded: Loaded, receipt: str) -> AsyncIterator[None]:
     from housecarl.means import BACKGROUND, note_of
 
     store = VerbStore(loaded, BACKGROUND)
-    told = {f"{receipt}.{name}": name for name in owners(loaded.config)}
+    told = {f"{receipt}.{n}": name for n, name in enumerate(owners(loaded.config))}
     for key, name in told.items():
         await store.set(key, {**note_of(name, "firmware", receipt, None), "told": True})
     try:
