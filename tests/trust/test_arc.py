@@ -135,6 +135,15 @@ async def test_more_sets_than_ten_are_not_followed(world: World) -> None:
     assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == "chain"
 
 
+async def test_ten_sets_are_followed(world: World) -> None:
+    raw = mail()
+    for number in range(1, 11):
+        raw = sealed(raw, number, "forward.example", results=RESULTS, h=H)
+    found = await judged(world, raw, forwarders=FORWARDERS)
+    assert (found.proof, found.reason) == (Proof.SIGNED, None)
+    assert found.checks["arc"] == "pass" + " forward.example" * 10
+
+
 async def test_a_good_signature_needs_no_chain(world: World) -> None:
     raw = b"ARC-Seal: i=1; broken\r\n" + signed(mail())
     assert (await judged(world, raw, forwarders=FORWARDERS)).reason is None

@@ -9,6 +9,7 @@ from typing import cast
 
 import dns.message
 import dns.rcode
+import dns.resolver
 import dns.rrset
 import pytest
 
@@ -43,9 +44,20 @@ class Server(asyncio.DatagramProtocol):
         elif kind == "many":
             texts = ['"' + f"{i}" * 200 + '" "tail"' for i in range(3)]
             answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
+        elif kind == "long":
+            texts = [_quoted("k" * size) for size in (2048, 2049)]
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
+        elif kind == "flood":
+            texts = [f'"{i:02}"' for i in range(17)]
+            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *texts))
         elif kind != "empty":
             answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", '"v=DKIM1; " "p=AA"'))
         self.transport.sendto(answer.to_wire(), addr)
+
+
+def _quoted(record: str) -> str:
+    """A record in its strings of at most 255 bytes."""
+    return " ".join(f'"{record[i : i + 255]}"' for i in range(0, len(record), 255))
 
 
 @pytest.fixture
@@ -75,20 +87,51 @@ async def test_a_name_without_records_has_none(server: Pair, name: str) -> None:
     assert await server[1].txt(name) == ()
 
 
+async def test_what_is_too_long_for_a_key_is_left_out(server: Pair) -> None:
+    assert await server[1].txt("long.example") == (b"k" * 2048,)
+    assert len(set(await server[1].txt("flood.example"))) == 16, "of 17"
+
+
+async def test_a_machine_without_a_name_server_is_tried_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "dns.resolver.BaseResolver.read_resolv_conf",
+        lambda *_: (_ for _ in ()).throw(dns.resolver.NoResolverConfiguration),
+    )
+    with pytest.raises(TrustLater, match="^this machine has no name server$"):
+        await NameServers().txt("key.example")
+
+
 @pytest.mark.parametrize("name", ["servfail.example", "silent.example"])
 async def test_no_answer_means_later_and_is_not_kept(server: Pair, name: str) -> None:
     served, resolver = server
     for _ in range(2):
-        with pytest.raises(TrustLater):
-            await resolver.txt(name)
+        with pytest.raises(TrustLater, match=rf"^no answer for {name}: [A-Z]\w+$"):
+            await asyncio.wait_for(resolver.txt(name), 3)
     assert len(served.asked) >= 2
 
 
 async def test_memory_is_bounded(server: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ours, "MAX_KEPT", 2)
-    for number in range(4):
+    for number in (0, 1, 2, 1, 2, 0):
         await server[1].txt(f"k{number}.example")
     assert len(server[1]._kept) == 2
+    assert server[0].asked == [f"k{n}.example." for n in (0, 1, 2, 0)], "the oldest went first"
+
+
+async def test_what_is_asked_again_is_no_longer_the_oldest(
+    server: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "MAX_KEPT", 2)
+    with monkeypatch.context() as at_once:
+        at_once.setattr(ours, "KEEP", -1.0)
+        await server[1].txt("a.example")
+    for name in "babc":
+        await server[1].txt(f"{name}.example")
+    server[0].asked.clear()
+    await server[1].txt("a.example")
+    assert server[0].asked == []
 
 
 async def test_an_answer_is_forgotten_in_time(
@@ -100,11 +143,26 @@ async def test_an_answer_is_forgotten_in_time(
     assert len(server[0].asked) == 2
 
 
-async def test_a_file_stands_for_the_whole_dns(tmp_path: Path) -> None:
+async def test_a_file_stands_for_the_whole_dns() -> None:
     answers = Answers.load(SAMPLES / "dns.json")
     (record,) = await answers.txt("SEL1._domainkey.example.org.")
     assert record.startswith(b"v=DKIM1")
     assert await answers.txt("_domainkey.nowhere.example") == ()
-    (tmp_path / "bad.json").write_text("[]")
-    with pytest.raises(ValueError, match="no object"):
-        Answers.load(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"a": []}', '{"a": {}, "b": "v=DKIM1"}', "1", "{"])
+def test_a_file_that_is_no_object_of_names_is_refused(tmp_path: Path, text: str) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        Answers.load(bad)
+    assert text == "{" or str(caught.value) == f"{bad} holds no object of names to answers"
+
+
+async def test_a_name_in_the_file_may_end_in_a_dot_and_have_one_answer_or_several() -> None:
+    answers = Answers(
+        {"Key.Example.": {"TXT": "v=DKIM1"}, "two.example": {"TXT": ["a", "b"], "A": ["192.0.2.1"]}}
+    )
+    assert await answers.txt("key.example") == (b"v=DKIM1",)
+    assert await answers.txt("TWO.example.") == (b"a", b"b")
+    assert await Answers({"a.example": {"A": ["192.0.2.1"]}}).txt("a.example") == ()

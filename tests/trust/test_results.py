@@ -60,6 +60,58 @@ async def test_it_does_not_stand_in_for_an_old_signature_that_never_held(world: 
         assert (await judged(world, GOOD.encode() + raw, IMAP, host=HOST)).proof is proof
 
 
+@pytest.mark.parametrize(
+    "trace", ["BY MX.Google.COM with", "by mx.google.com;", "by\r\n\tmx.google.com"]
+)
+async def test_capitals_and_folds_in_the_hosts_received_do_not_matter(
+    world: World, trace: str
+) -> None:
+    above = f"Received: from a {trace}\r\n" + AR.format("example.org")
+    assert await verdict(world, above) is Proof.SIGNED
+
+
+@pytest.mark.parametrize(
+    "trace",
+    ["by mx.google.com.evil", "by mx.google.com-x", "xby mx.google.com", "by mxxgoogle.com"],
+)
+async def test_a_received_of_another_host_is_not_ours(world: World, trace: str) -> None:
+    above = f"Received: from a {trace} with ESMTPS id 1\r\n" + AR.format("example.org")
+    assert await verdict(world, above) is Proof.CLAIMED
+
+
+async def test_a_signature_that_the_host_vouched_for_marks_a_repeat_beside_its_id(
+    world: World,
+) -> None:
+    found = await judged(world, GOOD.encode() + signed(mail(), s="gone"), IMAP, host=HOST)
+    assert [key[:4] for key in found.keys] == ["id:a", "sig:"]
+    text_keys = (TRACE + AR.format("google.com")).encode() + signed(text(), "google.com", s="gone")
+    found = await judged(world, text_keys, IMAP, host=HOST)
+    assert [key[:4] for key in found.keys] == ["id:+", "sig:"]
+
+
+PAIR = "dkim=pass header.d=example.org; dmarc=pass header.from=example.org"
+
+
+@pytest.mark.parametrize(
+    ("field", "sound"),
+    [
+        (f"mx; {'spf=none;' * 30} {PAIR}", True),
+        (f"mx; {'spf=none;' * 31} {PAIR}", False),
+        (f"mx; {PAIR} {'(' * 64}{')' * 64}", True),
+        (f"mx; {PAIR} {'(' * 65}{')' * 65}", False),
+        (f"mx; {PAIR} ({'x' * (8192 - 5 - len(PAIR) - 2)})", True),
+        (f"mx; {PAIR} ({'x' * (8192 - 5 - len(PAIR) - 1)})", False),
+    ],
+    ids=["32 results", "33 results", "64 comments", "65 comments", "8192 bytes", "8193 bytes"],
+)
+def test_a_field_is_read_up_to_its_bounds(field: str, sound: bool) -> None:
+    if sound:
+        results.check(field, "example.org")
+    else:
+        with pytest.raises(Unsound, match="^results-form$"):
+            results.check(field, "example.org")
+
+
 OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
 
 

@@ -245,6 +245,13 @@ async def test_whom_it_is_from_is_said_also_when_it_is_not_proven(
     assert (found.person, found.sender, found.proof, found.reason) == said
 
 
+async def test_gmails_question_is_known_again_by_its_id_and_its_signature(world: World) -> None:
+    found = await judged(world, signed(NOTICE, "google.com"))
+    assert found.keys[0] == "id:forwarding-noreply@google.com:<c@mail.gmail.com>"
+    assert [key[:4] for key in found.keys] == ["id:f", "sig:"]
+    assert found.sent is not None and found.sent.timestamp() == T - 2
+
+
 @pytest.mark.parametrize(
     ("raw", "domain", "says"),
     [

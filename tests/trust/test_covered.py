@@ -1,0 +1,118 @@
+"""An unsigned Content-Type: believed only where it cannot make the body say something else."""
+
+from __future__ import annotations
+
+import base64
+import quopri
+
+import pytest
+
+from .conftest import World, judged, mail, signed
+
+H = "from:to:subject:date:message-id:mime-version"
+WIDE = 'multipart/mixed; boundary="b1"'
+PART = b"--b1\r\nContent-Type: text/plain\r\n\r\n!plug lamp on\r\n--b1--\r\n"
+
+
+async def said(world: World, kind: str, body: bytes, encoding: str = "") -> str:
+    """What the check of a signature says that covers everything but the Content-Type."""
+    extra = f"Content-Transfer-Encoding: {encoding}\r\n" if encoding else ""
+    h = H + (":content-transfer-encoding" if encoding else "")
+    raw = signed(mail(body=body, kind=kind, extra=extra), h=h)
+    return (await judged(world, raw)).checks["dkim"].partition(" (")[0]
+
+
+REFUSED = "uncovered-content-type"
+HELD = "pass example.org"
+
+
+@pytest.mark.parametrize(
+    ("charset", "word"),
+    [
+        *((each, HELD) for each in ("us-ascii", "ASCII", "UTF-8", "iso-8859-1", "iso-8859-15")),
+        ("windows-1252", HELD),
+        ("utf-16", REFUSED),
+        ("utf-7", REFUSED),
+        ("iso-2022-jp", REFUSED),
+        ("hz", REFUSED),
+        ("nonsense", REFUSED),
+    ],
+)
+async def test_a_charset_that_keeps_ascii_does_no_harm(
+    world: World, charset: str, word: str
+) -> None:
+    assert await said(world, f"text/plain; charset={charset}", b"!plug lamp on\r\n") == word
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (PART, HELD),
+        (b"--b1 \t\r\ncontent-type: text/plain" + PART[30:], HELD),
+        (b"\r\n\r\n" + PART, HELD),
+        (b"this is a multipart message in MIME format\r\n\r\n" + PART, HELD),
+        (b"This is a multi-part message in MIME format.\r\n" + PART, HELD),
+        (b"This is a cryptographically signed message in MIME format.\r\n\r\n" + PART, HELD),
+        (b"\r\n" * 120 + b"x\r\n" + PART, REFUSED),
+        (b"!plug heater on\r\n" + PART, REFUSED),
+        (b"--b2\r\nContent-Type: text/plain" + PART[30:], REFUSED),
+        (b" --b1\r\nContent-Type: text/plain" + PART[30:], REFUSED),
+        (b"--b1\r\nX-Type: text/plain" + PART[30:], REFUSED),
+        (b"--b1\r\n\r\n!plug lamp on\r\n--b1--\r\n", REFUSED),
+    ],
+    ids=range(12),
+)
+async def test_a_multipart_begins_with_its_boundary_and_a_field(
+    world: World, body: bytes, word: str
+) -> None:
+    assert await said(world, WIDE, body) == word
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "word"),
+    [
+        ("text/html", b"<div>!plug lamp</div>off\r\n", HELD),
+        ("text/html", b"!plug lamp\r\noff to bed\r\n", REFUSED),
+        ("text/plain; format=flowed", b"!plug lamp on\r\n", HELD),
+        ("text/plain; format=FLOWED", b"!plug lamp \r\noff\r\n", REFUSED),
+        ("text/plain; format=fixed", b"!plug lamp \r\noff\r\n", HELD),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+async def test_the_body_is_looked_at_as_the_reader_decodes_it(
+    world: World, kind: str, body: bytes, word: str, encoding: str
+) -> None:
+    if encoding == "base64":
+        body = base64.encodebytes(body).replace(b"\n", b"\r\n")
+    if encoding == "quoted-printable":
+        body = quopri.encodestring(body.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+        body = body.replace(b"<", b"=3C")
+    assert await said(world, kind, body, encoding) == word
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"  \r\n <!doctype html><p>!plug lamp on</p>\r\n"),
+        ("text/html", b"<!-- made by x --><p>!plug lamp on</p>\r\n"),
+        ("TEXT/HTML", b"<H1>!plug lamp on</H1>\r\n"),
+        ("text/html", b"<br/>!plug lamp on\r\n"),
+    ],
+)
+async def test_a_page_is_known_by_its_first_tag(world: World, kind: str, body: bytes) -> None:
+    assert await said(world, kind, body) == HELD
+
+
+@pytest.mark.parametrize("body", [b"<bread> and butter\r\n", b"1 < 2\r\n", b"<h7>x\r\n", b"<>\r\n"])
+async def test_what_only_looks_like_a_page_is_refused(world: World, body: bytes) -> None:
+    assert await said(world, "text/html", body) == REFUSED
+
+
+async def test_what_is_neither_text_nor_a_page_is_refused(world: World) -> None:
+    assert await said(world, "text/calendar", b"!plug lamp on\r\n") == REFUSED
+
+
+async def test_what_is_unsigned_and_harmless_is_noted(world: World) -> None:
+    raw = signed(mail(extra="Reply-To: x@example.org\r\n"), h="from:subject")
+    noted = (await judged(world, raw)).checks["dkim"]
+    assert noted == "pass example.org (unsigned: to date message-id reply-to content-type)"
