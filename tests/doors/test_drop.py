@@ -26,6 +26,7 @@ class Box:
         self.told: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
         self.full = False
         self.fault = False
+        self.deaf = False
 
     async def deliver(self, raw: bytes, stamp: Stamp) -> str:
         if self.fault:
@@ -36,6 +37,9 @@ class Box:
         return "name"
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
+        if self.deaf:
+            self.deaf = False
+            raise StorageError("the journal takes nothing")
         self.told.put_nowait((ok, text))
 
     async def next(self) -> tuple[bytes, Stamp]:
@@ -136,6 +140,26 @@ async def test_a_file_that_breaks_the_door_is_told_and_the_next_is_taken(
     assert (ok, text) == (False, "bad in the spool cannot be taken: see the log")
     box.fault = False
     (tmp_path / "good").write_text("!help\n")
+    assert (await box.next())[0].endswith(b"!help\r\n")
+
+
+async def test_a_folder_that_cannot_be_read_is_told_and_looked_at_again(
+    door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the first telling fails: the door never dies of either."""
+    monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.05)
+    box.deaf = True
+    door.root = tmp_path / "unmounted"
+    (tmp_path / "hint").write_text("!uptime\n")
+    told = await asyncio.wait_for(box.told.get(), PATIENCE)
+    assert told == (False, "the spool cannot be looked into: No such file or directory")
+    assert not box.deaf
+    door.root = tmp_path
+    assert await asyncio.wait_for(box.told.get(), PATIENCE) == (
+        True,
+        "every file in the spool is taken",
+    )
+    (tmp_path / "after").write_text("!help\n")
     assert (await box.next())[0].endswith(b"!help\r\n")
 
 

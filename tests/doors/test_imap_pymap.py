@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.doors.dovecot import PASSWORD
 from tests.doors.imap_peer import Ledger, letter, settings, watching
 from tests.doors.pymap_server import pymap
+
+from housecarl.doors import imap_concern
 
 
 @pytest.mark.parametrize("move", ["auto", "flag"])
@@ -34,3 +38,35 @@ async def test_what_concerns_us_is_stored_and_put_away(
             assert phone.select_folder("été/done")[b"EXISTS"] == 2
         else:
             assert b"\\Seen" in flags[last]
+
+
+@pytest.mark.parametrize("broken", ["tell", "open"])
+async def test_a_fault_of_our_own_is_told_and_the_door_tries_again(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither news that nobody takes nor a session that cannot be opened ends the thread."""
+    monkeypatch.setenv("HOUSECARL_TEST_IMAP", PASSWORD)
+    ledger = Ledger()
+    faults = [ValueError("of our own making")]
+    whole, told = imap_concern.Concern, ledger.tell
+
+    async def tell(name: str, ok: bool, text: str) -> None:
+        if faults:
+            raise faults.pop()
+        await told(name, ok, text)
+
+    def concern(*given: Any) -> imap_concern.Concern:
+        if faults:
+            raise faults.pop()
+        return whole(*given)
+
+    if broken == "tell":
+        monkeypatch.setattr(ledger, "tell", tell)
+    else:
+        monkeypatch.setattr(imap_concern, "Concern", concern)
+    with pymap("house") as server:
+        async with watching(ledger, settings(server.port, "house")):
+            await ledger.ready()
+    assert not faults
+    if broken == "open":
+        assert ledger.said[0] == (False, "127.0.0.1: the door broke (ValueError): see the log")

@@ -122,10 +122,30 @@ class DropDoor:
                 pass
 
     async def _scan(self) -> float:
-        """Take every file that is ready; the seconds until the folder wants another look."""
+        """Take every file that is ready; the seconds until the folder wants another look.
+
+        Nothing ends it: a folder that cannot be read and news that cannot be told wait a little.
+        """
+        self._unread.clear()
+        try:
+            wait = await self._take_ready()
+        except Exception as error:
+            why = error.strerror if isinstance(error, OSError) else None
+            if why is None:
+                log.exception("drop-fault")
+            self._unread[""] = f"the spool cannot be looked into: {why or 'see the log'}"
+            wait = AGAIN_SECONDS
+        try:
+            await self._tell_news("; ".join(self._unread.values()))
+        except Exception as error:  # noqa: BLE001 - no fault of the journal's ends the door
+            log.warning("drop-not-told", fault=type(error).__name__, why=str(error))
+            wait = min(wait, AGAIN_SECONDS)
+        return wait
+
+    async def _take_ready(self) -> float:
+        """Take every file that is ready; the seconds until one of the others may be."""
         wait = SCAN_SECONDS
         closed, self._closed = self._closed, set()
-        self._unread.clear()
         for name, age in await asyncio.to_thread(_candidates, self.root):
             if self._ending:
                 break
@@ -142,14 +162,13 @@ class DropDoor:
             except Exception:  # whatever one file does, the next one is taken
                 log.exception("drop-fault", file=shown(name))
                 self._unread[name] = f"{shown(name)} in the spool cannot be taken: see the log"
-        await self._tell_news("; ".join(self._unread.values()))
         return wait
 
     async def _tell_news(self, trouble: str) -> None:
         """Say once what cannot be taken, and once that nothing is left of it."""
         if trouble != self._told:
-            self._told = trouble
             await self._tell("drop", not trouble, trouble or "every file in the spool is taken")
+            self._told = trouble
 
     async def _take(self, name: str) -> bool:
         """Read one file, hand it on, remove it once it is safe; note one that cannot be read.

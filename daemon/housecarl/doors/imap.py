@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,7 +15,6 @@ from housecarl.clock import Clock
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Bridge, Deliver, Memory, Stopped
 from housecarl.doors.imap_patience import Patience
-from housecarl.errors import StorageError
 
 if TYPE_CHECKING:
     from housecarl.doors.imap_session import Session
@@ -79,27 +79,36 @@ class ImapDoor:
 
     def _run(self) -> None:
         """Session after session until the door stops."""
-        # imapclient is not loaded before there is a mailbox: a start is faster without it
-        from housecarl.doors.imap_concern import Concern
-        from housecarl.doors.imap_session import Session
-
         bridge = self._bridge
         assert bridge is not None
-        concern = Concern(self._addresses, self._settings.rules)
-        while not bridge.stopping.is_set():
-            session = Session(self._settings, concern, bridge, self._patience, self._well)
-            self._session = session
-            try:
-                wait = self._once(session)
-            except Stopped:
-                return
-            bridge.stopping.wait(wait)
+        with suppress(Stopped):
+            while not bridge.stopping.is_set():
+                bridge.stopping.wait(self._once_whatever())
 
-    def _once(self, session: Session) -> float:
+    def _once_whatever(self) -> float:
+        """One session, even one that we broke ourselves; the seconds to wait. Raises Stopped."""
+        try:
+            return self._once()
+        except Stopped:
+            raise
+        except Exception as error:
+            log.exception("imap-fault")
+            kind = type(error).__name__
+            self._say(False, f"{self._settings.host}: the door broke ({kind}): see the log")
+            self._cuts += 1
+            return self._patience.after_cut(self._cuts - 1)
+
+    def _once(self) -> float:
         """One session; the seconds to wait before the next. Raises Stopped."""
+        # imapclient is not loaded before there is a mailbox: a start is faster without it
+        from housecarl.doors.imap_concern import Concern
         from housecarl.doors.imap_line import Cut, Refused, faults
+        from housecarl.doors.imap_session import Session
 
         assert self._bridge is not None
+        concern = Concern(self._addresses, self._settings.rules)
+        session = Session(self._settings, concern, self._bridge, self._patience, self._well)
+        self._session = session
         began = time.monotonic()
         try:
             faults(session.run)
@@ -126,19 +135,26 @@ class ImapDoor:
         else:
             self._say(False, f"{self._settings.host}: {why}")
 
-    def _well(self, text: str) -> None:
-        self._say(True, text)
+    def _well(self, text: str) -> bool:
+        return self._say(True, text)
 
-    def _say(self, ok: bool, text: str) -> None:
-        """Say once that the mailbox is out of reach, and once that it is watched again."""
+    def _say(self, ok: bool, text: str) -> bool:
+        """Say once that the mailbox is out of reach, and once that it is watched again.
+
+        False: it could not be told, and has to be said again.
+        """
         if ok == self._is_well and (not ok or text == self._text):
-            return
-        self._is_well, self._text = ok, text
+            return True
         assert self._bridge is not None
-        self._bridge.ask(self._spoken(ok, text))
+        if not self._bridge.ask(self._spoken(ok, text)):
+            return False
+        self._is_well, self._text = ok, text
+        return True
 
-    async def _spoken(self, ok: bool, text: str) -> None:
+    async def _spoken(self, ok: bool, text: str) -> bool:
         try:
             await self._tell("imap", ok, text)
-        except StorageError as error:
-            log.warning("imap-not-told", text=text, why=str(error))
+        except Exception as error:  # noqa: BLE001 - no fault of the journal's ends the door
+            log.warning("imap-not-told", text=text, fault=type(error).__name__, why=str(error))
+            return False
+        return True

@@ -58,7 +58,7 @@ class Session:
         concern: Concern,
         bridge: Bridge,
         patience: Patience,
-        ready: Callable[[str], None],
+        ready: Callable[[str], bool],
     ) -> None:
         self._settings = settings
         self._concern = concern
@@ -123,9 +123,8 @@ class Session:
             last = self._progress.last
             is_done = self._take_all()
             if is_done and not self.is_ready:
-                self.is_ready = True
-                self._ready(self._text())
-            if not is_done:
+                self.is_ready = self._ready(self._text())
+            if not self.is_ready or not is_done:
                 wait = self._patience.again
             elif is_busy:
                 # some servers never tell, in IDLE, of what came just before it
