@@ -42,6 +42,14 @@ async def test_who_answers_a_datagram_is_found() -> None:
     assert [(one.host, one.identity.model) for one in found] == [("127.0.0.1", "HS110(US)")]
 
 
+async def test_whose_datagram_is_lost_is_found_by_its_address() -> None:
+    with SimulatedPlug(alias="den", fault="udp_lost") as plug:
+        assert await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.05) == []
+        where = ipaddress.IPv4Network("127.0.0.1/32")
+        found = [one async for one in find.sweep(where, port=plug.port)]
+    assert [one.identity.alias for one in found] == ["den"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

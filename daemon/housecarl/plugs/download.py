@@ -22,6 +22,8 @@ LOOK_EVERY = 1.0
 STALL = 60.0
 #: seconds for all; the plug itself gives up after 300
 LONGEST = 330.0
+#: seconds; a plug that gives up no sooner has waited as long as it does, which are 300
+GIVES_UP = 295.0
 #: looks in a row that must say 100 %: the plug says so with the last byte, just before it is ready
 FULL_LOOKS = 2
 #: seconds, what the first hardware version announces; for a plug that announces nothing
@@ -73,12 +75,13 @@ class Watch:
         self._serving = serving
         self._auto = auto
         self._pace = pace
+        self._began = time.monotonic()
         self._ratio = 0
         self._times = Times()
 
     async def until_loaded(self, progress: Callable[[int], None]) -> Times:
         """Return when the plug has the file. Raises NotFlashed with where it stopped and why."""
-        began = moved = time.monotonic()
+        moved = self._began
         full = 0
         while True:
             ratio = await self._look()
@@ -89,7 +92,7 @@ class Watch:
             full = full + 1 if ratio == 100 else 0
             if full == FULL_LOOKS or (ratio is None and self._auto and self._all_sent):
                 return self._complete()
-            if now - moved > self._pace.of(STALL) or now - began > self._pace.of(LONGEST):
+            if now - moved > self._pace.of(STALL) or now - self._began > self._pace.of(LONGEST):
                 why = "no answer" if ratio is None else "timed out"
                 raise NotFlashed(f"download stopped at {self._ratio}% ({why})")
             await asyncio.sleep(self._pace.of(LOOK_EVERY))
@@ -133,7 +136,9 @@ class Watch:
             return "the plug could not fetch the file from here"
         if self._all_sent and self._auto:
             return "the plug refused the file"
-        return f"download stopped at {self._ratio}% (connection lost)"
+        late = time.monotonic() - self._began >= self._pace.of(GIVES_UP)
+        why = "timed out" if late else "connection lost"
+        return f"download stopped at {self._ratio}% ({why})"
 
 
 def _updating(answer: wire.Answer) -> bool:
