@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from housecarl.config import Config
+from housecarl.config import Config, spool_folder
 from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
@@ -33,6 +33,9 @@ _HIDDEN = re.compile(
     r"""(?!\s|$|\{\s*(?:file\s*:|(?:credential|env)\s*:\s*["']?[\w.-]+["']?\s*\}))""",
     re.I,
 )
+
+#: the line that names the spool, in a file that may hold no YAML
+_SPOOL = re.compile(r"""^spool:[ \t]+["']?([^\s"'#][^\n"'#]*?)["']?[ \t]*(?:#|$)""", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,15 @@ def read(path: Path) -> Source:
         fault = f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8"
         raise ConfigError(Problem(str(path), line, column, fault)) from None
     return Source(path, tuple(re.split(r"\r\n|\r|\n", text)), parse(text))
+
+
+def likely_spool(path: Path) -> Path:
+    """Where the spool of a configuration is, however broken the rest of its file is."""
+    try:
+        found = _SPOOL.search(path.read_text("utf-8", errors="replace")[:LARGEST])
+    except OSError:
+        found = None
+    return path.absolute().parent / Path(found[1]).expanduser() if found else spool_folder()
 
 
 def _shown(line: str, column: int) -> str:

@@ -81,6 +81,7 @@ class Daemon:
         self.clock = clock
         self._resolver = resolver
         self._former: Loaded | None = None
+        self._refused = ""
         self.house: House | None = None
         self.smtp: SmtpDoor | None = None
         self._doors: list[Door] = []
@@ -109,7 +110,7 @@ class Daemon:
         except (ConfigError, Unreachable) as error:
             if self._former is None:
                 raise
-            log.error("reload-refused", problems=str(error))
+            self._refuse(error)
             self.loaded, self._former = self._former, None
 
     def stop(self) -> None:
@@ -146,6 +147,7 @@ class Daemon:
         await watch.start()
         try:
             await self._open_doors(watch)
+            await self._tell_config()
             notify("READY=1\nSTATUS=serving")
             self.ready.set()
             log.info("ready", house=self.loaded.config.house, doors=len(self._doors))
@@ -232,6 +234,7 @@ class Daemon:
             trouble.cancel()
             if self._reload.is_set() and not self._read_config():
                 self._reload.clear()
+                await self._tell_config()
                 continue
             return
 
@@ -275,7 +278,22 @@ class Daemon:
         try:
             loaded = config_file.load(self.loaded.source.path)
         except ConfigError as error:
-            log.error("reload-refused", problems=str(error))
+            self._refuse(error)
             return False
-        self.loaded, self._former = loaded, self.loaded
+        self.loaded, self._former, self._refused = loaded, self.loaded, ""
         return True
+
+    def _refuse(self, error: ConfigError | Unreachable) -> None:
+        """A new configuration cannot be served: say where it is wrong."""
+        log.error("reload-refused", problems=str(error))
+        first = error.problems[0] if isinstance(error, ConfigError) else error
+        folder = f"{self.loaded.source.path.parent}/"  # a phone need not hear it
+        self._refused = str(first).partition("\n")[0].removeprefix(folder)
+
+    async def _tell_config(self) -> None:
+        """For `status`: whether the house goes by the newest configuration."""
+        text = f"the former configuration goes on, the new one was refused: {self._refused}"
+        text = text if self._refused else self.loaded.source.path.name
+        with suppress(StorageError):  # the house tells that by itself
+            if self.house is not None:
+                await self.house.tell("config", not self._refused, text)

@@ -69,6 +69,37 @@ def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Pat
         read_until(process, "Oak Street")
 
 
+def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(config: Path) -> None:
+    """Also with a file that holds no YAML at all, and until a good one is read."""
+    good = config.read_text()
+
+    def status() -> tuple[int, str]:
+        command: list[str | Path] = [HOUSECARL, "-c", config, "status"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    with running(config) as process:
+        config.write_text(f"{good}house: [\n")
+        code, said = status()
+        assert (code, "ok   daemon: running" in said) == (1, True)
+        assert "FAIL config: the former configuration goes on, the file is broken: " in said
+        line = len(good.splitlines()) + 1
+        assert f"housecarl.yaml:{line + 1}:" in said  # where the bracket is missed
+        config.write_text(f"{good}modules: {{pong: {{}}}}\n")
+        process.send_signal(signal.SIGHUP)
+        read_until(process, "ready")
+        code, said = status()
+        assert "FAIL config: the former configuration goes on, the new one was refused: " in said
+        assert (code, f"housecarl.yaml:{line}:" in said, "no module 'pong'" in said) == (1, 1, 1)
+        config.write_text(good)
+        process.send_signal(signal.SIGHUP)
+        read_until(process, "ready")
+        assert status()[0] == 0
+    config.write_text("house: [\n")
+    code, said = status()
+    assert (code, "FAIL" in said) == (78, False)
+
+
 def test_a_second_daemon_is_refused(config: Path) -> None:
     with running(config):
         second = subprocess.run(

@@ -24,7 +24,12 @@ def load(given: Path | None) -> Loaded:
 
 def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     """Read the journal; raises StorageError when there is none yet or it cannot be read."""
-    path = loaded.config.spool / JOURNAL
+    return read_at(loaded.config.spool, do)
+
+
+def read_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
+    """Read the journal of a spool; raises StorageError as `read` does."""
+    path = spool / JOURNAL
     if not path.exists():
         raise StorageError(f"no journal in {path.parent} yet: `housecarl run` makes it")
     conn = connect(path, readonly=True)

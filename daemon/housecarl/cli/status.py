@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -26,18 +27,17 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     from housecarl import health
     from housecarl.cli import journal
 
-    loaded = journal.load(ctx.obj)
-    config = loaded.config
-    zone = ZoneInfo(config.timezone)
-    daemon, disk = _daemon(config.spool), _disk(config.spool)
-    found = journal.read(
-        loaded, lambda conn: health.examine(conn, time.time(), config.people, zone)
+    known = _known(ctx.obj)
+    daemon, disk = _daemon(known.spool), _disk(known.spool)
+    found = journal.read_at(
+        known.spool, lambda conn: health.examine(conn, time.time(), known.people, known.zone)
     )
-    parts = [daemon, *disk, *found.parts]
+    wrong = [part.name for part in known.wrong]
+    parts = [daemon, *disk, *known.wrong, *(p for p in found.parts if p.name not in wrong)]
     well = all(part.ok for part in parts)
     if as_json:
         told = {
-            "house": loaded.config.house,
+            "house": known.house,
             "well": well,
             "parts": [{"name": p.name, "ok": p.ok, "text": p.text} for p in parts],
             "last_24_h": dict(found.today),
@@ -45,7 +45,7 @@ def verb(ctx: click.Context, as_json: bool) -> None:
         }
         click.echo(json.dumps(told, indent=2))
     else:
-        click.echo(f"{loaded.config.house}: {'well' if well else 'trouble'}")
+        click.echo(f"{known.house}: {'well' if well else 'trouble'}")
         for part in parts:
             mark = click.style("ok  ", fg="green") if part.ok else click.style("FAIL", fg="red")
             click.echo(f"  {mark} {part.name}: {part.text}")
@@ -54,6 +54,38 @@ def verb(ctx: click.Context, as_json: bool) -> None:
         texts = ", ".join(f"{name} {number}" for name, number in found.texts.items())
         click.echo(f"  text parts this month: {texts or 'none'}")
     ctx.exit(0 if well else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the configuration says, or can be known when it is broken."""
+
+    house: str
+    spool: Path
+    people: tuple[str, ...]
+    zone: ZoneInfo
+    wrong: tuple[Part, ...] = ()
+
+
+def _known(given: Path | None) -> _Known:
+    """Beside a running house a broken file is a trouble of it; else ConfigError is raised."""
+    from housecarl import config_file
+    from housecarl.errors import ConfigError
+    from housecarl.health import Part
+    from housecarl.house import JOURNAL
+    from housecarl.lock import held
+
+    file = config_file.find(given)
+    try:
+        config = config_file.load(file).config
+    except ConfigError as error:
+        spool = config_file.likely_spool(file)
+        if held(spool / JOURNAL.parent) is None:
+            raise
+        first = str(error.problems[0]).partition("\n")[0]
+        text = f"the former configuration goes on, the file is broken: {first}"
+        return _Known(file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
+    return _Known(config.house, config.spool, tuple(config.people), ZoneInfo(config.timezone))
 
 
 def _daemon(spool: Path) -> Part:
