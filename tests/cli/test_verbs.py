@@ -158,6 +158,62 @@ def test_check_is_quiet_about_secrets(verb: Verb) -> None:
     assert json.loads(verb("check", "--schema").stdout)["type"] == "object"
 
 
+SECRETS = """\
+people:
+  ann: {unix: [ann], may: [help], totp: {file: gone.totp}}
+doors:
+  imap: {host: h, user: u, password: {file: empty}}
+modules:
+  plug:
+    plugs:
+      lamp: {host: 127.0.0.1, user: u, password: {file: gone.plug}}
+"""
+
+
+def test_check_tells_which_secret_is_missing_and_where(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text(SECRETS)
+    (tmp_path / "empty").touch(mode=0o600)
+    tmp_path.chmod(0o700)
+    done = verb_of(config)("check")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert [line for line in done.stderr.splitlines() if line.startswith(str(config))] == [
+        f"{config}:2:41: people.ann.totp: {tmp_path}/gone.totp does not exist; "
+        "run: housecarl person totp ann",
+        f"{config}:4:38: doors.imap.password: is empty; "
+        f"run: install -m 600 /dev/stdin {tmp_path}/empty  (then type it, and Ctrl-D)",
+        f"{config}:8:50: modules.plug.plugs.lamp.password: {tmp_path}/gone.plug does not exist; "
+        f"run: install -m 600 /dev/stdin {tmp_path}/gone.plug  (then type it, and Ctrl-D)",
+    ]
+    assert verb_of(config)("check", "--print").returncode == 0
+
+
+def test_check_notes_the_secrets_that_only_the_daemon_can_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.delenv("NOWHERE", raising=False)
+    config = tmp_path / "house.yaml"
+    config.write_text(
+        "doors:\n  imap: {host: h, user: u, password: {credential: imap}}\n"
+        "post: {host: h, user: u@h, password: {env: NOWHERE}, from: u@h}\n"
+    )
+    done = verb_of(config)("check")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"{config}: well, but for 2 secrets that only the daemon can see.\n",
+    )
+    assert f"note: {config}:2:38: doors.imap.password: " in done.stderr
+    assert f"note: {config}:3:38: post.password: not set in the environment" in done.stderr
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("NOWHERE", "x")
+    done = verb_of(config)("check")
+    assert (done.returncode, "Add LoadCredential=imap:PATH to the unit" in done.stderr) == (
+        78,
+        True,
+    )
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script_for_the_shell(verb: Verb, shell: str) -> None:
     assert "_HOUSECARL_COMPLETE" in verb("completion", shell).stdout

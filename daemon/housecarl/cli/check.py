@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,10 @@ import click
 
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
+    from housecarl.doctor.finding import Finding
     from housecarl.errors import Problem
+    from housecarl.registry import Registry
+    from housecarl.secret import Secret
 
 
 @click.command("check")
@@ -22,6 +27,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     """Check the configuration, offline: every fault at once, with its place and what to do."""
     from housecarl import config_file, config_show
     from housecarl.errors import ConfigError
+    from housecarl.rehearsal import make_judge
 
     if schema:
         click.echo(json.dumps(config_show.schema(), indent=2))
@@ -32,24 +38,74 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     if problems:
         raise ConfigError(*problems)
     loaded = config_file.load(path)
-    problems = asyncio.run(_module_problems(loaded))
+    registry = asyncio.run(make_judge(loaded)).registry
+    secrets = [] if show else list(_secrets(loaded, registry))
+    problems = _module_problems(loaded, registry)
+    problems += [problem for problem, unseen in secrets if not unseen]
     if problems:
-        raise ConfigError(*problems)
+        raise ConfigError(*sorted(problems, key=lambda problem: (problem.line, problem.column)))
     if show:
         click.echo(config_show.dump(loaded.config), nl=False)
-    else:
-        click.echo(f"{path}: well.")
+        return
+    notes = [problem for problem, unseen in secrets if unseen]
+    for note in notes:
+        click.echo(click.style(f"note: {note}", fg="yellow"), err=True)
+    click.echo(f"{path}: well{_but(len(notes))}.")
 
 
-async def _module_problems(loaded: Loaded) -> list[Problem]:
+def _but(unseen: int) -> str:
+    """What the last line leaves open."""
+    if not unseen:
+        return ""
+    return f", but for {unseen} secret{'s' * (unseen > 1)} that only the daemon can see"
+
+
+def _module_problems(loaded: Loaded, registry: Registry) -> list[Problem]:
     """What only the modules can tell: their sections, and commands named that do not exist."""
     from housecarl.errors import ConfigError
-    from housecarl.rehearsal import make_judge, unknown_commands
+    from housecarl.rehearsal import unknown_commands
 
-    judge = await make_judge(loaded)
-    problems = unknown_commands(loaded, judge.registry)
+    problems = unknown_commands(loaded, registry)
     try:
-        judge.registry.check_settings()
+        registry.check_settings()
     except ConfigError as error:
         problems += error.problems
-    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+    return problems
+
+
+def _secrets(loaded: Loaded, registry: Registry) -> Iterator[tuple[Problem, bool]]:
+    """What is wrong with the secrets, and whether it may be so only because we are not the daemon.
+
+    Its environment, its credentials and the files of its user are not ours to look at.
+    """
+    from housecarl.doctor import secrets
+    from housecarl.doctor.patient import Patient
+
+    secrets.lend_credentials()
+    patient = Patient(loaded, registry, running=False)
+    uid = patient.uid()
+    ours = os.geteuid() in (0, uid)
+    for loc, secret in secrets.named(patient):
+        for finding in secrets.look(loc, secret, uid):
+            unseen = secrets.is_elsewhere(secret) or secret.env is not None
+            unseen |= not ours and _is_hidden(secret)
+            yield loaded.source.problem(loc, _words(finding)), unseen
+
+
+def _is_hidden(secret: Secret) -> bool:
+    """Whether its file is another user's, or in a folder that we cannot look into."""
+    try:
+        return bool(secret.file and secret.file.stat() and not os.access(secret.file, os.R_OK))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _words(finding: Finding) -> str:
+    """What is wrong and what to do, in one line and without the place, which comes before it."""
+    _, _, text = finding.text.partition(": ")
+    fault = text.split("; ")[0]
+    return (
+        f"{fault}; run: {finding.mend}" if finding.mend[0].islower() else f"{fault}. {finding.mend}"
+    )

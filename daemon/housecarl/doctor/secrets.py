@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from housecarl.config_check import Loc
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
@@ -34,7 +35,7 @@ def is_elsewhere(secret: Secret) -> bool:
 
 async def examine(patient: Patient) -> list[Finding]:
     """Read each, and look at the file and the folder it is in."""
-    looked = [list(_looked(place, each, patient.uid())) for place, each in _named(patient)]
+    looked = [list(look(place, each, patient.uid())) for place, each in named(patient)]
     if not looked:
         return [skipped(PART, "none in the configuration")]
     sound = looked.count([])
@@ -44,34 +45,35 @@ async def examine(patient: Patient) -> list[Finding]:
     return [*head, *(finding for findings in looked for finding in findings)]
 
 
-def _named(patient: Patient) -> Iterator[tuple[str, Secret]]:
+def named(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
     """Every secret the configuration names, with its place in it."""
     config = patient.config
     for section in ("people", "doors", "post"):
-        yield from _within(section, getattr(config, section))
+        yield from _within((section,), getattr(config, section))
     smtp, imap = config.doors.smtp, config.doors.imap
     if smtp is not None and smtp.certificate is not None:
-        yield "doors.smtp.certificate.key", Secret(file=smtp.certificate.key)
+        yield ("doors", "smtp", "certificate", "key"), Secret(file=smtp.certificate.key)
     if imap is not None and imap.oauth is not None:
-        yield "doors.imap.oauth.client_file", Secret(file=imap.oauth.client_file)
+        yield ("doors", "imap", "oauth", "client_file"), Secret(file=imap.oauth.client_file)
     for module in config.modules.settings:
-        yield from _within(f"modules.{module}", patient.settings(module))
+        yield from _within(("modules", module), patient.settings(module))
 
 
-def _within(place: str, value: Any) -> Iterator[tuple[str, Secret]]:
+def _within(place: Loc, value: Any) -> Iterator[tuple[Loc, Secret]]:
     """The secrets in a part of the configuration, however deep."""
     if isinstance(value, Secret):
         yield place, value
     elif isinstance(value, BaseModel):
         for key, inner in value:
-            yield from _within(f"{place}.{key}", inner)
+            yield from _within((*place, key), inner)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _within(f"{place}.{key}", inner)
+            yield from _within((*place, key), inner)
 
 
-def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
-    """What is wrong with one secret."""
+def look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
+    """What is wrong with one secret, for a daemon of this user; its place comes first."""
+    place = ".".join(map(str, loc))
     if is_elsewhere(secret):
         mend = (
             f"systemd-run --pipe --wait -p User=housecarl -p LoadCredential={secret.credential}:"
@@ -82,7 +84,7 @@ def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
     try:
         secret.read()
     except SecretError as error:
-        yield trouble(PART, f"{place}: {error.problems[0].text}", _mend(place, secret))
+        yield trouble(PART, f"{place}: {error.problems[0].text}", _mend(place, secret, uid))
         return
     file = secret.file
     if file is None:
@@ -96,10 +98,12 @@ def _looked(place: str, secret: Secret, uid: int) -> Iterator[Finding]:
         yield trouble(PART, text, f"chmod go-w {file.parent}; see whose it is with ls -ld")
 
 
-def _mend(place: str, secret: Secret) -> str:
+def _mend(place: str, secret: Secret, uid: int) -> str:
     """How a secret that cannot be read is made."""
     if secret.file is not None and exposed(secret.file):
         return f"chmod 600 {secret.file}"
+    if secret.file is not None and access.written_by(secret.file, uid):
+        return f"chown {access.user(uid)} {secret.file}"
     person = place.split(".")[1]
     if place.endswith(".totp"):
         return f"housecarl person totp {person}"
