@@ -158,6 +158,24 @@ def test_check_is_quiet_about_secrets(verb: Verb) -> None:
     assert json.loads(verb("check", "--schema").stdout)["type"] == "object"
 
 
+def test_check_is_not_well_when_a_module_cannot_be_used(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("modules: {folders: [mine]}\n")
+    done = verb_of(config)("check")
+    assert (done.returncode, f"{config}:1:21: modules.folders.0: " in done.stderr) == (78, True)
+    (tmp_path / "mine").mkdir()
+    assert verb_of(config)("check").stdout == f"{config}: well.\n"
+    file = tmp_path / "mine" / "broken.py"
+    file.write_text("import nowhere\n")
+    done = verb_of(config)("check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{file}:1: ModuleNotFoundError: No module named 'nowhere'\n"
+    config.write_text("modules: {folders: [mine], pong: {}}\n")
+    done = verb_of(config)("check")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"{file}:1: " in done.stderr and "no module 'pong'" in done.stderr
+
+
 SECRETS = """\
 people:
   ann: {unix: [ann], may: [help], totp: {file: gone.totp}}

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     """Check the configuration, offline: every fault at once, with its place and what to do."""
     from housecarl import config_file, config_show
-    from housecarl.errors import ConfigError
+    from housecarl.errors import ConfigError, ModuleError
+    from housecarl.logs import set_up
     from housecarl.rehearsal import make_judge
 
     if schema:
@@ -38,12 +39,18 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     if problems:
         raise ConfigError(*problems)
     loaded = config_file.load(path)
+    set_up("error")  # a module that is off is told below, and not twice
     registry = asyncio.run(make_judge(loaded)).registry
     secrets = [] if show else list(_secrets(loaded, registry))
     problems = _module_problems(loaded, registry)
     problems += [problem for problem, unseen in secrets if not unseen]
+    broken = list(registry.broken.values())
     if problems:
+        for fault in broken:
+            click.echo(fault, err=True)
         raise ConfigError(*sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    if broken:
+        raise ModuleError("\n".join(broken))
     if show:
         click.echo(config_show.dump(loaded.config), nl=False)
         return
@@ -61,11 +68,16 @@ def _but(unseen: int) -> str:
 
 
 def _module_problems(loaded: Loaded, registry: Registry) -> list[Problem]:
-    """What only the modules can tell: their sections, and commands named that do not exist."""
+    """What only the modules can tell: their folders and sections, and commands that none has."""
     from housecarl.errors import ConfigError
     from housecarl.rehearsal import unknown_commands
 
-    problems = unknown_commands(loaded, registry)
+    problems = [
+        loaded.source.problem(("modules", "folders", n), f"{folder} is no folder")
+        for n, folder in enumerate(loaded.config.modules.folders)
+        if not folder.is_dir()
+    ]
+    problems += unknown_commands(loaded, registry)
     try:
         registry.check_settings()
     except ConfigError as error:
