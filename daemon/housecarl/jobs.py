@@ -14,7 +14,7 @@ import structlog
 from housecarl import syntax, when
 from housecarl.clock import Clock, rest
 from housecarl.config import Config
-from housecarl.doors.drop import as_message
+from housecarl.doors.drop_text import as_message
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import Job
 from housecarl.message.stamp import Stamp

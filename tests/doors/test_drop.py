@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from housecarl.clock import SystemClock
-from housecarl.doors.drop import MAX_BYTES, DropDoor, as_message, split_as
+from housecarl.doors.drop import MAX_BYTES, DropDoor
+from housecarl.doors.drop_text import as_message, split_as
 from housecarl.errors import StorageError
+from housecarl.message import read
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
 
@@ -235,6 +237,21 @@ def test_an_e_mail_stays_one_and_a_text_becomes_one() -> None:
     assert as_message(mail) == mail.replace(b"\n", b"\r\n")
     note = b"!uptime: now\nFrom: me\n"
     assert as_message(note).startswith(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime")
+
+
+@pytest.mark.parametrize(
+    "codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-mark", "utf-32", "latin-1", "cp1252"]
+)
+async def test_a_text_is_read_right_in_whatever_form_an_editor_saves_it(
+    tmp_path: Path, box: Box, door: DropDoor, codec: str
+) -> None:
+    """A shell of Windows writes UTF-16 with a mark, an old editor Latin-1."""
+    text = "As: ann\n!say Grüße, Zoë\n"
+    data = ("\ufeff" + text).encode("utf-16-be") if "mark" in codec else text.encode(codec)
+    (tmp_path / "note").write_bytes(data)
+    raw, stamp = await box.next()
+    assert stamp.as_person == "ann"
+    assert read(raw, needs_from=False).text.strip() == "!say Grüße, Zoë"
 
 
 @pytest.mark.parametrize("way", ["written over", "replaced"])

@@ -54,7 +54,7 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
 async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
     """The worker's steps 4 to 10, here; the reply is kept in the journal and not sent."""
     from housecarl.clock import SystemClock
-    from housecarl.doors.drop import as_message
+    from housecarl.doors.drop_text import as_message
     from housecarl.house import House
     from housecarl.message import Stamp
     from housecarl.record import Done

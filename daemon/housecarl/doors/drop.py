@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from housecarl.clock import Clock
+from housecarl.doors.drop_text import as_message, as_utf8, split_as
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
@@ -34,9 +35,6 @@ SCAN_SECONDS = 60.0
 
 #: Seconds until a file is looked at again when the spool would not take it.
 AGAIN_SECONDS = 5.0
-
-_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
-_AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
 
 #: A file that was delivered and is about to go; after a crash here its key tells it from a new one.
 _ASIDE = re.compile(r"\.taken-[0-9a-f]{8}-(?P<name>.*)", re.DOTALL)
@@ -186,7 +184,7 @@ class DropDoor:
             return True
         if dropped is None:
             return False
-        as_person, data = split_as(dropped.data)
+        as_person, data = split_as(as_utf8(dropped.data))
         stamp = Stamp(
             door="drop",
             arrived=self._clock.now(),
@@ -275,24 +273,3 @@ def shown(name: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in name
     )
-
-
-def split_as(data: bytes) -> tuple[str, bytes]:
-    """A first line `As: NAME` and what follows it; no such line: ("", all of it)."""
-    match = _AS.match(data)
-    return ("", data) if match is None else (match[1].decode(), data[match.end() :])
-
-
-def as_message(data: bytes) -> bytes:
-    """A dropped file with CR LF: an e-mail as it is, a text below a Content-Type."""
-    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-    if looks_like_mail(data):
-        return lines
-    return b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + lines
-
-
-def looks_like_mail(data: bytes) -> bool:
-    """Whether a file begins with a header block that has a From line."""
-    head = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
-    first = head.partition(b"\n")[0]
-    return bool(_HEADER.match(first)) and bool(re.search(rb"(?mi)^from:", head))

@@ -1,0 +1,63 @@
+"""The bytes of a dropped file as a message: an e-mail as it is, anything else a text in UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
+_AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
+
+#: How a file says in which Unicode form it is; the longer mark of UTF-32 begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def as_utf8(data: bytes) -> bytes:
+    """A file with a mark of UTF-16 or UTF-32, as Windows writes it, in UTF-8; no mark is left.
+
+    What cannot be decoded becomes U+FFFD; without a mark the bytes stay what they are.
+    """
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            rest = data[len(mark) :]
+            return rest if codec == "utf-8" else rest.decode(codec, "replace").encode()
+    return data
+
+
+def split_as(data: bytes) -> tuple[str, bytes]:
+    """A first line `As: NAME` and what follows it; no such line: ("", all of it)."""
+    match = _AS.match(data)
+    return ("", data) if match is None else (match[1].decode(), data[match.end() :])
+
+
+def as_message(data: bytes) -> bytes:
+    """A dropped file with CR LF: an e-mail as it is, a text below a Content-Type.
+
+    A text that is no UTF-8 is taken for Windows-1252, of which Latin-1's letters are a part.
+    """
+    lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if looks_like_mail(data):
+        return lines
+    charset = "utf-8" if _is_utf8(lines) else "windows-1252"
+    return f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode() + lines
+
+
+def looks_like_mail(data: bytes) -> bool:
+    """Whether a file begins with a header block that has a From line."""
+    head = data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    first = head.partition(b"\n")[0]
+    return bool(_HEADER.match(first)) and bool(re.search(rb"(?mi)^from:", head))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
