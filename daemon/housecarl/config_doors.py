@@ -59,7 +59,7 @@ class Smtp(Section):
         default=50, ge=1, le=10000, description="Connections at once; the next one gets 421."
     )
     per_address: int = Field(
-        default=5, ge=1, le=10000, description="Of these from one address; loopback is exempt."
+        default=5, ge=1, le=10000, description="Of these from one address; 127.0.0.1 is exempt."
     )
     session: Duration = Field(
         default=2 * MINUTE, description="A connection ends after this long, whatever it does."
@@ -70,7 +70,7 @@ class Smtp(Section):
     rate: int = Field(
         default=60,
         ge=0,
-        description="Messages a minute from one address; loopback is exempt, 0 is no bound.",
+        description="Messages a minute from one address; 127.0.0.1 is exempt, 0 is no bound.",
     )
 
 

@@ -133,15 +133,19 @@ async def serving(
 
 
 @asynccontextmanager
-async def secured(served: Served, context: ssl.SSLContext, manner: str) -> AsyncIterator[Peer]:
-    """A peer under TLS by `starttls` or from the first byte (`tls`), EHLO said."""
+async def secured(
+    served: Served, context: ssl.SSLContext, manner: str, source: str = "127.0.0.1"
+) -> AsyncIterator[Peer]:
+    """A peer at `source` under TLS by `starttls` or from the first byte (`tls`), EHLO said."""
     if manner == "starttls":
         peer = await served.peer()
         await peer.starttls(context)
     else:
         host, port = served.door.address_tls
         peer = Peer(
-            *await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
+            *await asyncio.open_connection(
+                host, port, ssl=context, server_hostname="localhost", local_addr=(source, 0)
+            )
         )
         served.peers.append(peer)
         assert (await peer.reply()).startswith("220 ")

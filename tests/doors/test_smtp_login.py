@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.doors.smtp_peer import CMD, MESSAGE, Served, auth_plain, coded, secured, serving
 
-from housecarl.doors.smtp_login import FREE_FAILURES, NOBODY, Busy, Logins, dialogue
+from housecarl.doors.smtp_login import FREE_FAILURES, NOBODY, Logins, dialogue
+from housecarl.doors.smtp_turns import Busy
 
 RIGHT = auth_plain("", "ann-user", "correct horse")
 WRONG = auth_plain("", "ann-user", "wrong horse")
@@ -137,8 +138,44 @@ async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_b
         await asyncio.sleep(0.001)
         slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
     results = await asyncio.gather(*asked, return_exceptions=True)
-    assert (results.count(None), sum(isinstance(each, Busy) for each in results)) == (16, 4)
+    assert (results.count(None), sum(isinstance(each, Busy) for each in results)) == (17, 3)
     assert slowest < 0.2
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+async def test_who_logs_in_does_not_wait_for_50_that_guess(
+    pair: tuple[Path, Path],
+    logins: dict[str, tuple[str, str]],
+    trusting: ssl.SSLContext,
+    source: str,
+) -> None:
+    """They are told to come again, or slowed; another address gets its turn after one of theirs."""
+    bounds = {"connections": 80, "per_address": 60, "rate": 0}
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    heard: list[str] = []
+    put_off = asyncio.Event()
+
+    async def guess(served: Served) -> None:
+        while True:
+            async with secured(served, trusting, "tls", source) as peer:
+                while (reply := await peer.say(WRONG))[:3] in ("535", "454"):
+                    heard.append(reply[:3])
+                    if reply.startswith("454"):
+                        put_off.set()
+
+    async with serving(logins, **under_tls, **bounds) as served:
+        guessing = [asyncio.create_task(guess(served)) for _ in range(50)]
+        try:
+            async with asyncio.timeout(20):
+                await put_off.wait()
+            for _ in range(3):
+                async with secured(served, trusting, "tls", "127.0.0.3") as peer:
+                    assert (await peer.say(RIGHT)).startswith("235 ")
+        finally:
+            for each in guessing:
+                each.cancel()
+            await asyncio.gather(*guessing, return_exceptions=True)
+        assert "535" in heard
 
 
 async def test_who_guesses_from_one_address_has_to_wait(

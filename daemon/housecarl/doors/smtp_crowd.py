@@ -12,6 +12,9 @@ import structlog
 #: Addresses whose rate is remembered; the oldest are forgotten first.
 MAX_ADDRESSES = 4096
 
+#: The addresses of this machine, which are not counted.
+OWN = frozenset({"127.0.0.1", "::1"})
+
 #: Seconds between two lines in the log that say the door is full.
 QUIET_SECONDS = 10.0
 
@@ -132,7 +135,11 @@ class Rate:
 
 
 def counted(host: str) -> str:
-    """What a peer is counted by: "" for loopback, the /64 of IPv6, else its address."""
+    """What a peer is counted by: "" for 127.0.0.1 and ::1, the /64 of IPv6, else its address.
+
+    Who uses a tunnel or a relay of this machine comes from those two and is not counted as one;
+    127.0.0.2 is whoever chose it.
+    """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -140,6 +147,6 @@ def counted(host: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return counted(str(address.ipv4_mapped))
-        if not address.is_loopback:
+        if str(address) not in OWN:
             return str(ipaddress.ip_network((address, 64), strict=False))
-    return "" if address.is_loopback else str(address)
+    return "" if str(address) in OWN else str(address)

@@ -8,13 +8,16 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping
 
+from housecarl.doors.smtp_turns import Busy, Turns
+
 #: An argon2id hash (19 MiB, t=2, p=1: OWASP) that no password has: an unknown user costs the same.
 NOBODY = (
     "$argon2id$v=19$m=19456,t=2,p=1"
     "$6OgGHbgph+NAAjW8xOQSWw$coUCK4lfeaO54ANOEIiTJE2ZPR+p6BjOJFapBCtPrM8"
 )
 
-#: Passwords that may wait for their turn; more are told to come again, so nobody waits for seconds.
+#: Passwords that may wait for their turn, each for 30 ms; more are told to come again, so nobody
+#: waits for seconds.
 MAX_WAITING = 16
 
 #: Wrong passwords from one address before it has to wait, and the longest such wait in seconds.
@@ -31,10 +34,6 @@ class BadDialogue(Exception):
     """The peer broke off or sent what is no answer; the text is the reply."""
 
 
-class Busy(Exception):
-    """No verdict: too many passwords wait, or this address has to."""
-
-
 class Logins:
     """Checks passwords off the loop, one at a time: AUTH takes 19 MiB and one core at most.
 
@@ -48,8 +47,7 @@ class Logins:
     ) -> None:
         self.accounts = accounts
         self._now = now
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._turns = Turns(MAX_WAITING)
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def verify(self, user: str, password: str, address: str) -> str | None:
@@ -57,22 +55,22 @@ class Logins:
 
         Raises Busy. Who guesses from one address waits 1, 2, 4 ... seconds after the first five.
         """
-        failures, until = self._failures.get(address, (0, 0.0))
-        if self._now() < until or self._waiting >= MAX_WAITING:
-            raise Busy
-        person, stored = self.accounts.get(user, ("", NOBODY))
-        self._waiting += 1
-        try:
-            async with self._turn:
-                right = await asyncio.to_thread(_is_right, stored, password)
-        finally:
-            self._waiting -= 1
+        self._refuse_early(address)
+        async with self._turns.turn(address):
+            self._refuse_early(address)  # what waited may have come after the fifth guess
+            person, stored = self.accounts.get(user, ("", NOBODY))
+            right = await asyncio.to_thread(_is_right, stored, password)
         if right and person:
             self._failures.pop(address, None)
             return person
         if address:
             self._note_failure(address)
         return None
+
+    def _refuse_early(self, address: str) -> None:
+        _, until = self._failures.get(address, (0, 0.0))
+        if self._now() < until:
+            raise Busy
 
     def _note_failure(self, address: str) -> None:
         failures, until = self._failures.pop(address, (0, 0.0))

@@ -10,8 +10,9 @@ from housecarl.doors import smtp_path
 from housecarl.doors.smtp_connection import Goodbye, SmtpConnection
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_intake import is_clean, unstuffed
-from housecarl.doors.smtp_login import BadDialogue, Busy, dialogue
+from housecarl.doors.smtp_login import BadDialogue, dialogue
 from housecarl.doors.smtp_settings import MAX_FAILURES, MAX_RECIPIENTS
+from housecarl.doors.smtp_turns import Busy
 
 log = structlog.get_logger()
 

@@ -1,0 +1,98 @@
+"""Whose turn it is when many want to log in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from housecarl.doors.smtp_turns import Busy, Turns
+
+
+class Queue:
+    """Turns with a holder, and those who asked; `served` and `put_off` tell what became of them."""
+
+    def __init__(self, places: int) -> None:
+        self.turns = Turns(places)
+        self.served: list[str] = []
+        self.put_off: list[str] = []
+        self.asked: list[asyncio.Task[None]] = []
+        self.over = asyncio.Event()
+
+    async def ask(self, *names: str) -> None:
+        """Each asks by its name, whose first letter is its address."""
+        for name in names:
+            self.asked.append(asyncio.create_task(self._hold(name)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def _hold(self, name: str) -> None:
+        try:
+            async with self.turns.turn(name[0]):
+                self.served.append(name)
+                await self.over.wait()
+        except Busy:
+            self.put_off.append(name)
+
+    async def end(self) -> None:
+        self.over.set()
+        await asyncio.gather(*self.asked, return_exceptions=True)
+
+
+async def test_addresses_take_turns() -> None:
+    queue = Queue(16)
+    await queue.ask("a1", "a2", "a3", "a4", "b1", "c1", "b2")
+    assert queue.served == ["a1"]
+    await queue.end()
+    assert queue.served == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+
+
+async def test_who_is_alone_may_have_all_places_and_no_more() -> None:
+    queue = Queue(3)
+    await queue.ask("a1", "a2", "a3", "a4", "a5")
+    assert queue.put_off == ["a5"]
+    await queue.end()
+    assert queue.served == ["a1", "a2", "a3", "a4"]
+
+
+async def test_another_gets_a_place_of_whoever_has_most_until_each_has_its_share() -> None:
+    queue = Queue(4)
+    await queue.ask("a1", "a2", "a3", "a4", "a5")
+    await queue.ask("b1", "b2", "b3", "c1", "d1", "e1")
+    assert sorted(queue.put_off) == ["a3", "a4", "a5", "b2", "b3", "e1"]
+    await queue.end()
+    assert queue.served == ["a1", "a2", "b1", "c1", "d1"]
+
+
+async def test_who_gives_up_blocks_nobody() -> None:
+    """Also when it is given the turn, or loses its place, in the moment in which it gives up."""
+    queue = Queue(2)
+    await queue.ask("a1", "b1", "b2")
+    queue.asked[1].cancel()
+    await queue.ask("c1")
+    assert queue.put_off == ["b2"]
+    queue.over.set()
+    await asyncio.sleep(0)  # a1 passes its turn on
+    queue.asked[3].cancel()
+    await queue.ask("d1")
+    await queue.end()
+    assert queue.served == ["a1", "d1"]
+
+
+async def test_who_loses_its_place_while_it_gives_up_takes_no_turn() -> None:
+    queue = Queue(2)
+    await queue.ask("a1", "b1", "b2")
+    queue.asked.append(asyncio.create_task(queue._hold("c1")))
+    await asyncio.sleep(0)  # c1 has taken the place of b2, which has not heard of it
+    queue.asked[2].cancel()
+    await asyncio.sleep(0)
+    assert queue.served == ["a1"]
+    await queue.end()
+    assert queue.served == ["a1", "b1", "c1"]
+
+
+async def test_nothing_is_remembered_of_who_has_gone() -> None:
+    queue = Queue(16)
+    await queue.ask("a1", "a2", "b1", "b2")
+    await queue.end()
+    assert queue.turns._waiting == {}
+    async with asyncio.timeout(5), queue.turns.turn("z"):
+        pass
