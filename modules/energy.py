@@ -17,7 +17,7 @@ from housecarl.plugs.energy import WEEK, History, history
 from housecarl.plugs.image import ImageError
 from housecarl.plugs.names import device, named
 from housecarl.plugs.settings import Plugs
-from housecarl.plugs.watch import Measurement, fault, measure, news
+from housecarl.plugs.watch import Measurement, fault, measure, reset
 from housecarl.plugs.wire import DEADLINE, PlugError
 from housecarl.quantity import Duration
 
@@ -87,13 +87,14 @@ async def _reading(call: Call, one: Device) -> list[Finding]:
         return []
     sensed = now.sensed
     fell = sensed.news == "reset"
-    counter = Finding(f"{one.name}.counter", not fell, news(one.name, sensed) if fell else "")
+    counter = Finding(f"{one.name}.counter", not fell, reset(one.name, sensed.why) if fell else "")
     if not sensed.memory.wrong:
         return [Finding(one.name, True, f"{one.name}: its meter is well again."), counter]
     if not sensed.why:
         return [Finding(one.name, None), counter]
     cure = await _cure(call, now.look.identity)
-    return [Finding(one.name, False, fault(one.name, sensed.why, cure)), counter]
+    text = fault(one.name, sensed.why, call.house.typed("firmware", one.name), cure)
+    return [Finding(one.name, False, text), counter]
 
 
 @command(aliases=("kwh",), timeout=20, regular=Regular(interval, readings))
@@ -145,9 +146,10 @@ async def _alarm(call: Call, one: Measured) -> Reply:
     """A meter that cannot be right, and what may cure it."""
     name = one.device.name
     if one.now.sensed.news == "reset":
-        return Reply(news(name, one.now.sensed), rows=_rows(one))
+        return Reply(reset(name, one.now.sensed.why), rows=_rows(one))
     cure = await _cure(call, one.look.identity)
-    return Reply(fault(name, one.now.sensed.why, cure), rows=_rows(one))
+    text = fault(name, one.now.sensed.why, call.house.typed("firmware", name), cure)
+    return Reply(text, rows=_rows(one))
 
 
 async def _cure(call: Call, identity: Identity) -> str | None:

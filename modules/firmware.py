@@ -147,7 +147,7 @@ async def _looked(call: Call, plug: str) -> Reply:
     asked = await _device(call, plug)
     identity = await asked.identity()
     if isinstance(asked, NewDevice):
-        return await _looked_up(asked, identity)
+        return await _looked_up(call, asked, identity)
     found = Folder()
     if call.settings.folder is not None:
         found = await asyncio.to_thread(manifest.read_folder, _folder(call))
@@ -162,10 +162,10 @@ async def _looked(call: Call, plug: str) -> Reply:
     if manifest.direction(newest, identity) <= 0:
         return Reply(f"{text} No newer file is here.", rows=rows)
     ready = version.short(newest.version or "")
-    return Reply(f"{text} File {ready} is ready. To flash: !firmware {asked.name} flash", rows=rows)
+    return Reply(f"{text} File {ready} is ready. To flash: {_order(call, asked.name)}", rows=rows)
 
 
-async def _looked_up(plug: NewDevice, identity: Identity) -> Reply:
+async def _looked_up(call: Call, plug: NewDevice, identity: Identity) -> Reply:
     """What a newer plug runs, and whether the cloud has something newer."""
     text = f"{plug.name} {identity.model} {identity.hw_ver} runs {version.short(identity.sw_ver)}."
     offer = await cloud.offered(plug)
@@ -175,8 +175,13 @@ async def _looked_up(plug: NewDevice, identity: Identity) -> Reply:
         none = "Nothing newer is in the TP-Link cloud." if offer.asked else f"But {why}."
         return Reply(f"{text} {none}", rows=rows)
     ready = version.short(offer.version)
-    text = f"{text} The TP-Link cloud has {ready}. To flash: !firmware {plug.name} flash"
+    text = f"{text} The TP-Link cloud has {ready}. To flash: {_order(call, plug.name)}"
     return Reply(text, rows=rows)
+
+
+def _order(call: Call, name: str) -> str:
+    """What orders the flash."""
+    return call.house.typed("firmware", name, "flash")
 
 
 def _why_not(found: Folder, identity: Identity) -> str:

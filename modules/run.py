@@ -74,7 +74,7 @@ async def run(call: Call, name: str | None = None) -> Reply:
     name, program = _find(call.settings, name)
     for number, _, (other, _) in _running():
         if other == name:
-            raise CommandError(f"{name} is running already. To stop it: !stop {number}")
+            raise CommandError(f"{name} is running already. To stop it: {_stop(call, number)}")
     number = 1 + max((number for number, _, _ in _running()), default=0)
     task = asyncio.create_task(
         _carry_out(name, program), name=f"housecarl run {number} {name} {call.person}"
@@ -88,7 +88,12 @@ async def run(call: Call, name: str | None = None) -> Reply:
     if task.done():
         return _said(name, program, task.result())
     call.spawn(_tell(call, name, program, task))
-    return Reply(f"{name} started and still running. I say when it ends. To stop: !stop {number}")
+    text = f"{name} started and still running. I say when it ends. To stop:"
+    return Reply(f"{text} {_stop(call, number)}")
+
+
+def _stop(call: Call, number: int) -> str:
+    return call.house.typed("stop", str(number))
 
 
 @command(risk=Risk.CHANGE)

@@ -90,7 +90,8 @@ async def _answer(call: Call, session: "aiohttp.ClientSession", asked: str) -> R
         return await _at_station(call, session, *own)
     wanted = asked or settings.place
     if not wanted:
-        raise CommandError(f"No weather: {own or 'no place in the config'}. Try !weather Denver")
+        why = own or "no place in the config"
+        raise CommandError(f"No weather: {why}. Try {_typed(call, 'Denver')}")
     found = coordinates(wanted) or await _find(call, session, wanted)
     if isinstance(found, Reply):
         return found
@@ -145,11 +146,11 @@ async def _find(call: Call, session: "aiohttp.ClientSession", wanted: str) -> Pl
     else:
         found = await _look_up(call, session, name)
     if not found:
-        raise CommandError(f"No place {_plain(name)}. Coordinates work too: !weather 39.74,-104.98")
+        raise CommandError(f"No place {_plain(name)}. Coordinates work too: {_typed(call)}")
     known[name.casefold()] = [place.stored() for place in found]
     await call.store.set("places", dict(list(known.items())[-LOOKED_UP:]))
     if number is None:
-        return meant(found) or _choice(name, found)
+        return meant(found) or _choice(call, name, found)
     if number > len(found):
         raise CommandError(f"There are {len(found)} places {_plain(name)}, no number {number}.")
     return found[number - 1]
@@ -160,13 +161,18 @@ async def _look_up(call: Call, session: "aiohttp.ClientSession", name: str) -> l
         found = await _in_time(search(session, call.settings.geocoding, name))
     except Fault as fault:
         text = f"{_plain(name)} could not be looked up: the list of places {fault}"
-        raise CommandError(f"{text}. Try later, or !weather 39.74,-104.98") from fault
+        raise CommandError(f"{text}. Try later, or {_typed(call)}") from fault
     return found[:OFFERED]
 
 
-def _choice(name: str, found: list[Place]) -> Reply:
+def _typed(call: Call, words: str = "39.74,-104.98") -> str:
+    return call.house.typed("weather", *words.split())
+
+
+def _choice(call: Call, name: str, found: list[Place]) -> Reply:
     typed = _plain(name).lower()
-    tail = f". Text !weather {'NAME' if typed.endswith('..') else typed} 2"
+    words = "NAME" if typed.endswith("..") else typed
+    tail = f". Text {_typed(call, f'{words} 2')}"
     text = f"Which {_plain(found[0].name)}?"
     for number, place in enumerate(found, 1):
         option = f"{' ' if number == 1 else ', '}{number} {_plain(place.label)}"

@@ -19,7 +19,7 @@ from housecarl.config_section import Line, Section
 from housecarl.config_trust import Trust
 from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
-from housecarl.module import Risk
+from housecarl.module import House, Risk
 from housecarl.quantity import DAY, MIB, Duration, Size
 
 __all__ = [
@@ -250,3 +250,9 @@ class Config(Section):
         default=None, description="When the house does not speak first; none is never."
     )
     retention: Retention = Field(default=Retention(), description="What is kept of the past.")
+
+    @property
+    def facts(self) -> House:
+        """What commands may know of the house."""
+        language = self.language
+        return House(self.house, self.timezone, self.units, language.symbol, language.delimiter)

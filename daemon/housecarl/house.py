@@ -28,7 +28,6 @@ from housecarl.limits import Limits
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
-from housecarl.module import House as Facts
 from housecarl.outbox import Outbox
 from housecarl.perform import Performer
 from housecarl.plugs.settings import PlugAddress
@@ -74,7 +73,7 @@ class House:
             context=loaded.source.context,
             trial=try_file,
         )
-        self.facts = Facts(config.house, config.timezone, config.units)
+        self.facts = config.facts
         self.intake = Intake(self.spool, self.tell)
         self.off: dict[str, float] = {}
         self.doubted: set[str] = set()

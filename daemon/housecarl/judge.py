@@ -17,7 +17,7 @@ from housecarl.errors import CommandError, FormError, UnknownCommand
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
-from housecarl.module import Call, House
+from housecarl.module import Call
 from housecarl.registry import Registry
 from housecarl.rights import Decision, Request
 from housecarl.trust import Trust
@@ -193,7 +193,7 @@ class Judge:
             proof=case.verdict.proof.value,
             door=case.stamp.door if case.stamp else "",
             settings=command.settings,
-            house=House(self.config.house, self.config.timezone, self.config.units),
+            house=self.config.facts,
         )
         args = command.bind(whole)
         rule = self.config.commands.get(command.name)

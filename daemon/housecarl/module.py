@@ -67,6 +67,14 @@ class House:
     name: str = "house"
     timezone: str = "UTC"
     units: Literal["us", "metric"] = "us"
+    symbol: str = "!"
+    delimiter: str = " "
+
+    def typed(self, *words: str) -> str:
+        """A command as people text it in this house: `!plug lamp on`."""
+        if self.delimiter == " ":
+            words = tuple(f'"{word}"' if not word or " " in word else word for word in words)
+        return self.symbol + self.delimiter.join(words)
 
 
 class Store(Protocol):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from housecarl import folding
 from housecarl.errors import CommandError
-from housecarl.module import Call
+from housecarl.module import Call, House
 
 #: Commands in one message unless a house says otherwise: what a person types at once.
 MAX_COMMANDS = 5
@@ -56,10 +56,7 @@ def parse(
 
 def write(words: tuple[str, ...], language: Language) -> str:
     """A command line that `parse` reads as these words again."""
-    if language.delimiter != " ":
-        return language.symbol + language.delimiter.join(words)
-    quoted = [f'"{word}"' if not word or " " in word else word for word in words]
-    return language.symbol + " ".join(quoted)
+    return House(symbol=language.symbol, delimiter=language.delimiter).typed(*words)
 
 
 def _first_commands(text: str, symbol: str, most: int) -> Iterator[str]:

@@ -112,10 +112,10 @@ def test_a_look_missed_while_the_house_was_down_is_run_once(
         ("!at noon plug lamp on", "noon is no time. Write 7:00 or 22:30."),
         ("!every 1m uptime", "Every 5 minutes is the most often."),
         ("!every day uptime", "uptime is no time. Write 7:00 or 22:30."),
-        ("!in 20m", "Do what? Write in, the time, and a command."),
+        ("!in 20m", "Do what? Write !in, the time, and a command."),
         ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
         ("!in 20m help a b", "help: b is too much."),
-        ("!cancel 9", "You have no job 9. jobs lists them."),
+        ("!cancel 9", "You have no job 9. !jobs lists them."),
     ],
 )
 def test_what_cannot_be_done_later_is_said_at_once(phone: Phone, text: str, told: str) -> None:

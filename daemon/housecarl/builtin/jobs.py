@@ -83,7 +83,7 @@ class Jobs:
 
         job = await self._db.write(close)
         if job is None:
-            raise CommandError(f"You have no job {number}. jobs lists them.")
+            raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()
         return Reply(f"Job {number} cancelled: {self._line(job)}.")
 
@@ -92,7 +92,8 @@ class Jobs:
     ) -> Reply:
         """Note a job, once it is sure that this person could run it now."""
         if not words:
-            raise CommandError(f"Do what? Write {call.name}, the time, and a command.")
+            typed = call.house.typed(call.name)
+            raise CommandError(f"Do what? Write {typed}, the time, and a command.")
         self._judge.rehearse(call.person, words, self._clock.now())
         now = self._clock.now().timestamp()
 
@@ -104,7 +105,8 @@ class Jobs:
 
         number = await self._db.write(add)
         if number is None:
-            raise CommandError(f"You have {MOST} jobs already. Cancel one: jobs lists them.")
+            lists = f"{call.house.typed('jobs')} lists them"
+            raise CommandError(f"You have {MOST} jobs already. Cancel one: {lists}.")
         self._wake()
         said = f"every {every}" if every else self._said(due)
         return Reply(f"Job {number}: {said} {' '.join(words)}.")

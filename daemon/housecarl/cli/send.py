@@ -36,11 +36,11 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     from housecarl.errors import NotAllowed
     from housecarl.journal import receipts
 
-    if not text.strip():
-        raise click.UsageError("TEXT is empty; for example: housecarl send '!uptime' --as ann")
-
     loaded = journal.load(ctx.obj)
     config = loaded.config
+    if not text.strip():
+        typed = config.facts.typed("uptime")
+        raise click.UsageError(f"TEXT is empty; for example: housecarl send '{typed}' --as ann")
     if person not in config.people:
         known = ", ".join(sorted(config.people)) or "nobody"
         raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")

@@ -1,4 +1,4 @@
-"""Measuring plugs: each measurement is remembered, and what is news about a meter is said once."""
+"""Measuring plugs: each measurement is remembered, and what is said of a meter."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
     return Measurement(look, judgement, sensed)
 
 
-def news(name: str, sensed: Sensed) -> str:
-    """What has just become known of a meter, as one sentence."""
-    if sensed.news == "well":
-        return f"{name}: its meter is well again."
-    if sensed.news == "reset":
-        return f"{name}: its {sensed.why}. It counts from there on."
-    return fault(name, sensed.why)
+def reset(name: str, why: str) -> str:
+    """That a counter began anew."""
+    return f"{name}: its {why}. It counts from there on."
 
 
-def fault(name: str, why: str, cure: str | None = None) -> str:
-    """That a meter is wrong; `cure` is the version of a newer firmware that lies ready."""
+def fault(name: str, why: str, ask: str, cure: str | None = None) -> str:
+    """That a meter is wrong.
+
+    `ask` is the command that asks for its firmware, `cure` the version of a newer one that lies
+    ready.
+    """
     if cure is not None:
-        return f"{name} {why}: the meter is wrong. Firmware {cure} may cure it: !firmware {name}."
-    return f"{name} {why}: the meter is wrong. Try !firmware {name}."
+        return f"{name} {why}: the meter is wrong. Firmware {cure} may cure it: {ask}."
+    return f"{name} {why}: the meter is wrong. Try {ask}."

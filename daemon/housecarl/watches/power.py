@@ -13,7 +13,7 @@ from housecarl.plugs import busy
 from housecarl.plugs.device import RECHECK_AFTER
 from housecarl.plugs.names import device
 from housecarl.plugs.settings import PlugAddress
-from housecarl.plugs.watch import Measurement, measure, news
+from housecarl.plugs.watch import Measurement, measure, reset
 from housecarl.plugs.wire import PlugError
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
@@ -70,7 +70,7 @@ class Plug:
         sensed, name = measured.sensed, self.name
         rule = Rule(0.0, self.watch.urgent)
         if sensed.news == "reset":
-            text = news(name, sensed)
+            text = reset(name, sensed.why)
             return [Notice(f"counter.{name}", now.isoformat(), text, self.watch.urgent)]
         if sensed.memory.wrong:
             ok = False if sensed.why else None
