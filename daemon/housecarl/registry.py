@@ -108,6 +108,14 @@ class Registry:
         """The command of a name or alias, whatever its capitals."""
         return self._index.words.get(word.casefold())
 
+    def owner(self, word: str) -> Command | None:
+        """Who has a name or alias: the command in use, else one that is off without its section."""
+        entries = (*self._files.values(), *self._installed.values())
+        unused = (command for entry in entries for command in entry.commands)
+        return self.find(word) or next(
+            (each for each in unused if word.casefold() in (each.name, *each.aliases)), None
+        )
+
     def suggest(self, word: str, allowed: Iterable[str]) -> str | None:
         """The nearest of the allowed commands, by name or alias; None when nothing is near."""
         names = set(allowed)

@@ -17,13 +17,37 @@ def author(tmp_path: Path) -> Verb:
     return verb_of(config)
 
 
-def test_a_new_module_of_a_shipped_name_is_refused(author: Verb, tmp_path: Path) -> None:
-    done = author("module", "new", "uptime")
-    assert done.returncode == 1
-    assert done.stderr == (
-        "uptime is a command of the shipped uptime.py already; take another name\n"
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("uptime", "of the shipped uptime.py"),
+        ("plug", "of the shipped plug.py"),  # which is off here: it has no plugs
+        ("p", "of the shipped plug.py"),
+        ("stop", "of the shipped run.py"),
+        ("help", "that is built in"),
+        ("ring", "of MINE/bell.py"),
+    ],
+)
+def test_a_new_module_of_a_name_that_is_taken_is_refused(
+    author: Verb, tmp_path: Path, name: str, where: str
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "bell.py").write_text(
+        "from housecarl import Call, command\n\n\n@command()\nasync def ring(call: Call) -> str:\n"
+        '    """Ring."""\n    return "Rang."\n'
     )
-    assert not list((tmp_path / "mine").iterdir())
+    done = author("module", "new", name)
+    where = where.replace("MINE", str(mine))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{name} is a command {where} already; take another name\n"
+    assert [path.name for path in mine.glob("*.py")] == ["bell.py"]
+
+
+def test_a_new_module_is_texted_as_the_house_is(author: Verb, tmp_path: Path) -> None:
+    (tmp_path / "housecarl.yaml").write_text(
+        "modules: {folders: [mine]}\nlanguage: {symbol: '#', delimiter: '/'}\n"
+    )
+    assert "Text #bell/Ann once" in author("module", "new", "bell").stdout
 
 
 def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:

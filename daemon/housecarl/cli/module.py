@@ -64,31 +64,54 @@ def _trouble(registry: Registry, loaded: Loaded) -> list[str]:
 def new(ctx: click.Context, name: str, folder: Path | None) -> None:
     """Write a new module NAME and its test, ready to be filled in."""
     from housecarl import skeleton
-    from housecarl.cli import journal
 
-    _refuse_taken(name)
+    loaded = _loaded(ctx.obj, needed=folder is None)
     if folder is None:
-        folders = journal.load(ctx.obj).config.modules.folders
+        folders = loaded.config.modules.folders
         if not folders:
             raise click.UsageError("name a --folder, or one of your own under `modules.folders`")
         folder = folders[0]
+    _refuse_taken(name, loaded)
     folder.mkdir(parents=True, exist_ok=True)
     for path in skeleton.write(name, folder):
         click.echo(path)
-    click.echo(f"Text !{name} Ann once the daemon has seen it; `housecarl module test {name}`.")
+    typed = loaded.config.facts.typed(name, "Ann")
+    click.echo(f"Text {typed} once the daemon has seen it; `housecarl module test {name}`.")
 
 
-def _refuse_taken(name: str) -> None:
-    """A command that comes with housecarl wins over one of the same name, which would be off."""
-    from housecarl.errors import ModuleError
-    from housecarl.registry import Registry
+def _loaded(given: Path | None, *, needed: bool) -> Loaded:
+    """The house that the module is for; the shipped configuration where none is needed or named."""
+    from housecarl import config_file
+    from housecarl.cli import journal
+    from housecarl.errors import ConfigError
     from housecarl.shipped import shipped
 
-    registry = Registry(shipped("modules"))
-    asyncio.run(registry.reload())
-    if taken := registry.find(name):
-        file = Path(taken.file).name
-        raise ModuleError(f"{name} is a command of the shipped {file} already; take another name")
+    try:
+        return journal.load(given)
+    except ConfigError:
+        if needed or given is not None:
+            raise
+        return config_file.load(shipped("config") / "housecarl.yaml")
+
+
+def _refuse_taken(name: str, loaded: Loaded) -> None:
+    """A command that is there already wins over one of the same name, which would be off."""
+    from housecarl.errors import ModuleError
+    from housecarl.logs import set_up
+    from housecarl.rehearsal import make_judge
+    from housecarl.shipped import shipped
+
+    set_up("error")  # what else is off is not asked
+    taken = asyncio.run(make_judge(loaded)).registry.owner(name)
+    if taken is None:
+        return
+    file = Path(taken.file)
+    where = f"of {file}"
+    if file.parent == shipped("modules").absolute():
+        where = f"of the shipped {file.name}"
+    elif taken.builtin:
+        where = "that is built in"
+    raise ModuleError(f"{name} is a command {where} already; take another name")
 
 
 @verb.command("test")
