@@ -1,8 +1,10 @@
 """Switch smart plugs and ask how they stand."""
 
 import asyncio
+import contextlib
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -11,11 +13,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
-from housecarl.plugs import busy
+from housecarl.plugs import busy, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
 from housecarl.plugs.settings import Plugs
+from housecarl.plugs.watch import fault
 from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent
 
 State = Literal["on", "off", "toggle"]
@@ -82,6 +85,7 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     plug lamp tells how it stands; plug lamp heater off and plug all off switch several; plug lamp
     on 30 switches it back after 30 minutes. What you read was read back from the plug.
     """
+    until = time.monotonic() + call.settings.patience
     wish = wished(plugs, state)
     if wish.state and not wish.names:
         raise CommandError(
@@ -89,37 +93,44 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         )
     if wish.minutes > LONGEST or (wish.minutes and wish.state == "toggle"):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
-    patience = call.settings.patience
-    devices = await named(wish.names, call.settings.plugs, also=STATES, seconds=patience)
-    told = await asyncio.gather(*(_one(call, device, wish) for device in devices))
-    if all(one.error for one in told):
-        raise CommandError(" ".join(one.error for one in told[:3]))
-    if len(told) > 1:
-        return _several(told)
-    return Reply(_sentence(told[0], wish) + await _back(call, told[0], wish), rows=_rows(told[0]))
+    await wire.load()  # once, half a second that none of the plugs below is to blame for
+    devices = await named(wish.names, call.settings.plugs, also=STATES)
+    told = await asyncio.gather(*(_one(call, device, wish, until) for device in devices))
+    well = [one.device for one in told if not one.error]
+    if not well:
+        raise CommandError(" ".join(one.error for one in told))
+    text = _several(told) if len(told) > 1 else _sentence(call, told[0], wish)
+    text += await _back(call, well, wish, until)
+    bars = [(one.device.name, round(_power(one), 1)) for one in told if not one.error]
+    rows = [row for one in told for row in _rows(one)]
+    shown = bars if len(told) > 1 and any(watts for _, watts in bars) else ()
+    return Reply(text, rows=rows, bars=shown, unit="W")
 
 
-async def _one(call: Call, device: Device, wish: Wish) -> Told:
-    """Switch one plug, if that is asked, and read it back; one call at a time per plug."""
-    async with call.lock(device.key):
-        end = time.monotonic() + device.seconds
-        switched = False
-        try:
+async def _one(call: Call, device: Device, wish: Wish, until: float) -> Told:
+    """Switch one plug, if that is asked, and read it back; one call at a time per plug.
+
+    All is over at `until`, so that a silent plug keeps no other waiting.
+    """
+    switched = False
+    try:
+        async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
             await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
             on = wish.state == "on"
             if wish.state == "toggle":
-                on = not (await device.identity()).on
+                on = not (await device.identity(seconds=until - time.monotonic())).on
             if wish.state is not None:
-                await device.switch(on, seconds=end - time.monotonic())
+                await device.switch(on, seconds=until - time.monotonic())
                 switched = True
             today = datetime.now(_zone(call)).date()
-            look = await device.look(today, seconds=end - time.monotonic())
+            look = await device.look(today, seconds=until - time.monotonic())
             if switched and look.identity.on != on:
                 state = "on" if look.identity.on else "off"
                 return Told(device, error=f"{device.name} said yes but is still {state}.")
-            return Told(device, look, await judged(device, look, pause=call.settings.recheck))
-        except PlugError as error:
-            return Told(device, error=f"{error}{_left(wish, error, switched)}")
+            pause, left = call.settings.recheck, until - time.monotonic()
+            return Told(device, look, await judged(device, look, pause=pause, seconds=left))
+    except PlugError as error:
+        return Told(device, error=f"{error}{_left(wish, error, switched)}")
 
 
 def _left(wish: Wish, error: PlugError, switched: bool) -> str:
@@ -131,20 +142,27 @@ def _left(wish: Wish, error: PlugError, switched: bool) -> str:
     return " It may have switched." if error.sent else " Nothing was switched."
 
 
-async def _back(call: Call, told: Told, wish: Wish) -> str:
+async def _back(call: Call, devices: Sequence[Device], wish: Wish, until: float) -> str:
     """Arrange the switching back of `on 30`; the plug's own countdown is the second belt."""
     if not wish.minutes:
         return ""
     other = "off" if wish.state == "on" else "on"
     later = timedelta(minutes=wish.minutes)
-    await call.schedule(later, f"!plug {shlex.quote(told.device.name)} {other}")
-    async with call.lock(told.device.key):
-        await told.device.count_down(wish.minutes * 60, other == "on")
+    names = " ".join(shlex.quote(device.name) for device in devices)
+    await call.schedule(later, f"plug {names} {other}")
     at = datetime.now(_zone(call)) + later
+
+    async def count_down(device: Device) -> None:
+        async with call.lock(device.key):
+            await device.count_down(wish.minutes * 60, other == "on")
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(until - time.monotonic()):
+            await asyncio.gather(*map(count_down, devices))
     return f" {other.capitalize()} again at {at:%H:%M}."
 
 
-def _sentence(told: Told, wish: Wish) -> str:
+def _sentence(call: Call, told: Told, wish: Wish) -> str:
     """What one plug says, as one SMS."""
     if told.look is None:
         return told.error
@@ -152,7 +170,7 @@ def _sentence(told: Told, wish: Wish) -> str:
     judgement = told.judgement
     if judgement is not None and judgement.fault is not None:
         subject = name if wish.state is None else f"{name} {'on' if on else 'off'}. It"
-        return f"{subject} {judgement.fault}: the meter is wrong. Try !firmware {name}."
+        return fault(subject, judgement.fault, call.house.typed("firmware", name))
     parts = []
     if judgement is not None and judgement.reading.watts is not None:
         parts.append(f"{_watts(judgement.reading.watts)} now")
@@ -164,7 +182,7 @@ def _sentence(told: Told, wish: Wish) -> str:
     return text
 
 
-def _several(told: list[Told]) -> Reply:
+def _several(told: Sequence[Told]) -> str:
     """One line about several plugs; what failed comes first, because it matters most."""
     failed = [one.error for one in told if one.error]
     well = [one for one in told if not one.error]
@@ -172,9 +190,7 @@ def _several(told: list[Told]) -> Reply:
     text = ", ".join(f"{one.device.name} {_brief(one)}" for one in well) + "."
     if total:
         text += f" {_watts(total)} in all."
-    bars = [(one.device.name, round(_power(one), 1)) for one in well]
-    rows = [row for one in told for row in _rows(one)]
-    return Reply(" ".join([*failed, text]), rows=rows, bars=bars if total else (), unit="W")
+    return " ".join([*failed, text])
 
 
 def _brief(told: Told) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from housecarl.plugs import version
 from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME
@@ -16,7 +19,7 @@ SETTLE = float(FLASH_TIME + REBOOT_TIME)
 
 
 class PlugBusy(PlugError):
-    """The plug is being flashed; it was not asked anything."""
+    """The plug must be left alone; it was not asked anything."""
 
 
 async def leave_alone(store: KeyValue, plug: str) -> None:
@@ -32,3 +35,17 @@ async def leave_alone(store: KeyValue, plug: str) -> None:
             raise PlugBusy(plug, f"is being flashed to {target}; do not unplug it.")
         if row.ordered and 0 <= time.time() - row.at < SETTLE:
             raise PlugBusy(plug, "may be writing its firmware; do not unplug it.")
+
+
+@asynccontextmanager
+async def turn(
+    lock: AbstractAsyncContextManager[None], plug: str, seconds: float
+) -> AsyncIterator[None]:
+    """With the plug's lock held; PlugBusy when others hold it for so many seconds."""
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(seconds):
+                await stack.enter_async_context(lock)
+        except TimeoutError:
+            raise PlugBusy(plug, "is busy with another request.") from None
+        yield

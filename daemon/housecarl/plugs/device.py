@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -107,6 +108,7 @@ class Device:
 
     async def look(self, today: date, *, seconds: float | None = None) -> Look:
         """How it stands, in one request; in two when its clock is in another month than ours."""
+        until = time.monotonic() + (self.seconds if seconds is None else seconds)
         request: Answer = {
             "system": {"get_sysinfo": {}},
             "time": {"get_time": {}},
@@ -119,7 +121,8 @@ class Device:
         reading = self._reading(answer)
         day = _date(answer) or today
         if _month(day) != _month(today):
-            answer = await self.ask({"emeter": {"get_daystat": _month(day)}}, tries=2)
+            request = {"emeter": {"get_daystat": _month(day)}}
+            answer = await self.ask(request, seconds=until - time.monotonic(), tries=2)
         return Look(identity, reading, _energy_of(answer, day))
 
     async def switch(self, on: bool, *, seconds: float | None = None) -> None:
@@ -159,18 +162,22 @@ class Device:
 
 
 async def judged(
-    device: Device, look: Look, *, pause: float = RECHECK_AFTER
+    device: Device, look: Look, *, pause: float = RECHECK_AFTER, seconds: float | None = None
 ) -> meter.Judgement | None:
-    """What the meter says, read again before a bad reading is believed; None without a meter."""
+    """What the meter says, read again before a bad reading is believed; None without a meter.
+
+    When reading again would take longer than `seconds`, the one reading must do.
+    """
     if look.reading is None:
         return None
     on = look.identity.on
     limit = meter.max_watts(look.identity.model, device.address.max_watts)
     readings: Sequence[meter.Reading] = [look.reading]
     if meter.implausible(look.reading, on, limit) is not None:
-        await asyncio.sleep(pause)
-        with contextlib.suppress(PlugError):  # then the one reading must do
-            readings = [look.reading, *await device.readings(meter.RECHECKS, pause=pause)]
+        with contextlib.suppress(PlugError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.sleep(pause)
+                readings = [look.reading, *await device.readings(meter.RECHECKS, pause=pause)]
     return meter.judge(readings, on, limit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -48,9 +49,10 @@ class NewDevice(Device):
 
     async def identity(self, *, seconds: float | None = None) -> Identity:
         """Who it is, asked afresh."""
-        identity = _identity(await self._updated(seconds))
+        left = self._left(seconds)
+        identity = _identity(await self._updated(left()))
         with contextlib.suppress(PlugRefused):  # old firmware does not know the question
-            updating = await self.with_firmware(_updating, seconds=seconds)
+            updating = await self.with_firmware(_updating, seconds=left())
             return replace(identity, updating=bool(updating))
         return identity
 
@@ -64,8 +66,9 @@ class NewDevice(Device):
 
     async def switch(self, on: bool, *, seconds: float | None = None) -> None:
         """Set the relay; never tried twice by us."""
-        plug = await self._session(seconds)
-        await self._bounded(plug.turn_on() if on else plug.turn_off(), seconds, sent=True)
+        left = self._left(seconds)
+        plug = await self._session(left())
+        await self._bounded(plug.turn_on() if on else plug.turn_off(), left(), sent=True)
 
     async def readings(self, count: int, *, pause: float) -> list[meter.Reading]:
         """So many readings, `pause` seconds apart; none when it has no meter."""
@@ -92,11 +95,12 @@ class NewDevice(Device):
         self, work: Callable[[Any], Awaitable[T]], *, seconds: float | None = None
     ) -> T | None:
         """What `work` makes of python-kasa's firmware module; None for a plug without one."""
-        plug = await self._session(seconds)
+        left = self._left(seconds)
+        plug = await self._session(left())
         if not plug.modules:
-            await self._bounded(plug.update(), seconds)
+            await self._bounded(plug.update(), left())
         firmware = plug.modules.get("Firmware")
-        return None if firmware is None else await self._bounded(work(firmware), seconds)
+        return None if firmware is None else await self._bounded(work(firmware), left())
 
     async def fetch_firmware(self) -> None:
         """Order the plug to fetch its firmware and write it; sent once.
@@ -107,9 +111,15 @@ class NewDevice(Device):
         await self._bounded(plug.protocol.query({"fw_download": None}, retry_count=0), None, True)
 
     async def _updated(self, seconds: float | None) -> Any:
-        plug = await self._session(seconds)
-        await self._bounded(plug.update(), seconds)
+        left = self._left(seconds)
+        plug = await self._session(left())
+        await self._bounded(plug.update(), left())
         return plug
+
+    def _left(self, seconds: float | None) -> Callable[[], float]:
+        """What is left of a deadline, whenever it is asked: one for all steps of a request."""
+        until = time.monotonic() + (self.seconds if seconds is None else seconds)
+        return lambda: until - time.monotonic()
 
     async def _session(self, seconds: float | None) -> Any:
         """The connected python-kasa device, kept for a minute after its last use."""
