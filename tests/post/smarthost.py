@@ -8,8 +8,9 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-#: What to answer to a step (`greet ehlo auth mail rcpt data end quit`): None is the usual; "drop"
-#: closes, "reset" cuts hard, "hang" says nothing, "flood" never ends, other text is sent as it is.
+#: What to answer to a step (`greet ehlo auth mail rcpt data body end quit`): None is the usual;
+#: "drop" closes (at `body`: when the mail has begun to come), "hang" says nothing, "flood" never
+#: ends, other text is sent as it is, and "last " before it closes then.
 Script = Callable[[str, str], str | None]
 
 USUAL = {
@@ -36,6 +37,8 @@ class Smarthost:
         self.script: Script = lambda step, to: None
         self.port = 0
         self.secure: list[bool] = []
+        #: seconds that it thinks before each answer
+        self.slow = 0.0
         self.pipelining = True
         self._tls: ssl.SSLContext | None = None
         self._implicit = False
@@ -109,6 +112,9 @@ class Smarthost:
                 await self._say(writer, "data", to)
                 if self.script("data", to) is not None:
                     continue
+                if self.script("body", to) == "drop":
+                    await reader.readexactly(10)
+                    raise ConnectionResetError
                 mail = await reader.readuntil(b".\r\n")
                 while mail != b".\r\n" and not mail.endswith(b"\r\n.\r\n"):
                     mail += await reader.readuntil(b".\r\n")
@@ -127,6 +133,8 @@ class Smarthost:
         self, writer: asyncio.StreamWriter, step: str, to: str, usual: str | None = None
     ) -> None:
         answer = self.script(step, to) or usual or USUAL[step]
+        if self.slow:
+            await asyncio.sleep(self.slow)
         if answer == "drop":
             raise ConnectionResetError
         if answer == "hang":
@@ -134,5 +142,7 @@ class Smarthost:
         while answer == "flood":
             writer.write(b"250-more and more\r\n" * 100)
             await writer.drain()
-        writer.write(answer.encode() + b"\r\n")
+        writer.write(answer.removeprefix("last ").encode() + b"\r\n")
         await writer.drain()
+        if answer.startswith("last "):
+            raise ConnectionResetError

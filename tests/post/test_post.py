@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,127 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
-from tests.post.smarthost import Smarthost
+from tests.post.house import DOTTED, MAIL, House
 
-from housecarl.config_post import Post as Settings
 from housecarl.errors import StorageError
-from housecarl.journal import Database, replies
+from housecarl.journal import replies
 from housecarl.journal.replies import Due, Outgoing
-from housecarl.post import Bounds, Post
+from housecarl.post import Bounds
 from housecarl.secret import Secret
-from housecarl.testing.clock import FakeClock
-
-MAIL = b"From: house@example.org\r\nTo: x@example.org\r\nSubject: Re: x\r\n\r\n.lamp on.\r\n"
-DOTTED = MAIL.replace(b"\r\n.", b"\r\n..")
-
-
-@dataclass
-class House:
-    """A post with its journal and smarthost, and what it told."""
-
-    database: Database
-    smarthost: Smarthost
-    clock: FakeClock = field(default_factory=FakeClock)
-    told: list[bool] = field(default_factory=list)
-    bounds: Bounds = field(default_factory=lambda: Bounds(deadline=5.0, idle=60.0, grace=0.2))
-    settings: dict[str, object] = field(default_factory=dict)
-    count: int = 0
-
-    def post(self) -> Post:
-        values = {
-            "host": "localhost",
-            "port": self.smarthost.port,
-            "tls": "none",
-            "from": "house@example.org",
-        }
-        settings = Settings.model_validate(values | self.settings)
-
-        async def tell(well: bool, text: str) -> None:
-            assert "\n" not in text
-            self.told.append(well)
-
-        return Post(settings, self.database, self.clock, tell, self.bounds, draw=lambda: 1.0)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Post]:
-        post = self.post()
-        async with asyncio.timeout(20):
-            run = asyncio.create_task(post.run())
-            try:
-                yield post
-            finally:
-                post.stop()
-                await run
-
-    async def add(self, person: str = "ann", to: str = "", mail: bytes = MAIL) -> Due:
-        self.count += 1
-        created = self.clock.now().timestamp()
-        to = to or f"{person}.{self.count}@example.org"
-        out = Outgoing(person, "reply", to, f"<{self.count}@x>", "lamp on.", mail, created)
-        reply = await self.database.write(lambda conn: replies.add(conn, out))
-        return Due(reply, person, to, mail, 0, created, f"<{self.count}@x>")
-
-    async def states(self) -> list[tuple[str, int, str | None]]:
-        rows = await self.database.read(
-            lambda conn: conn.execute(
-                "SELECT state, tries, error FROM replies ORDER BY id"
-            ).fetchall()
-        )
-        return [tuple(row) for row in rows]
-
-    async def seen(self, true: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until the journal or the post shows it; neither tells, so look every 2 ms."""
-        async with asyncio.timeout(5):
-            while not await true():  # noqa: ASYNC110 - what is waited for is on a disk
-                await asyncio.sleep(0.002)
-
-    async def until(self, *wanted: str) -> list[tuple[str, int, str | None]]:
-        """Wait until the replies have these states in order."""
-
-        async def reached() -> bool:
-            return [state for state, _, _ in await self.states()] == list(wanted)
-
-        await self.seen(reached)
-        return await self.states()
-
-    async def tried(self, tries: int, reply: int = 0) -> str:
-        """Wait until a reply was tried so often; its last error."""
-
-        async def reached() -> bool:
-            return (await self.states())[reply][1] == tries
-
-        await self.seen(reached)
-        return (await self.states())[reply][2] or ""
-
-    async def failed(self, post: Post, rounds: int) -> None:
-        """Wait until the smarthost failed so often in a row."""
-
-        async def reached() -> bool:
-            return post._outage.tries >= rounds
-
-        await self.seen(reached)
-
-    async def resting(self) -> None:
-        """Wait until the post waits for a time."""
-
-        async def reached() -> bool:
-            return self.clock.next is not None
-
-        await self.seen(reached)
-
-    def recipients(self) -> list[str]:
-        return [to for to, _ in self.smarthost.taken]
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    database = Database(tmp_path / "journal.db")
-    database.open()
-    smarthost = Smarthost()
-    await smarthost.start()
-    yield House(database, smarthost)
-    await smarthost.stop()
-    await database.close()
 
 
 @pytest.mark.parametrize("pipelining", [True, False])

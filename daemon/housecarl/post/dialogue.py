@@ -12,6 +12,14 @@ from housecarl.errors import PostLater, PostRefused
 #: Bytes of one answer, all its lines; a real one has a few hundred.
 MAX_ANSWER = 16 * 1024
 
+#: Seconds for all that comes before the mail itself: a smarthost that needs longer is as good as
+#: down.
+DEADLINE = 120.0
+
+#: Seconds for its verdict on a mail it holds whole (RFC 5321 4.5.3.2.6): who hangs up earlier
+#: brings a copy to a smarthost that was only slow.
+VERDICT = 600.0
+
 #: Characters of an error that are kept.
 MAX_ERROR = 200
 
@@ -94,12 +102,38 @@ class Dialogue(asyncio.Protocol):
         """The connection is gone, whoever ended it."""
         self._end(f"the connection was lost ({exc})" if exc else "the connection was closed")
 
-    async def hand_in(self, sender: str, to: str, mail: bytes) -> Answer:
+    async def hand_in(
+        self,
+        sender: str,
+        to: str,
+        mail: bytes,
+        deadline: float = DEADLINE,
+        verdict: float = VERDICT,
+    ) -> Answer:
         """Hand in one mail; the smarthost's answer once it is theirs.
 
         Raises PostRefused or PostLater about this mail, ServiceFault when the smarthost wants no
-        mail from us, Dropped when it can no longer be known what became of it.
+        mail from us, Dropped when it can no longer be known what became of it, as when the
+        `deadline` before the mail or that for the `verdict` on it (seconds) passes.
         """
+        seconds = deadline
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                trouble = await self._offer(sender, to)
+                if trouble is None:
+                    seconds = verdict
+                    limit.reschedule(asyncio.get_running_loop().time() + seconds)
+                    (answer,) = await self._ask(_framed(mail), 1, begun=True)
+                    if 200 <= answer.code < 300:
+                        return answer
+                    trouble = _judged(answer, "the mail")
+                await self._forget(trouble)
+        except TimeoutError:
+            raise Dropped(f"no answer within {seconds:g} s") from None
+        raise trouble
+
+    async def _offer(self, sender: str, to: str) -> PostLater | PostRefused | None:
+        """MAIL, RCPT and DATA: what the smarthost says against the mail, None when it wants it."""
         commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"]
         lines = [f"{command}\r\n".encode("ascii") for command in commands]
         if self._pipelining:
@@ -111,15 +145,9 @@ class Dialogue(asyncio.Protocol):
                 if not 200 <= answers[-1].code < 400:
                     break
         trouble = _trouble(answers)
-        if trouble is None:
-            (answer,) = await self._ask(_framed(mail), 1, begun=True)
-            if 200 <= answer.code < 300:
-                return answer
-            trouble = _judged(answer, "the mail")
-        elif answers[-1].code == 354 and len(answers) == 3:
+        if trouble is not None and answers[-1].code == 354 and len(answers) == 3:
             await self._ask(b".\r\n", 1, begun=True)
-        await self._forget(trouble)
-        raise trouble
+        return trouble
 
     async def quit(self) -> None:
         """Say goodbye if it can be said at once, and close."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import random
+from sqlite3 import Connection
+
+from housecarl.journal import values
+
+#: Whose value in the journal an outage is; no module has such a name.
+MODULE = "_post"
 
 #: The first wait after a failure; a restarting mail host is back by then.
 FIRST = timedelta(minutes=1)
@@ -25,26 +31,40 @@ def pause(tries: int, draw: Callable[[], float] = random) -> timedelta:
 
 @dataclass(slots=True)
 class Outage:
-    """Whether the smarthost takes mail at all; `since` is None while it does.
+    """Whether the smarthost `host` takes mail at all; `since` is None while it does.
 
-    Until it has taken one (`proven`), only one connection may try.
+    Only one connection may try until it has taken one (`proven`), and after a failure until nothing
+    waits any more: who has just got up is not to be overrun. The journal keeps an outage, so that a
+    restart is no reason to knock earlier; another smarthost in the config is one.
     """
 
+    host: str
     draw: Callable[[], float] = field(default=random, repr=False)
     since: datetime | None = None
     until: datetime | None = None
     error: str = ""
     tries: int = 0
     proven: bool = False
+    weak: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether one connection is all it should see."""
+        return self.weak or not self.proven
 
     def fail(self, now: datetime, error: str, tries: int = 0) -> bool:
-        """Note a failure; True when it is the first. `tries` goes on with the journal's count."""
+        """Note a failure; True when it is the first. `tries` goes on with the journal's count.
+
+        Connections that fail together are one failure.
+        """
+        self.error = error
+        self.proven, self.weak = False, True
+        if self.lasts(now):
+            return False
         first = self.since is None
         self.since = self.since or now
         self.tries = max(self.tries, tries) + 1
         self.until = now + pause(self.tries, self.draw)
-        self.error = error
-        self.proven = False
         return first
 
     def mend(self) -> None:
@@ -55,6 +75,24 @@ class Outage:
     def lasts(self, now: datetime) -> bool:
         """Whether nothing should be tried at `now`; a clock that was set back prolongs no pause."""
         return self.until is not None and now < self.until <= now + LONGEST
+
+    def kept(self) -> Callable[[Connection], None]:
+        """What writes it into the journal as it is now, or the end of it."""
+        if self.since is None or self.until is None:
+            return lambda conn: values.put(conn, MODULE, "outage", None, 0.0)
+        since, until = self.since.timestamp(), self.until.timestamp()
+        note = {"host": self.host, "since": since, "until": until}
+        note |= {"error": self.error, "tries": self.tries}
+        return lambda conn: values.put(conn, MODULE, "outage", note, since)
+
+    def resume(self, conn: Connection) -> None:
+        """Go on with the outage that the journal keeps."""
+        note = values.get(conn, MODULE, "outage")
+        if note is None or note["host"] != self.host:
+            return
+        self.since = datetime.fromtimestamp(note["since"], UTC)
+        self.until = datetime.fromtimestamp(note["until"], UTC)
+        self.error, self.tries, self.weak = note["error"], note["tries"], True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from housecarl.config_post import Post as Settings
-from housecarl.post.dialogue import Dialogue
+from housecarl.post.dialogue import DEADLINE, VERDICT, Dialogue
 from housecarl.post.smarthost import connect
 
 
@@ -14,8 +14,10 @@ from housecarl.post.smarthost import connect
 class Bounds:
     """Limits in seconds and connections; tests make them small."""
 
-    #: A whole dialogue about one mail: a smarthost that needs longer is as good as down.
-    deadline: float = 120.0
+    #: A connection and its login, and all that is said before a mail.
+    deadline: float = DEADLINE
+    #: The answer to a mail that was handed in whole.
+    verdict: float = VERDICT
     #: A connection nobody needed is closed: earlier than any smarthost would, and no wake-ups.
     idle: float = 20.0
     #: What one house may hold open at a smarthost at once.

@@ -17,7 +17,7 @@ from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater, PostRefused
 from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
-from housecarl.post.dialogue import Dialogue, Dropped, ServiceFault, brief
+from housecarl.post.dialogue import Dropped, ServiceFault, brief
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, Reach, pause
 from housecarl.post.pool import Bounds, Pool
@@ -60,7 +60,7 @@ class Post:
         self._tell = tell
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
-        self._outage = Outage(draw)
+        self._outage = Outage(f"{settings.host}:{settings.port}", draw)
         self._pool = Pool(settings, bounds)
         self._lanes = Lanes()
         self._woken = asyncio.Event()
@@ -80,6 +80,7 @@ class Post:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                await self._database.read(self._outage.resume)
                 while not self._ending.is_set():
                     self._woken.clear()
                     await self._look()
@@ -147,10 +148,10 @@ class Post:
         await rest(self._clock, until, self._woken)
 
     def _start(self) -> None:
-        """Start senders: one while the smarthost is not proven, more when many people wait."""
+        """Start senders: one for a smarthost in doubt, more when many people wait."""
         while self._lanes.ready and not self._resting():
             count = len(self._senders)
-            most = self._bounds.connections if self._outage.proven else 1
+            most = 1 if self._outage.alone else self._bounds.connections
             if count and (count >= most or self._lanes.ready <= CROWD * count):
                 return
             sender = self._tasks.create_task(self._send())
@@ -184,10 +185,11 @@ class Post:
 
     async def _hand_in(self, due: Due) -> None:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
+        limits = self._bounds.deadline, self._bounds.verdict
         while True:
             dialogue, new = await self._pool.borrow()
             try:
-                await self._speak(dialogue, due)
+                await dialogue.hand_in(self._settings.from_, due.to, due.mail, *limits)
             except Dropped as error:
                 if error.unheard and not new:
                     continue
@@ -199,25 +201,23 @@ class Post:
                 self._pool.give_back(dialogue)
             return
 
-    async def _speak(self, dialogue: Dialogue, due: Due) -> None:
-        try:
-            async with asyncio.timeout(self._bounds.deadline):
-                await dialogue.hand_in(self._settings.from_, due.to, due.mail)
-        except TimeoutError:
-            raise Dropped(f"no answer within {self._bounds.deadline:g} s") from None
-
     def _done(self, due: Due) -> None:
         self._lanes.done(due)
         self._drops = 0
         if not self._outage.proven:
             self._mend()
+        if self._lanes.empty and not self._full:
+            self._outage.weak = False
         self._sent.append(due.id)
         if not self._noting:
             self._noting = True
             self._tasks.create_task(self._note_sent())
 
     def _mend(self) -> None:
+        lasted = self._outage.since is not None
         self._outage.mend()
+        if lasted:
+            self._tasks.create_task(self._database.write(self._outage.kept()))
         self._report(True, f"{self._settings.host} takes mail")
         self._start()
 
@@ -235,6 +235,7 @@ class Post:
         text = brief(str(error))
         if self._outage.fail(self._clock.now(), text, due.tries):
             self._report(False, text)
+        self._tasks.create_task(self._database.write(self._outage.kept()))
         assert self._outage.until is not None
         self._postpone(due, self._outage.until, text)
         self._expire()

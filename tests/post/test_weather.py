@@ -1,0 +1,293 @@
+"""The way out in bad weather, as a story each: nothing lost, no storm, nothing twice, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+from tests.post.house import DOTTED, House
+
+from housecarl.journal import values
+from housecarl.post import Bounds
+
+
+def saying(**answers: str) -> Callable[[str, str], str | None]:
+    return lambda step, to: answers.get(step)
+
+
+async def next_tries(house: House) -> list[float]:
+    rows = await house.database.read(
+        lambda conn: conn.execute("SELECT next_try FROM replies ORDER BY id").fetchall()
+    )
+    return [row[0] for row in rows]
+
+
+def in_order(house: House, count: int) -> bool:
+    """Whether each person got all of theirs once, in the order in which they were made."""
+    sent = [to.partition("@")[0].split(".") for to in house.recipients()]
+    numbers = {person: [int(n) for one, n in sent if one == person] for person, _ in sent}
+    return len(sent) == count and all(mine == sorted(set(mine)) for mine in numbers.values())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"greet": "421 4.3.2 not now"}, {"mail": "550 5.7.1 not yours"}, {"data": "421 4.3.2 no"}],
+    ids=["greeting", "sender", "data"],
+)
+async def test_hours_of_outage_are_a_few_attempts_each_at_its_time(
+    house: House, fault: dict[str, str]
+) -> None:
+    """One connection a round, none before its time, and 30 minutes apart at most."""
+    house.smarthost.script = saying(**fault)
+    for n in range(12):
+        await house.add(f"p{n % 4}")
+    start = house.clock.now()
+    async with house.running() as post:
+        await house.failed(post, 1)
+        rounds = 1
+        while house.clock.now() - start < timedelta(hours=3):
+            reach = await post.reach()
+            assert reach.next_try is not None
+            house.clock.set(reach.next_try - timedelta(seconds=1))
+            await house.add("late")
+            await house.looked(post)
+            assert not post._senders
+            assert house.smarthost.connections == rounds
+            house.clock.set(reach.next_try)
+            rounds += 1
+            await house.failed(post, rounds)
+        assert rounds == 11
+        assert house.smarthost.connections == rounds
+        assert house.smarthost.most_open == 1
+        house.smarthost.script = saying()
+        house.clock.move(1800)
+        await house.until(*["sent"] * (12 + rounds - 1))
+    assert in_order(house, 12 + rounds - 1)
+
+
+async def test_connections_that_fail_together_are_one_failure(house: House) -> None:
+    """The first pause is a minute, however many were open as the smarthost went away."""
+    hung: list[str] = []
+    for n in range(40):
+        await house.add(f"p{n}")
+    async with house.running() as post:
+        await house.until(*["sent"] * 40)
+
+        def hang(step: str, to: str) -> str:
+            hung.append(to)
+            return "hang"
+
+        house.smarthost.script = hang
+        for n in range(40):
+            await house.add(f"p{n}")
+        post.wake()
+        await house.reaches(lambda: len(hung) == 4)
+        await house.smarthost.stop()
+        await house.reaches(lambda: not post._senders)
+        reach = await post.reach()
+        assert reach.next_try == house.clock.now() + timedelta(minutes=1)
+        assert reach.waiting == 40
+
+
+async def test_replies_that_are_put_off_come_again_at_times_of_their_own(house: House) -> None:
+    """Chance spreads them over the last quarter of the pause, so they do not come back as one."""
+    house.draw = Random(7).random
+    house.smarthost.script = saying(rcpt="450 4.2.1 grey")
+    for n in range(10):
+        await house.add(f"p{n}")
+    now = house.clock.now().timestamp()
+    async with house.running():
+        for n in range(10):
+            await house.tried(1, n)
+        waits = [at - now for at in await next_tries(house)]
+        assert len(set(waits)) == 10
+        assert all(45 <= wait <= 60 for wait in waits)
+        assert max(waits) - min(waits) > 5
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_a_slow_smarthost_is_waited_for(house: House, pipelining: bool) -> None:
+    house.smarthost.pipelining = pipelining
+    house.smarthost.slow = 0.03
+    await house.add()
+    await house.add()
+    async with house.running():
+        states = await house.until("sent", "sent")
+    assert states == [("sent", 0, None)] * 2
+    assert house.smarthost.connections == 1
+    assert in_order(house, 2)
+
+
+async def test_a_smarthost_that_is_slow_with_its_verdict_gets_no_copy(house: House) -> None:
+    """It holds the whole mail: hanging up now would bring it another."""
+    house.bounds = Bounds(deadline=0.1, verdict=5.0)
+    house.smarthost.script = lambda step, to: slow_down(house, step)
+    await house.add()
+    async with house.running():
+        assert await house.until("sent") == [("sent", 0, None)]
+    assert house.smarthost.taken == [("ann.1@example.org", DOTTED)]
+
+
+def slow_down(house: House, step: str) -> None:
+    house.smarthost.slow = 0.2 if step == "end" else 0.0
+
+
+async def test_a_smarthost_too_slow_before_the_mail_gets_it_once_when_it_is_quick_again(
+    house: House,
+) -> None:
+    """Each of its answers comes in time, all of them together do not."""
+    house.bounds = Bounds(deadline=0.15)
+    house.smarthost.pipelining = False
+    house.smarthost.script = lambda step, to: drag(house, step)
+    await house.add()
+    await house.add()
+    async with house.running() as post:
+        assert "no answer within 0.15 s" in await house.tried(1)
+        assert (await post.reach()).waiting == 2
+        assert house.smarthost.taken == []
+        house.smarthost.script = saying()
+        house.smarthost.slow = 0.0
+        house.clock.move(61)
+        await house.until("sent", "sent")
+    assert in_order(house, 2)
+
+
+def drag(house: House, step: str) -> None:
+    house.smarthost.slow = 0.1 if step in ("mail", "rcpt", "data") else 0.0
+
+
+@pytest.mark.parametrize(
+    ("step", "copies"), [("body", 1), ("end", 2)], ids=["half of it", "all of it"]
+)
+async def test_a_mail_cut_off_comes_twice_only_if_the_smarthost_had_all_of_it(
+    house: House, step: str, copies: int
+) -> None:
+    cuts = [step]
+
+    def script(at: str, to: str) -> str | None:
+        if at in cuts:
+            cuts.remove(at)
+            return "drop"
+        return None
+
+    house.smarthost.script = script
+    await house.add()
+    await house.add()
+    async with house.running():
+        assert "closed" in await house.tried(1) or "lost" in await house.tried(1)
+        assert house.smarthost.taken == [("ann.1@example.org", DOTTED)] * (copies - 1)
+        house.clock.move(61)
+        await house.until("sent", "sent")
+    assert house.recipients() == ["ann.1@example.org"] * copies + ["ann.2@example.org"]
+
+
+@pytest.mark.parametrize(
+    "answer", ["last 250 2.0.0 queued", "last 250 2.0.0 queued\r\n421 4.3.2 that was all"]
+)
+async def test_a_smarthost_that_takes_a_mail_and_closes_gets_the_next_on_a_new_connection(
+    house: House, answer: str
+) -> None:
+    house.smarthost.script = saying(end=answer)
+    for n in range(12):
+        await house.add(f"p{n % 3}")
+    async with house.running() as post:
+        states = await house.until(*["sent"] * 12)
+        assert (await post.reach()).down_since is None
+    assert states == [("sent", 0, None)] * 12
+    assert in_order(house, 12)
+    assert house.smarthost.connections == 12
+
+
+async def test_each_person_hears_in_order_after_an_outage_of_every_kind(house: House) -> None:
+    weathers = [
+        saying(greet="drop"),
+        saying(mail="451 4.3.0 later"),
+        saying(body="drop"),
+        saying(rcpt="421 4.3.2 closing"),
+        saying(data="530 5.7.0 log in first"),
+    ]
+    people = ("ann", "bo", "cy")
+    for person in people * 3:
+        await house.add(person)
+    async with house.running() as post:
+        for weather in weathers:
+            house.smarthost.script = weather
+            tries = post._outage.tries
+            post.push(await house.add(people[tries % 3]))
+            house.clock.move(1801)
+            await house.failed(post, tries + 1)
+            assert house.smarthost.taken == []
+        house.smarthost.script = saying()
+        house.clock.move(1801)
+        await house.until(*["sent"] * 14)
+    assert in_order(house, 14)
+
+
+async def test_who_is_back_gets_two_hundred_replies_over_one_connection(house: House) -> None:
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    for n in range(230):
+        await house.add(f"p{n % 50}")
+    async with house.running() as post:
+        await house.failed(post, 1)
+        house.smarthost.script = saying()
+        house.smarthost.connections = 0
+        house.clock.move(61)
+        await house.until(*["sent"] * 230)
+        assert house.smarthost.connections == 1
+        assert in_order(house, 230)
+        for n in range(40):
+            await house.add(f"p{n}")
+        post.wake()
+        await house.until(*["sent"] * 270)
+        assert house.smarthost.connections > 1, "strong again"
+    assert house.told == [False, True]
+
+
+async def test_a_restart_in_the_middle_of_an_outage_tries_nothing_early(house: House) -> None:
+    """Neither what was tried nor what never was; the pauses go on growing, one connection tries."""
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    for n in range(40):
+        await house.add(f"p{n % 20}")
+    async with house.running() as post:
+        for rounds in range(1, 5):
+            await house.failed(post, rounds)
+            house.clock.set((await post.reach()).next_try or house.clock.now())
+        await house.failed(post, 5)
+        before = await post.reach()
+    kept = await next_tries(house)
+    assert house.smarthost.connections == 5
+    house.clock.move(60)
+    async with house.running() as post:
+        post.push(await house.add("new"))
+        await house.looked(post)
+        assert not post._senders
+        assert await post.reach() == replace(before, waiting=41)
+        assert (await next_tries(house))[:40] == kept
+        assert house.smarthost.connections == 5
+        assert before.next_try is not None
+        house.clock.set(before.next_try)
+        await house.failed(post, 6)
+        reach = await post.reach()
+        assert reach.next_try == house.clock.now() + timedelta(minutes=30)
+    async with house.running() as post:
+        house.smarthost.script = saying()
+        house.clock.move(1801)
+        await house.until(*["sent"] * 41)
+    assert house.smarthost.connections == 7
+    assert in_order(house, 41)
+    assert await house.database.read(lambda conn: values.everything(conn, "_post")) == {}
+
+
+async def test_another_smarthost_in_the_configuration_is_tried_at_once(house: House) -> None:
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    await house.add("ann")
+    await house.add("bo")
+    async with house.running() as post:
+        await house.failed(post, 1)
+    house.settings = {"host": "127.0.0.1"}
+    house.smarthost.script = saying()
+    async with house.running():
+        await house.until("waiting", "sent")
