@@ -42,6 +42,12 @@ async def test_who_answers_a_datagram_is_found() -> None:
     assert [(one.host, one.identity.model) for one in found] == [("127.0.0.1", "HS110(US)")]
 
 
+async def test_whose_first_answers_are_lost_is_found_by_the_last_of_three_broadcasts() -> None:
+    with SimulatedPlug(alias="den", fault="udp_lost:2") as plug:
+        found = await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.15)
+    assert [one.identity.alias for one in found] == ["den"]
+
+
 async def test_whose_datagram_is_lost_is_found_by_its_address() -> None:
     with SimulatedPlug(alias="den", fault="udp_lost") as plug:
         assert await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.05) == []

@@ -113,6 +113,17 @@ def test_a_lost_datagram_gets_no_answer() -> None:
         ask_udp(plug.port, SYSINFO)
 
 
+def test_a_lost_answer_is_lost_after_the_request_was_carried_out() -> None:
+    order = {"system": {"set_relay_state": {"state": 0}}}
+    with SimulatedPlug(fault="lost_reply:2") as plug:
+        for state, answered in ((0, True), (1, False), (0, True)):
+            order["system"]["set_relay_state"]["state"] = state
+            with connect(plug.port) as sock:
+                sock.sendall(frame(order))
+                assert bool(everything(sock)) is answered
+            assert plug.relay is bool(state)
+
+
 def test_many_requests_on_one_connection_when_it_keeps_it_open() -> None:
     with SimulatedPlug(keep_open=True) as plug, connect(plug.port) as sock:
         for _ in range(3):

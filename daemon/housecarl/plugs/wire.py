@@ -132,11 +132,16 @@ def _explained(name: str, error: Exception, sent: bool) -> PlugError:
     while cause is not None and len(causes) < 10:
         causes.append(cause)
         cause = cause.__cause__
-    if any(isinstance(cause, TimeoutError | ConnectionRefusedError) for cause in causes):
+    if any(isinstance(cause, TimeoutError | ConnectionError) or _cut(cause) for cause in causes):
         return PlugSilent(name, "does not answer.", sent=sent)
     if sent:
         return PlugUnclear(name, "gives an answer that makes no sense.", sent=True)
     return PlugSilent(name, "cannot be reached.", sent=False)
+
+
+def _cut(cause: BaseException) -> bool:
+    """Whether the connection was closed before the first byte of an answer."""
+    return isinstance(cause, asyncio.IncompleteReadError) and not cause.partial
 
 
 def member(name: str, answer: Answer, module: str, member: str) -> Answer:

@@ -19,6 +19,8 @@ Member = Callable[[Args], Args]
 INVALID: Args = {"err_code": -3, "err_msg": "invalid argument"}
 #: bytes an alias may have
 ALIAS_LIMIT = 127
+#: the order whose answer a fault loses
+LOST = {"lost@download": "download_firmware", "lost@flash": "flash_firmware"}
 
 
 class Device:
@@ -40,6 +42,7 @@ class Device:
         self.led_off = False
         #: every (module, member) asked for, in order
         self.asked: list[tuple[str, str]] = []
+        self._answers = 0
         self._on_since = time.monotonic()
         self._lock = threading.RLock()
         self._countdown: dict[str, Any] | None = None
@@ -102,7 +105,16 @@ class Device:
                     name: self._member(module, table.get(name), name, args)
                     for name, args in members.items()
                 }
-        return compact(reply) if reply else None
+        return compact(reply) if reply and not self._lost(reply) else None
+
+    def _lost(self, reply: dict[str, Any]) -> bool:
+        """Whether this answer never leaves the plug, though the request was carried out."""
+        self._answers += 1
+        every = int(self.faults.number("lost_reply")) or 1
+        if "lost_reply" in self.faults and self._answers % every == 0:
+            return True
+        orders = {member for fault, member in LOST.items() if fault in self.faults}
+        return any(orders & members.keys() for members in reply.values())
 
     def _member(self, module: str, member: Member | None, name: str, args: Any) -> Args:
         self.asked.append((module, name))

@@ -46,6 +46,7 @@ class Line:
         self._dark = dark
         self.served = 0
         self.dropped = 0
+        self.datagrams = 0
         self._tcp, self._udp = _bound(host, port)
         self.port: int = self._tcp.getsockname()[1]
         self._wake, self._woken = socket.socketpair()
@@ -83,12 +84,19 @@ class Line:
     def _udp_loop(self) -> None:
         while self._ready(self._udp, None):
             cipher, peer = self._udp.recvfrom(BUFFER)
-            if self._dark or "udp_lost" in self._manner.faults:
+            self.datagrams += 1
+            if self._dark or self._lost():
                 continue
             reply = self._answer(decrypt(cipher))
             if reply is not None:
                 with contextlib.suppress(OSError):
                     self._udp.sendto(encrypt(reply), peer)
+
+    def _lost(self) -> bool:
+        """Whether the answer to this datagram is lost."""
+        faults = self._manner.faults
+        first = faults.number("udp_lost")
+        return "udp_lost" in faults and (not first or self.datagrams <= first)
 
     def _serve(self, connection: socket.socket) -> bool:
         """One request, one answer; False when the connection is to be closed."""

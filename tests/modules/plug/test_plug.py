@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from housecarl import CommandError
 from housecarl.module import SPEC, Call, Risk
 from housecarl.plugs.flash_log import StoreLog
-from housecarl.testing.plug import SimulatedPlug
 
-from .conftest import Commands, sms
-
-Make = Callable[..., SimulatedPlug]
-
-
-@pytest.fixture
-def house(load: Callable[[str], Commands]) -> Commands:
-    # the first use loads it, half a second that the short patience of these tests has not
-    importlib.import_module("kasa")
-    return load("plug")
-
-
-@pytest.fixture
-def make(house: Commands) -> Iterator[Make]:
-    """Start a plug and put it into the house under its alias."""
-    addresses: dict[str, Any] = {}
-    with ExitStack() as stack:
-
-        def start(alias: str, max_watts: float | None = None, **options: Any) -> SimulatedPlug:
-            made = stack.enter_context(SimulatedPlug(alias=alias, **options))
-            addresses[alias] = {"host": made.host, "port": made.port, "max_watts": max_watts}
-            house.set(plugs=addresses, recheck=0.0, patience=0.4)
-            return made
-
-        yield start
-
-
-async def refusal(house: Commands, *words: str) -> str:
-    with pytest.raises(CommandError) as caught:
-        await house.run("plug", *words)
-    return str(caught.value)
+from ..conftest import Commands, sms
+from .conftest import Make, refusal
 
 
 async def test_on_is_read_back(house: Commands, make: Make) -> None:
@@ -101,90 +67,6 @@ async def test_odd_manners_of_honest_plugs_are_understood(
     assert plug.relay
 
 
-async def test_all_off(house: Commands, make: Make) -> None:
-    lamp, heater = make("lamp"), make("heater", watts=900.0)
-    assert await house.text("plug", "all", "off") == "heater off, lamp off."
-    assert not lamp.relay and not heater.relay
-
-
-async def test_several_named_at_once(house: Commands, make: Make) -> None:
-    lamp, fan, heater = make("lamp", relay=False), make("fan", relay=False), make("heater")
-    assert await house.text("plug", "lamp,fan", "on") == "lamp on, fan on. 86 W in all."
-    assert lamp.relay and fan.relay and heater.asked("set_relay_state") == 0
-
-
-async def test_one_of_several_fails_and_the_rest_is_done(house: Commands, make: Make) -> None:
-    lamp, fan = make("lamp"), make("fan", fault="rst")
-    reply = await house.text("plug", "all", "off")
-    assert reply == "fan gives an answer that makes no sense. It may have switched. lamp off."
-    assert not lamp.relay and fan.relay
-
-
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        ("silent", "heater does not answer. It may have switched."),
-        ("relay_stuck", "heater said yes but is still off."),
-        ("gone", "heater does not answer. Nothing was switched."),
-    ],
-)
-async def test_of_several_each_is_told_as_it_is_and_a_silent_one_keeps_no_other_waiting(
-    house: Commands, make: Make, fault: str, told: str
-) -> None:
-    lamp = make("lamp", relay=False)
-    heater = make("heater", relay=False, fault=fault.replace("gone", ""))
-    fan = make("fan", relay=False, glitch_watts=28417.0)
-    if fault == "gone":
-        heater.stop()
-    house.set(**dict(house.settings) | {"recheck": 2.0, "patience": 0.5})
-    started = time.monotonic()
-    reply = await house.text("plug", "lamp", "heater", "fan", "on")
-    assert reply == f"{told} lamp on, fan on (meter wrong). 43 W in all."
-    assert time.monotonic() - started < 0.9, "in all, with the rechecks of a bad meter"
-    assert (lamp.relay, heater.relay, fan.relay) == (True, False, True)
-
-
-async def test_when_none_of_several_answers_each_is_told(house: Commands, make: Make) -> None:
-    for name in ("lamp", "fan", "heater", "pump"):
-        make(name).stop()
-    assert await refusal(house, "all", "off") == " ".join(
-        f"{name} does not answer. Nothing was switched."
-        for name in ("fan", "heater", "lamp", "pump")
-    )
-
-
-async def test_several_for_minutes_are_switched_back_together_but_none_that_failed(
-    house: Commands, make: Make
-) -> None:
-    lamp, fan = make("lamp", relay=False), make("fan", relay=False)
-    make("heater").stop()
-    reply = await house.text("plug", "lamp", "heater", "fan", "on", "30")
-    assert re.fullmatch(
-        r"heater does not answer\. Nothing was switched\. lamp on, fan on\. 86 W in all\."
-        r" Off again at \d\d:\d\d\.",
-        reply,
-    )
-    assert house.hand.jobs == [(timedelta(minutes=30), "plug lamp fan off")]
-    assert lamp.asked("add_rule") == fan.asked("add_rule") == 1
-
-
-async def test_a_plug_that_others_talk_to_all_the_time_is_not_waited_for(
-    house: Commands, make: Make
-) -> None:
-    lamp = make("lamp", relay=False)
-    make("fan", relay=False)
-    async with house.hand.lock(f"plug {lamp.host}:{lamp.port}"):
-        reply = await house.text("plug", "lamp", "fan", "on")
-    assert reply == "lamp is busy with another request. Nothing was switched. fan on. 43 W in all."
-    assert lamp.device.asked == []
-
-
-async def test_without_a_name_all_plugs_are_told(house: Commands, make: Make) -> None:
-    make("lamp")
-    make("fan", relay=False)
-    assert await house.text("plug") == "fan off, lamp on. 43 W in all."
-
-
 async def test_on_for_minutes_is_scheduled_and_counted_down_by_the_plug(
     house: Commands, make: Make
 ) -> None:
@@ -232,7 +114,8 @@ async def test_no_plugs_in_the_config(house: Commands) -> None:
 FAULTS = {
     "silent": ("lamp does not answer. It may have switched.", False),
     "drip_reply": ("lamp does not answer. It may have switched.", False),
-    "rst": ("lamp gives an answer that makes no sense. It may have switched.", False),
+    "rst": ("lamp does not answer. It may have switched.", False),
+    "lost_reply": ("lamp does not answer. It may have switched.", True),
     "garbage": ("lamp gives an answer that makes no sense. It may have switched.", False),
     "half_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
     "huge_reply": ("lamp gives an answer that makes no sense. It may have switched.", False),
@@ -253,6 +136,17 @@ async def test_a_faulty_plug_is_told_in_one_sentence_and_in_time(
     assert await refusal(house, "lamp", "on") == reply
     assert plug.relay is relay
     assert time.monotonic() - started < 1.5
+
+
+async def test_an_answer_lost_now_and_then_changes_nothing(house: Commands, make: Make) -> None:
+    """Looking and setting the relay are asked once more; the reply is what was read back."""
+    plug = make("lamp", relay=False, fault="lost_reply:2")
+    assert await house.text("plug", "lamp") == "lamp off. 0 W now, 0.31 kWh today."
+    for state in ("on", "off"):
+        watts = "43 W" if state == "on" else "0 W"
+        reply = await house.text("plug", "lamp", "toggle")
+        assert reply == f"lamp {state}. {watts} now, 0.31 kWh today."
+        assert plug.relay is (state == "on")
 
 
 async def test_a_plug_that_is_gone_was_not_switched(house: Commands, make: Make) -> None:
