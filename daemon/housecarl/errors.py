@@ -12,6 +12,7 @@
     ├── FormError            nobody     a message that does not pass the form gate
     ├── MessageGone          nobody     a waiting message whose file somebody took away
     ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
+    ├── AnswerPending        nobody     DNS takes its time; the message gives its place to others
     ├── PostError            operator   the smarthost said no
     │   ├── PostLater        operator   for now: the reply waits and is tried again
     │   └── PostRefused      operator   for good: the reply is kept as refused and shown
@@ -28,6 +29,10 @@ Nothing here may hold a secret, a full phone number or a path in a text that a s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class HousecarlError(Exception):
@@ -110,6 +115,14 @@ class MessageGone(HousecarlError):
 
 class TrustLater(HousecarlError):
     """A check could not be made yet; the message waits in work/ and is tried again."""
+
+
+class AnswerPending(HousecarlError):
+    """DNS takes its time; once `answered` is done, the check can be made or is a TrustLater."""
+
+    def __init__(self, name: str, answered: Future[Any]) -> None:
+        super().__init__(f"no answer for {name} yet")
+        self.answered = answered
 
 
 class PostError(HousecarlError):

@@ -42,7 +42,7 @@ from housecarl.retention import Sweeper
 from housecarl.rounds import Rounds
 from housecarl.shipped import shipped
 from housecarl.spool import Spool
-from housecarl.trust import Resolver, Trust
+from housecarl.trust import PATIENCE, NameServers, Resolver, Trust
 from housecarl.watches import Watchman, sources
 from housecarl.worker import Worker
 
@@ -77,6 +77,7 @@ class House:
         self.intake = Intake(self.spool, self.tell)
         self.off: dict[str, float] = {}
         self.doubted: set[str] = set()
+        resolver = resolver or NameServers(config.trust.resolver, patience=PATIENCE)
         self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
         self.registry.add_builtin(
             *builtin.commands(self.db, self.judge, config, clock, self.wake_jobs)

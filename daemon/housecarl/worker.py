@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
 from housecarl.admit import Admission
 from housecarl.clock import Clock
 from housecarl.confirm import LOCK_MISSES
-from housecarl.errors import MessageGone, StorageError, TrustLater
+from housecarl.errors import AnswerPending, MessageGone, StorageError, TrustLater
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
@@ -67,6 +68,7 @@ class Worker:
     _names: asyncio.Queue[str | None] = field(init=False, default_factory=asyncio.Queue)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
+    _parked: dict[str, asyncio.Future[Any]] = field(init=False, default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(init=False, default_factory=dict)
 
     async def start(self) -> None:
@@ -90,6 +92,8 @@ class Worker:
         for carrier in late:
             carrier.cancel()
         await asyncio.gather(*self._carriers, return_exceptions=True)
+        for answered in self._parked.values():
+            answered.cancel()
 
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
@@ -103,6 +107,9 @@ class Worker:
     async def idle(self) -> None:
         """Return once nothing waits and nothing is in hand."""
         await self._names.join()
+        while self._parked:
+            await asyncio.wait(self._parked.values())
+            await self._names.join()
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
@@ -224,6 +231,8 @@ class Worker:
             log.info("repeated", id=id_of(name)[:4], first=repeated.first[:4])
         except TrustLater as later:
             await self.postpone(name, str(later))
+        except AnswerPending as pending:
+            self._park(name, pending.answered)
         except (StorageError, asyncio.CancelledError):
             raise
         except Exception:
@@ -234,6 +243,16 @@ class Worker:
             self.send(None)
         finally:
             self._in_hand.pop(name, None)
+
+    def _park(self, name: str, answered: asyncio.Future[Any]) -> None:
+        """Leave a message in work/ until DNS has answered; its place is free for others."""
+
+        def offer(_: object) -> None:
+            if self._parked.pop(name, None) and not answered.cancelled():
+                self.offer(name)
+
+        self._parked[name] = answered
+        answered.add_done_callback(offer)
 
 
 def _tell(case: Case, done: Done) -> None:

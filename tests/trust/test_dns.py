@@ -13,7 +13,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from housecarl.errors import TrustLater
+from housecarl.errors import AnswerPending, TrustLater
 from housecarl.trust import Answers, NameServers
 from housecarl.trust import dns as ours
 
@@ -110,6 +110,55 @@ async def test_no_answer_means_later_and_is_not_kept(server: Pair, name: str) ->
         with pytest.raises(TrustLater, match=rf"^no answer for {name}: [A-Z]\w+$"):
             await asyncio.wait_for(resolver.txt(name), 3)
     assert len(served.asked) >= 2
+
+
+@pytest.fixture
+async def patient(server: Pair) -> tuple[Server, NameServers]:
+    """A resolver for which nobody waits longer than 50 ms."""
+    return server[0], NameServers(server[1]._servers, lifetime=0.5, patience=0.05)
+
+
+async def test_who_would_have_to_wait_is_told_when_to_ask_again(patient: Pair) -> None:
+    """And then hears that there was no answer, for a while, without a new question."""
+    served, resolver = patient
+    for _ in range(3):
+        with pytest.raises(AnswerPending) as pending:
+            await resolver.txt("silent.example")
+    await asyncio.wait_for(asyncio.wait([pending.value.answered]), 3)
+    served.asked.clear()
+    for _ in range(2):
+        with pytest.raises(TrustLater, match="^no answer for silent.example: LifetimeTimeout$"):
+            await resolver.txt("silent.example")
+    assert served.asked == []
+
+
+async def test_a_prompt_answer_is_waited_for_and_one_question_serves_all(patient: Pair) -> None:
+    served, resolver = patient
+    answers = await asyncio.gather(*(resolver.txt("key.example") for _ in range(40)))
+    assert set(answers) == {(b"v=DKIM1; p=AA",)}
+    assert served.asked == ["key.example."]
+
+
+async def test_while_one_answer_is_overdue_nobody_waits_for_another(patient: Pair) -> None:
+    resolver = patient[1]
+    with pytest.raises(AnswerPending):
+        await resolver.txt("silent.example")
+    with pytest.raises(AnswerPending) as pending:
+        await resolver.txt("key.example")
+    await asyncio.wait_for(asyncio.wait([pending.value.answered]), 3)
+    assert await resolver.txt("key.example") == (b"v=DKIM1; p=AA",)
+
+
+async def test_questions_under_way_are_bounded(
+    patient: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ours, "MAX_ASKED", 2)
+    resolver = patient[1]
+    for name in ("silent.a.example", "silent.b.example"):
+        with pytest.raises(AnswerPending):
+            await resolver.txt(name)
+    with pytest.raises(TrustLater, match=r"^2 questions before the one for c\.example have no"):
+        await resolver.txt("c.example")
 
 
 async def test_memory_is_bounded(server: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

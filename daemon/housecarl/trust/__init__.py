@@ -14,14 +14,14 @@ from housecarl.message.model import Message
 from housecarl.message.stamp import Stamp
 from housecarl.trust import freshness, mail, original, voice
 from housecarl.trust.case import Case, Finding
-from housecarl.trust.dns import Answers, NameServers, Resolver
+from housecarl.trust.dns import PATIENCE, Answers, NameServers, Resolver
 from housecarl.trust.identity import Known, People, plain
 from housecarl.verdict import Proof, Verdict
 
 if TYPE_CHECKING:
     from housecarl.config import Config
 
-__all__ = ["Answers", "NameServers", "Resolver", "Trust"]
+__all__ = ["PATIENCE", "Answers", "NameServers", "Resolver", "Trust"]
 
 #: Proofs from weak to strong.
 _RANK = tuple(Proof)

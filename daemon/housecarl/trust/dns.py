@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from housecarl.errors import TrustLater
+from housecarl.errors import AnswerPending, TrustLater
 from housecarl.location import split
 
 if TYPE_CHECKING:
@@ -22,12 +22,25 @@ LIFETIME = 5.0
 #: Seconds an answer is kept, also that there is none; keys change over days, mends take minutes.
 KEEP = 300.0
 
+#: Seconds for which it is kept that nobody answered: all who have waited for it hear that.
+SILENT = 5.0
+
+#: Seconds that a carrier of messages waits: name servers that are well answer in 10 to 100 ms.
+PATIENCE = 0.25
+
+#: Questions under way at once; each is a socket, and a household asks for two or three names.
+MAX_ASKED = 64
+
 #: Answers kept; one person's mail needs two or three.
 MAX_KEPT = 256
 
 #: Bytes of one record and records of one name; what is longer is no key and is left out.
 MAX_RECORD = 2048
 MAX_RECORDS = 16
+
+
+#: The TXT records of a name, or the sentence that says why there are none yet.
+Answer = tuple[bytes, ...] | str
 
 
 class Resolver(Protocol):
@@ -39,24 +52,69 @@ class Resolver(Protocol):
 
 
 class NameServers:
-    """The real DNS; `servers` as `IP:PORT`, none for the system's own."""
+    """The real DNS; `servers` as `IP:PORT`, none for the system's own.
 
-    def __init__(self, servers: Sequence[str] = (), *, lifetime: float = LIFETIME) -> None:
+    With `patience` nobody waits longer than that many seconds: who would have to gets AnswerPending
+    and asks again once it is answered. All who ask for one name share one question.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str] = (),
+        *,
+        lifetime: float = LIFETIME,
+        patience: float | None = None,
+    ) -> None:
         self._servers = tuple(servers)
         self._lifetime = lifetime
+        self._patience = patience
         self._stub: _Stub | None = None
-        self._kept: OrderedDict[str, tuple[float, tuple[bytes, ...]]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, Answer]] = OrderedDict()
+        self._questions: dict[str, tuple[float, asyncio.Task[Answer]]] = {}
 
     async def txt(self, name: str) -> tuple[bytes, ...]:
         """The TXT records of a name, none when it has none; TrustLater when nobody answered."""
         name = name.lower().rstrip(".")
         kept = self._kept.get(name)
         if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
-        if self._stub is None:
-            self._stub = await asyncio.to_thread(self._configured)
-        answer = await self._asked(self._stub, name)
-        self._kept[name] = (time.monotonic() + KEEP, answer)
+            answer = kept[1]
+        else:
+            answer = await self._wait(name)
+        if isinstance(answer, str):
+            raise TrustLater(answer)
+        return answer
+
+    async def _wait(self, name: str) -> Answer:
+        """The answer to a question that is under way, or is begun now. Raises AnswerPending."""
+        if name not in self._questions:
+            if len(self._questions) >= MAX_ASKED:
+                return f"{MAX_ASKED} questions before the one for {name} have no answer"
+            task = asyncio.create_task(self._ask(name), name=f"dns {name}")
+            self._questions[name] = (time.monotonic(), task)
+            task.add_done_callback(lambda _: self._questions.pop(name))
+        _, question = self._questions[name]
+        done, _ = await asyncio.wait((question,), timeout=self._seconds())
+        if not done:
+            raise AnswerPending(name, question)
+        return question.result()
+
+    def _seconds(self) -> float | None:
+        """How long to wait just now: not at all while DNS is slow, so that it slows nobody."""
+        if self._patience is None:
+            return None
+        before = time.monotonic() - self._patience
+        return 0.0 if any(s < before for s, _ in self._questions.values()) else self._patience
+
+    async def _ask(self, name: str) -> Answer:
+        """Ask, and keep what comes of it; that there was no answer only for who cannot wait."""
+        seconds = KEEP
+        try:
+            if self._stub is None:
+                self._stub = await asyncio.to_thread(self._configured)
+            answer: Answer = await self._asked(self._stub, name)
+        except TrustLater as later:
+            answer, seconds = str(later), SILENT if self._patience is not None else 0.0
+        self._kept[name] = (time.monotonic() + seconds, answer)
         self._kept.move_to_end(name)
         while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
