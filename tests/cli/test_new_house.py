@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from housecarl import config_file
+from housecarl import config_file, service
 from housecarl.cli import guess, interview, private_file
 from housecarl.cli.draft import Draft, Server, scalar
 from housecarl.cli.questions import Answers, Check
-from housecarl.cli.site import SYSTEM_CONFIG, Site
+from housecarl.cli.site import Site
 from housecarl.config import SERVICE_SPOOL
 from housecarl.config_text import parse
 
@@ -106,7 +106,7 @@ def test_files_go_where_the_program_looks_for_them(
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert (Site.of(None).config, Site.of(None).spool) == (SYSTEM_CONFIG, str(SERVICE_SPOOL))
+    assert (Site.of(None).config, Site.of(None).spool) == (service.CONFIG, str(SERVICE_SPOOL))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     own = Site.of(None)
     assert own.config == tmp_path / ".config/housecarl/housecarl.yaml"

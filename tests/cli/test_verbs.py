@@ -289,14 +289,14 @@ def test_why_before_the_first_run_says_what_makes_a_journal(tmp_path: Path) -> N
     config = tmp_path / "house.yaml"
     config.write_text("spool: spool\n")
     done = verb_of(config)("why", "7f3a")
-    assert (done.returncode, "`housecarl run` makes it" in done.stderr) == (75, True)
+    assert (done.returncode, f" -c {config} run` makes it" in done.stderr) == (75, True)
 
 
 def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("spool: spool\n")
     done = verb_of(config)("status")
-    assert (done.returncode, "`housecarl run` makes it" in done.stderr) == (75, True)
+    assert (done.returncode, f" -c {config} run` makes it" in done.stderr) == (75, True)
 
 
 def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:

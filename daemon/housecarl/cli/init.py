@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 import tempfile
 from dataclasses import replace
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     from housecarl.cli.interview import Found
     from housecarl.cli.questions import Asker
     from housecarl.cli.site import Site
-
-#: Where install.md puts the unit.
-UNIT = Path("/etc/systemd/system/housecarl.service")
 
 
 @click.command("init")
@@ -111,18 +106,8 @@ def _examine(ctx: click.Context, config: Path) -> bool:
 
 def _next(config: Path, *, well: bool) -> str:
     """The one command that comes next."""
-    from housecarl import config_file
-    from housecarl.cli.site import SYSTEM_CONFIG
+    from housecarl import service
 
-    if well and config == SYSTEM_CONFIG and UNIT.is_file() and shutil.which("systemctl"):
-        return "systemctl enable --now housecarl"
-    usual = config_file.find().absolute() == config
-    named = "" if usual else f" -c {shlex.quote(str(config))}"
-    return f"{_program()}{named} {'run' if well else 'doctor'}"
-
-
-def _program() -> str:
-    """How this shell calls us: by name, or by the path when that is not on its PATH."""
-    own, found = Path(sys.argv[0]), shutil.which("housecarl")
-    by_name = not own.is_file() or (found is not None and own.samefile(found))
-    return "housecarl" if by_name else shlex.quote(str(own))
+    if not well:
+        return service.called(config, "doctor")
+    return service.start(config, enable=True)

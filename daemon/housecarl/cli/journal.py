@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from housecarl import config_file
+from housecarl import config_file, service
 from housecarl.config_file import Loaded
 from housecarl.daemon import WAKE
 from housecarl.errors import StorageError
@@ -24,14 +24,14 @@ def load(given: Path | None) -> Loaded:
 
 def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     """Read the journal; raises StorageError when there is none yet or it cannot be read."""
-    return read_at(loaded.config.spool, do)
+    return read_at(loaded.config.spool, do, loaded.source.path)
 
 
-def read_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
-    """Read the journal of a spool; raises StorageError as `read` does."""
+def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -> T:
+    """Read the journal of the spool of a configuration; raises StorageError as `read` does."""
     path = spool / JOURNAL
     if not path.exists():
-        raise StorageError(f"no journal in {path.parent} yet: `housecarl run` makes it")
+        raise StorageError(f"no journal in {path.parent} yet: `{service.start(config)}` makes it")
     conn = connect(path, readonly=True)
     try:
         return do(conn)

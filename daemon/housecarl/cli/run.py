@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
 
 
 @click.command("run")
@@ -22,7 +26,7 @@ def verb(ctx: click.Context) -> None:
     set_up(ctx.meta["housecarl.level"])
     given: Path | None = ctx.obj
     loaded = config_file.load(config_file.find(given))
-    _refuse_foreign(loaded.config.spool)
+    _refuse_foreign(loaded)
     daemon = Daemon(loaded, SystemClock())
 
     async def serve() -> None:
@@ -37,11 +41,15 @@ def verb(ctx: click.Context) -> None:
     asyncio.run(serve())
 
 
-def _refuse_foreign(spool: Path) -> None:
+def _refuse_foreign(loaded: Loaded) -> None:
     """Root in a spool of another user would leave files that the service cannot open."""
+    spool = loaded.config.spool
     if os.geteuid() != 0 or not spool.is_dir() or (owner := spool.stat().st_uid) == 0:
         return
+    from housecarl import service
     from housecarl.doctor.access import user
     from housecarl.errors import NotAllowed
 
-    raise NotAllowed(f"the spool {spool} is {user(owner)}'s: systemctl start housecarl")
+    config = loaded.source.path
+    how = service.start(config) if service.is_installed(config) else f"run it as {user(owner)}"
+    raise NotAllowed(f"the spool {spool} is {user(owner)}'s: {how}")

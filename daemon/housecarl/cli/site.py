@@ -7,11 +7,9 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
+from housecarl import service
 from housecarl.cli import private_file
 from housecarl.config import SERVICE_SPOOL
-
-#: Where the unit of systemd looks for the configuration.
-SYSTEM_CONFIG = Path("/etc/housecarl/housecarl.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,9 @@ class Site:
         """The file that -c or the environment names; else root's or one's own usual place."""
         home = Path(os.path.expanduser("~/.config/housecarl/housecarl.yaml"))  # noqa: PTH111 - raises where there is no home
         named = given or os.environ.get("HOUSECARL_CONFIG")
-        path = Path(named) if named else SYSTEM_CONFIG if os.geteuid() == 0 else home
+        path = Path(named) if named else service.CONFIG if os.geteuid() == 0 else home
         path = path.absolute()
-        if path == SYSTEM_CONFIG:
+        if path == service.CONFIG:
             return cls(path, str(SERVICE_SPOOL), _daemon())
         if path == home:
             state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"

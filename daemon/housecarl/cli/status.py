@@ -28,9 +28,11 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     from housecarl.cli import journal
 
     known = _known(ctx.obj)
-    daemon, disk = _daemon(known.spool), _disk(known.spool)
+    daemon, disk = _daemon(known), _disk(known.spool)
     found = journal.read_at(
-        known.spool, lambda conn: health.examine(conn, time.time(), known.people, known.zone)
+        known.spool,
+        lambda conn: health.examine(conn, time.time(), known.people, known.zone),
+        known.file,
     )
     wrong = [part.name for part in known.wrong]
     parts = [daemon, *disk, *known.wrong, *(p for p in found.parts if p.name not in wrong)]
@@ -60,6 +62,7 @@ def verb(ctx: click.Context, as_json: bool) -> None:
 class _Known:
     """What the configuration says, or can be known when it is broken."""
 
+    file: Path
     house: str
     spool: Path
     people: tuple[str, ...]
@@ -84,19 +87,20 @@ def _known(given: Path | None) -> _Known:
             raise
         first = str(error.problems[0]).partition("\n")[0]
         text = f"the former configuration goes on, the file is broken: {first}"
-        return _Known(file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
-    return _Known(config.house, config.spool, tuple(config.people), ZoneInfo(config.timezone))
+        return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
+    return _Known(file, config.house, config.spool, tuple(config.people), ZoneInfo(config.timezone))
 
 
-def _daemon(spool: Path) -> Part:
+def _daemon(known: _Known) -> Part:
     """Whether a daemon runs, and what keeps it from serving."""
+    from housecarl import service
     from housecarl.health import Part
     from housecarl.house import JOURNAL
     from housecarl.lock import held
 
-    trouble = held(spool / JOURNAL.parent)
+    trouble = held(known.spool / JOURNAL.parent)
     if trouble is None:
-        return Part("daemon", False, "not running: `housecarl run`")
+        return Part("daemon", False, f"not running: `{service.start(known.file)}`")
     return Part("daemon", not trouble, f"no message is taken: {trouble}" if trouble else "running")
 
 

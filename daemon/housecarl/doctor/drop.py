@@ -19,7 +19,7 @@ async def examine(patient: Patient) -> list[Finding]:
         return [skipped(PART, "no drop door in the configuration")]
     spool = patient.config.spool
     if not spool.is_dir():
-        mend = f"`housecarl run` makes it; or mkdir -m 700 {spool}"
+        mend = f"`{patient.start}` makes it; or mkdir -m 700 {spool}"
         raise Trouble(f"{spool} is no folder", mend)
     about = spool.stat()
     found: list[Finding] = []

@@ -20,7 +20,7 @@ async def examine(patient: Patient) -> list[Finding]:
     if not text and patient.config.trust.google_voice is None:
         return [skipped(PART, "no google_voice in the configuration")]
     if text is None:
-        return [skipped(PART, "no journal yet: `housecarl run` makes it")]
+        return [skipped(PART, f"no journal yet: `{patient.start}` makes it")]
     if not text:
         return [well(PART, "no confirmation waits")]
     mend = (

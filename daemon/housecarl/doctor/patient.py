@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from housecarl import service
 from housecarl.config import Config
 from housecarl.config_file import Loaded
 from housecarl.doctor.access import user
@@ -37,6 +38,11 @@ class Patient:
     def config(self) -> Config:
         """What the file says."""
         return self.loaded.config
+
+    @property
+    def start(self) -> str:
+        """The command that starts its daemon."""
+        return service.start(self.loaded.source.path)
 
     def settings(self, module: str) -> Any:
         """The checked section of a module; None when it is off or not set up."""

@@ -35,7 +35,7 @@ async def examine(patient: Patient) -> list[Finding]:
     if not root.is_dir():
         if patient.running:
             raise Trouble(f"{root} is gone", "Restart the daemon: systemctl restart housecarl")
-        text = f"{root} is not there yet: `housecarl run` makes it"
+        text = f"{root} is not there yet: `{patient.start}` makes it"
         return [skipped(PART, text)]
     try:
         return await in_thread(partial(_look, root), DISK_SECONDS)

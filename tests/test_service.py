@@ -1,0 +1,71 @@
+"""How to start it is said as it was installed: by systemd, or by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from housecarl import cli, service
+from housecarl.house import JOURNAL
+from housecarl.journal import Database
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration that a unit of systemd would serve, and no unit."""
+    config = tmp_path / "housecarl.yaml"
+    config.write_text("spool: spool\n")
+    monkeypatch.setenv("HOUSECARL_CONFIG", str(config))
+    monkeypatch.setattr(service, "CONFIG", config)
+    monkeypatch.setattr(service, "UNITS", (tmp_path / "housecarl.service",))
+    monkeypatch.setattr("sys.argv", ["housecarl"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return config
+
+
+def install(config: Path) -> None:
+    """The unit, and what starts units."""
+    (config.parent / "housecarl.service").touch()
+    (config.parent / "systemctl").touch(mode=0o755)
+
+
+def make_journal(config: Path) -> None:
+    """What a daemon that ran once left."""
+    path = config.parent / "spool" / JOURNAL
+    path.parent.mkdir(parents=True)
+    journal = Database(path)
+    journal.open()
+    asyncio.run(journal.close())
+
+
+def told(*words: str) -> str:
+    """What `status` says of the daemon."""
+    done = CliRunner().invoke(cli.housecarl, [*words, "status", "--json"])
+    parts = {part["name"]: part["text"] for part in json.loads(done.stdout)["parts"]}
+    return str(parts["daemon"])
+
+
+def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
+    make_journal(config)
+    assert told() == "not running: `housecarl run`"
+    install(config)
+    assert told() == "not running: `systemctl start housecarl`"
+
+
+def test_a_configuration_that_the_unit_does_not_serve_is_run_by_hand(config: Path) -> None:
+    make_journal(config)
+    install(config)
+    other = config.with_name("other.yaml")
+    other.write_text(config.read_text())
+    assert told("-c", str(other)) == f"not running: `housecarl -c {other} run`"
+
+
+def test_what_is_not_there_yet_is_made_by_a_start(config: Path) -> None:
+    install(config)
+    done = CliRunner().invoke(cli.housecarl, ["status"])
+    assert "`systemctl start housecarl` makes it" in str(done.exception)
+    assert service.start(config, enable=True) == "systemctl enable --now housecarl"
