@@ -69,3 +69,14 @@ def test_what_is_not_there_yet_is_made_by_a_start(config: Path) -> None:
     done = CliRunner().invoke(cli.housecarl, ["status"])
     assert "`systemctl start housecarl` makes it" in str(done.exception)
     assert service.start(config, enable=True) == "systemctl enable --now housecarl"
+
+
+def test_a_new_password_says_what_takes_it_up(config: Path) -> None:
+    ann = "{may: [help], login: {user: ann, hash: {file: ann.hash}}}"
+    config.write_text(f"people: {{ann: {ann}}}\n")
+    for taken in ("SIGHUP or a restart", "`systemctl reload housecarl`"):
+        done = CliRunner().invoke(
+            cli.housecarl, ["person", "password", "ann"], input="correct horse\n"
+        )
+        assert done.stdout == f"Written to {config.parent}/ann.hash. {taken} takes it up.\n"
+        install(config)

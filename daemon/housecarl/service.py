@@ -33,6 +33,11 @@ def start(config: Path, *, enable: bool = False) -> str:
     return called(config, "run")
 
 
+def reload(config: Path) -> str:
+    """What makes the daemon of a configuration read it again."""
+    return "`systemctl reload housecarl`" if is_installed(config) else "SIGHUP or a restart"
+
+
 def called(config: Path, verb: str) -> str:
     """A verb as this shell finds the program, with -c where the file is not found without."""
     try:

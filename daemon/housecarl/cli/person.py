@@ -94,19 +94,19 @@ def on(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def password(ctx: click.Context, name: str) -> None:
     """Set the SMTP AUTH password of NAME: writes the hash file, or prints the lines to add."""
+    from housecarl import service
     from housecarl.cli import private_file
     from housecarl.password import hash_password
 
-    _, person = _known(ctx, name)
+    loaded, person = _known(ctx, name)
     typed = _typed_password()
     if len(typed) < 10:
         raise click.UsageError("at least 10 characters, please: it opens the house")
     hashed = hash_password(typed)
     if person.login is not None and person.login.hash.file is not None:
         private_file.write(person.login.hash.file, f"{hashed}\n")
-        click.echo(
-            f"Written to {person.login.hash.file}. `systemctl reload housecarl` takes it up."
-        )
+        taken = service.reload(loaded.source.path)
+        click.echo(f"Written to {person.login.hash.file}. {taken} takes it up.")
         return
     click.echo(f"Put this line into secrets/{name}.hash (mode 600), beside the configuration:")
     click.echo(f"  {hashed}")
@@ -129,6 +129,7 @@ def totp(ctx: click.Context, name: str) -> None:
     from pyotp import random_base32
     from pyotp.totp import TOTP
 
+    from housecarl import service
     from housecarl.cli import private_file
 
     loaded, person = _known(ctx, name)
@@ -142,7 +143,8 @@ def totp(ctx: click.Context, name: str) -> None:
         raise click.UsageError("that is not the code; nothing was changed")
     if person.totp is not None and person.totp.file is not None:
         private_file.write(person.totp.file, f"{secret}\n")
-        click.echo(f"Written to {person.totp.file}. `systemctl reload housecarl` takes it up.")
+        taken = service.reload(loaded.source.path)
+        click.echo(f"Written to {person.totp.file}. {taken} takes it up.")
         return
     click.echo(f"Put this line into secrets/{name}.totp (mode 600), beside the configuration:")
     click.echo(f"  {secret}")
