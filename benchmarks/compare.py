@@ -1,265 +1,152 @@
 """Housecarl beside what one would use instead, in one run: `python -m benchmarks.compare`.
 
-The same work for each, on loopback: `!uptime` comes in by SMTP, the answer leaves by SMTP. A peer
-that is not installed is named and skipped; nothing is installed. Prints a table with ratios, then
-the rate over a backlog and the latency of a forwarded Google Voice text (DKIM, DNS answered here).
+The same work for each, on loopback: `!uptime` comes in by SMTP, the answer leaves by SMTP; the
+systems take turns, and the medians of the rounds count. A peer that is not installed is named as
+skipped; nothing is installed. Prints tables in Markdown, with the ratio of each peer to housecarl.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
 import statistics
+import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
-import dns.message
-import dns.rdatatype
-import dns.rrset
-import psutil
-from benchmarks import chain, line
-
-from housecarl.message.stamp import Stamp
-from housecarl.spool import make_name
-from housecarl.testing.carrier import Carrier
-
-#: Seconds a reply may take before the peer counts as stuck.
-PATIENCE = 60.0
-#: Messages before anything counts: connections open, templates compiled, caches warm.
-WARM = 20
+from benchmarks import line, measure, waiting
+from benchmarks.measure import MEASURES, Figures
+from benchmarks.peers import Peer, peers
+from benchmarks.voice import voice
+from benchmarks.waiting import Drained
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One system: seconds, MiB, ms, messages a second, seconds of CPU; None: not measured."""
-
-    name: str
-    start: float
-    idle: float
-    p50: float | None
-    p99: float | None
-    rate: float
-    cpu: float
-    loaded: float
+def tell(text: str) -> None:
+    """What is measured now; the tables go to standard output."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def tree(process: psutil.Process) -> list[psutil.Process]:
-    """A process and what it started."""
-    return [process, *process.children(recursive=True)]
+def cell(value: float | None, ours: float | None) -> str:
+    """A figure, and in brackets how many times housecarl's it is."""
+    if value is None:
+        return "-"
+    text = f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{text} ({value / ours:.2g}x)" if ours else text
 
 
-def memory(process: psutil.Process) -> float:
-    """MiB held by a process and what it started."""
-    return sum(line.rss(each) for each in tree(process))
+def table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a table, in Markdown."""
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
 
 
-def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU of a process and what it started, also of what has ended."""
-    times = [each.cpu_times() for each in tree(process)]
-    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
-
-
-@asynccontextmanager
-async def in_folder(name: str, sink: int) -> AsyncIterator[tuple[int, psutil.Process, float]]:
-    """One of the systems in a folder of its own: its port, its process, the seconds to 220."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    if name == "housecarl":
-        async with line.housecarl(folder, sink) as running:
-            yield running
-    elif name == "OpenSMTPD + Python script":
-        async with chain.chain(folder, sink) as running:
-            yield running
-    else:
-        async with line.bare_aiosmtpd() as running:
-            yield running
-
-
-async def started(name: str, sink: int) -> float:
-    """Seconds from nothing to 220, median of 5."""
-    taken = []
-    for _ in range(5):
-        async with in_folder(name, sink) as (_, _, seconds):
-            taken.append(seconds)
-    return statistics.median(taken)
-
-
-async def measure(name: str, sink: int, count: int) -> Figures:
-    """All figures of one system; bare aiosmtpd answers nothing, so its rate is of its 250s."""
-    answers, user = name != "bare aiosmtpd, discards", "ann" if name == "housecarl" else ""
-    start = await started(name, sink)
-    async with in_folder(name, sink) as (port, process, _):
-        await asyncio.sleep(1)
-        idle = memory(process)
-        taken: list[float] = []
-        if answers:
-            taken = sorted(await line.latency(port, user, max(100, count // 10)))
-        rate, used = await line.throughput(port, user, count, 10, answers, partial(cpu, process))
-        return Figures(
+def print_measures(names: list[str], figures: dict[str, Figures]) -> None:
+    """One row for each measure, one column for each system."""
+    ours = figures[names[0]]
+    rows = [
+        [
             name,
-            start,
-            idle,
-            statistics.median(taken) if taken else None,
-            taken[int(len(taken) * 0.99)] if taken else None,
-            rate,
-            used,
-            memory(process),
-        )
-
-
-class Names(asyncio.DatagramProtocol):
-    """A name server that knows the carrier's key and nothing else."""
-
-    def __init__(self, records: dict[str, dict[str, list[str]]]) -> None:
-        self._records = records
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way out."""
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer one question."""
-        query = dns.message.from_wire(data)
-        response = dns.message.make_response(query)
-        asked = query.question[0]
-        name, kind = asked.name.to_text().rstrip("."), dns.rdatatype.to_text(asked.rdtype)
-        for text in self._records.get(name, {}).get(kind, []):
-            record = dns.rrset.from_text(asked.name, 300, "IN", kind, f'"{text}"')
-            response.answer.append(record)
-        self._transport.sendto(response.to_wire(), addr)  # type: ignore[attr-defined]
-
-
-async def voice(sink: int, count: int) -> tuple[float, float]:
-    """Final dot to reply of a Google Voice text, p50 and p99 in ms."""
-    loop = asyncio.get_running_loop()
-    carrier = Carrier(account="house@home.example")  # answers must come from the account itself
-    names, _ = await loop.create_datagram_endpoint(
-        lambda: Names(carrier.dns), local_addr=("127.0.0.1", 0)
-    )
-    resolver = f"127.0.0.1:{names.get_extra_info('sockname')[1]}"
-    more = (
-        f"trust: {{google_voice: {{account: {carrier.account}, number: '{carrier.number}', "
-        "without_arc: true}, "
-        f"resolver: ['{resolver}']}}\n"
-    )
-    taken = []
-    try:
-        async with line.housecarl(Path(tempfile.mkdtemp()), sink, more) as (port, _, _):
-            client = line.Client(port)
-            await client.connect()
-            for _ in range(WARM + count):
-                line.drain()
-                mail = carrier.text(line.PHONE, "!uptime")
-                dot = await client.hand_in(carrier.envelope(line.TO), mail)
-                at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
-                taken.append((at - dot) * 1000)
-    finally:
-        names.close()
-    taken = sorted(taken[WARM:])
-    return statistics.median(taken), taken[int(len(taken) * 0.99)]
-
-
-def stored(count: int) -> Iterator[tuple[str, bytes]]:
-    """Messages as the SMTP door leaves them in new/: by a person who logged in."""
-    now = datetime.now(UTC)
-    for n in range(count):
-        arrived = now - timedelta(microseconds=count - n)
-        stamp = Stamp(
-            "smtp", arrived, peer="127.0.0.1", tls="TLSv1.3", login="ann", rcpt_to=line.TO
-        )
-        head = (
-            f"From: ann@example.org\r\nTo: {line.TO}\r\nSubject: x\r\n"
-            f"Message-ID: <backlog.{n}.{time.time_ns()}@example.org>\r\n\r\n"
-        )
-        yield make_name(arrived), stamp.line() + (head + line.BODY).encode()
-
-
-async def backlog(sink: int, count: int) -> tuple[float, float, float]:
-    """Replies a second over `count` waiting messages: all, the first tenth, the last tenth."""
-    line.drain()
-    folder = Path(tempfile.mkdtemp())
-    new = folder / "spool" / "new"
-    new.mkdir(parents=True)
-    for name, data in stored(count):
-        (new / name).write_bytes(data)
-    async with line.housecarl(folder, sink):
-        times = []
-        for _ in range(count):
-            at, _ = await asyncio.wait_for(line.Sink.arrived.get(), PATIENCE)
-            times.append(at)
-    tenth = count // 10
-    first, last = times[tenth] - times[0], times[-1] - times[-tenth - 1]
-    return count / (times[-1] - times[0]), tenth / first, tenth / last
-
-
-@contextmanager
-def titled(columns: list[str]) -> Iterator[None]:
-    """The head of the table, in Markdown."""
-    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    yield
-    print()
-
-
-def row(each: Figures, ours: Figures) -> str:
-    """One line of the table; what is in brackets is the peer by housecarl."""
-    lag = "-"
-    if each.p50 is not None and ours.p50 is not None:
-        lag = f"{each.p50:.1f} / {each.p99:.1f} ({each.p50 / ours.p50:.1f})"
-    cells = [
-        each.name,
-        lag,
-        f"{each.rate:.0f} ({each.rate / ours.rate:.2f})",
-        f"{each.cpu:.2f} ({each.cpu / ours.cpu:.1f})",
-        f"{each.idle:.0f} / {each.loaded:.0f}",
-        f"{each.start:.2f}",
+            *(
+                cell(figures[each].get(name), None if each is names[0] else ours.get(name))
+                for each in names
+            ),
+        ]
+        for name in MEASURES
     ]
-    return "| " + " | ".join(cells) + " |"
+    table(["measure", *names], rows)
 
 
-async def main(count: int, waiting: int) -> None:
+def print_backlogs(drained: dict[tuple[int, str], Drained]) -> None:
+    """One row for each system and size."""
+    rows = []
+    for (size, name), each in drained.items():
+        ours = drained[size, "housecarl"]
+        ratio = None if each is ours else ours.rate
+        ends = f"{each.first:.0f} / {each.last:.0f} ({each.last / each.first:.2f})"
+        rows.append([f"{size:,}", name, f"{each.done:,}", cell(each.rate, ratio), ends])
+    table(["waiting", "system", "answered", "messages a second", "first / last tenth"], rows)
+
+
+async def rounds(some: list[Peer], sink: int, options: argparse.Namespace) -> dict[str, Figures]:
+    """The medians of all rounds of all systems."""
+    taken: dict[str, list[Figures]] = {peer.name: [] for peer in some}
+    for turn in range(options.rounds):
+        for peer in some:
+            tell(f"round {turn + 1} of {options.rounds}: {peer.name}")
+            taken[peer.name].append(await measure.measure(peer, sink, options.count))
+    figures = {
+        name: {key: statistics.median(each[key] for each in found) for key in found[0]}
+        for name, found in taken.items()
+    }
+    if options.idle:
+        tell(f"idle for {options.idle:g} s: all")
+        for name, more in (await measure.idle(some, sink, options.idle)).items():
+            figures[name].update(more)
+    return figures
+
+
+async def backlogs(
+    some: list[Peer], sink: int, options: argparse.Namespace
+) -> dict[tuple[int, str], Drained]:
+    """Every system that can be started on a queue, on each size of it."""
+    drained = {}
+    for size in options.backlog:
+        tell(f"backlog of {size:,}: housecarl")
+        drained[size, "housecarl"] = await waiting.housecarl(sink, size, options.longest)
+        for peer in some:
+            if peer.postfix is not None:
+                tell(f"backlog of {size:,}: {peer.name}")
+                drained[size, peer.name] = await waiting.postfix(
+                    peer.postfix, sink, size, options.longest
+                )
+    return drained
+
+
+async def main(options: argparse.Namespace) -> None:
     """Measure what is here and print it."""
     line.Sink.arrived = asyncio.Queue()
     server = await asyncio.get_running_loop().create_server(line.Sink, "127.0.0.1", 0)
     sink = server.sockets[0].getsockname()[1]
-    ours = await measure("housecarl", sink, count)
-    columns = ["system", "p50 / p99, ms", "messages a second", "CPU s for 1,000"]
-    with titled([*columns, "MiB idle / loaded", "start, s"]):
-        print(row(ours, ours))
-        print(row(await measure("bare aiosmtpd, discards", sink, count), ours))
-        if why := chain.missing():
-            print(f"| OpenSMTPD + Python script | skipped: {why} |  |  |  |  |")
-        else:
-            print(
-                row(await measure("OpenSMTPD + Python script", sink, max(100, count // 10)), ours)
-            )
-    if shutil.which("postfix") is None:
-        print("Postfix + pipe: skipped, it is not installed.")
-    p50, p99 = await voice(sink, max(100, count // 10))
-    print(f"Google Voice text, DKIM verified: p50 / p99 {p50:.1f} / {p99:.1f} ms.")
-    if waiting:
-        rate, first, last = await backlog(sink, waiting)
-        print(
-            f"Backlog of {waiting:,}: {rate:.0f} a second; {first:.0f} in the first tenth, "
-            f"{last:.0f} in the last ({last / first:.2f})."
-        )
+    every = peers(options.postfix, options.php)
+    some = [peer for peer in every if not peer.missing]
+    if options.rounds:
+        print_measures([peer.name for peer in some], await rounds(some, sink, options))
+        tell("a Google Voice text")
+        lags = sorted(await voice(sink, 20, 200))
+        p50, p99 = statistics.median(lags), lags[int(len(lags) * 0.99)]
+        print(f"Google Voice text, DKIM verified: p50 / p99 {p50:.1f} / {p99:.1f} ms.\n")
+    if options.backlog:
+        print_backlogs(await backlogs(some, sink, options))
+    for peer in every:
+        if peer.missing:
+            print(f"{peer.name}: skipped, {peer.missing}.")
     server.close()
 
 
-if __name__ == "__main__":
+def parse() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=2000, help="messages for the rates")
-    parser.add_argument("--backlog", type=int, default=20_000, help="waiting messages; 0: none")
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, help="rounds of all systems; 0: only the backlog")
+    add("--count", type=int, default=2000, help="messages for the rate; slow peers get fewer")
+    add("--idle", type=float, default=60.0, help="seconds to watch all of them idle; 0: not")
+    sizes = "waiting messages, e.g. 20000 100000; 0: none"
+    add("--backlog", type=int, nargs="*", default=[20_000], help=sizes)
+    add("--longest", type=float, default=300.0, help="seconds a backlog is watched at most")
+    add("--postfix", type=Path, help="where the package is unpacked, when it is not installed")
+    add("--php", type=Path, help="the php program, when it is not on the path")
     options = parser.parse_args()
+    options.backlog = [size for size in options.backlog if size]
+    return options
+
+
+if __name__ == "__main__":
+    asked = parse()
     # Everything is removed at the end: ext4 makes new files slowly for seconds after many were
-    # removed. OpenSMTPD ends before the scripts it started, which may still write.
+    # removed. A mail server ends before the scripts it started, which may still write.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as everything:
         Path(everything).chmod(0o755)
         tempfile.tempdir = everything
-        asyncio.run(main(options.count, options.backlog))
+        asyncio.run(main(asked))

@@ -269,7 +269,7 @@ async def throughput(
 
     Both from the first MAIL to the last reply (or the last 250): logins are before that.
     """
-    clients = [Client(port, user) for _ in range(connections)]
+    clients, count = [Client(port, user) for _ in range(connections)], count - count % connections
     for client in clients:
         await client.connect()
     drain()
@@ -283,7 +283,10 @@ async def throughput(
     if answered:
         for _ in range(count):
             await asyncio.wait_for(Sink.arrived.get(), 60)
-    return count / (time.perf_counter() - began), (used() - before) * 1000 / count
+    rate, spent = count / (time.perf_counter() - began), (used() - before) * 1000 / count
+    for client in clients:
+        client.writer.close()
+    return rate, spent
 
 
 def drain() -> None:

@@ -47,6 +47,7 @@ run_destination_recipient_limit = 1
 """
 
 MASTER = """127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -112,6 +113,9 @@ class Postfix:
         words = {"folder": folder, "root": self.root if self.root != Path("/") else ""}
         (etc / "main.cf").write_text(MAIN.format(owner=owner, group=group, more=more, **words))
         (etc / "master.cf").write_text(MASTER.format(port=port, script=script))
+        # Postfix waits until a main.cf is two seconds old, which is no part of its start.
+        past = time.time() - 60
+        os.utime(etc / "main.cf", (past, past))
         for name, whose, mode in QUEUE:
             (queue / name).mkdir(exist_ok=True)
             (queue / name).chmod(mode)
