@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -361,6 +362,30 @@ async def test_installed_packages_bring_modules(
     assert [fault.removeprefix(file) for file, fault in registry.broken.items()] == [
         ":3: SystemExit: 1"
     ]
+
+
+async def test_a_package_whose_import_hangs_is_named_and_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    monkeypatch.setattr("housecarl.registry.LOAD_LIMIT", 1.0)
+    monkeypatch.setattr(threading, "acme_free", free, raising=False)
+    write(tmp_path, "acme_hangs", "import threading\nthreading.acme_free.wait(30)\n")
+    write(tmp_path, "acme_bell", one("bell", "rang"))
+    info = tmp_path / "acme-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: acme\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[housecarl.modules]\nahangs = acme_hangs\nbell = acme_bell\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry(None)
+    await asyncio.wait_for(registry.load_installed(), 10)
+    free.set()
+    assert list(registry.commands) == ["bell"]
+    assert registry.broken == {
+        "acme_hangs": "acme_hangs of the package acme: its import took longer than 1 s"
+    }
 
 
 async def test_reloads_at_the_same_time_do_not_mix(tmp_path: Path) -> None:

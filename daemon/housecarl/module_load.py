@@ -44,11 +44,30 @@ def _commands(module: ModuleType, section: str, path: Path) -> tuple[Command, ..
     return commands
 
 
-def installed() -> dict[str, Entry]:
-    """The modules of installed packages by what their entry points name; broken ones hold why."""
+async def installed(limit: float) -> dict[str, Entry]:
+    """The modules of installed packages by what their entry points name; broken ones hold why.
+
+    One whose import takes longer than `limit` seconds is broken, and keeps no other waiting.
+    """
+    points = await in_thread(_points, limit)
+    entries = await asyncio.gather(*(_in_time(point, limit) for point in points))
+    return {point.value: entry for point, entry in zip(points, entries, strict=True)}
+
+
+def _points() -> list[EntryPoint]:
     from importlib.metadata import entry_points
 
-    return {point.value: _installed(point) for point in entry_points(group=GROUP)}
+    return list(entry_points(group=GROUP))
+
+
+async def _in_time(point: EntryPoint, limit: float) -> Entry:
+    try:
+        return await in_thread(lambda: _installed(point), limit)
+    except TimeoutError:
+        package = point.dist.name if point.dist else point.module
+        fault = f"{point.value} of the package {package}: its import took longer than {limit:g} s"
+        log.warning("module off", file=point.value, fault=fault)
+        return Entry(point.value, point.name, None, error=fault)
 
 
 def _installed(point: EntryPoint) -> Entry:

@@ -170,7 +170,7 @@ class Registry:
         part of `reload`; a package that was added later is seen at the next start.
         """
         async with self._lock:
-            self._installed = await module_load.in_thread(module_load.installed, LOAD_LIMIT)
+            self._installed = await module_load.installed(LOAD_LIMIT)
             return self._build()
 
     def _stamp(self, path: Path) -> Stamp | None:
