@@ -25,10 +25,12 @@ from typing import Any
 import structlog
 from benchmarks import line
 
-from housecarl import config_file, judge, perform
+from housecarl import config_file, judge, perform, spool
+from housecarl.admit import Admission
 from housecarl.clock import SystemClock
 from housecarl.envelope import Envelopes
 from housecarl.house import House
+from housecarl.journal import database
 from housecarl.message.stamp import Stamp
 from housecarl.outbox import Outbox
 from housecarl.post.post import Post
@@ -52,16 +54,20 @@ asyncio.run(main())
 
 #: Each step: how it is called here, how far it stands in another, and where it is in the program.
 STEPS: tuple[tuple[str, int, Any, str], ...] = (
-    ("put: two syncs, then the sender hears 250", 0, Spool, "put"),
-    ("  write, sync, rename, sync the folder (thread)", 1, Spool, "_put_all"),
+    ("put: the sender hears 250 after it", 0, Spool, "put"),
+    ("  write the file and sync it (thread)", 1, spool, "write_new"),
+    ("  sync the folder (thread)", 1, spool, "sync_folder"),
     ("judge", 0, judge.Judge, "judge"),
     ("  form: read once, the judge finds it", 1, judge, "gate"),
     ("  verify", 1, Trust, "verify"),
+    ("admit: what only the journal knows", 0, Admission, "admit"),
     ("perform: the command itself", 0, perform.Performer, "perform"),
     ("  execute", 1, perform, "execute"),
-    ("conclude: outcome and reply, one commit", 0, Record, "conclude"),
-    ("  queue the reply (thread)", 1, Outbox, "queue"),
-    ("    render and seal", 2, Envelopes, "seal"),
+    ("conclude: outcome and reply", 0, Record, "conclude"),
+    ("  one transaction and its sync (thread)", 1, database.Database, "_commit"),
+    ("    its statements", 2, database, "_run_together"),
+    ("      queue the reply", 3, Outbox, "queue"),
+    ("        render and seal", 4, Envelopes, "seal"),
     ("hand in at the smarthost, two round trips", 0, Post, "_hand_in"),
 )
 
