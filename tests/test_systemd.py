@@ -38,12 +38,12 @@ def test_the_units_are_valid(tmp_path: Path) -> None:
     program = tmp_path / "housecarl"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    for name in ("housecarl.service", "housecarl.socket"):
+    for name in ("housecarl.service", "housecarl.socket", "housecarl-smtps.socket"):
         text = (SYSTEMD / name).read_text()
         text = re.sub(r"(?m)^Documentation=.*\n", "", text)
         (tmp_path / name).write_text(text.replace("/opt/housecarl/bin/housecarl", str(program)))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("housecarl.*"))],
+        ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("housecarl*.s*"))],
         capture_output=True,
         text=True,
         timeout=30,

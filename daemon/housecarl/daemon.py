@@ -181,7 +181,7 @@ class Daemon:
             settings = SmtpSettings.of(doors.smtp)
             self.smtp = SmtpDoor(settings, self.deliver, self._logins(), self.clock)
             given = listening()
-            await self.smtp.start(given.get("smtp"), given.get("smtps", ()))
+            await self.smtp.start(given.get("smtp", ()), given.get("smtps", ()))
             self._doors.append(self.smtp)
         if doors.drop is not None:
             drop = DropDoor(spool, self.deliver, self.clock, self.tell, watch)

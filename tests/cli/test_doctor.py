@@ -549,7 +549,19 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
     assert [each.state for each in unit.judged(new)] == [State.OK]
 
 
-def test_the_sockets_of_systemd_are_met_in_place_of_ours() -> None:
+def test_the_sockets_of_systemd_are_met_in_place_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(
+        "#!/bin/sh\necho ActiveState=active\ncase $2 in\n"
+        "housecarl.socket) echo FileDescriptorName=smtp; echo 'Listen=[::]:25 (Stream)';;\n"
+        "*) echo FileDescriptorName=smtps; echo 'Listen=[::]:465 (Stream)';;\nesac\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(unit, "BOOTED", tmp_path)
+    assert unit.sockets() == {"[::]:25": False, "[::]:465": True}
     said = {"ActiveState": "active", "FileDescriptorName": "smtp", "Listen": "[::]:25 (Stream)"}
     assert unit.listened(said) == {"[::]:25": False}
     assert unit.listened({**said, "FileDescriptorName": "smtps"}) == {"[::]:25": True}

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from tests.doors.smtp_peer import CMD, Peer, Served, auth_plain, secured, serving
 
+from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, Unreachable
+from housecarl.message.stamp import Stamp
 
 RIGHT = auth_plain("", "ann-user", "correct horse")
 
@@ -61,6 +64,43 @@ async def test_a_peer_that_speaks_no_tls_is_let_go(served: Served, manner: str) 
     peer.send(b"EHLO in.the.clear\r\n" * 10)
     assert b"250" not in await peer.ended()
     assert (await served.peer(greet=False)).reader is not None
+
+
+async def nowhere(raw: bytes, stamp: Stamp) -> str:
+    """Takes no message."""
+    raise AssertionError
+
+
+async def test_each_socket_of_systemd_takes_the_place_of_one_of_ours(
+    pair: tuple[Path, Path], trusting: ssl.SSLContext
+) -> None:
+    """Port 465 from systemd leaves `listen` ours, and the other way round."""
+    cert, key = pair
+    for under_tls in (True, False):
+        given = socket.create_server(("127.0.0.1", 0))
+        door = SmtpDoor(
+            SmtpSettings((CMD,), "127.0.0.1:0", "127.0.0.1:0", cert, key), nowhere, None
+        )
+        await door.start(**{"sockets_tls" if under_tls else "sockets": [given]})
+        try:
+            assert (door.address_tls == given.getsockname()) is under_tls
+            assert (door.address == given.getsockname()) is not under_tls
+            for place, tls in ((door.address, None), (door.address_tls, trusting)):
+                name = "localhost" if tls else None
+                peer = Peer(*await asyncio.open_connection(*place, ssl=tls, server_hostname=name))
+                assert (await peer.reply()).startswith("220 ")
+                await peer.close()
+        finally:
+            await door.stop()
+
+
+async def test_a_socket_for_tls_without_a_certificate_is_a_sentence() -> None:
+    door = SmtpDoor(SmtpSettings((CMD,)), nowhere, None)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as given,
+        pytest.raises(Unreachable, match=r"housecarl-smtps.socket needs doors.smtp.certificate"),
+    ):
+        await door.start(sockets_tls=[given])
 
 
 async def test_a_handshake_that_never_comes_holds_no_place_for_long(

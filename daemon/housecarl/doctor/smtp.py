@@ -40,17 +40,16 @@ def _look(door: Smtp, running: bool) -> list[Finding]:
     found: list[Finding] = []
     served: bytes | None = None
     held = unit.sockets()
-    places = held or {
-        place: under_tls
-        for place, under_tls in ((door.listen, False), (door.listen_tls, True))
-        if place is not None
+    own = ((door.listen, False), (door.listen_tls, True))
+    places = held | {
+        place: under_tls for place, under_tls in own if place and under_tls not in held.values()
     }
     for place, under_tls in places.items():
         try:
             if running:
                 served = _greeted(place, under_tls, door.certificate is not None) or served
                 found.append(well(PART, f"{place} is answered with 220 by the daemon"))
-            elif held:
+            elif place in held:
                 # a connection would start the daemon
                 found.append(well(PART, f"systemd holds {place} for the daemon"))
             else:
@@ -121,7 +120,7 @@ def _mend(error: OSError, port: int) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
-            "Ports below 1024 come from housecarl.socket: systemctl enable --now housecarl.socket "
-            "(docs/install.md)."
+            "Ports below 1024 come from systemd: systemctl enable --now housecarl.socket, for 465 "
+            "housecarl-smtps.socket (docs/install.md)."
         )
     return "Give an address of this machine as doors.smtp.listen: `ip address` shows them."

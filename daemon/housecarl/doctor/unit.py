@@ -15,6 +15,9 @@ from housecarl.module_load import in_thread
 #: There when systemd runs this machine (sd_booted(3)).
 BOOTED = Path("/run/systemd/system")
 
+#: The units that listen for the daemon.
+SOCKETS = ("housecarl.socket", "housecarl-smtps.socket")
+
 #: Seconds for one answer of systemctl.
 ANSWER_SECONDS = 4.0
 
@@ -67,14 +70,16 @@ def judged(said: Mapping[str, str]) -> list[Finding]:
 
 
 def sockets() -> dict[str, bool]:
-    """The places where systemd listens for the daemon in place of `listen`; blocks.
+    """The places where systemd listens for the daemon in place of its own; blocks.
 
-    HOST:PORT to whether TLS begins with the first byte; empty when housecarl.socket is not active.
+    HOST:PORT to whether TLS begins with the first byte; empty when no socket unit is active.
     """
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
         return {}
-    said = _asked("housecarl.socket", ["ActiveState", "FileDescriptorName", "Listen"])
-    return listened(said)
+    found: dict[str, bool] = {}
+    for name in SOCKETS:
+        found |= listened(_asked(name, ["ActiveState", "FileDescriptorName", "Listen"]))
+    return found
 
 
 def listened(said: Mapping[str, str]) -> dict[str, bool]:

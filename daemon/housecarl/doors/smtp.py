@@ -84,10 +84,10 @@ class SmtpDoor:
 
     async def start(
         self,
-        sockets: Sequence[socket.socket] | None = None,
+        sockets: Sequence[socket.socket] = (),
         sockets_tls: Sequence[socket.socket] = (),
     ) -> None:
-        """Listen; sockets that systemd opened already are used in place of `listen`.
+        """Listen; what systemd opened already is used in place of `listen` and of `listen_tls`.
 
         Raises ConfigError for a certificate that cannot be used, Unreachable for a place that
         cannot be listened on.
@@ -97,15 +97,15 @@ class SmtpDoor:
         loop = asyncio.get_running_loop()
         settings = self._settings
         if (settings.listen_tls or sockets_tls) and settings.cert is None:
-            raise Unreachable("doors.smtp.listen_tls needs doors.smtp.certificate")
+            place = "housecarl-smtps.socket" if sockets_tls else "doors.smtp.listen_tls"
+            raise Unreachable(f"{place} needs doors.smtp.certificate")
         if settings.cert is not None and settings.key is not None:
             self._desk.tls = await asyncio.to_thread(_context, settings.cert, settings.key)
-        given = sockets is not None or bool(sockets_tls)
-        self._plain = list(sockets or ())
+        self._plain = list(sockets)
         self._tls = list(sockets_tls)
-        if not given and settings.listen is not None:
+        if not self._plain and settings.listen is not None:
             self._plain = await _opened(loop, "listen", settings.listen)
-        if not given and settings.listen_tls is not None:
+        if not self._tls and settings.listen_tls is not None:
             try:
                 self._tls = await _opened(loop, "listen_tls", settings.listen_tls)
             except Unreachable:
