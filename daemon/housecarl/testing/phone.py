@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from housecarl.clock import Clock
 from housecarl.septets import PART, plain, septets
+from housecarl.testing.carrier import Carrier
+from housecarl.testing.inbox import Inbox
 
-if TYPE_CHECKING:
-    from housecarl.testing.house import TestHouse
+
+class Home(Protocol):
+    """What a phone needs of the house it texts: its carrier, its clock, its inbox and address."""
+
+    carrier: Carrier
+    clock: Clock
+    inbox: Inbox
+    address: str
+
+    def send(self, raw: bytes, mail_from: str) -> None:
+        """Hand a mail in by SMTP."""
 
 
 class Phone:
@@ -17,7 +29,7 @@ class Phone:
     The rules: one line, GSM 03.38 characters only, one message part.
     """
 
-    def __init__(self, house: TestHouse, number: str) -> None:
+    def __init__(self, house: Home, number: str) -> None:
         self._house = house
         self.number = number
         self._read = 0
