@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from housecarl import config
 from housecarl.config_file import check, load
 from housecarl.config_keys import Key, keys
 from housecarl.config_show import schema
@@ -45,6 +46,27 @@ def at(data: Any, path: str) -> Any:
 def test_the_page_lists_every_key_with_its_default_and_nothing_else() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if re.match(r"\| `[a-z]", line)]
     assert rows == [row(key) for key in keys()]
+
+
+def test_the_page_and_the_example_name_every_place_of_the_spool_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The places that the program looks at, each when those before it are not there."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    said = [f"$STATE_DIRECTORY{str(config.spool_folder()).removeprefix(str(tmp_path))}"]
+    monkeypatch.delenv("STATE_DIRECTORY")
+    said += [f"{config.spool_folder().relative_to(PAGE.parents[1])}/ of a checkout"]
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "a/b/c/config.py"))
+    said += [f"{config.SERVICE_SPOOL} where it is ours"]
+    monkeypatch.setattr(config, "SERVICE_SPOOL", tmp_path / "none")
+    said += [str(config.spool_folder()).replace(str(tmp_path / "home"), "~")]
+    row = next(line for line in PAGE.read_text().splitlines() if line.startswith("| `spool` "))
+    assert row.endswith(f" | Where messages live: {', else '.join(said)}. |")
+    comment = re.search(r"(?m)^#spool: .*# default: (.*\n(?:#  .*\n)*)", EXAMPLE.read_text())
+    assert comment is not None
+    assert re.sub(r"\s+#?\s*#?\s*", " ", comment[1]).strip() == ", else ".join(said)
 
 
 def test_every_example_on_the_page_loads(tmp_path: Path) -> None:

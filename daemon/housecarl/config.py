@@ -226,7 +226,8 @@ class Config(Section):
     )
     spool: Location = Field(
         default_factory=spool_folder,
-        description="Where messages live: $STATE_DIRECTORY/spool, else spool/ of a checkout.",
+        description="Where messages live: $STATE_DIRECTORY/spool, else spool/ of a checkout, else "
+        "/var/lib/housecarl/spool where it is ours, else ~/.local/state/housecarl/spool.",
     )
     language: Language = Field(default=Language(), description="What a command looks like.")
     people: dict[Name, Person] = Field(
