@@ -161,7 +161,7 @@ def _letters() -> Iterator[tuple[str, bytes]]:
     yield "below forwarded", signed(mail(body=b"!plug lamp on\r\n" + dashes), h=_FEW)
     yield "in the subject", signed(mail(subject="!plug lamp on", body=b"\r\n"))
     quoted = "Content-Transfer-Encoding: quoted-printable\r\n"
-    body = b"=21plug lamp o=\r\nn\r\n\r\nthanks a lot =E2=80=94 A=\r\nnn\r\n"
+    body = b"=21say " + b"word " * 13 + b"o=\r\nn\r\n\r\nthanks a lot =E2=80=94 Ann\r\n"
     yield "quoted", signed(mail(body=body, extra=quoted), h=_FEW)
     encoded = "Content-Transfer-Encoding: base64\r\n"
     yield "base64", signed(mail(body=b"IXBsdWcgbGFtcCBvbg0K\r\n", extra=encoded), h=_FEW)

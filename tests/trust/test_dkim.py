@@ -388,6 +388,10 @@ async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World
         ("text/plain; format=flowed", b"\r\n\r\n!plug lamp \r\noff\r\n", False),
         ("text/plain; format=flowed", b"!plug lamp\r\n\r\n-- \r\nAnn\r\n", True),
         ("text/plain; format=flowed", b"!plug lamp \r\n\r\noff\r\n", True),
+        # every command counts, not only those above the first empty line
+        ("text/plain; format=flowed", b"!ping\r\n\r\n!plug lamp \r\noff\r\n", False),
+        ("text/plain; format=flowed", b" \r\n!plug lamp \r\noff\r\n", False),
+        ("text/plain; format=flowed", b"!ping\r\n\r\nYours \r\nAnn\r\n", True),
     ],
 )
 async def test_an_unsigned_content_type_does_not_join_lines(

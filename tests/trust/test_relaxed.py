@@ -7,7 +7,7 @@ import pytest
 from housecarl.errors import FormError
 from housecarl.message import read
 
-from .conftest import T, World, judged, mail, signed
+from .conftest import H, T, World, judged, mail, signed
 
 QUOTED = "Content-Transfer-Encoding: quoted-printable\r\n"
 FLOWED = "text/plain; format=flowed"
@@ -17,7 +17,10 @@ BELOW = (
 
 CASES = {
     "a blank behind a soft line break": (
-        signed(mail(body=b"!plug lamp o=\r\nn\r\n", extra=QUOTED)),
+        signed(
+            mail(body=b"!plug lamp o=\r\nn\r\n", extra=QUOTED),
+            h=H + ":content-transfer-encoding",
+        ),
         b"o=\r\n",
         b"o= \r\n",
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from itertools import pairwise
 
 from housecarl.errors import FormError
 from housecarl.message.field import Field
 from housecarl.message.part import Part, content_type
+from housecarl.trust import encoding
+from housecarl.trust.leading import mark
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -54,6 +55,10 @@ def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = 
             raise Unsound(f"uncovered-{name.decode()}")
     if not signature.covered(original, b"content-type") and not _body_is_plain(original):
         raise Unsound("uncovered-content-type")
+    # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
+    signed = encoding.NAME in signature.covers and signature.covered(original, encoding.NAME)
+    if not signed and not _encoding_is_plain(original):
+        raise Unsound("uncovered-content-transfer-encoding")
 
 
 def notes(signature: Signature, original: Original) -> str:
@@ -71,42 +76,57 @@ def _body_is_plain(original: Original) -> bool:
     the body to the front: of `---------- Forwarded message` and what stands below, for one, the
     words of somebody else.
     """
-    field = original.only(b"content-type")
-    if field is None:
-        return not original.all(b"content-type")
-    try:
-        kind, parameters = content_type(field.text)
-    except FormError:
+    if not original.all(b"content-type"):
+        return True
+    root = _root(original)
+    if root is None:
         return False
+    kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
         first, _, second = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
         return first.rstrip() == boundary and second[:8].lower() == b"content-"
     if parameters.get("charset", "us-ascii").lower() not in _CHARSETS:
         return False
-    text = _text(original, kind, parameters)
+    text = root.text()
     if kind == "text/html":
         return _PAGE.match(text) is not None
     flowed = parameters.get("format", "").lower() == "flowed"
     return kind == "text/plain" and not (flowed and _joins(text))
 
 
-def _text(original: Original, kind: str, parameters: Mapping[str, str]) -> str:
-    """The body as the reader decodes it."""
-    encoding = original.only(b"content-transfer-encoding")
-    fields = (Field("Content-Transfer-Encoding", encoding.text),) if encoding else ()
-    return Part(fields, kind, parameters, original.body).text()
+def _encoding_is_plain(original: Original) -> bool:
+    """Whether an unsigned Content-Transfer-Encoding could not change what the body says."""
+    root = _root(original)
+    return root is not None and encoding.is_harmless(root)
+
+
+def _root(original: Original) -> Part | None:
+    """The whole body as the reader takes it; None when its type cannot be read."""
+    fields = []
+    for name in ("content-type", "content-transfer-encoding"):
+        found = original.only(name.encode())
+        fields += [Field(name, found.text)] if found else []
+    try:
+        kind, parameters = content_type(fields[0].value if original.all(b"content-type") else "")
+    except FormError:
+        return None
+    return Part(tuple(fields), kind, parameters, original.body)
 
 
 def _joins(text: str) -> bool:
-    """Whether `format=flowed` joins lines, in the first paragraph, that nobody had to wrap.
+    """Whether `format=flowed` joins lines, in a command, that nobody had to wrap.
 
     Blanks at line ends are not signed by most, so whoever may write the Content-Type could join
     any two lines of a command.
     """
-    lines = text.lstrip("\n").partition("\n\n")[0].split("\n")
-    return any(
-        line.endswith(" ") and len(f"{line.rstrip()} {after.split(None, 1)[0]}") <= WRAPPED
-        for line, after in pairwise(lines)
-        if after.strip()
-    )
+    lines = text.lstrip().split("\n")
+    for line, after in pairwise(lines):
+        if not after.strip():
+            continue
+        if line.endswith(" ") and line.strip():
+            if len(f"{line.rstrip()} {after.split(None, 1)[0]}") <= WRAPPED:
+                return True
+        elif mark(after) != mark(lines[0]):
+            return False
+    return False

@@ -1,0 +1,62 @@
+"""An unsigned Content-Transfer-Encoding: whether it could make a signed body say something else."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import replace
+
+from housecarl.message.mail import typed
+from housecarl.message.part import Part
+from housecarl.trust.leading import leading
+
+#: The field that hardly any mail host signs: of those looked at, Fastmail alone.
+NAME = b"content-transfer-encoding"
+
+_QUOTED = "quoted-printable"
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]*+(?:=\s*){0,2}")
+
+#: Columns; a line that quoted-printable broke had no room for more within these (it breaks at 76,
+#: before a character of up to 12).
+BROKEN = 60
+
+#: What no encoder leaves as it is: `=`, what is not ASCII, line ends, a blank at the end of a line;
+#: and at the start of one a dot and the F of "From", which old servers change, and a "!", which
+#: EBCDIC does not have (RFC 2045 6.7).
+_NEEDED = re.compile(
+    rb"=(?:3D|[89A-F][0-9A-F]|0[AD]|(?:20|09)(?==?[ \t]*(?:\r\n|\Z)))|(?m:^)=(?:21|2E|46)"
+)
+#: A line that goes on in the next one.
+_SOFT = re.compile(rb"=[ \t]*\r\n")
+
+
+def is_harmless(root: Part) -> bool:
+    """Whether the body of a whole message says the same whatever encoding somebody wrote there.
+
+    Or else could not be meant in another one. A command that holds `=41` or ends in `=` may have
+    been typed like that: where it is not clear which it is, the answer is no. Of a multipart the
+    form gate takes no encoding that would change it.
+    """
+    if not root.type.startswith("text/"):
+        return True
+    told = root.header(NAME.decode()).lower()
+    if told == "base64":
+        return _BASE64.fullmatch(root.body) is not None
+    if b"=" not in root.body or _commands(root, root.body) == _commands(
+        root, binascii.a2b_qp(root.body)
+    ):
+        return True
+    return told == _QUOTED and _is_quoted(root.body)
+
+
+def _commands(root: Part, body: bytes) -> list[str]:
+    """What may be commands when that is the decoded body; blanks are left as they are."""
+    return leading(typed(replace(root, fields=(), body=body)))
+
+
+def _is_quoted(body: bytes) -> bool:
+    """Whether every `=` stands where quoted-printable needs one, so that nobody typed it."""
+    lines = _SOFT.split(body)
+    if any(len(line.rpartition(b"\r\n")[2]) < BROKEN for line in lines[:-1]):
+        return False
+    return all(b"=" not in _NEEDED.sub(b"", line) for line in lines)
