@@ -45,10 +45,10 @@ def called(config: Path, verb: str) -> str:
     except ConfigError:
         usual = False
     named = "" if usual else f" -c {shlex.quote(str(config))}"
-    return f"{_program()}{named} {verb}"
+    return f"{program()}{named} {verb}"
 
 
-def _program() -> str:
+def program() -> str:
     """How this shell calls us: by name, or by the path when that is not on its PATH."""
     own, found = Path(sys.argv[0]), shutil.which("housecarl")
     by_name = not own.is_file() or (found is not None and own.samefile(found))

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import HOUSECARL, Verb, verb_of
+from tests.cli.conftest import HOUSECARL, LOGIN, Verb, verb_of
 
 from housecarl.testing.house import TestHouse
 
@@ -262,6 +262,24 @@ def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None
     assert (done.returncode, "no such file" in done.stderr) == (78, True)
 
 
+def test_what_nobody_would_read_is_not_sent(tmp_path: Path) -> None:
+    """No drop door: refused; no spool, no daemon: said, with what makes them."""
+    config = tmp_path / "house.yaml"
+    people = f"people: {{ann: {{unix: [{LOGIN}], may: [help]}}}}\nspool: spool\n"
+    config.write_text(people)
+    send = ("send", "!help", "--as", "ann")
+    done = verb_of(config)(*send)
+    assert (done.returncode, "add `drop: {}`" in done.stderr) == (78, True)
+    config.write_text(f"{people}doors: {{drop: {{}}}}\n")
+    done = verb_of(config)(*send)
+    assert (done.returncode, f"{tmp_path}/spool is not there yet" in done.stderr) == (75, True)
+    (tmp_path / "spool").mkdir()
+    done = verb_of(config)(*send)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("It waits in the spool: no daemon runs. `")
+    assert len(list((tmp_path / "spool").glob("send-*"))) == 1
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
@@ -269,7 +287,7 @@ def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None
 )
 def test_a_spool_of_another_login_is_a_sentence(tmp_path: Path, words: list[str]) -> None:
     config = tmp_path / "house.yaml"
-    config.write_text("spool: spool\npeople: {ann: {unix: [ann], may: ['*']}}\n")
+    config.write_text("spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [ann], may: ['*']}}\n")
     (tmp_path / "spool").mkdir(mode=0o700)
     os.chown(tmp_path / "spool", 65534, 65534)
     # root without the right to pass every door

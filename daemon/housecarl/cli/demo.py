@@ -51,6 +51,7 @@ def verb() -> None:
 
 
 def _tour(house: TestHouse, phone: Phone) -> None:
+    from housecarl import service
     from housecarl.testing.phone import Phone
 
     click.echo(f"{house.config()['house']}, a made-up house. Ann texts it from {_short(phone)}.\n")
@@ -67,7 +68,7 @@ def _tour(house: TestHouse, phone: Phone) -> None:
     click.echo("\nThe journal remembers why:\n")
     for line in house.log():
         click.echo(f"    {line}")
-    click.echo("\nNothing of this stays. To set up your own house: housecarl init")
+    click.echo(f"\nNothing of this stays. To set up your own house: {service.program()} init")
 
 
 def _prompt(phone: Phone) -> None:

@@ -32,8 +32,9 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     root and the daemon's own user may name anybody, others only a person that lists their login
     under `unix`. With --wait the exit code is 1 when a command did not go well.
     """
+    from housecarl import service
     from housecarl.cli import journal
-    from housecarl.errors import NotAllowed
+    from housecarl.errors import ConfigError, NotAllowed, StorageError
     from housecarl.journal import receipts
 
     loaded = journal.load(ctx.obj)
@@ -44,12 +45,31 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     if person not in config.people:
         known = ", ".join(sorted(config.people)) or "nobody"
         raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
+    if config.doors.drop is None:
+        text = "takes no files, so nothing sent would be read; add `drop: {}`"
+        raise ConfigError(loaded.source.problem(("doors",), text))
+    if not config.spool.is_dir():
+        text = f"{config.spool} is not there yet: `{service.start(loaded.source.path)}` makes it"
+        raise StorageError(text)
     if not may_send_as(config.people[person].unix, config.spool):
         raise NotAllowed(f"this login may not send as {person}; see `people.{person}.unix`")
     key = drop(config.spool, f"As: {person}\n{text}\n")
+    if _is_unserved(config.spool):
+        start = service.start(loaded.source.path)
+        click.echo(f"It waits in the spool: no daemon runs. `{start}`", err=True)
     if wait:
         click.echo(reply_to(loaded, key))
         ctx.exit(0 if journal.read(loaded, lambda conn: receipts.ended_well(conn, key)) else 1)
+
+
+def _is_unserved(spool: Path) -> bool:
+    """Whether surely no daemon runs: who may not look does not know."""
+    from housecarl.house import JOURNAL
+    from housecarl.lock import held
+
+    folder = spool / JOURNAL.parent
+    hidden = os.path.lexists(folder) and not os.access(folder, os.X_OK)
+    return not hidden and held(folder) is None
 
 
 def may_send_as(logins: list[str], spool: Path) -> bool:
