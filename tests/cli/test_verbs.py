@@ -303,6 +303,42 @@ def test_a_spool_of_another_login_is_a_sentence(tmp_path: Path, words: list[str]
     assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
 
 
+@pytest.mark.server("unshare")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["queue", "drop", "1"], 75),
+        (["person", "off", "ann"], 75),
+        (["try", "!help", "--as", "ann"], 75),
+        (["send", "!help", "--as", "ann"], 75),
+        (["run"], 75),
+        (["doctor", "--only", "spool"], 1),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_a_spool_that_cannot_be_written_is_a_sentence(
+    tmp_path: Path, words: list[str], code: int
+) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text(
+        "spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [root], may: [help]}}\n"
+    )
+    (tmp_path / "spool").mkdir()
+    mounted = f'mount -t tmpfs -o ro none {tmp_path}/spool && exec {HOUSECARL} -c {config} "$@"'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mounted, "sh", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    if "unshare" in said:
+        pytest.skip("this machine lets nobody mount anything")
+    assert (done.returncode, "Read-only file system" in said) == (code, True), said
+    assert "Traceback" not in said and "report it" not in said
+
+
 def test_why_before_the_first_run_says_what_makes_a_journal(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("spool: spool\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -45,6 +46,10 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.StorageError, 75),
     (errors.HousecarlError, 1),
 )
+
+
+#: What a disk says that takes nothing: no fault of ours, so no trace.
+DISK_FAULTS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 class Verbs(click.Group):
@@ -117,6 +122,9 @@ def main() -> None:
     except OSError as error:
         if _is_of_output(error):
             _end_unheard(error)
+        if error.errno in DISK_FAULTS:
+            click.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
+            sys.exit(75)
         if not isinstance(error, PermissionError):
             raise
         # spool and journal are the daemon's alone

@@ -69,27 +69,27 @@ def _tried(root: Path) -> float:
     """One file through two folders; the seconds that took."""
     places = [root / name for name in ("tmp", *State) if (root / name).is_dir()]
     began = time.monotonic()
-    with contextlib.ExitStack() as undo:
-        if len(places) < 2:
-            made = undo.enter_context(tempfile.TemporaryDirectory(prefix=".doctor-", dir=root))
-            places = [Path(made, "one"), Path(made, "two")]
-            for place in places:
-                place.mkdir(mode=0o700)
-        name = f".doctor-{os.getpid()}"  # dot names are never messages
-        here = places[0] / name
-        undo.callback(lambda: here.unlink(missing_ok=True))
-        try:
+    try:
+        with contextlib.ExitStack() as undo:
+            if len(places) < 2:
+                made = undo.enter_context(tempfile.TemporaryDirectory(prefix=".doctor-", dir=root))
+                places = [Path(made, "one"), Path(made, "two")]
+                for place in places:
+                    place.mkdir(mode=0o700)
+            name = f".doctor-{os.getpid()}"  # dot names are never messages
+            here = places[0] / name
+            undo.callback(lambda: here.unlink(missing_ok=True))
             write_new(here, b"doctor\n", sync=True)
             for place in places[1:]:
                 here = here.rename(place / name)
                 sync_folder(place)
-        except OSError as error:
-            raise Trouble(
-                f"{here}: {error.strerror}",
-                "Every folder of the spool must be on one file system that can be written; "
-                "no mounts inside it.",
-            ) from None
-        return time.monotonic() - began
+    except OSError as error:
+        raise Trouble(
+            f"{error.filename or root}: {error.strerror}",
+            "Every folder of the spool must be on one file system that can be written; "
+            "no mounts inside it.",
+        ) from None
+    return time.monotonic() - began
 
 
 def _kind(root: Path) -> str:
