@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from housecarl import config as config_module
 from housecarl.config import Config, spool_folder
+from housecarl.config_file import likely_spool
 from housecarl.module import Risk
 from housecarl.verdict import Proof
 
@@ -205,6 +206,19 @@ def test_the_spool_is_where_systemd_says(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_systemd_the_spool_is_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert spool_folder() == Path(__file__).parents[1] / "spool"
+
+
+def test_a_login_without_a_home_has_the_services_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's uid without a name; no trace, and a place that can be shown."""
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert spool_folder() == config_module.SERVICE_SPOOL
+    (tmp_path / "house.yaml").write_text("spool: ~nobody-of-this-name/spool\nhouse: [\n")
+    assert likely_spool(tmp_path / "house.yaml") == tmp_path / "~nobody-of-this-name/spool"
 
 
 @pytest.mark.parametrize("login", [0, 990])

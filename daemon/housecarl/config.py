@@ -92,7 +92,10 @@ def spool_folder() -> Path:
     with suppress(OSError):
         if os.geteuid() in (0, SERVICE_SPOOL.stat().st_uid):
             return SERVICE_SPOOL
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:  # a login without a home
+        return SERVICE_SPOOL
     return Path(home, "housecarl", "spool")
 
 

@@ -153,7 +153,10 @@ def likely_spool(path: Path) -> Path:
         found = _SPOOL.search(path.read_text("utf-8", errors="replace")[:LARGEST])
     except OSError:
         found = None
-    return path.absolute().parent / Path(found[1]).expanduser() if found else spool_folder()
+    if found is None:
+        return spool_folder()
+    # pathlib's form raises where there is no such home
+    return path.absolute().parent / os.path.expanduser(found[1])  # noqa: PTH111
 
 
 def _shown(line: str, column: int) -> str:

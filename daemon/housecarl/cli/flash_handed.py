@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import sys
 import time
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import click
 from housecarl.cli import journal, send
 from housecarl.cli.verb_store import VerbStore
 from housecarl.doctor import is_running
+from housecarl.doctor.access import user
 from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
 from housecarl.journal import codes
 from housecarl.plugs import flash_log, flash_progress
@@ -81,7 +81,7 @@ def _person(loaded: Loaded, named: str) -> str:
     if named and named not in people:
         known = ", ".join(sorted(people)) or "nobody"
         raise click.UsageError(f"--as: no {named} in the configuration, which knows {known}")
-    login = pwd.getpwuid(os.getuid()).pw_name
+    login = user(os.getuid())
     found = named or next((name for name, one in people.items() if login in one.unix), "")
     if not found:
         raise click.UsageError("the daemon that runs does it for a person: name one with --as")

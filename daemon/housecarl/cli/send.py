@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import time
 from pathlib import Path
@@ -74,10 +73,12 @@ def _is_unserved(spool: Path) -> bool:
 
 def may_send_as(logins: list[str], spool: Path) -> bool:
     """Whether the daemon will believe us: it looks at the owner of the file, as we do here."""
+    from housecarl.doctor.access import user
+
     uid = os.getuid()
     if uid in (0, spool.stat().st_uid):
         return True
-    return pwd.getpwuid(uid).pw_name in logins
+    return user(uid) in logins
 
 
 def drop(spool: Path, text: str) -> str:
