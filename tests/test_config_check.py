@@ -24,8 +24,9 @@ def smtp(**keys: Any) -> dict[str, Any]:
 
 
 def clashes(keys: dict[str, Any]) -> list[str]:
-    found = Config.model_validate(keys, context={"folder": Path("/nowhere")})
-    return [f"{'.'.join(map(str, loc))}: {text}" for loc, text, _ in cross(found)]
+    folder = Path("/nowhere")
+    found = Config.model_validate(keys, context={"folder": folder})
+    return [f"{'.'.join(map(str, loc))}: {text}" for loc, text, _ in cross(found, folder)]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,30 @@ def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str)
 )
 def test_what_can_work_is_left_alone(keys: dict[str, Any]) -> None:
     assert clashes(keys) == []
+
+
+def test_the_spool_is_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file lies in it is taken for a message, and removed."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    def said(spool: str) -> list[str]:
+        keys = {"spool": spool, "modules": {"folders": ["mine"]}}
+        config = Config.model_validate(keys, context={"folder": tmp_path})
+        return [text.partition(":")[0] for _, text, _ in cross(config, tmp_path)]
+
+    assert said("spool") == said("not/there/yet") == []
+    assert said("file") == [f"{tmp_path}/file is no folder"]
+    assert said("file/spool") == ["cannot be a folder"]
+    assert said("x" * 300) == ["cannot be a folder"]
+    assert said(".") == said("link") == ["is the folder of this file"]
+    assert said("~") == ["is a home folder"]
+    assert said("mine") == ["is a folder of modules"]
+    assert said("/") == said("/tmp") == ["is a folder of all and sundry"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from housecarl.config import Config
 from housecarl.config_post import Post
@@ -16,8 +19,16 @@ Loc = tuple[str | int, ...]
 Clash = tuple[Loc, str, Loc]
 
 
-def cross(config: Config) -> Iterator[Clash]:
-    """Every clash in a configuration whose values are each right by themselves."""
+#: Folders with files of others: a file in the spool's own is a message, and goes once it is taken.
+SHARED = tuple(map(Path, ("/", "/etc", "/home", "/tmp", "/usr", "/var", "/var/lib", "/var/tmp")))
+
+
+def cross(config: Config, folder: Path) -> Iterator[Clash]:
+    """Every clash in a configuration whose values are each right by themselves.
+
+    `folder` is where its file stands.
+    """
+    yield from _spool(config, folder)
     yield from _people(config)
     yield from _smtp(config)
     yield from _imap(config)
@@ -26,6 +37,27 @@ def cross(config: Config) -> Iterator[Clash]:
     yield from _times(config)
     yield from _secrets(config)
     yield from _watches(config)
+
+
+def _spool(config: Config, folder: Path) -> Iterator[Clash]:
+    at: Loc = ("spool",)
+    try:
+        about = config.spool.stat()
+    except (FileNotFoundError, PermissionError):
+        return  # it is made by a start; and who may not look cannot say
+    except OSError as error:
+        yield at, f"cannot be a folder: {error.strerror}", at
+        return
+    if not stat.S_ISDIR(about.st_mode):
+        yield at, f"{config.spool} is no folder", at
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises where there is none
+    others = [("the folder of this file", folder), ("a home folder", home)]
+    others += [("a folder of modules", each) for each in config.modules.folders]
+    others += [("a folder of all and sundry", each) for each in SHARED]
+    for what, other in others:
+        if other.is_dir() and os.path.samestat(about, other.stat()):
+            yield at, f"is {what}: each file there would be taken and removed; give it its own", at
+            return
 
 
 def _people(config: Config) -> Iterator[Clash]:

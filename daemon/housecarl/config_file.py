@@ -181,7 +181,7 @@ def _examine(path: Path) -> tuple[Source, Config | None, list[Problem]]:
     if config is None:
         config = _mended(source, wrong)
     if config is not None:
-        for loc, text, other in cross(config):
+        for loc, text, other in cross(config, source.context["folder"]):
             if not any(_touches(place, bad) for place in (loc, other) for bad in known):
                 problems.append(source.problem(loc, text))
     problems.sort(key=lambda problem: (problem.line, problem.column))

@@ -44,7 +44,12 @@ def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) ->
 def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     """Change the journal in one transaction and wake the daemon, if one runs."""
     path = loaded.config.spool / JOURNAL
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise StorageError(f"spool {path.parents[1]}: {error.strerror}") from error
     conn = connect(path)
     try:
         conn.execute("BEGIN IMMEDIATE")
