@@ -88,6 +88,16 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
             self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.intake.end()
+        self._drop_tls()
+
+    def _drop_tls(self) -> None:
+        """Let go of TLS and its 256 KiB: a session is a cycle, freed whenever the collector comes.
+
+        Hundreds of such sessions in a few seconds would hold a hundred MiB.
+        """
+        if self._raw is not None and self.tls_name:
+            self.transport = self.intake.transport = self._raw
+            self._writer._transport = self._raw  # type: ignore[attr-defined] # as in secure
 
     def eof_received(self) -> bool:
         """A peer that only stops sending is still answered; TLS knows no such half."""
