@@ -54,6 +54,11 @@ def _filled(word: str, args: tuple[str, ...]) -> list[str]:
     return [_PLACE.sub(lambda m: " ".join(args) if m[1] == "*" else args[int(m[1]) - 1], word)]
 
 
+def names(lines: Sequence[str], language: syntax.Language) -> list[str]:
+    """The command of each line of an alias without faults."""
+    return [syntax.parse(language.symbol + line, "", language)[0].name for line in lines]
+
+
 def faults(aliases: Mapping[str, Sequence[str]], language: syntax.Language) -> dict[str, str]:
     """What is wrong with aliases, by name: lines that are no command."""
     found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 from housecarl import aliases, builtin
 from housecarl.clock import SystemClock
@@ -47,12 +48,22 @@ def unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
     ]
     named += [(("commands", name), name) for name in config.commands]
     known = {*registry.commands, *config.aliases}
-    problems = []
-    for loc, name in named:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            problems.append(loaded.source.problem(loc, f"no command '{name}'{hint}"))
+    problems = [
+        loaded.source.problem(loc, _unknown(name, known))
+        for loc, name in named
+        if name not in known
+    ]
     wrong = aliases.faults(config.aliases, config.language)
     problems += [loaded.source.problem(("aliases", name), text) for name, text in wrong.items()]
+    for alias in config.aliases.keys() - wrong.keys():
+        for n, name in enumerate(aliases.names(config.aliases[alias], config.language)):
+            if registry.find(name) is None:
+                text = _unknown(name, registry.commands)
+                problems.append(loaded.source.problem(("aliases", alias, n), text))
     return problems
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"no command '{name}'{hint}"

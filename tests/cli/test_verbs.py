@@ -158,6 +158,17 @@ def test_check_is_quiet_about_secrets(verb: Verb) -> None:
     assert json.loads(verb("check", "--schema").stdout)["type"] == "object"
 
 
+def test_check_tells_an_alias_of_no_command(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("aliases:\n  night: [uptime, uptmie now]\n  again: night\n  ok: p lamp\n")
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    assert [line for line in done.stderr.splitlines() if line.startswith(str(config))] == [
+        f"{config}:2:19: aliases.night.1: no command 'uptmie'; did you mean 'uptime'?",
+        f"{config}:3:10: aliases.again.0: no command 'night'",
+    ]
+
+
 def test_check_is_not_well_when_a_module_cannot_be_used(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("modules: {folders: [mine]}\n")
