@@ -88,7 +88,7 @@ async def _reading(call: Call, one: Device) -> list[Finding]:
     sensed = now.sensed
     fell = sensed.news == "reset"
     counter = Finding(f"{one.name}.counter", not fell, reset(one.name, sensed.why) if fell else "")
-    if not sensed.memory.wrong:
+    if not sensed.memory.wrong and now.watts is not None:
         return [Finding(one.name, True, f"{one.name}: its meter is well again."), counter]
     if not sensed.why:
         return [Finding(one.name, None), counter]
@@ -178,7 +178,7 @@ def _one(one: Measured, period: Period, today: date) -> Reply:
 
 
 def _said(one: Measured, period: Period, today: date) -> str:
-    now = f"{_watts(one.now.watts)} now"
+    now = "no reading" if one.now.watts is None else f"{_watts(one.now.watts)} now"
     if period == "now":
         counted = [f"{one.look.today_kwh:.2f} kWh today"] if one.look.today_kwh is not None else []
         return ", ".join([now, *counted, *_month(one, today)])
@@ -212,22 +212,27 @@ def _several(measured: list[Measured], errors: list[str], period: Period, today:
         f"{name} {_number(value, unit)}" if not one.now.sensed.why else f"{name} meter wrong"
         for one, (name, value) in zip(measured, values, strict=True)
     )
-    total = _number(sum(value for _, value in values), unit)
+    total = _number(sum(value or 0.0 for _, value in values), unit)
     text = f"{total} {unit} {period if period != 'now' else 'in all'}: {shown}."
-    bars = [(name, round(value, 2)) for name, value in values]
+    bars = [(name, round(value, 2)) for name, value in values if value is not None]
     rows = [row for one in measured for row in _rows(one)]
     return Reply(" ".join([text, *errors]), rows=rows, bars=bars, unit=unit)
 
 
-def _value(one: Measured, period: Period, today: date) -> float:
-    if one.now.sensed.why or period == "now":
+def _value(one: Measured, period: Period, today: date) -> float | None:
+    """What is told of one among several; None when there is nothing that can be believed."""
+    if one.now.sensed.why:
+        return None
+    if period == "now":
         return one.now.watts
     if period == "today":
-        return one.look.today_kwh or 0.0
+        return one.look.today_kwh
     return sum(energy for _, energy in _days(one, period, today))
 
 
-def _number(value: float, unit: str) -> str:
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "no reading"
     return f"{value:.0f}" if unit == "W" else f"{value:.2f}"
 
 
@@ -241,7 +246,8 @@ def _count(number: int, one: str, more: str) -> str:
 
 def _rows(one: Measured) -> list[tuple[str, str]]:
     reading = one.now.judgement.reading
-    rows = [(one.device.name, f"{reading.watts:.1f} W" if reading.watts is not None else "?")]
+    watts = "no reading" if reading.watts is None else f"{reading.watts:.1f} W"
+    rows = [(one.device.name, watts)]
     if reading.volts:
         rows.append(("Voltage", f"{reading.volts:.1f} V"))
     if reading.amperes is not None:

@@ -55,8 +55,8 @@ async def question(args: Any) -> str:
     """What is asked before the code, after every check was made once."""
     ready = await _ready(args.call, args.plug, args.file)
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
-    load = " Its meter is wrong, so its load is not known." if ready.load_unknown else ""
-    return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{load}"
+    head = f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min."
+    return f"{head}{ready.load_unknown}"
 
 
 async def interrupted(call: Call) -> Reply | None:

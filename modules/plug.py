@@ -101,7 +101,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         raise CommandError(" ".join(one.error for one in told))
     text = _several(told) if len(told) > 1 else _sentence(call, told[0], wish)
     text += await _back(call, well, wish, until)
-    bars = [(one.device.name, round(_power(one), 1)) for one in told if not one.error]
+    measured = [(one.device.name, _power(one)) for one in told]
+    bars = [(name, round(watts, 1)) for name, watts in measured if watts is not None]
     rows = [row for one in told for row in _rows(one)]
     shown = bars if len(told) > 1 and any(watts for _, watts in bars) else ()
     return Reply(text, rows=rows, bars=shown, unit="W")
@@ -172,8 +173,9 @@ def _sentence(call: Call, told: Told, wish: Wish) -> str:
         subject = name if wish.state is None else f"{name} {'on' if on else 'off'}. It"
         return fault(subject, judgement.fault, call.house.typed("firmware", name))
     parts = []
-    if judgement is not None and judgement.reading.watts is not None:
-        parts.append(f"{_watts(judgement.reading.watts)} now")
+    if judgement is not None:
+        watts = judgement.watts
+        parts.append("No reading" if watts is None else f"{_watts(watts)} now")
     if told.look.today_kwh is not None:
         parts.append(f"{told.look.today_kwh:.2f} kWh today")
     text = f"{name} {'on' if on else 'off'}." + (f" {', '.join(parts)}." if parts else "")
@@ -186,7 +188,7 @@ def _several(told: Sequence[Told]) -> str:
     """One line about several plugs; what failed comes first, because it matters most."""
     failed = [one.error for one in told if one.error]
     well = [one for one in told if not one.error]
-    total = sum(_power(one) for one in well)
+    total = sum(_power(one) or 0.0 for one in well)
     text = ", ".join(f"{one.device.name} {_brief(one)}" for one in well) + "."
     if total:
         text += f" {_watts(total)} in all."
@@ -195,14 +197,14 @@ def _several(told: Sequence[Told]) -> str:
 
 def _brief(told: Told) -> str:
     state = "on" if told.look is not None and told.look.identity.on else "off"
-    return f"{state} (meter wrong)" if told.judgement and told.judgement.fault else state
+    if told.judgement is None or told.judgement.watts is not None:
+        return state
+    return f"{state} (meter wrong)" if told.judgement.fault else f"{state} (no reading)"
 
 
-def _power(told: Told) -> float:
-    """Watts of one plug as far as they can be believed."""
-    if told.judgement is None or told.judgement.fault is not None:
-        return 0.0
-    return told.judgement.reading.watts or 0.0
+def _power(told: Told) -> float | None:
+    """Watts of one plug; None when nothing can be believed of them."""
+    return None if told.judgement is None else told.judgement.watts
 
 
 def _watts(watts: float) -> str:
@@ -215,8 +217,9 @@ def _rows(told: Told) -> list[tuple[str, str]]:
         return [(told.device.name, told.error)]
     identity, reading = told.look.identity, told.look.reading
     rows = [(told.device.name, "on" if identity.on else "off")]
-    if reading is not None and reading.watts is not None:
-        rows.append(("Power", f"{reading.watts:.1f} W"))
+    if reading is not None:
+        watts = reading.watts
+        rows.append(("Power", "no reading" if watts is None else f"{watts:.1f} W"))
     if reading is not None and reading.volts:
         rows.append(("Voltage", f"{reading.volts:.1f} V"))
     if told.look.today_kwh is not None:

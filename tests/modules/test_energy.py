@@ -13,6 +13,7 @@ import pytest
 from housecarl import Call, CommandError
 from housecarl.module import House
 from housecarl.plugs.flash_log import StoreLog
+from housecarl.plugs.sense import WELL_AFTER
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import make_image
 
@@ -108,7 +109,7 @@ async def test_a_day_that_cannot_be_is_a_wrong_meter(house: Commands, make: Make
 async def test_a_counter_that_fell_is_told_once(house: Commands, make: Make) -> None:
     plug = make("lamp")
     await house.text("energy", "lamp")
-    plug.device.meter.members(nan=False)["erase_emeter_stat"]({})
+    plug.device.meter.members(plug.device.faults)["erase_emeter_stat"]({})
     assert await house.text("energy", "lamp") == (
         "lamp: its counter fell by 55.14 kWh. It counts from there on."
     )
@@ -137,6 +138,35 @@ async def look(house: Commands) -> dict[str, tuple[bool | None, str]]:
     return {one.name: (one.well, one.text) for one in await house.module.readings(call)}
 
 
+@pytest.mark.parametrize("fault", ["no_watts", "no_meter"])
+async def test_a_meter_without_watts_has_no_reading_and_never_0_w(
+    house: Commands, make: Make, fault: str
+) -> None:
+    make("fan", fault=fault)
+    make("lamp")
+    assert await house.text("energy", "fan") == (
+        "fan no reading, 0.31 kWh today, 0.3 kWh this month."
+    )
+    assert await house.text("energy") == "43 W in all: fan no reading, lamp 43."
+    assert (await house.run("energy")).bars == [("lamp", 43.0)]
+    assert await house.text("energy", "today") == "0.62 kWh today: fan 0.31, lamp 0.31."
+    assert (await look(house))["fan"] == (None, "")
+    assert await house.hand.store.series("watts.fan", datetime.min.replace(tzinfo=UTC)) == []
+
+
+async def test_a_wrong_meter_that_tells_nothing_any_more_is_not_well(
+    house: Commands, make: Make
+) -> None:
+    plug = make("heater", glitch_watts=28321.7)
+    await house.run("energy", "heater")
+    plug.device.meter.glitch_watts = 0.0
+    plug.device.faults.words["no_watts"] = 0.0
+    for _ in range(WELL_AFTER + 1):
+        assert (await house.text("energy", "heater")).startswith("heater no reading, ")
+    del plug.device.faults.words["no_watts"]
+    assert not (await house.text("energy", "heater")).endswith("Its meter is well again.")
+
+
 async def test_regular_readings_tell_how_each_meter_is(house: Commands, make: Make) -> None:
     """A glitch and a silent plug are no news."""
     make("lamp", glitches=((0, 9000.0),), volts=121.3)
@@ -161,7 +191,7 @@ async def test_a_wrong_meter_is_so_until_ten_good_readings(house: Commands, make
     assert (await look(house))["lamp"][0] is False
     lamp.device.meter.glitch_watts = 0.0
     assert [(await look(house))["lamp"][0] for _ in range(10)] == [None] * 9 + [True]
-    lamp.device.meter.members(nan=False)["erase_emeter_stat"]({})
+    lamp.device.meter.members(lamp.device.faults)["erase_emeter_stat"]({})
     fell = "lamp: its counter fell by 55.14 kWh. It counts from there on."
     assert [(await look(house))["lamp.counter"] for _ in range(2)] == [(False, fell), (True, "")]
 

@@ -61,6 +61,14 @@ def test_all_bad_is_a_fault_and_some_bad_are_glitches() -> None:
     assert glitch.fault is None and glitch.glitches == 1 and glitch.reading == good
 
 
+def test_a_reading_without_watts_is_no_reading_and_no_zero() -> None:
+    nothing = Reading.read({"voltage": 121.0, "current": 0.6, "total": 1.0})
+    assert nothing.watts is None
+    assert meter.judge([nothing, nothing], True, 1875.0).watts is None
+    assert meter.judge([nothing, nothing, reading(61.0)], True, 1875.0).watts == 61.0
+    assert meter.judge([reading(28321.7)], True, 1875.0).watts is None, "nor is a wrong one"
+
+
 def test_the_limit_is_the_configured_one_else_the_region_of_the_model() -> None:
     assert meter.max_watts("HS110(US)") == 1875
     assert meter.max_watts("HS110(EU)") == 3680

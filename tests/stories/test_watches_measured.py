@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.stories.home import Home
 
+from housecarl.means import JournalStore
+from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse, free_port
 from housecarl.testing.plug import SimulatedPlug
@@ -141,6 +143,43 @@ class TestPlugs:
         home.pass_(5)
         home.pass_(10)
         assert home.phone.reply == "lamp: no answer, since 12:05."
+
+    def test_a_plug_that_is_being_flashed_is_not_asked_and_that_is_neither_0_w_nor_well(
+        self, home: Home, lamp: SimulatedPlug
+    ) -> None:
+        flash = StoreLog(JournalStore(home.inside.db, "firmware", home.clock))
+        lamp.device.meter.watts = 180.0
+        home.pass_(5)
+        asked, lamp.device.meter.watts = len(lamp.device.asked), 1.0
+        assert home.house.do(flash.claim("lamp", {"target": "1.2.3"}))
+        for _ in range(6):
+            home.pass_(5)
+        assert home.phone.silent and len(lamp.device.asked) == asked
+        home.house.do(flash.finish("lamp flashed", done=True))
+        lamp.device.meter.watts = 180.0
+        home.pass_(5)
+        assert home.phone.reply == "lamp: 180 W, over 100 W, since 12:05."
+        assert home.house.do(flash.claim("lamp", {"target": "1.2.4"}))
+        lamp.device.meter.watts = 43.0
+        for _ in range(6):
+            home.pass_(5)
+        assert home.phone.silent and home.parts()["plug.lamp"] is False
+
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            ("no_watts", "lamp: no reading, since 12:05."),
+            ("no_meter", "lamp: no reading, since 12:05."),
+            ("nan_reply", "lamp meter: reports a power that is no number."),
+        ],
+    )
+    def test_a_meter_that_tells_no_watts_is_told_and_is_no_0_w(
+        self, home: Home, lamp: SimulatedPlug, fault: str, told: str
+    ) -> None:
+        lamp.device.faults.words[fault] = 0.0
+        home.pass_(5)
+        home.pass_(10)
+        assert home.phone.reply == told
 
     def test_a_meter_that_cannot_be_right_is_told_once(
         self, home: Home, lamp: SimulatedPlug

@@ -131,10 +131,10 @@ async def test_a_certificate_is_read_from_its_file_each_time(tmp_path: Path) -> 
         (120.5, None, (False, "120 W, over 100 W")),
         (4.0, None, (False, "4 W, under 5 W")),
         (28417.0, "reports 28417 W", (None, "")),
-        (None, None, (None, "")),
+        (None, None, (False, "no reading")),
     ],
 )
-def test_watts_that_cannot_be_right_are_neither_too_many_nor_few(
+def test_watts_that_cannot_be_right_are_neither_too_many_nor_few_and_none_are_said(
     watts: float | None, fault: str | None, judged: tuple[bool | None, str]
 ) -> None:
     identity = Identity("HS110(US)", "1.0", "1.1.1", "", "", "lamp", 0, True, False, True)

@@ -107,10 +107,11 @@ def _show_ready(ready: Ready | CloudReady) -> None:
         click.echo(f"    from      the TP-Link cloud, {ready.target}")
     else:
         _show_file(ready)
-    if ready.judgement is not None and ready.judgement.fault is not None:
-        click.echo(f"    load      not known: the plug {ready.judgement.fault}")
-    elif ready.judgement is not None and ready.judgement.reading.watts is not None:
-        click.echo(f"    load      {ready.judgement.reading.watts:.0f} W")
+    if ready.judgement is not None and ready.judgement.watts is not None:
+        click.echo(f"    load      {ready.judgement.watts:.0f} W")
+    elif ready.judgement is not None:
+        why = ready.judgement.fault or "gives no reading"
+        click.echo(f"    load      not known: the plug {why}")
 
 
 def _show_file(ready: Ready) -> None:

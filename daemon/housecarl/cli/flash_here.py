@@ -96,8 +96,8 @@ def question(ready: Ready | CloudReady) -> str:
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
     checked = isinstance(ready, CloudReady) or ready.signature_checked
     signed = "" if checked else " Its signature is not checked."
-    load = " Its meter is wrong, so its load is not known." if ready.load_unknown else ""
-    return f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min.{signed}{load}"
+    head = f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min."
+    return f"{head}{signed}{ready.load_unknown}"
 
 
 async def _flash(loaded: Loaded, settings: Any, ready: Ready | CloudReady) -> Outcome:

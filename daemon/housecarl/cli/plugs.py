@@ -176,8 +176,8 @@ async def _looked(plug: Device, recheck: float, zone: ZoneInfo) -> tuple[str, bo
         return f"{plug.name} {where}: {error.text}", False
     seen = look.identity
     said = [f"{plug.name} {where}: {'on' if seen.on else 'off'}"]
-    if judgement is not None and judgement.fault is None and judgement.reading.watts is not None:
-        said.append(f"{judgement.reading.watts:.1f} W")
+    if judgement is not None and judgement.fault is None:
+        said.append("no reading" if judgement.watts is None else f"{judgement.watts:.1f} W")
     if look.today_kwh is not None:
         said.append(f"{look.today_kwh:.2f} kWh today")
     said += [_kind(seen), f"{seen.rssi} dBm"]

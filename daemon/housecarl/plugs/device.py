@@ -132,16 +132,13 @@ class Device:
         wire.member(self.name, answer, "system", "set_relay_state")
 
     async def readings(self, count: int, *, pause: float) -> list[meter.Reading]:
-        """So many readings, `pause` seconds apart; none when it has no meter."""
+        """So many readings of its meter, `pause` seconds apart."""
         readings: list[meter.Reading] = []
         for number in range(count):
             if number:
                 await asyncio.sleep(pause)
             answer = await self.ask({"emeter": {"get_realtime": {}}}, tries=2)
-            reading = self._reading(answer)
-            if reading is None:
-                return []
-            readings.append(reading)
+            readings.append(self._reading(answer))
         return readings
 
     async def count_down(self, seconds: int, on: bool) -> bool:
@@ -154,11 +151,12 @@ class Device:
             return False
         return True
 
-    def _reading(self, answer: Answer) -> meter.Reading | None:
+    def _reading(self, answer: Answer) -> meter.Reading:
+        """What the meter says; nothing when the plug refuses to tell."""
         try:
             return meter.Reading.read(wire.member(self.name, answer, "emeter", "get_realtime"))
         except PlugRefused:
-            return None
+            return meter.Reading(None)
 
 
 async def judged(

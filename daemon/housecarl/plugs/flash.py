@@ -186,8 +186,9 @@ class Flash(ABC):
         judgement = meter.judge(readings, ready.identity.on, limit)
         if judgement.fault is not None:
             return f" Its meter still {judgement.fault}."
-        watts = judgement.reading.watts
-        return "" if watts is None else f" Meter now reads {watts:.0f} W."
+        if judgement.watts is None:
+            return " Its meter gives no reading."
+        return f" Meter now reads {judgement.watts:.0f} W."
 
     async def _still(self, why: str) -> str:
         """The verdict when nothing was, or should have been, written: what the plug says now."""

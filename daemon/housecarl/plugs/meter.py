@@ -100,12 +100,21 @@ class Judgement:
     fault: str | None = None
     glitches: int = 0
 
+    @property
+    def watts(self) -> float | None:
+        """What can be believed of its power; None when it is not told, or the meter is wrong."""
+        return None if self.fault is not None else self.reading.watts
+
 
 def judge(readings: Sequence[Reading], on: bool, limit: float) -> Judgement:
-    """All bad: a fault. Some bad: glitches, and the middle of the good ones counts."""
+    """All bad: a fault. Some bad: glitches, and the middle of the good ones counts.
+
+    A reading without watts is no bad one, and counts only when there is no other.
+    """
     reasons = [implausible(reading, on, limit) for reading in readings]
     good = [reading for reading, reason in zip(readings, reasons, strict=True) if reason is None]
     if not good:
         return Judgement(readings[-1], reasons[-1])
-    good.sort(key=lambda reading: reading.watts or 0.0)
-    return Judgement(good[len(good) // 2], None, len(readings) - len(good))
+    told = [reading for reading in good if reading.watts is not None] or good
+    told.sort(key=lambda reading: reading.watts or 0.0)
+    return Judgement(told[len(told) // 2], None, len(readings) - len(good))

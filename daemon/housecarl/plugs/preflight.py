@@ -61,10 +61,13 @@ class Prepared:
         return True
 
     @property
-    def load_unknown(self) -> bool:
-        """Whether the meter does not say, or cannot truly say, what the plug carries."""
+    def load_unknown(self) -> str:
+        """A sentence when the meter does not say, or cannot truly say, what the plug carries."""
         said = self.judgement
-        return said is not None and (said.fault is not None or said.reading.watts is None)
+        if said is None or said.watts is not None:
+            return ""
+        why = "gives no reading" if said.fault is None else "is wrong"
+        return f" Its meter {why}, so its load is not known."
 
     @property
     def source(self) -> str:
@@ -202,7 +205,7 @@ async def refuse_load(device: Device, identity: Identity, rules: Rules) -> meter
         return None
     limit = meter.max_watts(identity.model, device.address.max_watts)
     judgement = meter.judge(readings, identity.on, limit)
-    watts = judgement.reading.watts or 0.0
-    if identity.on and judgement.fault is None and watts > rules.max_load:
+    watts = judgement.watts or 0.0
+    if identity.on and watts > rules.max_load:
         raise NotReady(device.name, f"it carries {watts:.0f} W; switch off what is plugged in")
     return judgement

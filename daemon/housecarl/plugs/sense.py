@@ -67,6 +67,8 @@ def sense(
         news = "" if memory.wrong else "fault"
         return Sensed(replace(after, wrong=True, good=0), news, why)
     if memory.wrong:
+        if judgement.watts is None:
+            return Sensed(after)  # says nothing, so it is not well either
         good = memory.good + 1
         if good >= WELL_AFTER:
             return Sensed(replace(after, wrong=False, good=0), "well")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -34,10 +33,9 @@ class Measurement:
     sensed: Sensed
 
     @property
-    def watts(self) -> float:
-        """What can be believed of its power."""
-        watts = self.judgement.reading.watts
-        return 0.0 if self.judgement.fault is not None or watts is None else watts
+    def watts(self) -> float | None:
+        """What can be believed of its power; None when that is nothing."""
+        return self.judgement.watts
 
 
 async def measure(device: Device, store: Store, today: date, *, pause: float) -> Measurement | None:
@@ -54,9 +52,8 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
     memory = Memory.read(await store.get(f"meter.{device.name}", {}))
     sensed = sense(memory, judgement, limit, look.today_kwh)
     await store.set(f"meter.{device.name}", sensed.memory.stored())
-    watts = judgement.reading.watts
-    if judgement.fault is None and watts is not None and math.isfinite(watts):
-        await store.append(f"watts.{device.name}", watts)
+    if judgement.watts is not None:
+        await store.append(f"watts.{device.name}", judgement.watts)
     return Measurement(look, judgement, sensed)
 
 

@@ -85,7 +85,7 @@ class Device:
             },
         }
         if self.nature.emeter != "none":
-            modules["emeter"] = self.meter.members(nan="nan_reply" in self.faults)
+            modules["emeter"] = self.meter.members(self.faults)
         return modules
 
     def answer(self, plain: bytes) -> bytes | None:

@@ -13,6 +13,8 @@ KNOWN = {
     "list_reply": "answers a JSON list",
     "deep_reply": "answers 100,000 opening brackets",
     "nan_reply": "reports a power that is not a number",
+    "no_watts": "has a meter that tells no power, only the rest",
+    "no_meter": "refuses to read its meter, though it says it has one",
     "empty_reply": "answers length zero and closes",
     "drip_reply": "sends one byte a second",
     "rst": "resets each connection after the request",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from housecarl.testing.plug_faults import Faults
 from housecarl.testing.plug_nature import Nature
 
 Args = dict[str, Any]
@@ -21,7 +22,7 @@ class Meter:
         self._today = nature.today_kwh
         self._total = nature.total_kwh
         self._counted_at = time.monotonic()
-        self._nan = False
+        self._faults = Faults()
         #: readings given so far
         self.readings = 0
         #: what the broken meter reports; 0 when it is well
@@ -29,11 +30,11 @@ class Meter:
         #: what the thing in the socket draws
         self.watts = nature.watts
 
-    def members(self, *, nan: bool) -> dict[str, Callable[[Args], Args]]:
+    def members(self, faults: Faults) -> dict[str, Callable[[Args], Args]]:
         """What the plug's `emeter` module understands."""
-        self._nan = nan
+        self._faults = faults
         return {
-            "get_realtime": lambda _: self._realtime(),
+            "get_realtime": lambda _: self._told(),
             "get_daystat": self._daystat,
             "get_monthstat": self._monthstat,
             "erase_emeter_stat": lambda _: self._erase(),
@@ -53,10 +54,18 @@ class Meter:
         """Watts of the next reading."""
         number = self.readings
         self.readings += 1
-        if self._nan:
+        if "nan_reply" in self._faults:
             return math.nan
         glitch = dict(self._nature.glitches).get(number, self.glitch_watts)
         return glitch or (self.watts if self._on() else 0.0)
+
+    def _told(self) -> Args:
+        """The next reading, as far as this meter gives one."""
+        if "no_meter" in self._faults:
+            return {"err_code": -7, "err_msg": "unknown error"}
+        reading = self._realtime()
+        hidden = ("power", "power_mw") if "no_watts" in self._faults else ()
+        return {key: value for key, value in reading.items() if key not in hidden}
 
     def _realtime(self) -> Args:
         self.settle()

@@ -14,7 +14,7 @@ from housecarl.plugs.device import RECHECK_AFTER
 from housecarl.plugs.names import device
 from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.watch import Measurement, measure, reset
-from housecarl.plugs.wire import PlugError
+from housecarl.plugs.wire import PlugError, PlugSilent
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -55,8 +55,10 @@ class Plug:
                 measured = await measure(plug, store, today, pause=RECHECK_AFTER)
         except busy.PlugBusy:
             return []
-        except PlugError:
+        except PlugSilent:
             return [self._watts(False, "no answer")]
+        except PlugError as error:
+            return [self._watts(False, error.text.removesuffix("."))]
         if measured is None:
             return [self._watts(False, "it has no meter")]
         return [*self._meter(measured, now), self._watts(*judge(measured, self.watch))]
@@ -75,14 +77,18 @@ class Plug:
         if sensed.memory.wrong:
             ok = False if sensed.why else None
             return [Finding(f"meter.{name}", f"{name} meter", ok, sensed.why, rule)]
+        if measured.watts is None:
+            return [Finding(f"meter.{name}", f"{name} meter", None, "", rule)]
         return [Finding(f"meter.{name}", f"{name} meter", True, "", rule)]
 
 
 def judge(measured: Measurement, watch: PlugWatch) -> tuple[bool | None, str]:
     """Whether a plug draws what it should, None when its meter cannot tell; and what is wrong."""
-    watts = measured.judgement.reading.watts
-    if measured.judgement.fault is not None or watts is None:
+    watts = measured.watts
+    if measured.judgement.fault is not None:
         return None, ""
+    if watts is None:
+        return False, "no reading"
     if watch.over is not None and watts > watch.over:
         return False, f"{watts:.0f} W, over {watch.over:g} W"
     if watch.under is not None and watts < watch.under:

@@ -148,9 +148,9 @@ async def test_a_meter_that_answers_only_in_part_is_no_reason_to_break(
 ) -> None:
     plug = make(fault="odd meter")
     assert (await question(house, "lamp", "flash")).endswith(
-        " Its meter is wrong, so its load is not known."
+        " Its meter gives no reading, so its load is not known."
     )
-    assert (await flash(house)).endswith(" It was on and is on again.")
+    assert (await flash(house)).endswith(" It was on and is on again. Its meter gives no reading.")
     assert plug.sw_ver == NEW
 
 

@@ -55,6 +55,18 @@ async def test_of_several_each_is_told_as_it_is_and_a_silent_one_keeps_no_other_
     assert (lamp.relay, heater.relay, fan.relay) == (True, False, True)
 
 
+@pytest.mark.parametrize("fault", ["no_watts", "no_meter"])
+async def test_a_meter_without_watts_has_no_reading_and_never_0_w(
+    house: Commands, make: Make, fault: str
+) -> None:
+    make("lamp")
+    make("fan", fault=fault)
+    assert await house.text("plug", "fan") == "fan on. No reading, 0.31 kWh today."
+    reply = await house.run("plug", "lamp", "fan")
+    assert reply.text == "lamp on, fan on (no reading). 43 W in all."
+    assert reply.bars == [("lamp", 43.0)] and ("Power", "no reading") in reply.rows
+
+
 async def test_when_none_of_several_answers_each_is_told(house: Commands, make: Make) -> None:
     for name in ("lamp", "fan", "heater", "pump"):
         make(name).stop()
