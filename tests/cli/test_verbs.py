@@ -263,6 +263,30 @@ def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
     assert verb("module", "new", "../evil").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["why", "house.yaml", "--dns", "house.yaml"], 2, "--dns: house.yaml is no JSON such as"),
+        (["why", "house.yaml", "--dns", "none.json"], 2, "--dns: none.json: No such file"),
+        (["queue", "retry", str(2**63)], 2, "is not in the range"),
+        (["queue", "drop", "0"], 2, "is not in the range"),
+        (["module", "new", "bell", "--folder", "/proc/x"], 1, "/proc/x: No such file"),
+        (["module", "new", "bell", "--folder", "/dev/null"], 1, "/dev/null"),
+        (["init", "--answers", "/dev/zero"], 2, "--answers"),
+        (["log", "--since", "9999999w"], 2, "is no time span"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else None,
+)
+def test_what_makes_no_sense_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "house.yaml").write_text("spool: spool\n")
+    done = verb_of(tmp_path / "house.yaml")(*words)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
     done = verb("sttus")
     assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)

@@ -116,6 +116,7 @@ def test_a_look_missed_while_the_house_was_down_is_run_once(
         ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
         ("!in 20m help a b", "help: b is too much."),
         ("!cancel 9", "You have no job 9. !jobs lists them."),
+        (f"!cancel {2**63}", f"You have no job {2**63}. !jobs lists them."),
     ],
 )
 def test_what_cannot_be_done_later_is_said_at_once(phone: Phone, text: str, told: str) -> None:

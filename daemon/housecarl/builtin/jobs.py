@@ -19,6 +19,9 @@ from housecarl.module import Call, CommandError, Reply, Risk, command
 #: Jobs one person may have waiting: more is a program, and belongs into a script.
 MOST = 50
 
+#: No number of a job: more than SQLite can count to.
+TOO_LARGE = 2**63
+
 Made = Callable[..., Awaitable[Reply]]
 
 
@@ -81,7 +84,7 @@ class Jobs:
             jobs.close(conn, number, "cancelled")
             return job
 
-        job = await self._db.write(close)
+        job = await self._db.write(close) if number < TOO_LARGE else None
         if job is None:
             raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()

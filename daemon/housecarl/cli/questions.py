@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 import click
 
+#: Bytes of the answers that are read; they are a few lines.
+LARGEST = 1 << 16
+
 #: Turns what was typed into the answer; ValueError says what is wrong with it.
 Check = Callable[[str], str]
 
@@ -134,7 +137,8 @@ def answers_of(path: Path) -> Answers:
     if str(path) == "-":
         return Answers(sys.stdin.read())
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            text = file.read(LARGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise click.UsageError(f"--answers: {path}: {reason}") from None

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+#: The largest number that a journal can give.
+LARGEST = 2**63 - 1
+
+
 @click.group("queue")
 def verb() -> None:
     """Replies on their way out: list them, try one again, give one up."""
@@ -46,7 +50,7 @@ def _line(row: sqlite3.Row, zone: ZoneInfo) -> str:
 
 
 @verb.command("retry")
-@click.argument("number", type=int)
+@click.argument("number", type=click.IntRange(1, LARGEST), metavar="NUMBER")
 @click.pass_context
 def retry(ctx: click.Context, number: int) -> None:
     """Try reply NUMBER again now, also one that was refused."""
@@ -61,7 +65,7 @@ def retry(ctx: click.Context, number: int) -> None:
 
 
 @verb.command("drop")
-@click.argument("number", type=int)
+@click.argument("number", type=click.IntRange(1, LARGEST), metavar="NUMBER")
 @click.pass_context
 def drop(ctx: click.Context, number: int) -> None:
     """Give reply NUMBER up; its text stays in the log."""

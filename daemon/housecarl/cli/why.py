@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+#: Bytes of a file that are read: more than any door takes, so that its size is refused as theirs.
+LARGEST = 1 << 20
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -93,15 +96,28 @@ async def _judge(loaded: Loaded, path: Path, how: Circumstances) -> dict[str, An
     """Steps 4 to 7 of the worker on a file, with what is known of its way here."""
     from housecarl.message.stamp import split
     from housecarl.rehearsal import make_judge
-    from housecarl.trust import Answers
 
-    stored = path.read_bytes()
+    with path.open("rb") as file:
+        stored = file.read(LARGEST)
     inside = path.resolve().is_relative_to(loaded.config.spool.resolve())
     stamp, raw = split(stored) if inside else (None, stored)
-    resolver: Resolver | None = Answers.load(how.dns) if how.dns else None
+    resolver = _answers(how.dns) if how.dns else None
     now = how.at or (stamp.arrived if stamp else datetime.now(UTC))
     judge = await make_judge(loaded, resolver)
     return told_of(await judge.judge("", raw, _stamp(stamp, path, how, now), now))
+
+
+def _answers(path: Path) -> Resolver:
+    """What stands for the whole DNS."""
+    from housecarl.trust import Answers
+
+    try:
+        return Answers.load(path)
+    except OSError as error:
+        raise click.UsageError(f"--dns: {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        text = 'is no JSON such as {"k._domainkey.example.org": {"TXT": ["v=DKIM1; ..."]}}'
+        raise click.UsageError(f"--dns: {path} {text}") from None
 
 
 def _stamp(stamp: Stamp | None, path: Path, how: Circumstances, now: datetime) -> Stamp | None:

@@ -164,7 +164,10 @@ class Answers:
     def load(cls, path: Path) -> Answers:
         """Read `{"name": {"TXT": ["..."]}}`; OSError or ValueError when it is not that."""
         names = json.loads(path.read_bytes())
-        if not isinstance(names, dict) or not all(isinstance(v, dict) for v in names.values()):
+        answers = names.values() if isinstance(names, dict) else [None]
+        if not all(
+            isinstance(v, dict) and isinstance(v.get("TXT", ""), str | list) for v in answers
+        ):
             raise ValueError(f"{path} holds no object of names to answers")
         return cls(names)
 
