@@ -1,6 +1,7 @@
 """The house struck again and again, and its books balanced: `python -m benchmarks.crash`.
 
     --rounds N   `housecarl run` killed with -9 at random moments under SMTP load (the default)
+    --stops N    the same by SIGTERM, which has to end well
     --power N    the same on a disk whose power is cut (root and loop devices)
     --faults N   every N-th call of spool and SQLite fails, once and for ever (gcc)
     --errors N   the same in process, at every N-th durable operation
@@ -28,6 +29,7 @@ from tests.crash.faulty import Faulty
 from tests.crash.lives import WHOLE, run, violations
 from tests.crash.loop_disk import loop_disk
 from tests.crash.rounds import Rounds, smarthost
+from tests.crash.stops import Stops
 
 from housecarl.testing.inbox import Inbox
 
@@ -79,6 +81,19 @@ def strike(rounds: Rounds, inbox: Inbox, bounds: Bounds) -> Found:
 def kill(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
     """Kill the real daemon."""
     return strike(Rounds(folder, inbox, bounds.seed, folder / "spool"), inbox, bounds)
+
+
+def stop(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
+    """Tell the real daemon to stop."""
+    stops = Stops(folder, inbox, bounds.seed)
+    rows, found = strike(stops, inbox, bounds)
+    milliseconds = sorted(round(each * 1000) for each in stops.seconds)
+    rows += [
+        ("before it was born", stops.unborn),
+        ("ms to stop, median", milliseconds[len(milliseconds) // 2]),
+        ("ms to stop, the longest", milliseconds[-1]),
+    ]
+    return rows, found
 
 
 def cut(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
@@ -145,6 +160,7 @@ def kill_in_process(folder: Path, inbox: Inbox, bounds: Bounds) -> Found:
 
 FORMS: dict[str, Callable[[Path, Inbox, Bounds], Found]] = {
     "rounds": kill,
+    "stops": stop,
     "power": cut,
     "faults": fail,
     "errors": fail_in_process,
