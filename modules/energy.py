@@ -106,7 +106,9 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
     """
     words, chosen = _chosen(plugs, period)
     settings = call.settings
-    devices = await named(words, settings.plugs, also=PERIODS, seconds=settings.patience)
+    apart = await busy.left_alone(call.store.beside(busy.MODULE))
+    patience = settings.patience
+    devices = await named(words, settings.plugs, also=PERIODS, apart=apart, seconds=patience)
     results = await asyncio.gather(*(_measured(call, device) for device in devices))
     errors = [result for result in results if isinstance(result, str)]
     measured = [result for result in results if isinstance(result, Measured)]

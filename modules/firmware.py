@@ -262,7 +262,8 @@ async def _ready(call: Call, plug: str, file: str) -> Ready | CloudReady:
 
 
 async def _device(call: Call, plug: str) -> Device:
-    devices = await named([plug], call.settings.plugs)
+    apart = await busy.left_alone(call.store)
+    devices = await named([plug], call.settings.plugs, apart=apart)
     if len(devices) > 1:
         raise CommandError("One plug at a time, please.")
     return devices[0]

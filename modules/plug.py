@@ -94,7 +94,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     if wish.minutes > LONGEST or (wish.minutes and wish.state == "toggle"):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
     await wire.load()  # once, half a second that none of the plugs below is to blame for
-    devices = await named(wish.names, call.settings.plugs, also=STATES)
+    apart = await busy.left_alone(call.store.beside(busy.MODULE))
+    devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
     told = await asyncio.gather(*(_one(call, device, wish, until) for device in devices))
     well = [one.device for one in told if not one.error]
     if not well:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 if TYPE_CHECKING:
+    from housecarl.config_file import Loaded
     from housecarl.plugs.device import Device, Identity
     from housecarl.plugs.find import Found
 
@@ -41,7 +42,7 @@ def find(ctx: click.Context, network: str | None, port: int) -> None:
     from housecarl.errors import CommandError
     from housecarl.plugs import find as search
 
-    names = _names(ctx.obj)
+    names, apart = _known(ctx.obj, port)
     if network is None:
         found = asyncio.run(_heard(port))
         nothing = "No plug answered the broadcast. In another network? `housecarl plugs find \
@@ -51,7 +52,10 @@ def find(ctx: click.Context, network: str | None, port: int) -> None:
             where = search.network(network)
         except CommandError as error:
             raise click.UsageError(str(error)) from None
-        found = asyncio.run(_swept(where, port))
+        for host in map(str, where.hosts()):
+            if host in apart:
+                click.echo(f"{host} {names[host]} {apart[host]}", err=True)
+        found = asyncio.run(_swept(where, port, apart))
         nothing = f"No plug in {where}."
     for one in sorted(found, key=lambda each: IPv4Address(each.host)):
         click.echo(_line(one, names))
@@ -62,18 +66,25 @@ def find(ctx: click.Context, network: str | None, port: int) -> None:
     ctx.exit(0 if found else 1)
 
 
-def _names(given: Path | None) -> dict[str, str]:
-    """The names of configured plugs by host; a house without a configuration has none."""
+def _known(given: Path | None, port: int) -> tuple[dict[str, str], dict[str, str]]:
+    """By host: the names of configured plugs, and why one at this port must be left alone.
+
+    A house without a configuration has none.
+    """
     from housecarl.cli import devices, journal
     from housecarl.errors import ConfigError
 
     try:
-        settings = devices.settings_of(journal.load(given), "plug")
+        loaded = journal.load(given)
+        settings = devices.settings_of(loaded, "plug")
     except ConfigError:
         if given is not None:
             raise
-        return {}
-    return {address.host: name for name, address in settings.plugs.items()}
+        return {}, {}
+    apart = _apart(loaded)
+    names = {address.host: name for name, address in settings.plugs.items()}
+    here = {one.host for one in settings.plugs.values() if one.port == port}
+    return names, {host: apart[names[host]] for host in here if names[host] in apart}
 
 
 async def _heard(port: int) -> list[Found]:
@@ -105,7 +116,7 @@ def _targets() -> list[str]:
     return ["255.255.255.255", *sorted(private)]
 
 
-async def _swept(where: IPv4Network, port: int) -> list[Found]:
+async def _swept(where: IPv4Network, port: int, apart: dict[str, str]) -> list[Found]:
     """Who answers at the addresses of a network."""
     from housecarl.cli.bar import bar
     from housecarl.plugs import find as search
@@ -116,7 +127,7 @@ async def _swept(where: IPv4Network, port: int) -> list[Found]:
         def progress(done: int, of: int) -> None:
             show(done / of, f"{done} of {of}, {len(found)} found")
 
-        async for one in search.sweep(where, port=port, progress=progress):
+        async for one in search.sweep(where, port=port, apart=apart, progress=progress):
             found.append(one)
     return found
 
@@ -148,27 +159,50 @@ def list_(ctx: click.Context) -> None:
     ]
     if not plugs:
         click.echo("No plugs: add one under `modules: plug: plugs:`. `housecarl plugs find`")
-    told = asyncio.run(_told(plugs, settings.recheck, ZoneInfo(loaded.config.timezone)))
+    apart = _apart(loaded)
+    told = asyncio.run(_told(plugs, apart, settings.recheck, ZoneInfo(loaded.config.timezone)))
     for line, well in told:
         click.echo(line if well else click.style(line, fg="red"))
     ctx.exit(0 if all(well for _, well in told) else 1)
 
 
-async def _told(plugs: list[Device], recheck: float, zone: ZoneInfo) -> list[tuple[str, bool]]:
+def _apart(loaded: Loaded) -> dict[str, str]:
+    """The plugs whose firmware is being written, which are not asked, and why.
+
+    None for a login that may not read the journal.
+    """
+    from housecarl.cli.verb_store import VerbStore
+    from housecarl.errors import HousecarlError
+    from housecarl.plugs import busy
+
+    try:
+        return asyncio.run(busy.left_alone(VerbStore(loaded, busy.MODULE)))
+    except (HousecarlError, OSError):
+        return {}
+
+
+async def _told(
+    plugs: list[Device], apart: dict[str, str], recheck: float, zone: ZoneInfo
+) -> list[tuple[str, bool]]:
     """A line for each plug, and whether all is well with it; all are asked at once."""
     from housecarl.plugs import tapo
 
     try:
-        return await asyncio.gather(*(_looked(plug, recheck, zone) for plug in plugs))
+        asked = (_looked(plug, apart.get(plug.name), recheck, zone) for plug in plugs)
+        return await asyncio.gather(*asked)
     finally:
         await tapo.close()
 
 
-async def _looked(plug: Device, recheck: float, zone: ZoneInfo) -> tuple[str, bool]:
+async def _looked(
+    plug: Device, apart: str | None, recheck: float, zone: ZoneInfo
+) -> tuple[str, bool]:
     from housecarl.plugs.device import judged
     from housecarl.plugs.wire import PlugError
 
     where = plug.address.host
+    if apart is not None:
+        return f"{plug.name} {where}: {apart}", True
     try:
         look = await plug.look(datetime.now(zone).date())
         judgement = await judged(plug, look, pause=recheck)

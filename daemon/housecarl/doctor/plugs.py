@@ -6,6 +6,8 @@ import asyncio
 
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
+from housecarl.journal import values
+from housecarl.plugs import busy, flash_log
 from housecarl.plugs.device import Device
 from housecarl.plugs.names import device
 from housecarl.plugs.wire import PlugError, PlugSilent, load
@@ -19,12 +21,16 @@ async def examine(patient: Patient) -> list[Finding]:
     if settings is None or not settings.plugs:
         return [skipped(PART, "no plugs in the configuration")]
     await load()
-    asked = (_asked(device(name, settings.plugs[name])) for name in sorted(settings.plugs))
-    return list(await asyncio.gather(*asked))
+    row = patient.read(lambda conn: values.get(conn, busy.MODULE, flash_log.KEY))
+    apart = busy.apart(row or {})
+    plugs = [device(name, settings.plugs[name]) for name in sorted(settings.plugs)]
+    return list(await asyncio.gather(*(_asked(plug, apart.get(plug.name)) for plug in plugs)))
 
 
-async def _asked(plug: Device) -> Finding:
+async def _asked(plug: Device, apart: str | None) -> Finding:
     where = plug.address.host
+    if apart is not None:
+        return skipped(PART, f"{plug.name} at {where} {apart}")
     try:
         found = await plug.identity()
     except PlugError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
-from housecarl.plugs import version
+from housecarl.plugs import flash_log, version
 from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME
-from housecarl.plugs.flash_log import KeyValue, StoreLog
+from housecarl.plugs.flash_log import KeyValue
 from housecarl.plugs.wire import PlugError
 
 #: the module in whose store a flash is noted
@@ -22,19 +23,34 @@ class PlugBusy(PlugError):
     """The plug must be left alone; it was not asked anything."""
 
 
+def apart(row: Mapping[str, Any]) -> dict[str, str]:
+    """The plugs that must be left alone, each with the end of a sentence that says why.
+
+    `row` is what the store of `MODULE` has under `flash_log.KEY`.
+    """
+    plugs = {}
+    for one in flash_log.found(row):
+        if one.live:
+            target = version.short(one.target)
+            plugs[one.plug] = f"is being flashed to {target}; do not unplug it."
+        elif one.ordered and 0 <= time.time() - one.at < SETTLE:
+            plugs[one.plug] = "may be writing its firmware; do not unplug it."
+    return plugs
+
+
+async def left_alone(store: KeyValue) -> dict[str, str]:
+    """`apart`, from the store of `MODULE`."""
+    return apart(await store.get(flash_log.KEY, {}))
+
+
 async def leave_alone(store: KeyValue, plug: str) -> None:
     """Raise PlugBusy while a plug is being flashed; `store` is that of `MODULE`.
 
     To be asked with the plug's lock held: a flash is noted with it held, too.
     """
-    for row in await StoreLog(store).unfinished():
-        if row.plug != plug:
-            continue
-        if row.live:
-            target = version.short(row.target)
-            raise PlugBusy(plug, f"is being flashed to {target}; do not unplug it.")
-        if row.ordered and 0 <= time.time() - row.at < SETTLE:
-            raise PlugBusy(plug, "may be writing its firmware; do not unplug it.")
+    why = (await left_alone(store)).get(plug)
+    if why is not None:
+        raise PlugBusy(plug, why)
 
 
 @asynccontextmanager

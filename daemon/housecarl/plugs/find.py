@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from housecarl.errors import CommandError
@@ -59,11 +59,18 @@ def network(text: str) -> ipaddress.IPv4Network:
 
 
 async def sweep(
-    where: ipaddress.IPv4Network, *, port: int = PORT, progress: Progress = lambda _d, _a: None
+    where: ipaddress.IPv4Network,
+    *,
+    port: int = PORT,
+    apart: Collection[str] = (),
+    progress: Progress = lambda _d, _a: None,
 ) -> AsyncIterator[Found]:
-    """Ask every address of a network for a plug on TCP `port`; each plug as it is found."""
+    """Ask every address of a network for a plug on TCP `port`; each plug as it is found.
+
+    The addresses in `apart` are not asked.
+    """
     await wire.load()
-    hosts = [str(host) for host in where.hosts()]
+    hosts = [host for host in map(str, where.hosts()) if host not in apart]
     places = asyncio.Semaphore(AT_ONCE)
 
     async def look(host: str) -> Found | None:

@@ -44,6 +44,28 @@ class Unfinished:
         return self.last in ("commit", "flashing", "back", "relay", "meter")
 
 
+def found(row: Mapping[str, Any]) -> list[Unfinished]:
+    """What the row says, which is empty when no flash is open."""
+    if not row:
+        return []
+    steps = row["steps"] or [["claim", "", row["started"]]]
+    return [
+        Unfinished(
+            row["plug"],
+            str(row.get("running", "")),
+            str(row.get("target", "")),
+            bool(row.get("auto")),
+            float(row["started"]),
+            str(steps[-1][0]),
+            row["started"] in _here if life.ours(row) else life.runs(row),
+            str(row.get("receipt", "")),
+            str(row.get("mac", "")),
+            row.get("on"),
+            float(steps[-1][2]),
+        )
+    ]
+
+
 class FlashLog(Protocol):
     """Where a flash is written down; each call is durable on return."""
 
@@ -117,24 +139,7 @@ class StoreLog:
     async def unfinished(self) -> list[Unfinished]:
         """The row, when there is one."""
         row = self._row = await self._store.get(KEY, {})
-        if not row:
-            return []
-        steps = row["steps"] or [["claim", "", row["started"]]]
-        return [
-            Unfinished(
-                row["plug"],
-                str(row.get("running", "")),
-                str(row.get("target", "")),
-                bool(row.get("auto")),
-                float(row["started"]),
-                str(steps[-1][0]),
-                row["started"] in _here if life.ours(row) else life.runs(row),
-                str(row.get("receipt", "")),
-                str(row.get("mac", "")),
-                row.get("on"),
-                float(steps[-1][2]),
-            )
-        ]
+        return found(row)
 
     async def told(self, receipt: str) -> str | None:
         """How the last flash ended, when that message asked for it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from housecarl.errors import CommandError
 from housecarl.plugs.device import Device, Identity
@@ -33,12 +34,14 @@ async def named(
     plugs: Mapping[str, PlugAddress],
     *,
     also: Sequence[str] = (),
+    apart: Mapping[str, str] = MappingProxyType({}),
     seconds: float = DEADLINE,
 ) -> list[Device]:
     """The plugs the words mean, each once; `all` means every one.
 
-    `also` are words that could have been meant in the last place, `seconds` how long each plug may
-    take to answer. Raises UnknownPlug with one suggestion.
+    `also` are words that could have been meant in the last place, `apart` plugs that are not asked
+    for their alias and why, `seconds` how long each plug may take to answer. Raises UnknownPlug
+    with one suggestion.
     """
     if not plugs:
         raise UnknownPlug("No plugs in the config yet. Add one under modules: plug: plugs:.")
@@ -47,18 +50,19 @@ async def named(
     known = {name.casefold(): name for name in plugs}
     known |= {address.host.casefold(): name for name, address in plugs.items()}
     if any(word.casefold() not in known for word in words):
-        known = await _aliases(plugs) | known
+        known = await _aliases(plugs, apart) | known
     found: dict[str, Device] = {}
     for number, word in enumerate(words):
         name = known.get(_folded(word)) or known.get(word.casefold())
         if name is None:
             last = number > 0 and number == len(words) - 1
-            raise UnknownPlug(_unknown(word, plugs, also if last else ()))
+            silent = [f" {name} {why}" for name, why in apart.items() if name in plugs]
+            raise UnknownPlug(_unknown(word, plugs, also if last else ()) + "".join(silent))
         found[name] = device(name, plugs[name], seconds)
     return list(found.values())
 
 
-async def _aliases(plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
+async def _aliases(plugs: Mapping[str, PlugAddress], apart: Collection[str]) -> dict[str, str]:
     """Alias and MAC of every plug that answers in time, folded, to its name."""
 
     async def ask(name: str) -> Identity | None:
@@ -67,7 +71,7 @@ async def _aliases(plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
         except PlugError:
             return None
 
-    names = sorted(plugs)
+    names = sorted(plugs.keys() - set(apart))
     answers = await asyncio.gather(*(ask(name) for name in names))
     known: dict[str, str] = {}
     for name, identity in zip(names, answers, strict=True):

@@ -145,6 +145,8 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
     assert await refusal(house, "lamp", "flash") == (
         "lamp is being flashed to 1.2.3. Do not unplug."
     )
-    assert await house.text("firmware", "lamp") == "lamp is being flashed to 1.2.3. Do not unplug."
+    told = "lamp is being flashed to 1.2.3. Do not unplug."
+    for words in ((), ("lamp",), ("lamp", "check"), ("Living Lamp",)):
+        assert await house.text("firmware", *words) == told
     await house.hand.later()
     assert plug.asked("download_firmware") == 1

@@ -227,5 +227,11 @@ async def test_a_plug_that_is_being_flashed_is_not_asked(
     if words:
         assert await house.text("plug", "lamp", "heater", "on") == f"{told} heater on. 43 W in all."
         assert heater.relay and not lamp.relay
+    lamp.device.alias, heater.device.alias = "Floor Lamp", "Old Heater"
+    assert (await house.text("plug", "Old Heater")).startswith("heater ")
+    assert await refusal(house, "Floor Lamp") == (
+        "No plug Floor Lamp. Plugs: heater, lamp. lamp is being flashed to 1.2.3; do not unplug it."
+    )
+    assert lamp.device.asked == [], "not for its alias either"
     await log.finish("lamp flashed", done=True)
     assert (await house.text("plug", "lamp", "on")).startswith("lamp on.")
