@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -19,7 +20,7 @@ MAX_VALUE = 2000
 
 def set_up(level: str = "info") -> None:
     """Send log lines of `level` and above to stderr, in the form its reader wants."""
-    terminal = sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ
+    terminal = sys.stderr is not None and sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -35,9 +36,28 @@ def set_up(level: str = "info") -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class _Unfailing:
+    """Where log lines go: a full disk behind it, or nobody at all, ends no daemon."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """What cannot be written is lost."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.write(text)
+
+    def flush(self) -> None:
+        """As for `write`."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.flush()
 
 
 def _bound(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -100,6 +100,31 @@ def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(co
     assert (code, "FAIL" in said) == (78, False)
 
 
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
+def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) -> None:
+    """A full disk behind it, or nobody at all: the house goes on answering."""
+    command = [str(HOUSECARL), "-c", str(config)]
+    start = f'exec "$0" "$@" run {streams}'
+    with subprocess.Popen(["sh", "-c", start, *command]) as process:
+        limit = threading.Timer(60, process.kill)
+        limit.start()
+        try:
+            (config.parent / "spool").mkdir(exist_ok=True)
+            done = subprocess.run(
+                [*command, "send", "!uptime", "--as", "ann", "--wait"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            process.terminate()
+            assert (process.wait(30), done.returncode) == (0, 0), done.stderr
+        finally:
+            limit.cancel()
+            process.kill()
+    assert " up " in done.stdout
+
+
 def test_a_second_daemon_is_refused(config: Path) -> None:
     with running(config):
         second = subprocess.run(

@@ -111,6 +111,7 @@ def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: boo
 
 def main() -> None:
     """The program `housecarl`: errors become one clear text on stderr and an exit code."""
+    _fill_closed()
     try:
         try:
             housecarl.main(standalone_mode=True)
@@ -131,6 +132,15 @@ def main() -> None:
         text = f"{error.filename}: this login may not; run it as the daemon's user"
         click.echo(text, err=True)
         sys.exit(77)
+
+
+def _fill_closed() -> None:
+    """Input, output and errors that are closed lead nowhere: no socket may get their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def _flush() -> None:

@@ -97,12 +97,17 @@ def drop(spool: Path, text: str) -> str:
 def reply_to(loaded: Loaded, key: str) -> str:
     """The reply to the file that was dropped, once the journal has it; raises Unreachable."""
     from housecarl.cli import journal
-    from housecarl.errors import Unreachable
+    from housecarl.errors import JournalDamaged, JournalNewer, StorageError, Unreachable
     from housecarl.journal import replies
 
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        text = journal.read(loaded, lambda conn: replies.answer_to(conn, key))
+        try:
+            text = journal.read(loaded, lambda conn: replies.answer_to(conn, key))
+        except (JournalNewer, JournalDamaged):
+            raise
+        except StorageError:  # a daemon that starts has none yet, or an older one
+            text = None
         if text is not None:
             return text
         time.sleep(LOOK_SECONDS)
