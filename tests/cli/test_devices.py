@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import hashlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.cli.conftest import Verb
 from tests.cli.devices_house import FILE, NEW, OLD, config_of, fill, quick
 from tests.cli.forked import Forker, forker
@@ -17,6 +18,7 @@ from housecarl import config_file
 from housecarl.cli.verb_store import VerbStore
 from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.plug import SimulatedPlug
+from housecarl.testing.plug_image import TEST_KEY, make_image
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +82,10 @@ def test_what_cannot_be_searched_is_told(verb: Verb, network: str, code: int, sa
     assert (done.returncode, said in done.stderr, done.stdout) == (code, True, ""), done.stderr
 
 
-def test_plugs_are_listed_with_what_each_says_now(
-    verbs: Forker, tmp_path: Path, plug: SimulatedPlug
-) -> None:
-    with SimulatedPlug(fault="silent") as silent, SimulatedPlug(glitch_watts=28417) as wrong:
-        done = verbs.run("-c", config_of(tmp_path, tmp_path, plug, silent, wrong), "plugs", "list")
+def test_plugs_are_listed_with_what_each_says_now(verbs: Forker, tmp_path: Path) -> None:
+    plugs = SimulatedPlug(), SimulatedPlug(fault="silent"), SimulatedPlug(glitch_watts=28417)
+    with plugs[0], plugs[1], plugs[2]:
+        done = verbs.run("-c", config_of(tmp_path, tmp_path, *plugs), "plugs", "list")
     assert done.returncode == 1, "one is silent, one cannot be right"
     assert done.stdout.splitlines() == [
         "fan 127.0.0.1: does not answer.",
@@ -94,18 +95,77 @@ def test_plugs_are_listed_with_what_each_says_now(
     ]
 
 
-def test_images_are_listed_with_what_they_say(verb: Verb, folder: Path) -> None:
-    page_file = folder / "page.bin"
-    page_file.write_bytes(b"<html>" * 20_000)
-    done = verb("firmware", "list")
-    page_file.unlink()
-    assert done.returncode == 0, done.stderr
-    image, version, model, size, page, why = done.stdout.splitlines()
-    assert (image, page) == (FILE, "page.bin")
-    assert version == f"    {NEW}, said by its name"
-    assert model == "    HS110(US) hardware 1, hardware id 60FF6B258734EA6880E186F8C96DDC61"
-    assert re.fullmatch(r"    204800 bytes, sha256 [0-9a-f]{12}, signature not checked", size)
-    assert why == "    no image: page.bin is not a TP-Link firmware image."
+def entry(file: str, image: bytes, version: str = NEW) -> dict[str, str]:
+    """What the manifest says of an image."""
+    said = {"model": "HS110(US)", "hardware": "1.0", "version": version}
+    return {"file": file, "sha256": hashlib.sha256(image).hexdigest(), **said}
+
+
+def test_images_are_listed_with_what_header_name_and_manifest_say(
+    verbs: Forker, plug: SimulatedPlug, tmp_path: Path
+) -> None:
+    """Each with its sha256, checked or not; what will be refused says so."""
+    folder = fill(tmp_path, plug)
+    image = (folder / FILE).read_bytes()
+    readable = make_image(["A" * 32, "B" * 32], NEW, 120_000)
+    (folder / "a.bin").write_bytes(image)
+    (folder / "b.bin").write_bytes(readable)
+    (folder / "c.bin").write_bytes(image)
+    (folder / "d.bin").write_bytes(b"<html>" * 20_000)
+    (folder / "e.bin").write_bytes(image)
+    said = [entry("a.bin", image), entry("e.bin", readable), entry("f.bin", image)]
+    (folder / "manifest.yaml").write_text(yaml.safe_dump(said))
+    done = verbs.run("-c", config_of(tmp_path, folder, plug), "firmware", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    own, other = plug.device.nature.hw_id, hashlib.sha256(readable).hexdigest()
+    digest, size = hashlib.sha256(image).hexdigest(), "204800 bytes, signature not checked"
+    assert done.stdout.splitlines() == [
+        "a.bin",
+        f"    {NEW}, said by manifest.yaml",
+        f"    HS110(US) hardware 1.0, hardware id {own}",
+        f"    {size}",
+        f"    sha256 {digest}, as in manifest.yaml",
+        "b.bin",
+        f"    {NEW}, read in it",
+        f"    model not told, hardware id {'A' * 32}, {'B' * 32}",
+        "    120000 bytes, signature not checked",
+        f"    sha256 {other}, not checked: not in manifest.yaml",
+        "c.bin",
+        "    tells no version: not flashed until manifest.yaml describes it",
+        f"    model not told, hardware id {own}",
+        f"    {size}",
+        f"    sha256 {digest}, not checked: not in manifest.yaml",
+        FILE,
+        f"    {NEW}, said by its name",
+        f"    HS110(US) hardware 1, hardware id {own}",
+        f"    {size}",
+        f"    sha256 {digest}, not checked: not in manifest.yaml",
+        "d.bin",
+        "    refused: d.bin is not a TP-Link firmware image.",
+        "e.bin",
+        "    refused: e.bin is not the file of the manifest: its sha256 differs.",
+        "f.bin",
+        "    refused: There is no firmware file f.bin.",
+    ]
+
+
+def test_with_the_vendors_key_each_signature_is_checked(
+    verbs: Forker, plug: SimulatedPlug, tmp_path: Path
+) -> None:
+    folder = fill(tmp_path, plug)
+    altered = bytearray((folder / FILE).read_bytes())
+    altered[-1] ^= 1
+    (folder / "altered.bin").write_bytes(altered)
+    (folder / "vendor.key").write_text(f"{TEST_KEY.modulus:0256x}\n")
+    config = config_of(tmp_path, folder, plug)
+    whole = yaml.safe_load(config.read_text())
+    whole["modules"]["firmware"]["key"] = str(folder / "vendor.key")
+    config.write_text(yaml.safe_dump(whole))
+    lines = verbs.run("-c", config, "firmware", "list").stdout.splitlines()
+    assert [line.strip() for line in lines if " bytes, " in line] == [
+        "204800 bytes, NOT signed by the vendor",
+        "204800 bytes, signature good",
+    ]
 
 
 def test_a_check_changes_nothing_and_says_why_not(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -104,6 +105,28 @@ def test_a_broken_manifest_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.yaml").write_text(text)
     with pytest.raises(ImageError, match=r"^The firmware manifest (is wrong|cannot be read)"):
         manifest.read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("1.2.6", None),
+        (NEW, None),
+        ("1.2.7", f"a.bin: the manifest says 1.2.7, the file {NEW}."),
+        ("1.2.6 Build 1 Rel.2", f"a.bin: the manifest says 1.2.6 Build 1 Rel.2, the file {NEW}."),
+    ],
+)
+def test_a_manifest_that_gainsays_the_image_is_not_believed(
+    tmp_path: Path, told: str, why: str | None
+) -> None:
+    data = make_image([HW_ID], NEW, 120_000)
+    (tmp_path / "a.bin").write_bytes(data)
+    (tmp_path / "manifest.yaml").write_text(
+        f"- {{file: a.bin, sha256: {hashlib.sha256(data).hexdigest()}, model: HS110(US),"
+        f' hardware: "2.0", version: {told}}}'
+    )
+    found = manifest.read_folder(tmp_path)
+    assert [reason for _, reason in found.refused] == ([] if why is None else [why])
 
 
 def test_versions_are_compared_by_their_numbers() -> None:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from housecarl.plugs.manifest import Candidate
     from housecarl.plugs.preflight import Ready
 
-#: Digits of a checksum that tell two files apart at a glance.
-SHORT_SUM = 12
-
 
 @click.group("firmware")
 def verb() -> None:
@@ -42,7 +39,7 @@ def list_(ctx: click.Context) -> None:
         for one in found.candidates:
             _show_image(one, folder, key)
     for file, why in found.refused:
-        click.echo(click.style(f"{file}\n    no image: {why}", fg="red"))
+        click.echo(click.style(f"{file}\n    refused: {why}", fg="red"))
     if not found.candidates and not found.refused:
         click.echo(f"No firmware files in {folder}.")
 
@@ -56,18 +53,21 @@ def _show_image(one: Candidate, folder: Path, key: int | None) -> None:
         "image": "read in it",
         "nothing": "",
     }[one.source]
-    version = f"{one.version}, {said}" if one.version else "tells no version; see manifest.yaml"
+    version = f"{one.version}, {said}"
+    if one.version is None:
+        version = "tells no version: not flashed until manifest.yaml describes it"
     models = ", ".join(one.models) or "model not told"
     hardware = f" hardware {one.hardware}" if one.hardware else ""
     signature = "signature not checked"
     if key is not None:
         good = image.signed(image.read(folder, one.file)[1], key)
         signature = "signature good" if good else "NOT signed by the vendor"
+    checked = "as in" if one.source == "manifest" else "not checked: not in"
     click.echo(one.file)
     click.echo(f"    {version}")
     click.echo(f"    {models}{hardware}, hardware id {', '.join(one.image.hw_ids)}")
-    size = f"{one.image.size} bytes, sha256 {one.image.sha256[:SHORT_SUM]}"
-    click.echo(f"    {size}, {signature}")
+    click.echo(f"    {one.image.size} bytes, {signature}")
+    click.echo(f"    sha256 {one.image.sha256}, {checked} manifest.yaml")
 
 
 @verb.command("check")

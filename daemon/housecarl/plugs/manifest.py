@@ -88,6 +88,9 @@ def read_candidate(folder: Path, file: str, entry: Entry | None) -> Candidate:
     if entry is not None:
         if found.sha256 != entry.sha256.lower():
             raise ImageError(f"{file[:40]} is not the file of the manifest: its sha256 differs.")
+        if found.version is not None and not version.same(entry.version, found.version):
+            says = f"the manifest says {entry.version[:30]}"
+            raise ImageError(f"{file[:40]}: {says}, the file {found.version[:30]}.")
         return Candidate(found, (entry.model,), entry.hardware, entry.version, "manifest")
     return _by_name(found)
 
