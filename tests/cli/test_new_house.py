@@ -143,6 +143,18 @@ def test_a_secret_that_was_there_is_made_readable_to_the_service_alone(tmp_path:
     assert about.st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_secret_that_root_writes_is_the_daemons(tmp_path: Path) -> None:
+    """`person password` as root in a house that had no secret yet."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    os.chown(etc, 65534, 65533)
+    private_file.write(etc / "secrets" / "ann.hash", "x\n")
+    for path in (etc / "secrets", etc / "secrets" / "ann.hash"):
+        about = path.stat()
+        assert (about.st_uid, about.st_gid, about.st_mode & 0o077) == (65534, 65533, 0)
+
+
 def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "ann.hash"
     private_file.write(path, "one\n")

@@ -273,6 +273,8 @@ def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
         (["module", "new", "bell", "--folder", "/proc/x"], 1, "/proc/x: No such file"),
         (["module", "new", "bell", "--folder", "/dev/null"], 1, "/dev/null"),
         (["init", "--answers", "/dev/zero"], 2, "--answers"),
+        (["-c", "/proc/x/h.yaml", "init", "--no-doctor", "--answers", "answers"], 1, "/proc/x: "),
+        (["-c", "pw.yaml", "person", "password", "ann"], 1, "/proc/.ann.hash.part: "),
         (["log", "--since", "9999999w"], 2, "is no time span"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else None,
@@ -282,7 +284,10 @@ def test_what_makes_no_sense_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "house.yaml").write_text("spool: spool\n")
-    done = verb_of(tmp_path / "house.yaml")(*words)
+    login = "{user: ann, hash: {file: /proc/ann.hash}}"
+    (tmp_path / "pw.yaml").write_text(f"people: {{ann: {{may: [help], login: {login}}}}}\n")
+    (tmp_path / "answers").write_text(f"name: ann\ndoor: files\nlogin: {LOGIN}\n")
+    done = verb_of(tmp_path / "house.yaml")(*words, typed="correct horse\n")
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
 

@@ -123,15 +123,20 @@ def main() -> None:
     except OSError as error:
         if _is_of_output(error):
             _end_unheard(error)
-        if error.errno in DISK_FAULTS:
-            click.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
-            sys.exit(75)
-        if not isinstance(error, PermissionError):
+        if error.filename is None and error.errno not in DISK_FAULTS:
             raise
+        sys.exit(_told(error))
+
+
+def _told(error: OSError) -> int:
+    """One line about a file that cannot be used; the exit code."""
+    where = error.filename or "the disk"
+    if isinstance(error, PermissionError):
         # spool and journal are the daemon's alone
-        text = f"{error.filename}: this login may not; run it as the daemon's user"
-        click.echo(text, err=True)
-        sys.exit(77)
+        click.echo(f"{where}: this login may not; run it as the daemon's user", err=True)
+        return 77
+    click.echo(f"{where}: {error.strerror}", err=True)
+    return 75 if error.errno in DISK_FAULTS else 1
 
 
 def _fill_closed() -> None:

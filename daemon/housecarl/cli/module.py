@@ -64,7 +64,6 @@ def _trouble(registry: Registry, loaded: Loaded) -> list[str]:
 def new(ctx: click.Context, name: str, folder: Path | None) -> None:
     """Write a new module NAME and its test, ready to be filled in."""
     from housecarl import skeleton
-    from housecarl.errors import ModuleError
 
     loaded = _loaded(ctx.obj, needed=folder is None)
     if folder is None:
@@ -73,11 +72,7 @@ def new(ctx: click.Context, name: str, folder: Path | None) -> None:
             raise click.UsageError("name a --folder, or one of your own under `modules.folders`")
         folder = folders[0]
     _refuse_taken(name, loaded)
-    try:
-        files = skeleton.write(name, folder)
-    except OSError as error:
-        raise ModuleError(f"{error.filename}: {error.strerror}") from error
-    for path in files:
+    for path in skeleton.write(name, folder):
         click.echo(path)
     typed = loaded.config.facts.typed(name, "Ann")
     click.echo(f"Text {typed} once the daemon has seen it; `housecarl module test {name}`.")

@@ -100,6 +100,8 @@ def password(ctx: click.Context, name: str) -> None:
 
     loaded, person = _known(ctx, name)
     typed = _typed_password()
+    if not typed.isprintable():
+        raise click.UsageError("a password has letters, digits and signs, in UTF-8")
     if len(typed) < 10:
         raise click.UsageError("at least 10 characters, please: it opens the house")
     hashed = hash_password(typed)
