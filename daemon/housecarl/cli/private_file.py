@@ -16,23 +16,17 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
     """
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _hand_over(path.parent, like=path.parent.parent)
+        if os.geteuid() == 0:
+            about = path.parent.parent.stat()
+            os.chown(path.parent, about.st_uid, about.st_gid, follow_symlinks=False)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w") as file:
         file.write(text)
         file.flush()
+        if path.exists() or os.geteuid() == 0:
+            about = (path if path.exists() else path.parent).stat()
+            # by its descriptor: in a folder of others its name may be a link by now
+            os.fchown(file.fileno(), about.st_uid, about.st_gid)
         os.fsync(file.fileno())
-    if path.exists():
-        about = path.stat()
-        os.chown(part, about.st_uid, about.st_gid)
-    else:
-        _hand_over(part, like=path.parent)
     part.replace(path)
-
-
-def _hand_over(path: Path, *, like: Path) -> None:
-    """Give what root made to the owner of a folder; nobody else can."""
-    if os.geteuid() == 0:
-        about = like.stat()
-        os.chown(path, about.st_uid, about.st_gid)
