@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,77 @@ async def test_memory_and_open_files_are_bounded(module: Module) -> None:
         return found
         """
     assert text(await module.run(body)) == "no memory, Too many open files"
+
+
+async def test_memory_that_is_shared_is_bounded_too(module: Module) -> None:
+    body = """
+        import mmap
+        taken = []
+        while True:
+            taken.append(mmap.mmap(-1, 64 << 20))
+        """
+    ended = await module.run(body)
+    assert ended.answer is not None
+    assert "Cannot allocate memory" in ended.answer["detail"]
+
+
+async def test_one_that_eats_memory_breaks_alone_and_is_the_kernels_first_choice(
+    module: Module,
+) -> None:
+    ended = await module.run("taken = []\nwhile True:\n    taken.append(bytearray(1 << 20))")
+    assert ended.answer is not None
+    assert (ended.answer["state"], "MemoryError" in ended.answer["detail"]) == ("failed", True)
+    assert text(await module.run("return open('/proc/self/oom_score_adj').read()")) == "1000\n"
+
+
+async def test_50_that_it_forks_end_with_it_and_the_next_call_is_served(
+    module: Module, tmp_path: Path
+) -> None:
+    """Half of them left its group, and two of these are ahead of who looks for them."""
+    beat = tmp_path / "beat"
+    bomb = f"""
+        import os, time
+        beat = os.open({str(beat)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for n in range(50):
+            if os.fork() == 0:
+                if n % 2:
+                    os.setsid()
+                until = time.monotonic() + 20
+                while time.monotonic() < until:
+                    os.write(beat, b"x")
+                    time.sleep(0.01)
+                    if n in (1, 3) and os.fork():
+                        os._exit(0)
+                os._exit(0)
+        time.sleep(60)
+        """
+    ended = await module.run(bomb, limits=Limits(timeout=1.5))
+    assert ended.timed_out
+    beats = beat.stat().st_size
+    assert beats > 0
+    assert text(await module.run("return 'served.'")) == "served."
+    assert beat.stat().st_size == beats, "none lives on"
+
+
+async def test_what_left_the_group_ends_also_when_no_thread_can_be_had(
+    module: Module, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    body = f"""
+        import pathlib, subprocess, time
+        far = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        pathlib.Path({str(pid)!r}).write_text(str(far.pid))
+        time.sleep(60)
+        """
+    task = asyncio.create_task(module.run(body))
+    await asyncio.to_thread(eventually, lambda: pid.exists() and pid.read_text())
+    full = ThreadPoolExecutor(1)
+    full.shutdown()
+    asyncio.get_running_loop().set_default_executor(full)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    eventually(lambda: not alive(int(pid.read_text())))
 
 
 async def test_cancelling_ends_it_at_once(module: Module, tmp_path: Path) -> None:

@@ -8,12 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
 _ENTRY = Path(__file__).with_name("process_entry.py")
+
+#: looks in a row that find nothing, until nothing is there; seconds in which they have to
+CLEAN, HUNT = 5, 3.0
 
 #: marks the processes of one call, so that one which left the group is found at the time limit
 _MARK = "HOUSECARL_CALL"
@@ -40,14 +44,26 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def kill_marked(self) -> None:
-        """Kill what left the group, as a daemon does: the mark is in its environment; blocks."""
-        needle = f"{_MARK}={self.mark}".encode()
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
+        """Kill what left the group, as a daemon does: the mark is in its environment; blocks.
+
+        One that forks again and again is ahead of a single look, so there are several.
+        """
+        until = time.monotonic() + HUNT
+        clean = 0
+        while clean < CLEAN and time.monotonic() < until:
+            clean = 0 if self._hunt() else clean + 1
+
+    def _hunt(self) -> int:
+        """One look, at the newest process first; how many were found."""
+        needle, found = f"{_MARK}={self.mark}".encode(), 0
+        with os.scandir("/proc") as folders:
+            numbers = [int(folder.name) for folder in folders if folder.name.isdigit()]
+        for number in reversed(numbers):
             with suppress(OSError):
-                if needle in (folder / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(folder.name), signal.SIGKILL)
+                if needle in Path(f"/proc/{number}/environ").read_bytes().split(b"\0"):
+                    os.kill(number, signal.SIGKILL)
+                    found += 1
+        return found
 
     def close(self) -> None:
         """Reap it when it has ended and give all descriptors back."""

@@ -177,7 +177,7 @@ class _Worker:
     async def _clear(self) -> None:
         try:
             if not self.answered:
-                await asyncio.to_thread(self._child.kill_marked)
+                await self._kill_marked()
             with suppress(TimeoutError):
                 async with asyncio.timeout(REAP):
                     await self._until(lambda: self._exited)
@@ -186,6 +186,13 @@ class _Worker:
             self._control.stop()
             self._output.stop()
             self._child.close()
+
+    async def _kill_marked(self) -> None:
+        try:
+            await asyncio.to_thread(self._child.kill_marked)
+        except RuntimeError:
+            # it has left no room for a thread (TasksMax): a pause is better than its going on
+            self._child.kill_marked()
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():

@@ -22,6 +22,11 @@ from typing import Any
 _F_SETSIG = 10
 #: bytes of a trace that go to the operator's log
 _LONGEST_TRACE = 8_192
+#: address space per byte of data: it bounds shared memory too, which is no data, and leaves threads
+#: what they reserve and do not use
+_SPACE = 4
+#: when memory is short the kernel ends this one first, not the daemon (proc(5): 1000 is the most)
+_OOM_FIRST = "1000"
 #: bytes asked of the kernel at once
 _CHUNK = 65_536
 
@@ -85,12 +90,15 @@ def _limit(request: dict[str, Any]) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, int(seconds) + 2),
         (resource.RLIMIT_DATA, request["memory"]),
+        (resource.RLIMIT_AS, _SPACE * request["memory"]),
         (resource.RLIMIT_NOFILE, request["files"]),
         (resource.RLIMIT_FSIZE, request["file_size"]),
     ):
         # lower already, or forbidden by the unit's system call filter: its own limits hold
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(kind, (bound, bound))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_FIRST)
 
 
 def _load(request: dict[str, Any]) -> Any:
