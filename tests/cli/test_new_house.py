@@ -146,11 +146,11 @@ def test_a_secret_that_was_there_is_made_readable_to_the_service_alone(tmp_path:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_secret_that_root_writes_is_the_daemons(tmp_path: Path) -> None:
     """`person password` as root in a house that had no secret yet."""
-    etc = tmp_path / "etc"
-    etc.mkdir()
-    os.chown(etc, 65534, 65533)
-    private_file.write(etc / "secrets" / "ann.hash", "x\n")
-    for path in (etc / "secrets", etc / "secrets" / "ann.hash"):
+    (tmp_path / "spool").mkdir()
+    os.chown(tmp_path / "spool", 65534, 65533)
+    file = tmp_path / "secrets" / "ann.hash"
+    private_file.write(file, "x\n", like=tmp_path / "spool")
+    for path in (file.parent, file):
         about = path.stat()
         assert (about.st_uid, about.st_gid, about.st_mode & 0o077) == (65534, 65533, 0)
 

@@ -106,7 +106,7 @@ def password(ctx: click.Context, name: str) -> None:
         raise click.UsageError("at least 10 characters, please: it opens the house")
     hashed = hash_password(typed)
     if person.login is not None and person.login.hash.file is not None:
-        private_file.write(person.login.hash.file, f"{hashed}\n")
+        private_file.write(person.login.hash.file, f"{hashed}\n", like=loaded.config.spool)
         taken = service.reload(loaded.source.path)
         click.echo(f"Written to {person.login.hash.file}. {taken} takes it up.")
         return
@@ -144,7 +144,7 @@ def totp(ctx: click.Context, name: str) -> None:
     if not TOTP(secret).verify(typed.strip(), valid_window=1):
         raise click.UsageError("that is not the code; nothing was changed")
     if person.totp is not None and person.totp.file is not None:
-        private_file.write(person.totp.file, f"{secret}\n")
+        private_file.write(person.totp.file, f"{secret}\n", like=loaded.config.spool)
         taken = service.reload(loaded.source.path)
         click.echo(f"Written to {person.totp.file}. {taken} takes it up.")
         return
