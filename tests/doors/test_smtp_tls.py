@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,36 @@ async def test_commands_injected_behind_starttls_are_dropped(
     await peer.writer.start_tls(trusting, server_hostname="localhost")
     assert (await peer.say("NOOP")) == "250 2.0.0 OK"
     assert (await peer.say("DATA")).startswith("503 ")
+
+
+async def test_a_session_that_is_over_lets_go_of_tls_before_any_collector_comes(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
+    """Its 256 KiB each would be a hundred MiB when hundreds come and go in a few seconds."""
+
+    def visit() -> None:
+        raw = socket.create_connection(served.door.address_tls, 5)
+        with raw, trusting.wrap_socket(raw, server_hostname="localhost") as peer:
+            peer.recv(100)
+            peer.sendall(b"QUIT\r\n")
+            while peer.recv(100):
+                pass
+
+    def held() -> int:
+        return sum(isinstance(each, SSLProtocol) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    before = held()
+    try:
+        for _ in range(3):
+            await asyncio.to_thread(visit)
+        guests = served.door._desk.crowd.guests
+        async with asyncio.timeout(5):
+            while guests or held() > before:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("manner", ["starttls", "tls"])
