@@ -364,6 +364,31 @@ async def test_installed_packages_bring_modules(
     ]
 
 
+async def test_files_that_hang_are_not_waited_for_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight would take a minute, and end the start of a service."""
+    monkeypatch.setattr("housecarl.registry.SLOW", 0.02)
+    for n in range(8):
+        write(tmp_path, f"hangs{n}", one(f"hangs{n}"))
+    write(tmp_path, "well", one("well"))
+    begun: list[Path] = []
+    all_begun = asyncio.Event()
+
+    async def trial(path: Path) -> str:
+        if path.stem == "well":
+            return ""
+        begun.append(path)
+        if len(begun) == 8:
+            all_begun.set()
+        await all_begun.wait()
+        return f"{path}:1: its top level took too long"
+
+    registry = Registry(None, [tmp_path], trial=trial)
+    await asyncio.wait_for(registry.reload(), 10)
+    assert (list(registry.commands), len(registry.broken)) == (["well"], 8)
+
+
 async def test_a_package_whose_import_hangs_is_named_and_keeps_no_other_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

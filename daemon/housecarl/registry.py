@@ -30,6 +30,8 @@ LOAD_LIMIT = 15.0
 NOT_MODULES = ("_", ".", "test_")
 #: files that are tried at the same time; each is a process that imports what its module imports
 TRIALS = 2
+#: seconds after which a file that is tried is not one of these any more: it hangs, most likely
+SLOW = 4.0
 #: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound
 Trial = Callable[[Path], Awaitable[str]]
 
@@ -193,8 +195,8 @@ class Registry:
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
         section, file = path.stem, str(path)
         try:
+            await self._try(path, free)
             async with free:
-                await self._try(path)
                 module, commands = await module_load.in_thread(
                     lambda: module_load.load(path, section), LOAD_LIMIT
                 )
@@ -205,10 +207,18 @@ class Registry:
             return Entry(file, section, stamp, error=text)
         return Entry(file, section, stamp, module, commands)
 
-    async def _try(self, path: Path) -> None:
+    async def _try(self, path: Path, free: asyncio.Semaphore) -> None:
+        """Try a file; one that hangs makes room for the next, or ten of them would end a start."""
         if self._trial is None or path.parent == self.shipped:
             return
-        if fault := await self._trial(path):
+        async with free:
+            trial = asyncio.ensure_future(self._trial(path))
+            try:
+                await asyncio.wait({trial}, timeout=SLOW)
+            except asyncio.CancelledError:
+                trial.cancel()
+                raise
+        if fault := await trial:
             raise ModuleError(fault)
 
     def _build(self, changed: Sequence[Path] = ()) -> Changes:
