@@ -50,6 +50,12 @@ def test_a_new_module_is_texted_as_the_house_is(author: Verb, tmp_path: Path) ->
     assert "Text #bell/Ann once" in author("module", "new", "bell").stdout
 
 
+def test_a_folder_that_is_none_is_named(author: Verb, tmp_path: Path) -> None:
+    (tmp_path / "mine").rmdir()
+    done = author("module", "list")
+    assert (done.returncode, f"{tmp_path}/mine is no folder" in done.stdout) == (1, True)
+
+
 def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:
     (tmp_path / "mine" / "bad.py").write_text("import nothing_of_this_name\n")
     done = author("module", "list")

@@ -158,6 +158,13 @@ def test_check_is_quiet_about_secrets(verb: Verb) -> None:
     assert json.loads(verb("check", "--schema").stdout)["type"] == "object"
 
 
+def test_check_tells_a_wrong_setting_of_a_module_once(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("modules:\n  energy: {interval: 1s}\n")
+    done = verb_of(config)("check")
+    assert (done.returncode, done.stderr.count(f"{config}:2:22: ")) == (78, 1), done.stderr
+
+
 def test_check_tells_an_alias_of_no_command(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("aliases:\n  night: [uptime, uptmie now]\n  again: night\n  ok: p lamp\n")

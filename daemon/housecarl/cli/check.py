@@ -41,7 +41,8 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     secrets = [] if show else list(_secrets(loaded, registry))
     problems = _module_problems(loaded, registry)
     problems += [problem for problem, unseen in secrets if not unseen]
-    broken = list(registry.broken.values())
+    told = {str(problem).partition("\n")[0] for problem in problems}
+    broken = [fault for fault in registry.broken.values() if fault not in told]
     if problems:
         for fault in broken:
             click.echo(fault, err=True)

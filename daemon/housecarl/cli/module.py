@@ -36,9 +36,10 @@ def list_(ctx: click.Context) -> None:
         if not command.builtin:
             risk = command.spec.risk if isinstance(command.spec.risk, str) else "by arguments"
             click.echo(f"{command.usage()}  [{risk}] {command.file}\n    {command.help}")
-    for line in _trouble(registry, loaded):
+    trouble = _trouble(registry, loaded)
+    for line in trouble:
         click.echo(click.style(line, fg="red" if line.startswith("broken") else "yellow"))
-    ctx.exit(1 if registry.broken else 0)
+    ctx.exit(1 if any(line.startswith("broken") for line in trouble) else 0)
 
 
 def _trouble(registry: Registry, loaded: Loaded) -> list[str]:
