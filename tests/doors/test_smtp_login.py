@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -176,6 +177,39 @@ async def test_who_logs_in_does_not_wait_for_50_that_guess(
                 each.cancel()
             await asyncio.gather(*guessing, return_exceptions=True)
         assert "535" in heard
+
+
+async def test_who_leaves_takes_its_password_along(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
+    """All but the one that is just being checked, which is seen through."""
+    logins = served.door._desk.logins
+    checking, go_on = threading.Event(), threading.Event()
+
+    checked: list[str] = []
+
+    def check(stored: str, password: str) -> bool:
+        checked.append(password)
+        checking.set()
+        return go_on.wait(5)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("housecarl.doors.smtp_login._is_right", check)
+        for n in range(4):
+            async with secured(served, trusting, "tls") as peer:
+                peer.send(auth_plain("", "ann-user", f"{n}").encode() + b"\r\n")
+        await asyncio.to_thread(checking.wait, 5)
+        for peer in served.peers:
+            await peer.close()
+        async with asyncio.timeout(5):
+            while served.door._desk.crowd.guests:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.005)
+        again = asyncio.create_task(logins.verify("ann-user", "again", ""))
+        await asyncio.sleep(0)
+        assert checked == ["0"], "one at a time"
+        go_on.set()
+        assert await again == "ann"
+    assert checked == ["0", "again"]
 
 
 async def test_who_guesses_from_one_address_has_to_wait(

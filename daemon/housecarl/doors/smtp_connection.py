@@ -47,6 +47,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self.tls_name = ""
         self.person = ""
         self.busy = False
+        self.proving = False
         self.sender: str | None = None
         self.rcpt_tos: list[str] = []
         self.intake = Intake(loop)
@@ -84,6 +85,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self._lost = True
         if not self.busy:
             self.desk.crowd.leave(self)
+        if self.proving and self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()  # whose password it was does not matter any more
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
@@ -133,8 +136,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
 
     @property
     def keeps_its_place(self) -> bool:
-        """Whether it is known, or a message of it is being stored."""
-        return self.busy or bool(self.person)
+        """Whether it is known, or a message or a password of it is in our hands."""
+        return self.busy or self.proving or bool(self.person)
 
     def finish(self, reply: str) -> None:
         """Cut the session, or as soon as the message that is being stored has its answer."""

@@ -6,7 +6,7 @@ import asyncio
 import binascii
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 from housecarl.doors.smtp_turns import Busy, Turns
 
@@ -59,7 +59,7 @@ class Logins:
         async with self._turns.turn(address):
             self._refuse_early(address)  # what waited may have come after the fifth guess
             person, stored = self.accounts.get(user, ("", NOBODY))
-            right = await asyncio.to_thread(_is_right, stored, password)
+            right = await _seen_through(asyncio.to_thread(_is_right, stored, password))
         if right and person:
             self._failures.pop(address, None)
             return person
@@ -83,6 +83,16 @@ class Logins:
         self._failures[address] = (failures, now + wait)
         if len(self._failures) > MAX_ADDRESSES:
             del self._failures[next(iter(self._failures))]
+
+
+async def _seen_through(check: Coroutine[None, None, bool]) -> bool:
+    """The result; who gives up waits for the thread too, or its successor's would be a second."""
+    task = asyncio.ensure_future(check)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 def _is_right(stored: str, password: str) -> bool:

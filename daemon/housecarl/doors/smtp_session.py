@@ -181,11 +181,14 @@ class SmtpSession(SmtpConnection):
         mechanism, _, initial = arg.partition(" ")
         try:
             user, password = await dialogue(mechanism.upper(), initial.strip() or None, self._ask)
+            self.proving = True
             person = await self.desk.logins.verify(user, password, self.address)
         except BadDialogue as bad:
             return str(bad)
         except Busy:
             return "454 4.7.0 Too many attempts, try again later"
+        finally:
+            self.proving = False
         if person is not None:
             self.person = person
             return "235 2.7.0 Welcome"

@@ -43,9 +43,19 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled() and turn.exception() is None:
+            if turn.cancelled():
+                self._leave(address, turn)
+            elif turn.exception() is None:
                 self._pass_on()  # it was given the turn while it was cancelled
             raise
+
+    def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
+        """Give up a place; it may have been taken away or passed over already."""
+        waiting = self._waiting.get(address, deque())
+        if turn in waiting:
+            waiting.remove(turn)
+            if not waiting:
+                del self._waiting[address]
 
     def _make_room(self, address: str) -> None:
         """End the newest of the address that has most places; Busy if that would be no fairer."""
