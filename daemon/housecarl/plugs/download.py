@@ -134,9 +134,9 @@ class Watch:
     def _failed(self) -> str:
         if not self._serving.sent:
             return "the plug could not fetch the file from here"
-        if self._all_sent and self._auto:
-            return "the plug refused the file"
         late = time.monotonic() - self._began >= self._pace.of(GIVES_UP)
+        if self._all_sent and self._auto and not late:
+            return "the plug refused the file"
         why = "timed out" if late else "connection lost"
         return f"download stopped at {self._ratio}% ({why})"
 

@@ -41,6 +41,10 @@ class Entry(BaseModel):
     version: Annotated[_Text, Field(pattern=r"^\d+\.\d+\.\d+")]
 
 
+#: made once: folders are read by several threads, and pydantic makes no two at the same time
+_MANIFEST = TypeAdapter(list[Entry])
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An image and what is known about it; `source` is manifest, name, image or nothing."""
@@ -118,7 +122,7 @@ def _entries(folder: Path) -> list[Entry]:
 
     try:
         data: Any = yaml.safe_load((folder / MANIFEST).read_text("utf-8"))
-        return TypeAdapter(list[Entry]).validate_python(data or [])
+        return _MANIFEST.validate_python(data or [])
     except FileNotFoundError:
         return []
     except ValidationError as error:

@@ -16,8 +16,11 @@ from housecarl.plugs.image import ImageError
 if TYPE_CHECKING:
     from aiohttp import web
 
-#: bytes written at once
-CHUNK = 64 * 1024
+#: bytes that the kernel holds for the plug; with its usual megabytes all would count as sent while
+#: the plug has next to nothing
+BUFFER = 16 * 1024
+#: bytes written at once: one more than aiohttp lets pass without waiting for the plug
+CHUNK = 64 * 1024 + 1
 #: seconds our own look at the address may take
 SELF_TEST = 5.0
 #: bits two addresses must share to be one network when nothing else is configured
@@ -35,6 +38,8 @@ class Serving:
     sent: int = 0
     #: requests from elsewhere, or for something else
     refused: int = 0
+    #: connections over which it was fetched
+    lines: list[asyncio.Transport] = field(default_factory=list)
 
 
 async def own_address(plug: str, configured: str | None = None) -> tuple[str, str]:
@@ -85,6 +90,9 @@ async def served(data: bytes, ours: str, plug: str) -> AsyncIterator[Serving]:
         serving.sent = serving.refused = 0
         yield serving
     finally:
+        for line in serving.lines:
+            if line.get_write_buffer_size():
+                line.abort()  # what the plug has stopped reading would be kept for ever
         await runner.cleanup()
 
 
@@ -104,20 +112,27 @@ def _handler(data: bytes, path: str, serving: Serving):  # type: ignore[no-untyp
         response.force_close()
         await response.prepare(request)
         if request.method == "GET":
-            await _write(response, data, serving)
+            await _write(request, response, data, serving)
         return response
 
     return handle
 
 
-async def _write(response: web.StreamResponse, data: bytes, serving: Serving) -> None:
-    sent = 0
+async def _write(
+    request: web.BaseRequest, response: web.StreamResponse, data: bytes, serving: Serving
+) -> None:
+    """Write all, no faster than the plug takes it."""
+    if request.transport is not None:
+        serving.lines.append(request.transport)
+        request.transport.set_write_buffer_limits(high=0)
+        sock = request.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
     for start in range(0, len(data), CHUNK):
-        piece = data[start : start + CHUNK]
-        await response.write(piece)
-        sent += len(piece)
-        serving.sent = max(serving.sent, sent)
+        await response.write(data[start : start + CHUNK])
+        if start + CHUNK < len(data):
+            serving.sent = max(serving.sent, start + CHUNK)
     await response.write_eof()
+    serving.sent = len(data)
 
 
 async def _fetch_ourselves(serving: Serving) -> None:

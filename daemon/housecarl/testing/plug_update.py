@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
 import urllib.parse
@@ -19,6 +20,8 @@ Args = dict[str, Any]
 INVALID: Args = {"err_code": -3, "err_msg": "invalid argument"}
 #: bytes a download address may have
 URL_LIMIT = 511
+#: bytes the plug's machine takes before it reads them; few, as in a plug
+WINDOW = 16 * 1024
 #: bytes read at once; small enough for many steps of progress
 CHUNK = 8192
 
@@ -121,6 +124,7 @@ class Update:
         limit = self._device.nature.download_limit * self._device.nature.scale
         end = time.monotonic() + limit
         connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=limit)
+        connection.sock = _connected(parts.hostname, parts.port or 80, limit)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.putrequest("GET", path, skip_accept_encoding=True)
@@ -234,3 +238,16 @@ class Update:
 
     def _background(self, work: Callable[..., None], *args: Any) -> None:
         threading.Thread(target=work, args=args, daemon=True).start()
+
+
+def _connected(host: str, port: int, limit: float) -> socket.socket:
+    """A connection whose other end cannot send far ahead."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
+        sock.settimeout(limit)
+        sock.connect((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

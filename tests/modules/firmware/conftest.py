@@ -30,6 +30,16 @@ SIZE = 204_800
 PACE = 0.005
 #: what the plugs announce, in their seconds; a third of what real ones need
 TIMES = {"flash_time": 22, "reboot_time": 7}
+#: the generations of plugs: one writes when it is told to, the others what they have fetched
+PROFILES: dict[str, dict[str, Any]] = {
+    "v1": {"profile": "v1", "hw_ver": "1.0"},
+    "v2": {"profile": "v2", "hw_ver": "2.0", "emeter": "v2"},
+    "rtl": {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True},
+}
+#: the verdict on a flash that went well, as an expression
+FLASHED = (
+    r"lamp flashed: 1\.1\.1 > 1\.2\.3 in \d+ s\. It was on and is on again\. Meter now reads 61 W\."
+)
 
 
 @pytest.fixture
