@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,24 +26,35 @@ from .flasher import PACE, FileStore
 
 OLD, NEW = "1.1.1 Build 160725 Rel.164033", "1.2.3 Build 170508 Rel.162000"
 #: before and after each write: claim, serve, download, downloaded, commit, flashing, back, relay,
-#: meter, finish
-POINTS = 20
+#: meter, finish; on later hardware the download is the commit
+KINDS = [
+    pytest.param({"profile": "v1", "hw_ver": "1.0"}, 20, id="v1"),
+    pytest.param(
+        {"profile": "v2", "hw_ver": "2.0", "emeter": "v2"}, 16, id="v2", marks=pytest.mark.long
+    ),
+    pytest.param(
+        {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True}, 16, id="rtl"
+    ),
+]
 
 
 @pytest.fixture
-def plugs() -> Iterator[list[SimulatedPlug]]:
+def plugs(nature: dict[str, Any], points: int) -> Iterator[list[SimulatedPlug]]:
     with ExitStack() as stack:
-        made = (SimulatedPlug(scale=PACE, sw_ver=OLD) for _ in range(POINTS))
+        made = (SimulatedPlug(scale=PACE, sw_ver=OLD, **nature) for _ in range(points))
         yield [stack.enter_context(plug) for plug in made]
 
 
-async def test_killed_at_each_of_20_points(plugs: list[SimulatedPlug], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("nature", "points"), KINDS)
+async def test_killed_at_each_point_of_a_flash(
+    plugs: list[SimulatedPlug], points: int, tmp_path: Path
+) -> None:
     """kill -9; then the report is true, the claim is free again and the plug was told once."""
     folder = tmp_path / "firmware"
     folder.mkdir()
     image = make_image([plugs[0].device.nature.hw_id], NEW, 204_800)
     (folder / "new.bin").write_bytes(image)
-    stores = [tmp_path / f"{point}.json" for point in range(POINTS)]
+    stores = [tmp_path / f"{point}.json" for point in range(points)]
     orders = "".join(
         f"{plug.port} {store} {point}\n"
         for point, (plug, store) in enumerate(zip(plugs, stores, strict=True))
