@@ -292,7 +292,7 @@ async def test_settings_are_the_section_of_the_module(tmp_path: Path) -> None:
         ({"plugs": {}, "wats": 5}, "modules.plug.wats: unknown key 'wats'; did you mean 'watts'?"),
         ({"plugs": {}, "max": 5}, "modules.plug.max: 'max' is now 'watts'"),
         ({}, "modules.plug.plugs: required key 'plugs' is missing"),
-        ({"plugs": {}, "watts": "x"}, "modules.plug.watts: Input should be a valid integer"),
+        ({"plugs": {}, "watts": "x"}, "modules.plug.watts: should be a whole number"),
         ([], "modules.plug: plug must be a section of keys"),
     ],
 )

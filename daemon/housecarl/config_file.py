@@ -17,6 +17,7 @@ from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Loc, Text, parse
+from housecarl.config_words import words
 from housecarl.errors import ConfigError, Problem
 
 #: how alike two words are (0 to 1): "usr" means "user" (0.86), "user" is not "house" (0.67)
@@ -245,7 +246,7 @@ def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
         elif kind == "missing":
             yield loc, f"is missing: {meaning(model, loc)}".removesuffix(": "), False
         else:
-            yield loc, _words(kind, fault), fault["loc"] != loc
+            yield loc, words(fault), fault["loc"] != loc
 
 
 def _hint(model: type[BaseModel], loc: Loc) -> str:
@@ -257,29 +258,3 @@ def _hint(model: type[BaseModel], loc: Loc) -> str:
         return f"; it belongs {where}"
     near = difflib.get_close_matches(key, names(model, loc[:-1]), 1, _NEAR)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-#: pydantic's kinds of faults in the words of somebody who edits a file
-_WORDS = {
-    "model_type": "should be a section of keys",
-    "dict_type": "should be a section of keys",
-    "list_type": "should be a list: [one, two]",
-    "too_short": "is empty; name at least one",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "bool_parsing": "should be true or false",
-}
-
-
-def _words(kind: str, fault: Any) -> str:
-    """What is wrong with a value, without the value: it may be a secret."""
-    if kind == "value_error":
-        return str(fault["ctx"]["error"])
-    if fault["input"] is None:
-        return "has no value; give one (a # needs quotes), or put # before the key"
-    if kind == "string_type" and not isinstance(fault["input"], dict | list):
-        return "needs quotes around it, to be text"
-    if kind in _WORDS:
-        return _WORDS[kind]
-    text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]

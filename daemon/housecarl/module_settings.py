@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from housecarl.config_words import words
 from housecarl.errors import Problem
 
 Loc = tuple[str | int, ...]
@@ -111,9 +112,7 @@ def _text(error: Any, model: Any) -> str:
         if len(error["loc"]) > 1:
             return f"unknown key '{key}'"
         return _foreign(model, str(key), list(model.model_fields))
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    return str(error["msg"])
+    return words(error)
 
 
 def _foreign(model: Any, key: str, known: list[str]) -> str:

@@ -1,0 +1,31 @@
+"""What is wrong with a value, in the words of somebody who edits a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: pydantic's kinds of faults that have words of ours
+_WORDS = {
+    "model_type": "should be a section of keys",
+    "dict_type": "should be a section of keys",
+    "list_type": "should be a list: [one, two]",
+    "too_short": "is empty; name at least one",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "bool_parsing": "should be true or false",
+}
+
+
+def words(fault: Any) -> str:
+    """A fault as pydantic tells it, without the value: it may be a secret."""
+    kind = fault["type"]
+    if kind == "value_error":
+        return str(fault["ctx"]["error"])
+    if fault["input"] is None:
+        return "has no value; give one (a # needs quotes), or put # before the key"
+    if kind == "string_type" and not isinstance(fault["input"], dict | list):
+        return "needs quotes around it, to be text"
+    if kind in _WORDS:
+        return _WORDS[kind]
+    text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
