@@ -383,7 +383,7 @@ async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World
         ("text/plain; format=flowed", b"!plug lamp\r\noff to bed \r\n", True),
         ("text/plain; format=flowed", b"!say " + b"word " * 12 + b"\r\nand more\r\n", True),
         # a line is 60 columns with the first word of the next one, or 61
-        ("text/plain; format=flowed", b"!" + b"a" * 54 + b" \r\nbed\r\n", False),
+        ("text/plain; format=flowed", b"!" + b"a" * 55 + b" \r\nbed\r\n", False),
         ("text/plain; format=flowed", b"!" + b"a" * 55 + b" \r\nbeds\r\n", True),
         ("text/plain; format=flowed", b"\r\n\r\n!plug lamp \r\noff\r\n", False),
         ("text/plain; format=flowed", b"!plug lamp\r\n\r\n-- \r\nAnn\r\n", True),

@@ -59,6 +59,7 @@ async def test_a_body_that_reads_the_same_in_any_encoding_is_obeyed(
         b"!plug lamp on\r\n \r\n!lamp level=50\r\n",
         b"!note 1+1=\r\noff\r\n",
         b"=2Fplug lamp off\r\n",
+        b"!" + b"a" * 58 + b"=\r\nb\r\n",
     ],
 )
 async def test_what_may_have_been_typed_or_encoded_is_refused(
@@ -94,8 +95,9 @@ async def test_whoever_signs_the_field_may_write_what_they_like(
         b"!note caf=E9\r\n=2E\r\n=46rom here\r\n",
         b"!plug lamp on=20\r\n=0A\r\n=C2=A0\r\n",
         b"=21plug lamp on\r\n",
+        b"!" + b"a" * 59 + b"=\r\nb\r\n",
     ],
-    ids=range(9),
+    ids=range(10),
 )
 async def test_quoted_printable_as_mail_programs_write_it_is_obeyed(
     world: World, body: bytes

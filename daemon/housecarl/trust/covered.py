@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from housecarl.errors import FormError
 from housecarl.message.field import Field
 from housecarl.message.part import Part, content_type
 from housecarl.trust import encoding
@@ -57,7 +56,7 @@ def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = 
         raise Unsound("uncovered-content-type")
     # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
     signed = encoding.NAME in signature.covers and signature.covered(original, encoding.NAME)
-    if not signed and not _encoding_is_plain(original):
+    if not signed and not encoding.is_harmless(_root(original)):
         raise Unsound("uncovered-content-transfer-encoding")
 
 
@@ -76,11 +75,7 @@ def _body_is_plain(original: Original) -> bool:
     the body to the front: of `---------- Forwarded message` and what stands below, for one, the
     words of somebody else.
     """
-    if not original.all(b"content-type"):
-        return True
     root = _root(original)
-    if root is None:
-        return False
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
         first, _, second = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")
@@ -95,23 +90,14 @@ def _body_is_plain(original: Original) -> bool:
     return kind == "text/plain" and not (flowed and _joins(text))
 
 
-def _encoding_is_plain(original: Original) -> bool:
-    """Whether an unsigned Content-Transfer-Encoding could not change what the body says."""
-    root = _root(original)
-    return root is not None and encoding.is_harmless(root)
-
-
-def _root(original: Original) -> Part | None:
-    """The whole body as the reader takes it; None when its type cannot be read."""
+def _root(original: Original) -> Part:
+    """The whole body as the reader takes it; no type that cannot be read has passed the gate."""
     fields = []
     for name in ("content-type", "content-transfer-encoding"):
         found = original.only(name.encode())
         fields += [Field(name, found.text)] if found else []
-    try:
-        kind, parameters = content_type(fields[0].value if original.all(b"content-type") else "")
-    except FormError:
-        return None
-    return Part(tuple(fields), kind, parameters, original.body)
+    kind = original.only(b"content-type")
+    return Part(tuple(fields), *content_type(kind.text if kind else ""), original.body)
 
 
 def _joins(text: str) -> bool:
