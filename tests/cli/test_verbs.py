@@ -304,6 +304,36 @@ def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
     assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)
 
 
+def test_what_a_latin_1_terminal_types_is_read_right(house: TestHouse) -> None:
+    """Neither its bytes nor its locale, which knows fewer letters, meet a trace."""
+    config = house.folder / "housecarl.yaml"
+    typed = "!ping h\xf6lle".encode("latin-1")
+    for verb, more in (("send", ["--wait"]), ("try", [])):
+        done = subprocess.run(
+            [HOUSECARL, "-c", config, verb, typed, "--as", "ann", *more],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert "No host h" in done.stdout, done.stderr
+
+
+def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: sé/spool\n", "utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [HOUSECARL, "-c", config, "status"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **plain},
+    )
+    assert (done.returncode, "LC_ALL=C.UTF-8 helps" in done.stderr) == (1, True), done.stderr
+
+
 def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
     done = verb_of(tmp_path / "none.yaml")("status")
     assert (done.returncode, "no such file" in done.stderr) == (78, True)

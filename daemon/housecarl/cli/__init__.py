@@ -120,6 +120,12 @@ def main() -> None:
     except errors.HousecarlError as error:
         click.echo(str(error), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":
+            raise
+        text = f"{error.object!a} cannot be a file's name in this locale; LC_ALL=C.UTF-8 helps"
+        click.echo(text, err=True)
+        sys.exit(1)
     except OSError as error:
         if _is_of_output(error):
             _end_unheard(error)

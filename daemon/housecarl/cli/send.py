@@ -85,8 +85,8 @@ def drop(spool: Path, text: str) -> str:
     """Put a file into the spool's root, where it appears whole; the key the daemon gives it."""
     name = f"send-{os.getpid()}-{secrets.token_hex(4)}"
     part = spool / f"{name}.part"
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
         file.flush()
         os.fsync(file.fileno())
         about = os.fstat(file.fileno())

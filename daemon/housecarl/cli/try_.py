@@ -70,8 +70,12 @@ async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
             uid=str(os.getuid()),
             as_person=person,
         )
+        raw = text.encode("utf-8", "surrogateescape")  # as the terminal sent it
         case = await house.judge.judge(
-            id_of(name), as_message(text.encode()), stamp, house.clock.now()
+            id_of(name),
+            as_message(raw),
+            stamp,
+            house.clock.now(),
         )
         if not case.person or case.word == "confirm":
             return case, Done()
