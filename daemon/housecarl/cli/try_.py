@@ -71,12 +71,7 @@ async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
             as_person=person,
         )
         raw = text.encode("utf-8", "surrogateescape")  # as the terminal sent it
-        case = await house.judge.judge(
-            id_of(name),
-            as_message(raw),
-            stamp,
-            house.clock.now(),
-        )
+        case = await house.judge.judge(id_of(name), as_message(raw), stamp, house.clock.now())
         if not case.person or case.word == "confirm":
             return case, Done()
         done = await house.worker.run(case, name)
