@@ -1,4 +1,4 @@
-"""How flashes end: each fault of a plug, the exact verdict, and the plug afterwards."""
+"""How good flashes go on each generation, the plug of the post, and one at a time."""
 
 from __future__ import annotations
 
