@@ -20,11 +20,12 @@ from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, 
 
 from housecarl import clock, config_file
 from housecarl.config_doors import Certificate
-from housecarl.doctor import CHECKS, Patient, access, finding, spool, visit
+from housecarl.doctor import CHECKS, Patient, access, finding, spool, unit, visit
 from housecarl.doctor import certificate as certificates
 from housecarl.doctor.finding import Finding, Trouble
 from housecarl.doctor.threads import Loose
 from housecarl.rehearsal import make_judge
+from housecarl.testing.house import free_port
 
 Told = list[tuple[str, str, str]]
 
@@ -118,6 +119,22 @@ async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
 
 async def test_a_house_without_secrets_has_none_to_look_at(tmp_path: Path) -> None:
     assert await look("secrets", tmp_path) == [("skip", "none in the configuration", "")]
+
+
+async def test_a_socket_for_tls_needs_a_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit, "sockets", lambda: {"[::]:465": True})
+    door = {"listen": f"127.0.0.1:{free_port()}", "recipients": ["cmd@home.example"]}
+    assert await look("smtp", tmp_path, doors={"smtp": door}) == [
+        (
+            "fail",
+            "systemd holds a port for TLS, without a certificate",
+            "Set doors.smtp.certificate, or systemctl disable --now housecarl-smtps.socket",
+        ),
+        ("ok", "systemd holds [::]:465 for the daemon", ""),
+        ("ok", f"{door['listen']} is free for the daemon, which does not run", ""),
+    ]
 
 
 DENVER = {"Denver": [place("Denver", "Colorado", 700_000)]}

@@ -44,6 +44,9 @@ def _look(door: Smtp, running: bool) -> list[Finding]:
     places = held | {
         place: under_tls for place, under_tls in own if place and under_tls not in held.values()
     }
+    if door.certificate is None and True in held.values():
+        mend = "Set doors.smtp.certificate, or systemctl disable --now housecarl-smtps.socket"
+        found.append(trouble(PART, "systemd holds a port for TLS, without a certificate", mend))
     for place, under_tls in places.items():
         try:
             if running:
