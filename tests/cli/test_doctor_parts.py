@@ -121,6 +121,21 @@ async def test_a_house_without_secrets_has_none_to_look_at(tmp_path: Path) -> No
     assert await look("secrets", tmp_path) == [("skip", "none in the configuration", "")]
 
 
+@pytest.mark.parametrize("name", ["work", ".journal"])
+async def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / name).touch()
+    said = ("fail", f"{tmp_path}/spool/{name} is no folder", "Move it away: a start makes its own.")
+    assert await look("spool", tmp_path) == [said]
+
+
+async def test_a_journal_that_is_no_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "spool/.journal/journal.sqlite").mkdir(parents=True)
+    ((state, text, mend),) = await look("forwarding", tmp_path)
+    assert (state, text) == ("fail", "the journal cannot be read")
+    assert "journal.sqlite" in mend
+
+
 async def test_a_socket_for_tls_needs_a_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

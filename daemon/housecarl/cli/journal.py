@@ -49,7 +49,8 @@ def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     except PermissionError:
         raise
     except OSError as error:
-        raise StorageError(f"spool {path.parents[1]}: {error.strerror}") from error
+        text = f"spool {path.parents[1]}: {error.strerror}: {error.filename}"
+        raise StorageError(text) from error
     conn = connect(path)
     try:
         conn.execute("BEGIN IMMEDIATE")

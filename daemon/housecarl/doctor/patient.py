@@ -16,7 +16,7 @@ from housecarl.config_file import Loaded
 from housecarl.doctor.access import user
 from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
-from housecarl.errors import JournalError, NotAllowed
+from housecarl.errors import NotAllowed, StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
 from housecarl.lock import held
@@ -66,7 +66,7 @@ class Patient:
             return None
         try:
             conn = connect(path, readonly=True)
-        except JournalError as error:
+        except StorageError as error:
             raise Trouble("the journal cannot be read", f"{error}.") from error
         try:
             return do(conn)

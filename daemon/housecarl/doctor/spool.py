@@ -12,6 +12,7 @@ from pathlib import Path
 from housecarl.disk import sync_folder, write_new
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
+from housecarl.house import JOURNAL
 from housecarl.module_load import in_thread
 from housecarl.spool import RESERVE_BYTES, State
 
@@ -46,6 +47,9 @@ async def examine(patient: Patient) -> list[Finding]:
 
 def _look(root: Path) -> list[Finding]:
     """All of it, in a thread; raises Trouble."""
+    for name in ("tmp", *State, JOURNAL.parent):
+        if (root / name).exists() and not (root / name).is_dir():
+            raise Trouble(f"{root / name} is no folder", "Move it away: a start makes its own.")
     kind = _kind(root)
     seconds = _tried(root)
     room = os.statvfs(root)
