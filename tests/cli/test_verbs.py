@@ -224,6 +224,24 @@ def test_check_tells_which_secret_is_missing_and_where(tmp_path: Path) -> None:
     assert verb_of(config)("check", "--print").returncode == 0
 
 
+def test_check_tells_a_file_that_is_missing(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text(
+        "doors:\n  imap: {host: h, user: u, password: {env: X}, ca: gone.ca}\n"
+        "  smtp: {recipients: [a@b.example], certificate: {cert: gone.pem, key: key.pem}}\n"
+        "post: {host: h, from: a@b.example, ca: gone.ca}\n"
+    )
+    (tmp_path / "key.pem").write_text("x")
+    (tmp_path / "key.pem").chmod(0o600)
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    assert [line for line in done.stderr.splitlines() if line.startswith(str(config))] == [
+        f"{config}:2:52: doors.imap.ca: {tmp_path}/gone.ca does not exist",
+        f"{config}:3:57: doors.smtp.certificate.cert: {tmp_path}/gone.pem does not exist",
+        f"{config}:4:40: post.ca: {tmp_path}/gone.ca does not exist",
+    ]
+
+
 def test_check_notes_the_secrets_that_only_the_daemon_can_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     set_up("error")  # a module that is off is told below, and not twice
     registry = asyncio.run(make_judge(loaded)).registry
     secrets = [] if show else list(_secrets(loaded, registry))
-    problems = _module_problems(loaded, registry)
+    problems = [*_module_problems(loaded, registry), *_file_problems(loaded)]
     problems += [problem for problem, unseen in secrets if not unseen]
     told = {str(problem).partition("\n")[0] for problem in problems}
     broken = [fault for fault in registry.broken.values() if fault not in told]
@@ -81,6 +81,26 @@ def _module_problems(loaded: Loaded, registry: Registry) -> list[Problem]:
     except ConfigError as error:
         problems += error.problems
     return problems
+
+
+def _file_problems(loaded: Loaded) -> Iterator[Problem]:
+    """Files that are no secret and must be there all the same."""
+    smtp, imap, post = loaded.config.doors.smtp, loaded.config.doors.imap, loaded.config.post
+    files = {
+        ("doors", "smtp", "certificate", "cert"): smtp
+        and smtp.certificate
+        and smtp.certificate.cert,
+        ("doors", "imap", "ca"): imap and imap.ca,
+        ("post", "ca"): post and post.ca,
+    }
+    for loc, file in files.items():
+        try:
+            if file:
+                file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            yield loaded.source.problem(loc, f"{file} does not exist")
+        except OSError:
+            pass  # a folder that we may not look into
 
 
 def _secrets(loaded: Loaded, registry: Registry) -> Iterator[tuple[Problem, bool]]:
