@@ -1,0 +1,50 @@
+"""docs/performance.md names only benchmarks that there are, with options that they have."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "performance.md").read_text()
+BUDGET = (ROOT / "benchmarks" / "budget.py").read_text()
+
+#: Each command of the page: what stands after `python -m`.
+COMMANDS = sorted(set(re.findall(r"python -m (benchmarks\.[^`\n]+)", PAGE)))
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What --help says of each benchmark on the page, all asked at once."""
+    names = {command.split()[0] for command in COMMANDS}
+    asked = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", name, "--help"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for name in names
+    }
+    return {name: process.communicate(timeout=60)[0] for name, process in asked.items()}
+
+
+def test_the_page_names_what_it_measured_with() -> None:
+    measured = {command.split()[0] for command in COMMANDS}
+    assert {"benchmarks.compare", "benchmarks.budget", "benchmarks.log"} <= measured
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_on_the_page_is_one_that_can_be_run(command: str, helps: dict[str, str]) -> None:
+    name, *words = shlex.split(command)
+    assert helps[name].startswith("usage:")
+    for option in (word for word in words if word.startswith("-")):
+        assert re.search(rf"(?m){option}\b", helps[name]), option
+
+
+def test_the_budget_on_the_page_has_the_steps_that_are_measured() -> None:
+    told = re.findall(r"(?m)^    ( *\S.*?) {2,}\d+$", PAGE.partition("## The budget")[2])
+    measured = re.findall(r'(?m)^    \("( *[^"]+)", \d, ', BUDGET)
+    assert told[: len(measured)] == measured
