@@ -181,6 +181,19 @@ async def test_when_a_sync_fails_nothing_stays(
     assert list((spool.root / "tmp").iterdir()) == []
 
 
+async def test_two_messages_put_together_are_synced_together_or_not_taken(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("housecarl.spool.sync_filesystem", fail)
+    put = (spool.put(b"x", STAMP) for _ in range(2))
+    results = await asyncio.gather(*put, return_exceptions=True)
+    assert [type(each) for each in results] == [StorageError] * 2
+    assert names(spool) == {}
+
+
 async def test_what_a_failing_disk_does_not_take_back_goes_with_the_next_message(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ Do = Callable[[sqlite3.Connection], T]
 
 #: Operations that share one commit at the most: bounds how long the first of them waits.
 GROUP = 256
+
+#: Operations in one commit from which on the next waits for more of them, and how long: a commit
+#: writes the pages that all of them touch once, and who is alone never waits.
+CROWD = 3
+GATHER_SECONDS = 0.004
 
 #: Seconds a writer waits for another process (a CLI verb) that holds the write lock.
 BUSY_SECONDS = 10.0
@@ -167,9 +173,10 @@ class Database:
 
     def _write_all(self, conn: sqlite3.Connection) -> None:
         """The writer thread: one commit, hence one sync, for everything that waits."""
-        going = True
+        going, crowded = True, False
         while going:
-            group, going = _gather(self._writes)
+            group, going = _gather(self._writes, GATHER_SECONDS if crowded else 0.0)
+            crowded = len(group) >= CROWD
             if group:
                 self._commit(conn, group)
         conn.close()
@@ -207,11 +214,13 @@ class Database:
         conn.close()
 
 
-def _gather(jobs: queue.SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
-    """Wait for one job, take what else is there; False when the last word was "close"."""
+def _gather(jobs: queue.SimpleQueue[_Job | None], seconds: float) -> tuple[list[_Job], bool]:
+    """Wait for one job and then for others, take what is there; False when the last was "close"."""
     job = jobs.get()
     if job is None:
         return [], False
+    if seconds:
+        time.sleep(seconds)
     group = [job]
     while len(group) < GROUP:
         try:

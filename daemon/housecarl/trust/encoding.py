@@ -10,7 +10,7 @@ from housecarl.message.mail import typed
 from housecarl.message.part import Part
 from housecarl.trust.leading import leading
 
-#: The field that hardly any mail host signs: of those looked at, Fastmail alone.
+#: The field that hardly any mail host signs; Google does not.
 NAME = b"content-transfer-encoding"
 
 _QUOTED = "quoted-printable"
