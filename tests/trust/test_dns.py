@@ -122,10 +122,12 @@ async def patient(server: Pair) -> tuple[Server, NameServers]:
 async def test_who_would_have_to_wait_is_told_when_to_ask_again(patient: Pair) -> None:
     """And then hears that there was no answer, for a while, without a new question."""
     served, resolver = patient
+    told = []
     for _ in range(3):
         with pytest.raises(AnswerPending, match="^no answer for silent.example yet$") as pending:
             await resolver.txt("silent.example")
-    await asyncio.wait_for(asyncio.wait([pending.value.answered]), 3)
+        told.append(pending.value.answered)
+    await asyncio.wait_for(asyncio.wait(told), 3)
     served.asked.clear()
     for _ in range(2):
         with pytest.raises(TrustLater, match="^no answer for silent.example: LifetimeTimeout$"):
