@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import statistics
 import sys
 import tempfile
@@ -107,7 +108,11 @@ async def backlogs(
 async def main(options: argparse.Namespace) -> None:
     """Measure what is here and print it."""
     line.Sink.arrived = asyncio.Queue()
-    server = await asyncio.get_running_loop().create_server(line.Sink, "127.0.0.1", 0)
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    # Who ends this early ends the servers too: a mail server with a long queue lives on otherwise.
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    server = await loop.create_server(line.Sink, "127.0.0.1", 0)
     sink = server.sockets[0].getsockname()[1]
     every = peers(options.postfix, options.php)
     some = [peer for peer in every if not peer.missing]
