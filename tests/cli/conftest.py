@@ -56,6 +56,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
 
 
 @pytest.fixture(scope="module")
+def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """Verbs as processes that start at once."""
+    with forker(tmp_path_factory.mktemp("verbs")) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
 def verb(house: TestHouse) -> Verb:
     """Run a verb against the house."""
     return verb_of(house.folder / "housecarl.yaml")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tests.cli.conftest import Verb
 from tests.cli.devices_house import FILE, NEW, OLD, config_of, fill, quick
-from tests.cli.forked import Forker, forker
+from tests.cli.forked import Forker
 
 from housecarl import config_file
 from housecarl.cli.verb_store import VerbStore
@@ -24,13 +24,6 @@ from housecarl.testing.plug_image import TEST_KEY, make_image
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """Verbs as processes that start at once."""
-    with forker(tmp_path_factory.mktemp("verbs")) as ready:
-        yield ready
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from tests.cli.clinic import Background, dkim_record, name_server
 from tests.cli.conftest import LOGIN
-from tests.cli.forked import Forker, forker
+from tests.cli.forked import Forker
 from tests.doors.certificate import certificate
 from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 from tests.doors.imap_server import ImapServer, serving
@@ -49,13 +49,6 @@ HW_ID = "60FF6B258734EA6880E186F8C96DDC61"
 MACHINE = ("clock", "ping", "unit")
 #: parts that a test of a house looks at
 HOUSE = "config,secrets,modules,spool,smtp,imap,drop,post,forwarding,dns,plugs,firmware,weather"
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """Verbs as processes that start at once."""
-    with forker(tmp_path_factory.mktemp("verbs")) as ready:
-        yield ready
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.forked import Forked, Forker, forker
+from tests.cli.forked import Forked, Forker
 from tests.cli.terminal import Typist
 
 from housecarl import recover
@@ -32,13 +32,6 @@ PEOPLE = {
 CUT_OFF = r"lamp: the flash of \d\d:\d\d was interrupted here\. "
 NOT_FLASHED = CUT_OFF + r"It runs 1\.1\.1, working: it was NOT flashed\."
 FLASHED = CUT_OFF + r"It runs 1\.2\.3 now: the flash went through\."
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """Verbs as processes that start at once."""
-    with forker(tmp_path_factory.mktemp("verbs")) as ready:
-        yield ready
 
 
 @pytest.fixture

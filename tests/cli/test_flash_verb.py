@@ -15,19 +15,12 @@ import pytest
 import yaml
 from tests.cli.conftest import LOGIN, Verb
 from tests.cli.devices_house import FILE, NEW, config_of, fill, modules, quick
-from tests.cli.forked import Forker, forker
+from tests.cli.forked import Forker
 
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug
 
 ANN = {"unix": [LOGIN], "may": ["*"]}
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """Verbs as processes that start at once."""
-    with forker(tmp_path_factory.mktemp("verbs")) as ready:
-        yield ready
 
 
 @pytest.fixture
