@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,7 @@ from housecarl.journal import (
     values,
 )
 from housecarl.journal.conditions import Condition
+from housecarl.journal.database import CROWD
 from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
@@ -235,3 +237,41 @@ def test_a_value_has_a_bound(conn: sqlite3.Connection) -> None:
     values.put(conn, "m", "k", [1], 0.0)
     values.put(conn, "m", "k", None, 0.0)
     assert values.get(conn, "m", "k") is None
+
+
+def begin(conn: sqlite3.Connection) -> None:
+    """A savepoint that only who shares the transaction can release."""
+    conn.execute("SAVEPOINT together")
+
+
+def end(conn: sqlite3.Connection) -> None:
+    conn.execute("RELEASE together")
+
+
+async def test_in_a_crowd_a_commit_waits_for_who_comes_a_moment_later(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.journal.database.GATHER_SECONDS", 0.5)
+    busy, go = threading.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> None:
+        busy.set()
+        go.wait(10)
+
+    held = asyncio.create_task(db.write(hold))
+    await asyncio.to_thread(busy.wait, 10)
+    crowd = [asyncio.create_task(db.write(lambda _: None)) for _ in range(CROWD)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(held, *crowd)
+    first = asyncio.create_task(db.write(begin))
+    await asyncio.sleep(0)
+    while not db._writes.empty():  # noqa: ASYNC110 - there is no event for: the writer has it
+        await asyncio.sleep(0)
+    await asyncio.gather(first, db.write(end))
+
+
+async def test_who_is_alone_waits_for_nobody(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("housecarl.journal.database.GATHER_SECONDS", 3600.0)
+    for _ in range(3):
+        await asyncio.wait_for(db.write(lambda _: None), 10)
