@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.doors.smtp_peer import CMD, MESSAGE, Served, auth_plain, coded, secured, serving
 
-from housecarl.doors.smtp_login import FREE_FAILURES, NOBODY, Logins, dialogue
+from housecarl.doors.smtp_login import FREE_FAILURES, MAX_WAIT, NOBODY, Logins, dialogue
 from housecarl.doors.smtp_turns import Busy
 
 RIGHT = auth_plain("", "ann-user", "correct horse")
@@ -177,6 +177,39 @@ async def test_who_logs_in_does_not_wait_for_50_that_guess(
                 each.cancel()
             await asyncio.gather(*guessing, return_exceptions=True)
         assert "535" in heard
+
+
+async def test_who_logs_in_goes_before_guessers_at_many_addresses(
+    logins: dict[str, tuple[str, str]],
+) -> None:
+    """Until a quarter of an hour after their last guess."""
+    now = [100.0]
+    checks = Logins(logins, lambda: now[0])
+    guessers = [f"192.0.2.{n}" for n in range(20)]
+    for each in guessers:
+        assert await checks.verify("nobody", "x", each) is None
+    over: list[str] = []
+
+    async def log_in(address: str) -> None:
+        try:
+            await checks.verify("ann-user", "correct horse", address)
+            over.append(address)
+        except Busy:
+            pass
+
+    async def race() -> int:
+        """The place of somebody who comes after all the others."""
+        over.clear()
+        racing = [asyncio.create_task(log_in(each)) for each in [*guessers, "198.51.100.1"]]
+        await asyncio.gather(*racing)
+        assert len(over) == 17
+        return over.index("198.51.100.1")
+
+    checks.accounts = {}  # so that they keep what they did
+    assert await race() == 1, "after the one whose check had begun"
+    now[0] += MAX_WAIT + 1
+    with pytest.raises(ValueError, match="is not in list"):
+        await race()
 
 
 async def test_who_leaves_takes_its_password_along(

@@ -8,10 +8,13 @@ from housecarl.doors.smtp_turns import Busy, Turns
 
 
 class Queue:
-    """Turns with a holder, and those who asked; `served` and `put_off` tell what became of them."""
+    """Turns with a holder, and those who asked; `served` and `put_off` tell what became of them.
 
-    def __init__(self, places: int) -> None:
-        self.turns = Turns(places)
+    The addresses in `suspects` are suspect.
+    """
+
+    def __init__(self, places: int, suspects: str = "") -> None:
+        self.turns = Turns(places, suspects.__contains__)
         self.served: list[str] = []
         self.put_off: list[str] = []
         self.asked: list[asyncio.Task[None]] = []
@@ -60,6 +63,23 @@ async def test_another_gets_a_place_of_whoever_has_most_until_each_has_its_share
     assert sorted(queue.put_off) == ["a3", "a4", "a5", "b2", "b3", "e1"]
     await queue.end()
     assert queue.served == ["a1", "a2", "b1", "c1", "d1"]
+
+
+async def test_suspects_go_last_and_give_their_places_to_all_others() -> None:
+    queue = Queue(4, suspects="xyz")
+    await queue.ask("x1", "x2", "y1", "z1", "z2", "a1", "b1", "a2")
+    assert queue.put_off == ["z2", "x2", "y1"]
+    await queue.ask("y2", "c1", "b2")
+    assert sorted(queue.put_off[3:]) == ["b2", "y2", "z1"], "among all others it is as ever"
+    await queue.end()
+    assert queue.served == ["x1", "a1", "b1", "c1", "a2"]
+
+
+async def test_suspects_take_turns_when_nobody_else_waits() -> None:
+    queue = Queue(4, suspects="xyz")
+    await queue.ask("a1", "x1", "x2", "y1", "b1")
+    await queue.end()
+    assert queue.served == ["a1", "b1", "x1", "y1", "x2"]
 
 
 async def test_who_gives_up_blocks_nobody() -> None:

@@ -47,13 +47,15 @@ class Logins:
     ) -> None:
         self.accounts = accounts
         self._now = now
-        self._turns = Turns(MAX_WAITING)
+        self._turns = Turns(MAX_WAITING, self._has_guessed)
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def verify(self, user: str, password: str, address: str) -> str | None:
         """The person this password proves, None for nobody; `address` "" is never made to wait.
 
-        Raises Busy. Who guesses from one address waits 1, 2, 4 ... seconds after the first five.
+        Raises Busy. Who guesses from one address waits 1, 2, 4 ... seconds after the first five,
+        and after the first wrong one behind all who have not: guessers at many addresses keep
+        nobody else waiting.
         """
         self._refuse_early(address)
         async with self._turns.turn(address):
@@ -72,12 +74,15 @@ class Logins:
         if self._now() < until:
             raise Busy
 
+    def _has_guessed(self, address: str) -> bool:
+        """Whether a wrong password came from there that is not forgiven yet."""
+        failed = self._failures.get(address)
+        return failed is not None and self._now() - failed[1] <= MAX_WAIT
+
     def _note_failure(self, address: str) -> None:
-        failures, until = self._failures.pop(address, (0, 0.0))
-        now = self._now()
-        if until and now - until > MAX_WAIT:
-            failures = 0
-        failures += 1
+        failures = self._failures[address][0] if self._has_guessed(address) else 0
+        self._failures.pop(address, None)
+        failures, now = failures + 1, self._now()
         over = failures - FREE_FAILURES
         wait = min(2.0**over, MAX_WAIT) if over >= 0 else 0.0
         self._failures[address] = (failures, now + wait)

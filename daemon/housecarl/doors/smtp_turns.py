@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
@@ -16,11 +16,13 @@ class Turns:
     """One has the turn, at most `places` wait; who asks alone may have all places.
 
     Whoever comes when they are taken gets one of the address that has most of them, so that each
-    has its share; and an address that waits is never behind two of another one.
+    has its share; and an address that waits is never behind two of another one. A `suspect` address
+    goes after all others, and its places are theirs.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, suspect: Callable[[str], bool]) -> None:
         self._places = places
+        self._suspect = suspect
         self._taken = False
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # whose turn is next is first
 
@@ -59,18 +61,24 @@ class Turns:
 
     def _make_room(self, address: str) -> None:
         """End the newest of the address that has most places; Busy if that would be no fairer."""
-        most = max(self._waiting, key=lambda each: len(self._waiting[each]))
-        if len(self._waiting[most]) < len(self._waiting.get(address, ())) + 2:
+
+        def claims(each: str) -> tuple[bool, int]:
+            return self._suspect(each), len(self._waiting.get(each, ()))
+
+        most = max(self._waiting, key=claims)
+        suspect, places = claims(address)
+        if claims(most) < (suspect, places + 2):
             raise Busy
-        newest = self._waiting[most].pop()
+        newest = self._waiting[most][-1]
+        self._leave(most, newest)
         if not newest.done():
             newest.set_exception(Busy())
 
     def _pass_on(self) -> None:
-        """Give the turn to the address that has waited for it longest."""
+        """Give the turn to the address that has waited for it longest, suspects last."""
         self._taken = False
         while self._waiting:
-            address = next(iter(self._waiting))
+            address = min(self._waiting, key=self._suspect)
             waiting = self._waiting.pop(address)
             turn = waiting.popleft()
             if waiting:
