@@ -14,6 +14,7 @@ from tests.programs import NODE_MODULES, installed
 
 from housecarl.plugs.device import Device
 from housecarl.plugs.settings import PlugAddress
+from housecarl.testing.house import free_port
 from housecarl.testing.plug import SimulatedPlug
 
 #: seconds one run of a foreign program may take; node and python-kasa start slowly
@@ -80,24 +81,29 @@ async def test_pyhs100_switches_and_reads_it() -> None:
 
 NODE = """
 const { Device } = require('tplink-smarthome-simulator');
-const device = new Device({ model: process.argv[1], address: '127.0.0.1', port: 0 });
-device.start().then(() => console.log('READY ' + device.port));
+const device = new Device({ model: process.argv[1], address: '127.0.0.1', port: +process.argv[2] });
+device.start().then(() => console.log('READY'));
 """
 
 
 @asynccontextmanager
 async def simulator(model: str) -> AsyncIterator[Device]:
-    """Our device on a plug that the simulator of others plays."""
+    """Our device on a plug that the simulator of others plays.
+
+    It wants the same port for UDP and TCP, and chooses one that may be taken for the other.
+    """
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         "node",
-        *("-e", NODE, model),
+        *("-e", NODE, model, str(port)),
         stdout=asyncio.subprocess.PIPE,
         env={"NODE_PATH": str(NODE_MODULES), **os.environ},
     )
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
-        yield Device("other", PlugAddress(host="127.0.0.1", port=int(line.split()[1])))
+        assert line.startswith(b"READY"), "see what it wrote to stderr"
+        yield Device("other", PlugAddress(host="127.0.0.1", port=port))
     finally:
         process.terminate()
         await process.wait()
