@@ -23,10 +23,6 @@ VERDICT = 600.0
 #: Characters of an error that are kept.
 MAX_ERROR = 200
 
-#: What is read goes here, for all dialogues: it is copied before anything else can run. asyncio by
-#: itself would map and unmap 256 KiB for each answer.
-_BUFFER = memoryview(bytearray(MAX_ANSWER))
-
 _NUMBER = re.compile(r"\d{3,}(?=\d{4})")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\n")
@@ -60,7 +56,7 @@ class Answer:
         return self.code >= 500 and not self.text.startswith("5.4.5")
 
 
-class Dialogue(asyncio.BufferedProtocol):
+class Dialogue(asyncio.Protocol):
     """Speaks SMTP over a transport it was put on with `transport.set_protocol`.
 
     Where the smarthost offers PIPELINING (RFC 2920) a mail takes two round trips instead of four.
@@ -80,13 +76,9 @@ class Dialogue(asyncio.BufferedProtocol):
         """Whether another mail may be tried: connected, and nothing was said out of turn."""
         return not (self._ended or self._buffer or self._answers or self.transport.is_closing())
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the loop puts what it reads."""
-        return _BUFFER
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Collect whole answers; one that never ends is cut off."""
-        self._buffer += _BUFFER[:nbytes]
+        self._buffer += data
         taken = 0
         while found := _ANSWER.match(self._buffer, taken):
             text = (found[2] or b"").decode("utf-8", "replace").strip()
