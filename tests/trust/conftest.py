@@ -160,12 +160,13 @@ def signature(
     pem: bytes | None = None,
     ed: SigningKey | None = None,
     name: str = "DKIM-Signature",
+    default: str = "simple/simple",
     **tags: Any,
 ) -> bytes:
-    """Only the field; dkimpy computes it, from whatever tags it is told."""
+    """Only the field; dkimpy computes it, from whatever tags it is told; `default` without c=."""
     d = dkim.DKIM(raw)
     canon = tags.get("c", "relaxed/relaxed")
-    policy = CanonicalizationPolicy.from_c_value((canon or "simple/simple").encode())
+    policy = CanonicalizationPolicy.from_c_value((canon or default).encode())
     algorithm = tags.get("a") or ("ed25519-sha256" if ed else "rsa-sha256")
     body = policy.canonicalize_body(d.body)
     if "l" in tags:
@@ -196,6 +197,7 @@ def sealed(
     """The message with one more ARC set on top (RFC 8617 5.1)."""
     aar = f"ARC-Authentication-Results: i={instance}; {results}\r\n".encode()
     more: dict[str, Any] = {"v": None, "t": None, "i": str(instance), **ams}
+    more.setdefault("default", "relaxed/relaxed")
     message = signature(raw, domain, h=h, name="ARC-Message-Signature", **more)
     d = dkim.DKIM(message + aar + raw)
     chain = _arc_fields(d.headers)

@@ -61,21 +61,53 @@ async def test_a_chain_that_is_cut_mixed_or_doubled_is_refused(world: World) -> 
     newest = whole.index(b"ARC-Seal: i=1")
     last_field = whole.index(b"From: ")
     oldest = whole[newest:last_field]
-    for raw in (
-        whole[newest:],  # the newest set cut off
-        whole.replace(oldest, b""),  # the oldest cut out
-        whole.replace(b"i=2", b"i=3"),  # a gap
-        whole.replace(b"i=1", b"i=2"),  # two of the same
-        oldest + whole,
-        whole.replace(b"ARC-Seal: i=1", b"X-Seal: i=1"),
-        whole.replace(b"cv=pass", b"cv=none"),
-        whole.replace(b"cv=none", b"cv=pass"),
-        b"ARC-Authentication-Results: i=3; x\r\n" + whole,  # a set that is not whole
-        by_forwarder(results=RESULTS.replace("pass", "fail")).replace(b"fail", b"pass"),
-        whole.replace(b"x; none", b"x; nine"),  # the oldest results, which each seal covers
+    for raw, word in (
+        (whole[newest:], "sealer"),  # the newest set cut off
+        (whole.replace(oldest, b""), "chain"),  # the oldest cut out
+        (whole.replace(b"i=2", b"i=3"), "chain"),  # a gap
+        (whole.replace(b"i=1", b"i=2"), "chain"),  # two of the same
+        (oldest + whole, "chain"),
+        (whole.replace(b"ARC-Seal: i=1", b"X-Seal: i=1"), "chain"),
+        (whole.replace(b"ARC-Seal: i=1;", b"ARC-Seal: "), "chain"),
+        (whole.replace(b"ARC-Seal: i=1", b"ARC-Seal: i=a"), "chain"),
+        (whole.replace(b"cv=pass", b"cv=none"), "chain"),
+        (whole.replace(b"cv=none", b"cv=pass"), "chain"),
+        (b"ARC-Authentication-Results: i=3; x\r\n" + whole, "chain"),  # a set that is not whole
+        (whole.replace(b"Results: i=1; ", b"Results: "), "chain"),
+        (
+            by_forwarder(results=RESULTS.replace("pass", "fail")).replace(b"fail", b"pass"),
+            "signature",
+        ),
+        (whole.replace(b"x; none", b"x; nine"), "signature"),  # each seal covers them
     ):
         found = await judged(world, raw, forwarders=FORWARDERS)
-        assert found.proof is Proof.CLAIMED, raw[:200]
+        assert (found.proof, found.checks["arc"]) == (Proof.CLAIMED, word), raw[:200]
+
+
+@pytest.mark.parametrize(("size", "proof"), [(8192, Proof.SIGNED), (8193, Proof.CLAIMED)])
+async def test_results_are_read_up_to_8_kib(world: World, size: int, proof: Proof) -> None:
+    """The size of the field's value, with its blank, its instance and its line end."""
+    note = ("\r\n " + "x" * 70) * 120
+    room = size - len(f" i=2; {RESULTS} ()\r\n")
+    raw = by_forwarder(results=f"{RESULTS} ({note[:room]})")
+    assert (await judged(world, raw, forwarders=FORWARDERS)).proof is proof
+
+
+@pytest.mark.parametrize(
+    ("canon", "default", "word"),
+    [
+        (None, "relaxed/relaxed", "pass evil.example forward.example"),
+        (None, "relaxed/simple", "body"),
+        ("simple/simple", "", "pass evil.example forward.example"),
+    ],
+)
+async def test_a_set_that_names_no_canonicalization_is_relaxed(
+    world: World, canon: str | None, default: str, word: str
+) -> None:
+    """As those who check ARC elsewhere read it; a DKIM-Signature without it is simple."""
+    body = b"!plug  lamp on \r\n"
+    raw = by_forwarder(mail(body=body), c=canon, default=default)
+    assert (await judged(world, raw, forwarders=FORWARDERS)).checks["arc"] == word
 
 
 async def test_a_seal_over_a_failed_chain_is_refused(world: World) -> None:
@@ -105,6 +137,7 @@ async def test_what_the_newest_set_signed_cannot_be_changed(
     ("more", "word"),
     [
         ({"h": "from:to:date:message-id:content-type"}, "uncovered-subject"),
+        ({"h": "from:to:subject:message-id:content-type"}, "uncovered-date"),
         ({"h": H + ":arc-seal"}, "chain"),
         ({"t": T + 700}, "future"),
         ({"t": None}, "no-time"),
