@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import time
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,6 +46,23 @@ async def test_a_message_is_whole_in_new_with_its_stamp_when_put_returns(spool: 
     assert list((spool.root / "tmp").iterdir()) == []
 
 
+@pytest.fixture
+def in_denver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The clock of the machine is not UTC's."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/Denver")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_a_name_is_the_time_in_utc_and_an_id_of_16_hex_digits(in_denver: None) -> None:
+    here = datetime(2026, 11, 23, 5, 0, 0, 7, tzinfo=timezone(timedelta(hours=-7)))
+    name = make_name(here)
+    found = re.fullmatch(r"20261123T120000\.000007-([0-9a-f]{16})\.eml", name)
+    assert found is not None and id_of(name) == found[1]
+
+
 async def test_messages_put_at_once_are_all_kept(spool: Spool) -> None:
     put = await asyncio.gather(*(spool.put(b"%d" % n, STAMP) for n in range(50)))
     assert len(set(put)) == 50
@@ -58,6 +77,13 @@ async def test_a_message_keeps_its_name_through_every_state(spool: Spool) -> Non
     await spool.settle()
     assert (spool.root / "executed" / "2026-11" / name).is_file()
     assert find_file(spool.root, id_of(name)) == spool.root / "executed" / "2026-11" / name
+
+
+async def test_what_is_taken_soon_lies_in_work(spool: Spool) -> None:
+    name = await spool.put(b"x", STAMP)
+    await spool.take(name)
+    await spool.settle()
+    assert await spool.waiting(State.WORK) == [name]
 
 
 async def test_renames_that_go_well_are_no_trouble(spool: Spool) -> None:
@@ -117,6 +143,52 @@ async def test_without_room_nothing_is_stored_and_the_sender_may_try_again(tmp_p
         await spool.put(b"x", STAMP)
     assert names(spool) == {}
     await spool.stop()
+
+
+async def test_room_is_what_stays_free_below_all_that_is_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(STAMP.line()) + 100
+    spool = Spool(tmp_path, reserve=4096)
+    spool.open()
+    await spool.start()
+    room = SimpleNamespace(f_bavail=4096 + 2 * size - 1, f_frsize=1)
+    monkeypatch.setattr("os.statvfs", lambda _: room)
+    both = (spool.put(b"x" * 100, STAMP) for _ in range(2))
+    results = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in results] == [SpoolFull] * 2
+    name = await spool.put(b"x" * 100, STAMP)
+    assert await spool.waiting(State.NEW) == [name]
+    await spool.stop()
+
+
+async def test_what_comes_while_one_is_synced_is_synced_together(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("housecarl.spool.sync_folder", synced.append)
+    hold = threading.Event()
+    busy = asyncio.create_task(spool.ask(lambda: hold.wait(10)))
+    puts = []
+    for _ in range(4):
+        puts.append(asyncio.create_task(spool.put(b"x", STAMP)))
+        for _ in range(3):
+            await asyncio.sleep(0)  # each comes after the one before is on its way
+    hold.set()
+    await asyncio.gather(busy, *puts)
+    assert len(synced) == 2, "the first alone, then the other three"
+    assert names(spool) == {"new": 4}
+
+
+async def test_one_message_alone_does_not_flush_the_whole_disk(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("housecarl.spool.sync_filesystem", flushed.append)
+    await spool.put(b"x", STAMP)
+    assert flushed == []
+    await asyncio.gather(*(spool.put(b"x", STAMP) for _ in range(2)))
+    assert flushed == [spool.root]
 
 
 async def test_of_a_message_whose_bringer_is_gone_nothing_stays(
@@ -179,6 +251,35 @@ async def test_when_a_sync_fails_nothing_stays(
     ] * count
     assert names(spool) == {}
     assert list((spool.root / "tmp").iterdir()) == []
+
+
+async def test_a_disk_that_takes_no_file_is_told_in_its_words(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("housecarl.spool.write_new", fail)
+    with pytest.raises(StorageError, match="^spool: put: No space left on device$"):
+        await spool.put(b"x", STAMP)
+    assert names(spool) == {}
+
+
+async def test_what_was_taken_back_is_not_looked_for_again(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each message would cost more than the one before, for as long as the house runs."""
+    gone = asyncio.create_task(spool.put(b"x", STAMP))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await spool.settle()  # its file is written by now
+    await spool.settle()  # and taken back
+    removed: list[object] = []
+    monkeypatch.setattr("os.unlink", lambda path, **_: removed.append(path))
+    await spool.put(b"kept", STAMP)
+    assert removed == []
 
 
 async def test_two_messages_put_together_are_synced_together_or_not_taken(
@@ -266,6 +367,28 @@ def test_the_names_of_its_folders_are_on_the_disk_before_it_takes_anything(
     )
     Spool(tmp_path / "spool").open()
     assert synced == [{"tmp", ".journal", *State}]
+
+
+def test_nobody_else_can_look_into_the_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the umask; what is tried on the way in has a dot name, so it is no message."""
+    tried: list[tuple[str, str, int]] = []
+    rename = Path.rename
+
+    def seen(self: Path, target: Path) -> Path:
+        tried.append((self.name[:1], target.name[:1], self.stat().st_mode & 0o777))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", seen)
+    before = os.umask(0)
+    try:
+        Spool(tmp_path / "spool").open()
+    finally:
+        os.umask(before)
+    for folder in ("tmp", ".journal", *State):
+        assert (tmp_path / "spool" / folder).stat().st_mode & 0o777 == 0o700, folder
+    assert tried == [(".", ".", 0o600)]
 
 
 def test_a_spool_that_cannot_be_made_says_where(tmp_path: Path) -> None:
