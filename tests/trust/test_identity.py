@@ -128,6 +128,16 @@ async def test_root_and_ourselves_name_anybody_others_only_themselves(world: Wor
     assert await owned(world, people, uid=NOBODY, as_person="bo") == (None, "stranger")
 
 
+@pytest.mark.parametrize(("door", "reason"), [("drop", None), ("try", None), ("smtp", "form")])
+async def test_only_a_note_of_this_machine_may_be_without_a_sender(
+    world: World, door: str, reason: str | None
+) -> None:
+    raw = b"Content-Type: text/plain\r\n\r\n!plug lamp on\r\n"
+    stamp = arrived(door, key="k1", uid=str(ME), as_person="ann")
+    message = read_form(gate(raw, needs_from=False))
+    assert (await trust(world).verify(raw, message, stamp, NOW)).reason == reason
+
+
 async def test_a_dropped_mail_grants_nothing_by_its_header(world: World) -> None:
     stamp = arrived("drop", key="k1", uid=NOBODY)
     found = await judged(world, signed(mail()), stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from .conftest import (
     sealed,
     signed,
 )
+from .test_dns import Server
 
 H = "from:to:subject:date:message-id:content-type"
 PASSED = "mx; dkim=pass header.d=example.org; dmarc=pass header.from=example.org"
@@ -89,3 +91,19 @@ async def test_google_voice_is_the_account_whose_texts_count(world: World) -> No
 async def test_require_is_the_least_proof_of_a_mail(world: World) -> None:
     assert (await judged_by(world, signed(mail()), require="local")).reason == "no-proof"
     assert (await judged_by(world, signed(mail()), require="signed")).reason is None
+
+
+async def test_resolver_is_who_is_asked_for_keys() -> None:
+    loop = asyncio.get_running_loop()
+    transport, server = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    keys = {
+        "people": {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}},
+        "trust": {"resolver": [f"127.0.0.1:{port}"]},
+    }
+    config = Config.model_validate(keys, context={"folder": Path("/etc/housecarl")})
+    raw = signed(mail())
+    found = await Trust.of(config).verify(raw, read(raw), arrived(), NOW)
+    transport.close()
+    assert server.asked == ["s1._domainkey.example.org."]
+    assert found.checks["dkim"] == "key-form", "what this server says is no key"

@@ -114,6 +114,7 @@ def only_first_set(raw: bytes) -> bytes:
 async def test_without_gmails_seal_for_us_it_is_no_proof(world: World, raw: bytes) -> None:
     found = await judged(world, raw)
     assert (found.person, found.proof, found.reason) == ("ann", Proof.CLAIMED, "no-proof")
+    assert (found.token, found.keys) == ("", ()), "nothing is kept of what anybody may have made up"
 
 
 async def test_a_relay_of_ours_may_note_its_delivery_above_the_seal(world: World) -> None:
