@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import HOUSECARL, LOGIN
+from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
 
 from housecarl.testing.house import free_port
 
@@ -71,11 +71,10 @@ def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Pat
 
 def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(config: Path) -> None:
     """Also with a file that holds no YAML at all, and until a good one is read."""
-    good = config.read_text()
+    good, verb = config.read_text(), verb_of(config)
 
     def status() -> tuple[int, str]:
-        command: list[str | Path] = [HOUSECARL, "-c", config, "status"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = verb("status")
         return done.returncode, done.stdout + done.stderr
 
     with running(config) as process:
@@ -100,7 +99,14 @@ def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(co
     assert (code, "FAIL" in said) == (78, False)
 
 
-@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "streams",
+    [
+        "2>/dev/full",
+        pytest.param("2>&-", marks=pytest.mark.long),
+        pytest.param("<&- >&- 2>&-", marks=pytest.mark.long),
+    ],
+)
 def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) -> None:
     """A full disk behind it, or nobody at all: the house goes on answering."""
     command = [str(HOUSECARL), "-c", str(config)]

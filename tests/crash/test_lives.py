@@ -27,6 +27,7 @@ def test_killed_before_every_durable_operation(tmp_path: Path, inbox: Inbox) -> 
     assert [text for life in ends for text in violations(life, inbox)] == []
 
 
+@pytest.mark.long
 def test_killed_again_while_recovering(tmp_path: Path, inbox: Inbox) -> None:
     ends = run(tmp_path, inbox, "--again", "9", "--step", "6", "--most", "27")
     assert [text for life in ends for text in violations(life, inbox)] == []

@@ -33,7 +33,10 @@ KINDS = [
         {"profile": "v2", "hw_ver": "2.0", "emeter": "v2"}, 16, id="v2", marks=pytest.mark.long
     ),
     pytest.param(
-        {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True}, 16, id="rtl"
+        {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True},
+        16,
+        id="rtl",
+        marks=pytest.mark.long,
     ),
 ]
 
