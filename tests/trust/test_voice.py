@@ -9,6 +9,7 @@ from housecarl.message import read
 from housecarl.verdict import Proof
 
 from .conftest import (
+    NOW,
     OURS,
     PHONE,
     T,
@@ -20,8 +21,10 @@ from .conftest import (
     sealed,
     signed,
     text,
+    trust,
 )
 
+STRICT = "from:to:subject:date:message-id"
 CAF = "house+caf_=cmd=home.example@gmail.com"
 
 
@@ -60,6 +63,43 @@ async def test_texts_to_others_and_of_others_ask_no_dns(
 ) -> None:
     found = await judged(world, forwarded(raw))
     assert (found.proof, found.reason, world.asked) == (Proof.CLAIMED, reason, [])
+    assert found.sender == ("+13035559999" if reason == "stranger" else PHONE)
+
+
+async def test_a_text_to_nobody_is_not_to_our_account(world: World) -> None:
+    raw = text().replace(b"To: house@gmail.com\r\n", b"")
+    assert (await judged(world, signed(raw, "google.com"), arrived("imap"))).reason == "account"
+
+
+async def test_a_file_without_an_envelope_is_judged_by_its_seals(world: World) -> None:
+    raw = forwarded()
+    found = await trust(world).verify(raw, read(raw), None, NOW)
+    assert (found.reason, found.checks["envelope"]) == (None, "not seen")
+
+
+@pytest.mark.parametrize(("signed_at", "sealed_at"), [(T - 60, T - 2), (T - 2, T - 60)])
+async def test_the_earlier_of_signature_and_seal_is_when_it_was_sent(
+    world: World, signed_at: int, sealed_at: int
+) -> None:
+    one = sealed(signed(text(), "google.com", t=str(signed_at)), 1, h=STRICT)
+    raw = sealed(b"Delivered-To: house@gmail.com\r\n" + one, 2, darn="home.example", t=sealed_at)
+    found = await judged(world, raw)
+    assert found.sent is not None and found.sent.timestamp() == T - 60
+    assert [key[:4] for key in found.keys] == ["id:+", "sig:"]
+
+
+@pytest.mark.parametrize("name", ["to", "subject", "date", "message-id"])
+async def test_google_signs_all_that_says_to_whom_and_when(world: World, name: str) -> None:
+    raw = signed(text(), "google.com", h=f"{STRICT}:content-type".replace(f":{name}", "", 1))
+    found = await judged(world, raw, arrived("imap"))
+    assert (found.proof, found.checks["dkim"]) == (Proof.CLAIMED, f"uncovered-{name}")
+
+
+async def test_of_an_old_text_it_is_said_whose_it_seems_to_be(world: World) -> None:
+    raw = signed(text(), "google.com", t=str(T - 60), x=str(T - 1))
+    found = await judged(world, raw, arrived("imap"))
+    assert (found.person, found.sender, found.proof) == ("ann", PHONE, Proof.CLAIMED)
+    assert found.reason == "expired"
 
 
 async def test_dots_in_the_account_make_no_difference_to_google(world: World) -> None:
@@ -156,6 +196,7 @@ async def test_in_our_own_mailbox_googles_signature_is_enough(world: World) -> N
 async def test_a_house_without_google_voice_believes_no_text(world: World) -> None:
     found = await judged(world, forwarded(), google_voice=None)
     assert (found.reason, world.asked) == ("no-proof", [])
+    assert (found.person, found.sender) == ("ann", PHONE), "whom it claims to be from"
 
 
 async def test_missing_dns_means_later(world: World) -> None:
@@ -175,4 +216,6 @@ async def test_gmails_forwarding_question_must_be_googles(world: World) -> None:
     assert (found.person, found.proof, found.reason) == (None, Proof.SIGNED, None)
     forged = await judged(world, signed(raw, "evil.example"))
     assert (forged.proof, forged.reason) == (Proof.CLAIMED, "no-proof")
+    late = await judged(world, signed(raw, "google.com", t=str(T - 60), x=str(T - 1)))
+    assert (late.proof, late.reason) == (Proof.CLAIMED, "expired")
     assert read(raw).kind == "confirmation"
