@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from functools import lru_cache
 
 import pytest
 from tests.programs import installed
+
+from housecarl import module_file
+
+
+def pytest_configure() -> None:
+    """What is collected stays until the end: no collector looks for garbage in it again."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def modules_compiled_once() -> Iterator[None]:
+    """Each house loads the shipped modules from their source: the same bytes, the same code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module_file, "compile", lru_cache(128)(compile), raising=False)
+        yield
+
+
+#: Workers of the suite at the most: there is not more to do at once than a few of them can.
+MOST_WORKERS = 8
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: a third of the time a test waits for others to act."""
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
