@@ -12,15 +12,17 @@ from typing import Any
 
 import dkim
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
 )
 from dkim.canonicalization import CanonicalizationPolicy
-from dkim.crypto import parse_pem_private_key
+from dkim.crypto import RSASSA_PKCS1_v1_5_sign
 from nacl.signing import SigningKey
 
 from housecarl.errors import TrustLater
@@ -44,10 +46,26 @@ def rsa_pem(bits: int = 2048) -> bytes:
 
 
 @cache
-def rsa_record(pem: bytes) -> str:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+def rsa_key(pem: bytes) -> rsa.RSAPrivateKey:
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
-    public = load_pem_private_key(pem, None).public_key()
+
+def rsa_sign(hasher: Any, key: rsa.RSAPrivateKey | dict[str, Any]) -> bytes:
+    """What dkimpy computes in Python with its own kind of key, byte for byte, in less time."""
+    if isinstance(key, dict):
+        return bytes(RSASSA_PKCS1_v1_5_sign(hasher, key))
+    kind = utils.Prehashed(hashes.SHA1() if hasher.name == "sha1" else hashes.SHA256())
+    return key.sign(hasher.digest(), padding.PKCS1v15(), kind)
+
+
+dkim.RSASSA_PKCS1_v1_5_sign = rsa_sign
+
+
+@cache
+def rsa_record(pem: bytes) -> str:
+    public = rsa_key(pem).public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return "v=DKIM1; k=rsa; p=" + base64.b64encode(der).decode()
 
@@ -177,7 +195,7 @@ def signature(
     fields = [(k.encode(), v.encode()) for k, v in every.items() if v is not None]
     d.signature_algorithm = algorithm.encode()
     d.hasher = dkim.HASH_ALGORITHMS[d.signature_algorithm]
-    private = ed or parse_pem_private_key(pem or rsa_pem())
+    private = ed or rsa_key(pem or rsa_pem())
     covers = [each.encode() for each in h.lower().split(":")]
     value: bytes = d.gen_header(fields, covers, policy, name.encode(), private)
     return name.encode() + b": " + value
@@ -213,7 +231,7 @@ def sealed(
         covers,
         policy,
         b"ARC-Seal",
-        parse_pem_private_key(rsa_pem()),
+        rsa_key(rsa_pem()),
     )
     return b"ARC-Seal: " + value + message + aar + raw
 
