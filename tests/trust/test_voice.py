@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from housecarl.errors import TrustLater
@@ -86,6 +88,13 @@ async def test_the_earlier_of_signature_and_seal_is_when_it_was_sent(
     found = await judged(world, raw)
     assert found.sent is not None and found.sent.timestamp() == T - 60
     assert [key[:4] for key in found.keys] == ["id:+", "sig:"]
+
+
+async def test_a_signature_without_a_time_leaves_the_arrival(world: World) -> None:
+    hour = timedelta(hours=1)
+    stamp = arrived("imap", internal=(NOW - hour).isoformat())
+    found = await judged(world, signed(text(), "google.com", t=None), stamp)
+    assert (found.proof, found.reason, found.sent) == (Proof.CARRIER, None, NOW - hour)
 
 
 @pytest.mark.parametrize("name", ["to", "subject", "date", "message-id"])
