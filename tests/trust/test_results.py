@@ -112,6 +112,25 @@ def test_a_field_is_read_up_to_its_bounds(field: str, sound: bool) -> None:
             results.check(field, "example.org")
 
 
+@pytest.mark.parametrize(
+    ("field", "word"),
+    [
+        (f"mx; {PAIR}; dkim=pass header.d=list.example", ""),
+        (f"mx; dkim=pass header.d=list.example; {PAIR}", ""),
+        (f"mx; dkim=fail header.d=example.org; {PAIR}", ""),
+        ("mx; dkim=pass; dmarc=pass header.from=example.org", "results-dkim"),
+        ("mx; dkim=pass header.s=s1; dmarc=pass header.from=example.org", "results-dkim"),
+        ("mx; dkim=pass header.d=example.org; dmarc=pass", "results-dmarc"),
+    ],
+)
+def test_one_of_several_signatures_must_be_named_as_the_senders(field: str, word: str) -> None:
+    if not word:
+        results.check(field, "example.org")
+    else:
+        with pytest.raises(Unsound, match=f"^{word}$"):
+            results.check(field, "example.org")
+
+
 OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
 
 
