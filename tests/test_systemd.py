@@ -59,7 +59,7 @@ def test_the_unit_runs_a_verb_and_says_when_not_to_restart() -> None:
     unit.read(UNIT)
     assert unit["Service"]["ExecStart"].split()[-1] == "run"
     assert unit["Service"]["Type"] == "notify"
-    assert unit["Service"]["RestartPreventExitStatus"] == "78"
+    assert unit["Service"]["RestartPreventExitStatus"] == "2 78"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert "PrivateUsers" not in unit["Service"]
 

@@ -55,8 +55,11 @@ from email.utils import make_msgid
 port, password, text = sys.argv[1:]
 tls = ssl.create_default_context()
 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-with smtplib.SMTP("127.0.0.1", int(port), timeout=30) as smtp:
-    smtp.starttls(context=tls)
+at = {"host": "127.0.0.1", "port": int(port), "timeout": 30}
+implicit = port == "465"
+with smtplib.SMTP_SSL(**at, context=tls) if implicit else smtplib.SMTP(**at) as smtp:
+    if not implicit:
+        smtp.starttls(context=tls)
     smtp.login("ann", password)
     smtp.sendmail("ann@example.org", ["cmd@home.example"],
         f"From: ann@example.org\\r\\nTo: cmd@home.example\\r\\n"
@@ -129,10 +132,10 @@ def block(with_word: str) -> str:
     return "\n".join(line for line in found.splitlines() if not fetched.match(line))
 
 
-def block_of_socket() -> str:
-    """How port 25 is opened, in the shell that installed it all."""
+def block_of_socket(name: str = "housecarl.socket") -> str:
+    """How its ports are opened, in the shell that installed it all."""
     files = next(line for line in block("housecarl.sysusers").splitlines() if "files=" in line)
-    return f"{files}\n{block('housecarl.socket')}"
+    return f"{files}\n{block(name)}"
 
 
 def install(machine: Machine, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ import pytest
 from tests.servers.installed import SMTP_SECRET, Home, block, block_of_socket, install, until
 from tests.servers.machine import Machine, NoMachine
 
+#: The units that listen for the daemon, in the order of the page.
+SOCKETS = ("housecarl.socket", "housecarl-smtps.socket")
+
 pytestmark = [pytest.mark.long, pytest.mark.server("systemd-nspawn", "nsenter")]
 
 
@@ -39,7 +42,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         house = Home(machine, mails)
         begun = machine.run("sh", "-e", typed=block("enable --now housecarl\n"))
         assert begun.returncode == 0, begun.stderr + house.log()
-        machine.do("sh", "-e", typed=block_of_socket())
+        for name in SOCKETS:
+            machine.do("sh", "-e", typed=block_of_socket(name))
         yield house
     finally:
         machine.end()
@@ -55,8 +59,9 @@ def test_the_unit_is_active_once_the_house_is_ready(home: Home) -> None:
     assert "ready" in home.log()
 
 
-@pytest.mark.parametrize("port", [25, 587])
+@pytest.mark.parametrize("port", [25, 587, 465])
 def test_a_mail_through_the_handed_socket_is_answered(home: Home, port: int) -> None:
+    """On port 465 TLS begins with the first byte."""
     answer = home.ask("!run printed", port)
     assert "printed well" in answer
     assert "To: ann@example.org" in answer
@@ -172,6 +177,38 @@ def test_a_stop_is_soon_over_and_a_mail_starts_it_again(home: Home) -> None:
     assert home.says("Result") == "success"
     assert "printed well" in home.ask("!run printed")
     assert home.says("ActiveState") == "active"
+
+
+@pytest.mark.parametrize(("left", "port", "closed"), [(SOCKETS[0], 25, 465), (SOCKETS[1], 465, 25)])
+def test_one_socket_alone_starts_and_serves_it(
+    home: Home, left: str, port: int, closed: int
+) -> None:
+    (other,) = set(SOCKETS) - {left}
+    home.do("systemctl", "stop", *SOCKETS, "housecarl", seconds=30)
+    home.do("systemctl", "disable", other)
+    home.do("systemctl", "start", left)
+    assert "printed well" in home.ask("!run printed", port)
+    home.do("systemctl", "restart", "housecarl", seconds=30)
+    refused = home.sending("!run printed", closed)
+    assert "ConnectionRefused" in refused.communicate(timeout=40)[1]
+    home.do("systemctl", "enable", other)
+    home.do("systemctl", "restart", "housecarl", seconds=30)
+    assert "printed well" in home.ask("!run printed", closed)
+
+
+def test_who_waits_does_not_start_a_daemon_for_ever_that_cannot_start(home: Home) -> None:
+    """Its port is closed; the next start by hand opens it."""
+    config = home.machine.root / "etc/housecarl/housecarl.yaml"
+    good = config.read_text()
+    config.write_text("people: [\n")
+    home.do("systemctl", "stop", "housecarl", seconds=30)
+    waiting = home.sending("!run printed")
+    until(lambda: home.machine.run("systemctl", "is-failed", SOCKETS[0]).returncode == 0, 40)
+    waiting.kill()
+    waiting.communicate()
+    config.write_text(good)
+    home.do("systemctl", "start", "housecarl", seconds=30)
+    assert "printed well" in home.ask("!run printed")
 
 
 def test_a_start_that_is_long_because_there_is_much_to_do_is_waited_for(home: Home) -> None:

@@ -123,7 +123,7 @@ def _mend(error: OSError, port: int) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
-            "Ports below 1024 come from systemd: systemctl enable --now housecarl.socket, for 465 "
-            "housecarl-smtps.socket (docs/install.md)."
+            "Ports below 1024 come from systemd: systemctl enable housecarl.socket, for 465 "
+            "housecarl-smtps.socket, and systemctl restart housecarl (docs/install.md)."
         )
     return "Give an address of this machine as doors.smtp.listen: `ip address` shows them."
