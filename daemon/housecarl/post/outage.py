@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from random import random
 from sqlite3 import Connection
 
@@ -29,13 +30,23 @@ def pause(tries: int, draw: Callable[[], float] = random) -> timedelta:
     return whole * (0.75 + 0.25 * draw())
 
 
+class State(Enum):
+    """What is known of the smarthost; all but one connection are kept from it until it is WELL."""
+
+    UNTRIED = auto()
+    AWAY = auto()
+    #: it has taken a mail after a failure, and others still wait
+    BACK = auto()
+    WELL = auto()
+
+
 @dataclass(slots=True)
 class Outage:
     """Whether the smarthost `host` takes mail at all; `since` is None while it does.
 
-    Only one connection may try until it has taken one (`proven`), and after a failure until nothing
-    waits any more: who has just got up is not to be overrun. The journal keeps an outage, so that a
-    restart is no reason to knock earlier; another smarthost in the config is one.
+    Only one connection may try until it has taken one, and after a failure until nothing waits any
+    more: who has just got up is not to be overrun. The journal keeps an outage, so that a restart
+    is no reason to knock earlier; another smarthost in the config is one.
     """
 
     host: str
@@ -44,13 +55,17 @@ class Outage:
     until: datetime | None = None
     error: str = ""
     tries: int = 0
-    proven: bool = False
-    weak: bool = False
+    state: State = State.UNTRIED
 
     @property
     def alone(self) -> bool:
         """Whether one connection is all it should see."""
-        return self.weak or not self.proven
+        return self.state is not State.WELL
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it has taken nothing yet, or nothing since it failed."""
+        return self.state is State.UNTRIED or self.state is State.AWAY
 
     def fail(self, now: datetime, error: str, tries: int = 0) -> bool:
         """Note a failure; True when it is the first. `tries` goes on with the journal's count.
@@ -58,7 +73,7 @@ class Outage:
         Connections that fail together are one failure.
         """
         self.error = error
-        self.proven, self.weak = False, True
+        self.state = State.AWAY
         if self.lasts(now):
             return False
         first = self.since is None
@@ -68,9 +83,13 @@ class Outage:
         return first
 
     def mend(self) -> None:
-        """Note a mail that was taken."""
+        """Note a mail that was taken by who was in doubt."""
         self.since, self.until, self.tries = None, None, 0
-        self.proven = True
+        self.state = State.WELL if self.state is State.UNTRIED else State.BACK
+
+    def emptied(self) -> None:
+        """Note that nothing waits any more after a mail that was taken."""
+        self.state = State.WELL
 
     def lasts(self, now: datetime) -> bool:
         """Whether nothing should be tried at `now`; a clock that was set back prolongs no pause."""
@@ -92,7 +111,7 @@ class Outage:
             return
         self.since = datetime.fromtimestamp(note["since"], UTC)
         self.until = datetime.fromtimestamp(note["until"], UTC)
-        self.error, self.tries, self.weak = note["error"], note["tries"], True
+        self.error, self.tries, self.state = note["error"], note["tries"], State.AWAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,10 +204,10 @@ class Post:
     def _done(self, due: Due) -> None:
         self._lanes.done(due)
         self._drops = 0
-        if not self._outage.proven:
+        if self._outage.in_doubt:
             self._mend()
         if self._lanes.empty and not self._full:
-            self._outage.weak = False
+            self._outage.emptied()
         self._sent.append(due.id)
         if not self._noting:
             self._noting = True
