@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from tests.cli.forked import Forker, forker
+from tests.cli.forked import LOADED, Forker, shared
 
-from housecarl.cli import VERBS
 from housecarl.testing.house import TestHouse
 
 HOUSECARL = Path(sys.executable).with_name("housecarl")
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
-
-#: What many verbs import when they run, besides themselves.
-MORE = (
-    "housecarl.daemon",
-    "housecarl.rehearsal",
-    "phonenumbers",
-)
 
 Verb = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -55,11 +43,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    """Verbs as processes that start at once."""
-    with forker(tmp_path_factory.mktemp("verbs")) as ready:
-        yield ready
+@pytest.fixture(scope="session")
+def verbs() -> Forker:
+    """Verbs as processes that start at once, also those that talk to plugs and to servers."""
+    return shared().load(LOADED)
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +59,6 @@ def verb_of(config: Path) -> Verb:
     """Run verbs with a configuration."""
 
     def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "NO_COLOR": "1"}
-        return _forker().run("-c", config, *words, typed=typed, env=env)
+        return shared().run("-c", config, *words, typed=typed)
 
     return run
-
-
-@cache
-def _forker() -> Forker:
-    """The one process that starts the verbs of all tests here; it ends with its input."""
-    names = [f"housecarl.cli.{file}" for file, _ in VERBS.values()]
-    ready = ExitStack()
-    atexit.register(ready.close)
-    folder = Path(ready.enter_context(TemporaryDirectory()))
-    return ready.enter_context(forker(folder, [*names, *MORE]))

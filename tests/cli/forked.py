@@ -1,39 +1,55 @@
 """Verbs as processes of their own, forked from one that has imported all of them already.
 
-`python -m tests.cli.forked MODULE...` reads JSON objects, one a line: `words` to start, with the
-`files` that are its input, output and errors, the `folder` and the environment it runs in, or the
-`pid` to wait for. It answers each with a number: the pid of what was started, the exit code of what
-was waited for.
+`python -m tests.cli.forked` reads JSON objects, one a line: names to `load`, `words` to start, with
+the `files` that are its input, output and errors, the `folder` and the environment it runs in, or
+the `pid` to wait for. It answers each with a number: the pid of what was started, the exit code of
+what was waited for, 0 for what was loaded.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import json
 import os
 import pty
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
 
 from tests.cli.terminal import Typist
 
 from housecarl import cli
 
-#: What the verbs of these tests import, once for all of them.
+#: What many verbs import when they run, themselves included.
+COMMON = (
+    *(f"housecarl.cli.{file}" for file, _ in cli.VERBS.values()),
+    "housecarl.daemon",
+    "housecarl.rehearsal",
+    "phonenumbers",
+)
+
+#: What the verbs that talk to plugs and to servers import besides.
 LOADED = (
-    *(f"housecarl.cli.{name}" for name in ("plugs", "firmware", "flash_here", "flash_handed")),
+    *(f"housecarl.cli.{name}" for name in ("flash_here", "flash_handed")),
     "housecarl.doctor",
     "housecarl.plugs.find",
     "housecarl.plugs.flash",
     "kasa.transports.xortransport",
     "aiohttp.web",
 )
+
+#: What a verb finds in its environment besides what the test has: nobody wants colours.
+QUIET = {"NO_COLOR": "1", "TERM": "dumb"}
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,26 +68,48 @@ class Forker:
         given = [str(word) for word in words]
         files = [str(self.folder / name) for name in ("in", "out", "err")]
         Path(files[0]).write_text(typed)
-        more = {} if env is None else {"env": dict(env)}
-        pid = self.ask(words=given, files=files, folder=str(Path.cwd()), **more)
-        code = self.ask(pid=pid)
+        code = self._start(given, files, env).wait()
         out, err = (Path(file).read_text() for file in files[1:])
         return subprocess.CompletedProcess(given, code, out, err)
 
     @contextmanager
-    def at_terminal(self, *words: object) -> Iterator[tuple[Typist, Forked]]:
+    def at_terminal(
+        self, *words: object, env: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[Typist, Forked]]:
         """A verb that believes a person sits before it; killed when it does not end by itself."""
         ours, theirs = pty.openpty()
-        typed = [str(word) for word in words]
-        verb = Forked(self, self.ask(words=typed, files=[os.ttyname(theirs)] * 3))
+        verb = self._start(words, [os.ttyname(theirs)] * 3, env)
         os.close(theirs)
         try:
             yield Typist(ours), verb
         finally:
-            if verb.code is None:
-                verb.send_signal(9)
-                verb.wait()
+            verb.end()
             os.close(ours)
+
+    @contextmanager
+    def beside(self, *words: object) -> Iterator[tuple[TextIO, Forked]]:
+        """A verb that runs on, and what it writes as errors; killed when it does not end."""
+        ours, theirs = os.pipe()
+        null = os.devnull
+        verb = self._start(words, [null, null, f"/proc/{os.getpid()}/fd/{theirs}"], None)
+        os.close(theirs)
+        try:
+            with os.fdopen(ours) as errors:
+                yield errors, verb
+        finally:
+            verb.end()
+
+    def load(self, names: Sequence[str]) -> Forker:
+        """Import what the verbs to come need, once for all of them."""
+        self.ask(load=list(names))
+        return self
+
+    def _start(
+        self, words: Sequence[object], files: list[str], env: Mapping[str, str] | None
+    ) -> Forked:
+        env = {**os.environ, **QUIET, **(env or {})}
+        given = [str(word) for word in words]
+        return Forked(self, self.ask(words=given, files=files, folder=str(Path.cwd()), env=env))
 
     def ask(self, **request: Any) -> int:
         """One request and its number."""
@@ -99,17 +137,31 @@ class Forked:
             self.code = self.forker.ask(pid=self.pid)
         return self.code
 
+    def end(self) -> None:
+        """Kill it when it has not ended."""
+        if self.code is None:
+            self.send_signal(9)
+            self.wait()
+
+
+@cache
+def shared() -> Forker:
+    """The one process that starts the verbs of all tests here; it ends with its input."""
+    ready = ExitStack()
+    atexit.register(ready.close)
+    folder = Path(ready.enter_context(TemporaryDirectory()))
+    return ready.enter_context(forker(folder)).load(COMMON)
+
 
 @contextmanager
-def forker(folder: Path, loaded: Sequence[str] = LOADED) -> Iterator[Forker]:
-    """Have a process ready that starts verbs."""
+def forker(folder: Path, through: Sequence[str] = ()) -> Iterator[Forker]:
+    """Have a process ready that starts verbs, itself started `through` a command."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.forked", *loaded],
+        [*through, sys.executable, "-m", "tests.cli.forked"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1", "TERM": "dumb"},
     ) as process:
         try:
             yield Forker(process, folder)
@@ -117,9 +169,7 @@ def forker(folder: Path, loaded: Sequence[str] = LOADED) -> Iterator[Forker]:
             process.kill()
 
 
-def _start(
-    words: list[str], files: list[str], folder: str = "", env: Mapping[str, str] | None = None
-) -> int:
+def _start(words: list[str], files: list[str], folder: str, env: Mapping[str, str]) -> int:
     """Fork the program `housecarl`; its pid. In the child it never returns."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOCTTY
     opened = [os.open(file, flags | (n and os.O_TRUNC), 0o600) for n, file in enumerate(files)]
@@ -132,11 +182,10 @@ def _start(
     for number, file in enumerate(opened):
         os.dup2(file, number)
         os.close(file)
-    if folder:
-        os.chdir(folder)
-    if env is not None:
-        os.environ.clear()
-        os.environ.update(env)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
     sys.argv = [str(Path(sys.executable).with_name("housecarl")), *words]
     code: object = 0
     try:
@@ -152,11 +201,14 @@ def _start(
 
 
 def _serve() -> None:
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
     for line in sys.stdin:
         request = json.loads(line)
-        if "words" in request:
+        if "load" in request:
+            for name in request["load"]:
+                importlib.import_module(name)
+            gc.freeze()  # or each fork would copy what it only looks at
+            number = 0
+        elif "words" in request:
             number = _start(**request)
         else:
             number = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])

@@ -1,4 +1,4 @@
-"""`run` and `demo` as processes of their own."""
+"""`run` and `demo` as processes of their own; one that has its own start is cold."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
+from tests.cli.forked import Forked, shared
 
 from housecarl.testing.house import free_port
 
 
-def read_until(process: subprocess.Popen[str], word: str) -> str:
+def read_until(log: TextIO, word: str) -> str:
     """The log up to the line with a word."""
-    assert process.stderr is not None
     seen = ""
-    for line in process.stderr:
+    for line in log:
         seen += line
         if word in line:
             return seen
@@ -38,35 +39,33 @@ def config(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+def running(config: Path) -> Iterator[tuple[TextIO, Forked]]:
     """A daemon that ends well when it is told to, and is killed when it says too little."""
-    command: list[str | Path] = [HOUSECARL, "-c", config, "run"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        limit = threading.Timer(60, process.kill)
+    with shared().beside("-c", config, "run") as (log, daemon):
+        limit = threading.Timer(60, daemon.send_signal, [signal.SIGKILL])
         limit.start()
         try:
-            read_until(process, "ready")
-            yield process
-            process.terminate()
-            assert process.wait(30) == 0
+            read_until(log, "ready")
+            yield log, daemon
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait() == 0
         finally:
             limit.cancel()
-            process.kill()
 
 
 def test_a_broken_new_configuration_is_named_and_the_old_one_goes_on(config: Path) -> None:
     good = config.read_text()
-    with running(config) as process:
+    with running(config) as (log, daemon):
         config.write_text("house: [\n")
-        process.send_signal(signal.SIGHUP)
-        assert "housecarl.yaml:" in read_until(process, "reload-refused")
+        daemon.send_signal(signal.SIGHUP)
+        assert "housecarl.yaml:" in read_until(log, "reload-refused")
         config.write_text(good + "modules: {pong: {}}\n")
-        process.send_signal(signal.SIGHUP)
-        assert "no module 'pong'" in read_until(process, "reload-refused")
-        read_until(process, "ready")
+        daemon.send_signal(signal.SIGHUP)
+        assert "no module 'pong'" in read_until(log, "reload-refused")
+        read_until(log, "ready")
         config.write_text(good + "house: Oak Street\n")
-        process.send_signal(signal.SIGHUP)
-        read_until(process, "Oak Street")
+        daemon.send_signal(signal.SIGHUP)
+        read_until(log, "Oak Street")
 
 
 def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(config: Path) -> None:
@@ -77,7 +76,7 @@ def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(co
         done = verb("status")
         return done.returncode, done.stdout + done.stderr
 
-    with running(config) as process:
+    with running(config) as (log, daemon):
         config.write_text(f"{good}house: [\n")
         code, said = status()
         assert (code, "ok   daemon: running" in said) == (1, True)
@@ -85,14 +84,14 @@ def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(co
         line = len(good.splitlines()) + 1
         assert f"housecarl.yaml:{line + 1}:" in said  # where the bracket is missed
         config.write_text(f"{good}modules: {{pong: {{}}}}\n")
-        process.send_signal(signal.SIGHUP)
-        read_until(process, "ready")
+        daemon.send_signal(signal.SIGHUP)
+        read_until(log, "ready")
         code, said = status()
         assert "FAIL config: the former configuration goes on, the new one was refused: " in said
         assert (code, f"housecarl.yaml:{line}:" in said, "no module 'pong'" in said) == (1, 1, 1)
         config.write_text(good)
-        process.send_signal(signal.SIGHUP)
-        read_until(process, "ready")
+        daemon.send_signal(signal.SIGHUP)
+        read_until(log, "ready")
         assert status()[0] == 0
     config.write_text("house: [\n")
     code, said = status()
@@ -116,13 +115,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) 
         limit.start()
         try:
             (config.parent / "spool").mkdir(exist_ok=True)
-            done = subprocess.run(
-                [*command, "send", "!uptime", "--as", "ann", "--wait"],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            done = verb_of(config)("send", "!uptime", "--as", "ann", "--wait")
             process.terminate()
             assert (process.wait(30), done.returncode) == (0, 0), done.stderr
         finally:
@@ -133,13 +126,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) 
 
 def test_a_second_daemon_is_refused(config: Path) -> None:
     with running(config):
-        second = subprocess.run(
-            [HOUSECARL, "-c", config, "run"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        second = verb_of(config)("run")
         assert second.returncode == 75
         assert "another housecarl already serves the spool" in second.stderr
 
@@ -150,9 +137,7 @@ def test_root_does_not_serve_the_spool_of_the_service(config: Path) -> None:
     spool = config.parent / "spool"
     spool.mkdir()
     os.chown(spool, 65534, -1)
-    done = subprocess.run(
-        [HOUSECARL, "-c", config, "run"], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = verb_of(config)("run")
     assert done.returncode == 77
     assert done.stderr == f"the spool {spool} is nobody's: run it as nobody\n"
     assert list(spool.iterdir()) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyotp.totp import TOTP
 from tests.cli.conftest import HOUSECARL, Verb, verb_of
+from tests.cli.forked import shared
 from tests.cli.terminal import at_terminal
 
 from housecarl.testing.house import TestHouse
@@ -28,44 +29,44 @@ def test_the_demo_goes_on_as_a_prompt_where_you_are_the_phone() -> None:
 
 
 def test_an_app_is_enrolled_with_the_code_it_shows(house: TestHouse) -> None:
-    command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
-    with at_terminal(*command, env={}) as (ann, verb):
+    command = ("-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
+    with shared().at_terminal(*command) as (ann, verb):
         ann.wait("The code that")
         secret = re.findall(r"secret=([A-Z2-7]{32})", ann.seen)[0]
         ann.answer("app shows now", TOTP(secret).now())
         ann.wait("Written to ")
         ann.rest()
-    assert verb.returncode == 0
+    assert verb.wait() == 0
     path = house.folder / "ann.totp"
     assert path.read_text().strip() == secret
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_app_is_enrolled_only_with_a_code_it_shows(house: TestHouse) -> None:
-    command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
+    command = ("-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
     before = (house.folder / "ann.totp").read_text()
-    with at_terminal(*command, env={}) as (ann, verb):
+    with shared().at_terminal(*command) as (ann, verb):
         ann.wait("otpauth://totp/")
         ann.answer("app shows now", "000000x")
         ann.wait("nothing was changed")
         ann.rest()
-    assert verb.returncode == 2
+    assert verb.wait() == 2
     assert (house.folder / "ann.totp").read_text() == before
 
 
 def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
     house: TestHouse, verb: Verb
 ) -> None:
-    command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "log", "-n", "1", "--follow")
+    command = ("-c", house.folder / "housecarl.yaml", "log", "-n", "1", "--follow")
     verb("send", "!help", "--as", "ann", "--wait")
-    with at_terminal(*command, env={}) as (reader, log):
+    with shared().at_terminal(*command) as (reader, log):
         reader.wait("ann: help [done]")
         for text in ("!help uptime", "!help more"):
             verb("send", text, "--as", "ann", "--wait")
         reader.wait("ann: help more [done]")
         log.send_signal(signal.SIGINT)
         shown = reader.rest()
-    assert log.returncode == 0
+    assert log.wait() == 0
     for word in ("uptime", "more"):
         assert shown.count(f"ann: help {word} [done]") == 1
 
@@ -94,8 +95,8 @@ def test_ctrl_c_ends_the_daemon_as_sigterm_does(tmp_path: Path) -> None:
             doors: {drop: {}}
         """)
     )
-    with at_terminal(HOUSECARL, "-c", config, "run", env={}) as (reader, daemon):
+    with shared().at_terminal("-c", config, "run") as (reader, daemon):
         reader.wait("ready")
         daemon.send_signal(signal.SIGINT)
         reader.rest()
-    assert daemon.returncode == 0
+    assert daemon.wait() == 0
