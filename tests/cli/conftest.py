@@ -7,6 +7,7 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,4 @@ def verb(house: TestHouse) -> Verb:
 def verb_of(config: Path) -> Verb:
     """Run verbs with a configuration."""
 
-    def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        return shared().run("-c", config, *words, typed=typed)
-
-    return run
+    return partial(shared().run, "-c", config)

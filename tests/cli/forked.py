@@ -62,15 +62,22 @@ class Forker:
     folder: Path
 
     def run(
-        self, *words: object, typed: str = "", env: Mapping[str, str] | None = None
+        self,
+        *words: object,
+        typed: str = "",
+        env: Mapping[str, str] | None = None,
+        out: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run one verb to its end in the current folder, away from any terminal."""
+        """Run one verb to its end in the current folder, away from any terminal.
+
+        What it prints is returned, unless `out` is the file that it goes to.
+        """
         given = [str(word) for word in words]
         files = [str(self.folder / name) for name in ("in", "out", "err")]
         Path(files[0]).write_text(typed)
-        code = self._start(given, files, env).wait()
-        out, err = (Path(file).read_text() for file in files[1:])
-        return subprocess.CompletedProcess(given, code, out, err)
+        code = self._start(given, [files[0], out or files[1], files[2]], env).wait()
+        said = "" if out else Path(files[1]).read_text()
+        return subprocess.CompletedProcess(given, code, said, Path(files[2]).read_text())
 
     @contextmanager
     def at_terminal(

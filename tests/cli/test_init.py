@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
-from tests.cli.terminal import Typist, at_terminal
+from tests.cli.forked import Forked, shared
+from tests.cli.terminal import Typist
 from tests.cli.test_run import running
 
 from housecarl import config_file
@@ -32,9 +33,9 @@ HERE = {"TZ": "America/Denver", "LANG": "en_US.UTF-8"}
 
 
 @contextmanager
-def asked(config: Path, *words: str) -> Iterator[tuple[Typist, subprocess.Popen[bytes]]]:
+def asked(config: Path, *words: str) -> Iterator[tuple[Typist, Forked]]:
     """`init` on a terminal."""
-    with at_terminal(HOUSECARL, "-c", config, "init", *words, env=HERE) as both:
+    with shared().at_terminal("-c", config, "init", *words, env=HERE) as both:
         yield both
 
 
@@ -49,7 +50,7 @@ def given(config: Path, answers: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
-    with asked(config, "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, verb):
         typist.answer("Time zone [America/Denver]:")
         typist.answer("Units [us]:")
         typist.answer("Name of the house", "Elm Street")
@@ -70,7 +71,7 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
         typist.answer("app password", "abcd efgh ijkl mnop")
         typist.answer("mail host [smtp.gmail.com]:")
         screen = typist.rest()
-    assert process.returncode == 0, screen
+    assert verb.wait() == 0, screen
     assert screen.rstrip().endswith(f"Next: {HOUSECARL} -c {config} run")
     assert "abcd" not in screen and "mnop" not in screen
     assert "abcd" not in config.read_text()
@@ -88,25 +89,25 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
 
 
 def test_whoever_stops_half_way_has_changed_nothing(config: Path) -> None:
-    with asked(config) as (typist, process):
+    with asked(config) as (typist, verb):
         typist.answer("Time zone", "Europe/Zurich")
         typist.answer("Units [us]:")
         typist.wait("Name of the house")
         os.write(typist.terminal, b"\x04")
         typist.rest()
-    assert process.returncode == 1
+    assert verb.wait() == 1
     assert not config.parent.exists()
 
 
 def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> None:
     config.parent.mkdir()
     config.write_text("house: Oak Street\n")
-    with asked(config, "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, verb):
         typist.answer("Write a new one?", "")
         typist.rest()
-    assert process.returncode == 1
+    assert verb.wait() == 1
     assert config.read_text() == "house: Oak Street\n"
-    with asked(config, "--no-doctor") as (typist, process):
+    with asked(config, "--no-doctor") as (typist, verb):
         typist.answer("Write a new one?", "y")
         for question in ("Time zone", "Units", "Name of the house"):
             typist.answer(question)
@@ -115,7 +116,7 @@ def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> No
             typist.answer(question)
         typist.answer("Login of this machine", "ann")
         typist.rest()
-    assert process.returncode == 0
+    assert verb.wait() == 0
     assert config_file.load(config).config.people["ann"].unix == ["ann"]
     assert config.with_name("housecarl.yaml.old").read_text() == "house: Oak Street\n"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import HOUSECARL, LOGIN, Verb, verb_of
+from tests.cli.forked import COMMON, forker
 
 from housecarl.testing.house import TestHouse
 
@@ -322,19 +325,20 @@ def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
     assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)
 
 
-def test_what_a_latin_1_terminal_types_is_read_right(house: TestHouse) -> None:
+def test_what_a_latin_1_terminal_types_is_read_right(verb: Verb, house: TestHouse) -> None:
     """Neither its bytes nor its locale, which knows fewer letters, meet a trace."""
-    config = house.folder / "housecarl.yaml"
     typed = "!ping h\xf6lle".encode("latin-1")
-    for verb, more in (("send", ["--wait"]), ("try", [])):
-        done = subprocess.run(
-            [HOUSECARL, "-c", config, verb, typed, "--as", "ann", *more],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert "No host h" in done.stdout, done.stderr
+    done = subprocess.run(
+        [HOUSECARL, "-c", house.folder / "housecarl.yaml", "try", typed, "--as", "ann"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert "No host h" in done.stdout, done.stderr
+    # what an interpreter that starts makes of these bytes
+    done = verb("send", os.fsdecode(typed), "--as", "ann", "--wait")
+    assert "No host h" in done.stdout, done.stderr
 
 
 def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> None:
@@ -375,27 +379,47 @@ def test_what_nobody_would_read_is_not_sent(tmp_path: Path) -> None:
     assert len(list((tmp_path / "spool").glob("send-*"))) == 1
 
 
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
+    """Verbs on a spool of another login, by a root without the right to pass every door."""
+    folder = tmp_path_factory.mktemp("theirs")
+    config = folder / "house.yaml"
+    config.write_text("spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [ann], may: ['*']}}\n")
+    (folder / "spool").mkdir(mode=0o700)
+    os.chown(folder / "spool", 65534, 65534)
+    without = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    with forker(folder, without) as verbs:
+        verbs.load(COMMON)
+        yield partial(verbs.run, "-c", config)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
     "words", [["status"], ["log"], ["queue", "list"], ["send", "!uptime", "--as", "ann"]]
 )
-def test_a_spool_of_another_login_is_a_sentence(tmp_path: Path, words: list[str]) -> None:
-    config = tmp_path / "house.yaml"
-    config.write_text("spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [ann], may: ['*']}}\n")
-    (tmp_path / "spool").mkdir(mode=0o700)
-    os.chown(tmp_path / "spool", 65534, 65534)
-    # root without the right to pass every door
-    done = subprocess.run(
-        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", str(HOUSECARL)]
-        + ["-c", str(config), *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+def test_a_spool_of_another_login_is_a_sentence(theirs: Verb, words: list[str]) -> None:
+    done = theirs(*words)
     assert "Traceback" not in done.stderr
     assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
+
+
+@pytest.fixture(scope="module")
+def readonly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
+    """Verbs on a spool that nobody can write."""
+    folder = tmp_path_factory.mktemp("readonly")
+    config = folder / "house.yaml"
+    config.write_text(
+        "spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [root], may: [help]}}\n"
+    )
+    (folder / "spool").mkdir()
+    mounted = f'mount -t tmpfs -o ro none {folder}/spool && exec "$@"'
+    through = ("unshare", "-rm", "sh", "-c", mounted, "sh")
+    if subprocess.run([*through, "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount anything")
+    with forker(folder, through) as verbs:
+        verbs.load(COMMON)
+        yield partial(verbs.run, "-c", config)
 
 
 @pytest.mark.server("unshare")
@@ -412,24 +436,10 @@ def test_a_spool_of_another_login_is_a_sentence(tmp_path: Path, words: list[str]
     ids=lambda each: each[0] if isinstance(each, list) else "",
 )
 def test_a_spool_that_cannot_be_written_is_a_sentence(
-    tmp_path: Path, words: list[str], code: int
+    readonly: Verb, words: list[str], code: int
 ) -> None:
-    config = tmp_path / "house.yaml"
-    config.write_text(
-        "spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [root], may: [help]}}\n"
-    )
-    (tmp_path / "spool").mkdir()
-    mounted = f'mount -t tmpfs -o ro none {tmp_path}/spool && exec {HOUSECARL} -c {config} "$@"'
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", mounted, "sh", *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = readonly(*words)
     said = done.stdout + done.stderr
-    if "unshare" in said:
-        pytest.skip("this machine lets nobody mount anything")
     assert (done.returncode, "Read-only file system" in said) == (code, True), said
     assert "Traceback" not in said and "report it" not in said
 
@@ -470,12 +480,18 @@ def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Rang.\n"), done.stderr
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["status"], ["check", "--print"]])
-def test_an_output_that_takes_nothing_is_a_sentence(
-    house: TestHouse, words: list[str], unbuffered: str
-) -> None:
+def test_an_output_that_takes_nothing_is_a_sentence(verb: Verb, words: list[str]) -> None:
     """A full disk behind `>`: one line, exit code 1, no trace."""
+    done = verb(*words, out="/dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [["status"], ["check", "--print"]])
+def test_an_output_without_a_buffer_that_takes_nothing_is_a_sentence(
+    house: TestHouse, words: list[str]
+) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [HOUSECARL, "-c", house.folder / "housecarl.yaml", *words],
@@ -483,7 +499,7 @@ def test_an_output_that_takes_nothing_is_a_sentence(
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     assert done.returncode == 1
     assert done.stderr == "the output cannot be written: No space left on device\n"
