@@ -52,7 +52,6 @@ class Confirmation:
     """The command that a right code set free; the code is used up with its claim."""
 
     code: codes.Code
-    totp_step: int | None = None
 
 
 def make_challenge(config: Config, person: str, now: float) -> Challenge:
@@ -79,7 +78,7 @@ def find(
     if totp and step is not None and not codes.spend_step(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
-        return Confirmation(open_code, step)
+        return Confirmation(open_code)
     tries = codes.miss(conn, person, open_code.id, now)
     locked = _locks(conn, person, now)
     if tries >= MAX_TRIES:
