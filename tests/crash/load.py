@@ -35,7 +35,6 @@ class Load:
         self.acknowledged: set[int] = set()
         self.taken = threading.Event()
         self.refused: list[str] = []
-        self.tempfailed = 0
         self.port = port
         self._numbers = itertools.count(1)
         self._unsure: list[int] = []
@@ -95,8 +94,6 @@ class Load:
     def _hear(self, code: int, text: bytes | str) -> None:
         if code >= 500:
             self.refused.append(f"{code} {text!r}")
-        else:
-            self.tempfailed += 1
 
     def _client(self) -> smtplib.SMTP:
         client = smtplib.SMTP("127.0.0.1", self.port, timeout=20)
