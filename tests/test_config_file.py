@@ -277,6 +277,15 @@ def test_a_later_check_can_point_into_the_file(write: Write) -> None:
     assert problem.excerpt[problem.column - 1 :].startswith("weather")
 
 
+def test_a_name_that_could_not_be_read_as_it_is_stands_in_quotes(write: Write) -> None:
+    source = load(write(WHOLE)).source
+    told = str(source.problem(("modules", "plug", "plugs", "two\nlines", "host"), "odd"))
+    assert ": modules.plug.plugs.'two\\nlines'.host: odd\n" in told
+    assert ": modules.plug.plugs.'': odd\n" in str(
+        source.problem(("modules", "plug", "plugs", ""), "odd")
+    )
+
+
 def test_the_settings_of_a_module_get_the_same_words_and_paths(write: Write) -> None:
     class Settings(BaseModel):
         model_config = ConfigDict(extra="forbid")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 from housecarl import module_settings
 from housecarl.commands import Command
+from housecarl.config_words import near
 from housecarl.errors import Problem
 from housecarl.module_settings import Locate
 
@@ -61,8 +61,7 @@ def index_of(
         if entry.module is None:
             index.broken[entry.file] = entry.error
             continue
-        given = module_settings.lent(entry.module, entry.section, sections)
-        checked = module_settings.check(entry.module, entry.section, given, locate, context)
+        checked = module_settings.check(entry.module, entry.section, sections, locate, context)
         if checked.problems:
             problems += checked.problems
             index.broken[entry.file] = str(checked.problems[0]).splitlines()[0]
@@ -72,13 +71,13 @@ def index_of(
             _enter(index, entry, checked.settings)
     known = {entry.section for entry in entries}
     problems += (
-        locate(("modules", name), f"no module '{name}'{_near(name, known)}")
+        locate(("modules", name), f"no module '{name}'{near(name, known)}")
         for name in sections
         if name not in known
     )
     _enter_words(index)
     ordered = dict(sorted(index.commands.items()))
-    return replace(index, commands=ordered, problems=tuple(problems))
+    return replace(index, commands=ordered, problems=tuple(dict.fromkeys(problems)))
 
 
 def _enter(index: Index, entry: Entry, settings: Any) -> None:
@@ -104,8 +103,3 @@ def _enter_words(index: Index) -> None:
                 index.notes[command.file] = (
                     f"alias {alias} of {command.name} is {other.name} already"
                 )
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""

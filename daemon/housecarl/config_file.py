@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Loc, Text, parse
-from housecarl.config_words import words
+from housecarl.config_words import near, words
 from housecarl.errors import ConfigError, Problem
 
 #: how alike two words are (0 to 1): "usr" means "user" (0.86), "user" is not "house" (0.67)
@@ -55,7 +54,7 @@ class Source:
     def problem(self, loc: Loc, text: str, *, key: bool = False) -> Problem:
         """A fault at `loc`, such as `("people", "ann", "may", 0)`; `key` points at the key."""
         mark = self.text.mark(loc, key=key)
-        where = ".".join(str(part) for part in loc)
+        where = ".".join(_part(part) for part in loc)
         found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
         if not key and loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(found.excerpt):
             return replace(found, excerpt="")  # the value stands on a line of its own
@@ -235,6 +234,12 @@ def _touches(one: Loc, other: Loc) -> bool:
     return one[:shorter] == other[:shorter]
 
 
+def _part(part: str | int) -> str:
+    """One part of a place; in quotes what could not be read without them."""
+    text = str(part)
+    return text if text and text.isprintable() else repr(text)
+
+
 def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
     for fault in error.errors(include_url=False):
         loc, kind = fault["loc"], fault["type"]
@@ -256,5 +261,4 @@ def _hint(model: type[BaseModel], loc: Loc) -> str:
     if section is not None:
         where = f"under {section}" if section else "at the top, in no section"
         return f"; it belongs {where}"
-    near = difflib.get_close_matches(key, names(model, loc[:-1]), 1, _NEAR)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return near(key, names(model, loc[:-1]), _NEAR)

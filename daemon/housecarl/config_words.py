@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 #: pydantic's kinds of faults that have words of ours
@@ -29,3 +31,12 @@ def words(fault: Any) -> str:
         return _WORDS[kind]
     text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
+
+
+def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """What was probably meant by a word that is none of the known ones, "" when none is near.
+
+    `likeness` is how much of both must be the same, 0 to 1.
+    """
+    found = difflib.get_close_matches(word, list(known), 1, likeness)
+    return f"; did you mean '{found[0]}'?" if found else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from housecarl.config_words import words
+from housecarl.config_words import near, words
 from housecarl.errors import Problem
 
 Loc = tuple[str | int, ...]
@@ -29,36 +28,22 @@ class Checked:
     unset: str = ""
 
 
-def lent(module: ModuleType, section: str, sections: Mapping[str, Any]) -> Any:
-    """The section of a module, with the keys its `Settings.borrows` takes from other sections.
-
-    `borrows = {"plugs": "plug"}` fills the key `plugs` from the section of plug, unless the
-    module's own section has it: what is configured once is not written twice.
-    """
-    own = sections.get(section)
-    borrows = getattr(getattr(module, "Settings", None), "borrows", {})
-    borrowed = {
-        key: sections[owner][key]
-        for key, owner in borrows.items()
-        if isinstance(sections.get(owner), Mapping) and key in sections[owner]
-    }
-    if not borrowed or not isinstance(own, Mapping | None):
-        return own
-    return {**borrowed, **(own or {})}
-
-
 def check(
     module: ModuleType,
     section: str,
-    given: Any,
+    sections: Mapping[str, Any],
     locate: Locate,
     context: Mapping[str, Any] | None = None,
 ) -> Checked:
-    """Check the section of a module; `given` is None when the config has no such section.
+    """Check the section of a module, with the keys its `Settings.borrows` takes from others.
 
-    `context` is pydantic's validation context: it makes files and secrets relative to the config.
+    `borrows = {"plugs": "plug"}` fills the key `plugs` from the section of plug, unless the
+    module's own section has it: what is configured once is not written twice, and its faults stand
+    where it is. `context` is pydantic's validation context: it makes files and secrets relative to
+    the config.
     """
     model = getattr(module, "Settings", None)
+    given = sections.get(section)
     where: Loc = ("modules", section)
     if model is None:
         if not given:
@@ -66,7 +51,24 @@ def check(
         return Checked(problems=(locate(where, f"module {section} has no settings"),))
     if not isinstance(given, Mapping | None):
         return Checked(problems=(locate(where, f"{section} must be a section of keys"),))
-    return _validate(model, section, given, locate, context)
+    owners = _owners(model, given or {}, sections)
+    borrowed = {key: sections[owner][key] for key, owner in owners.items()}
+
+    def at_home(loc: Loc, text: str) -> Problem:
+        owner = owners.get(str(loc[2]), section) if len(loc) > 2 else section
+        return locate(("modules", owner, *loc[2:]), text)
+
+    whole = {**borrowed, **(given or {})} if borrowed else given
+    return _validate(model, section, whole, at_home, context)
+
+
+def _owners(model: Any, given: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, str]:
+    """The keys that a module borrows, and the section each is taken from."""
+    return {
+        key: owner
+        for key, owner in getattr(model, "borrows", {}).items()
+        if key not in given and isinstance(sections.get(owner), Mapping) and key in sections[owner]
+    }
 
 
 def _validate(
@@ -82,13 +84,18 @@ def _validate(
     try:
         settings = model.model_validate({} if given is None else dict(given), context=context)
     except ValidationError as error:
-        found = [(tuple(one["loc"]), _text(one, model)) for one in error.errors()]
+        found = [(_place(one["loc"]), _text(one, model)) for one in error.errors()]
         if given is None:
             keys = ", ".join(".".join(map(str, ("modules", section, *loc))) for loc, _ in found)
             return Checked(unset=f"{section} is not set up: the config needs {keys}")
         told = (locate(("modules", section, *loc), text) for loc, text in found)
         return Checked(problems=(*unknown, *told))
     return Checked(settings=settings, problems=unknown)
+
+
+def _place(loc: Loc) -> Loc:
+    """Where a fault stands; that of a name is where what has the name is."""
+    return loc[:-1] if loc and loc[-1] == "[key]" else loc
 
 
 def _unknown(model: Any, section: str, given: Mapping[str, Any], locate: Locate) -> list[Problem]:
@@ -118,9 +125,4 @@ def _text(error: Any, model: Any) -> str:
 def _foreign(model: Any, key: str, known: list[str]) -> str:
     """What to tell about a key that is not there: its new name, else the nearest."""
     now = getattr(model, "renamed", {}).get(key)
-    return f"'{key}' is now '{now}'" if now else f"unknown key '{key}'{_near(key, known)}"
-
-
-def _near(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f"'{key}' is now '{now}'" if now else f"unknown key '{key}'{near(key, known)}"

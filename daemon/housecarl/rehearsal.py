@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from housecarl import aliases, builtin
 from housecarl.clock import SystemClock
 from housecarl.config_file import Loaded
+from housecarl.config_words import near
 from housecarl.errors import Problem
 from housecarl.house import JOURNAL
 from housecarl.journal import Database
@@ -64,6 +64,4 @@ def unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"no command '{name}'{hint}"
+    return f"no command '{name}'{near(name, known)}"

@@ -28,6 +28,8 @@ def test_a_bare_text_is_a_host_with_perhaps_a_port() -> None:
         {"lamp": {"host": "h", "port": 70000}},
         {"lamp": {"host": "h", "password": "inline"}},
         {"lamp": {"host": "h", "user": "ann"}},
+        {"two\nlines": "h"},
+        {"": "h"},
     ],
 )
 def test_what_cannot_work_is_refused(wrong: object) -> None:

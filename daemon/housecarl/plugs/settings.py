@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from housecarl.config_section import Line
 from housecarl.secret import Secret
 
 #: the port of plugs of the Kasa generation
@@ -44,5 +45,5 @@ def _address(value: Any) -> Any:
     return {"host": value}
 
 
-#: The `plugs:` mapping of the configuration.
-Plugs = Mapping[str, Annotated[PlugAddress, BeforeValidator(_address)]]
+#: The `plugs:` mapping of the configuration; a name stands in replies, so it is one line.
+Plugs = Mapping[Line, Annotated[PlugAddress, BeforeValidator(_address)]]

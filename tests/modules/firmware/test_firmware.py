@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from housecarl import CommandError, module_settings
+from housecarl.errors import Problem
 from housecarl.module import SPEC, Risk
 from housecarl.testing.plug_image import TEST_KEY
 
@@ -165,13 +166,29 @@ async def test_no_folder_and_no_file_are_said(house: Commands, make: Make, folde
     assert await refusal(house, "lamp", "flash") == expected
 
 
+def at(loc: module_settings.Loc, text: str) -> Problem:
+    return Problem(repr(loc), 1, 1, text)
+
+
 async def test_the_plugs_come_from_the_section_of_plug(house: Commands) -> None:
-    sections = {"plug": {"plugs": {"lamp": "192.168.1.41"}}, "firmware": {"max_load": 5}}
-    given = module_settings.lent(house.module, "firmware", sections)
-    assert given == {"max_load": 5, "plugs": {"lamp": "192.168.1.41"}}
-    own = {"firmware": {"plugs": {"fan": "192.168.1.42"}}, "plug": sections["plug"]}
-    assert module_settings.lent(house.module, "firmware", own) == own["firmware"]
-    assert module_settings.lent(house.module, "firmware", {}) is None
+    def plugs(sections: dict[str, Any]) -> list[str]:
+        checked = module_settings.check(house.module, "firmware", sections, at)
+        assert checked.problems == ()
+        return list(checked.settings.plugs)
+
+    lamp = {"plugs": {"lamp": "192.168.1.41"}}
+    assert plugs({"plug": lamp, "firmware": {"serve_on": "192.168.1.5"}}) == ["lamp"]
+    assert plugs({"plug": lamp, "firmware": {"plugs": {"fan": "192.168.1.42"}}}) == ["fan"]
+    assert plugs({"plug": lamp}) == ["lamp"]
+    assert plugs({}) == []
+
+
+async def test_a_fault_in_what_is_borrowed_stands_where_it_is(house: Commands) -> None:
+    sections = {"plug": {"plugs": {"two\nlines": "192.168.1.41"}}}
+    checked = module_settings.check(house.module, "firmware", sections, at)
+    assert checked.problems == (
+        at(("modules", "plug", "plugs", "two\nlines"), "should be one line of text"),
+    )
 
 
 async def test_a_flash_is_a_danger_and_the_rest_looks(house: Commands) -> None:
