@@ -15,6 +15,7 @@ from housecarl import syntax, when
 from housecarl.clock import Clock, rest
 from housecarl.config import Config
 from housecarl.doors.drop_text import as_message
+from housecarl.errors import CommandError
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import Job
 from housecarl.message.stamp import Stamp
@@ -62,8 +63,15 @@ class Clockwork:
         """Hand one job in, then note when it is due again; a crash between is caught by its key."""
         due = datetime.fromtimestamp(job.due, UTC)
         following: datetime | None = None
-        if job.every is not None:
-            regular, _ = when.every(tuple(job.every.split()))
+        try:
+            words = tuple(json.loads(job.text))
+            regular = when.every(tuple(job.every.split()))[0] if job.every is not None else None
+        except (CommandError, ValueError) as error:
+            # one row that another version wrote must not keep the house from living
+            log.error("job-unreadable", number=job.id, person=job.person, why=str(error))
+            await self._db.write(lambda conn: jobs.close(conn, job.id, "missed"))
+            return
+        if regular is not None:
             following = regular.next(due, self._zone)
             while following <= now:  # the house was down: only the last time counts
                 due, following = following, regular.next(following, self._zone)
@@ -74,7 +82,7 @@ class Clockwork:
             uid=str(os.geteuid()),
             as_person=job.person,
         )
-        line = syntax.write(tuple(json.loads(job.text)), self._config.language)
+        line = syntax.write(words, self._config.language)
         await self._deliver(as_message(line.encode()), stamp)
         log.info("job", number=job.id, person=job.person)
         if following is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from housecarl.house import JOURNAL
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -76,6 +79,23 @@ def test_jobs_outlive_a_restart(
     house.start()
     move(house, clock, 1800)
     assert phone.reply.startswith("lamp on. ")
+
+
+def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    """It is ended, and the one after it is done."""
+    for text in ("!every day 12:30 uptime", "!in 31m uptime"):
+        phone.text(text)
+        phone.wait()
+    house.stop()
+    with closing(sqlite3.connect(house.spool / JOURNAL)) as conn, conn:
+        conn.execute("UPDATE jobs SET every = 'every day 7:00' WHERE every IS NOT NULL")
+    house.start()
+    move(house, clock, 32 * 60)
+    assert phone.reply.startswith("Elm Street up ")
+    phone.text("!jobs")
+    assert phone.reply == "No jobs."
 
 
 def test_a_change_missed_while_the_house_was_down_is_told_and_not_done(
