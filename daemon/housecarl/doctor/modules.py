@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from housecarl.doctor import access
+from housecarl.doctor import access, sections
 from housecarl.doctor.finding import Finding, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.module_load import in_thread
-from housecarl.rehearsal import unknown_commands
 
 #: Seconds to look at every file of every folder.
 LOOK_SECONDS = 9.0
@@ -25,7 +23,7 @@ async def examine(patient: Patient) -> list[Finding]:
         trouble(PART, fault, "Mend the file; it is live when it is saved.")
         for fault in registry.broken.values()
     ]
-    problems = [*_settings(patient), *unknown_commands(patient.loaded, registry)]
+    problems = sections.faults(patient.loaded, registry)
     found += [trouble(PART, str(each), "`housecarl check` shows the place.") for each in problems]
     look = partial(_open, registry.watched, patient.uid())
     found += await in_thread(look, LOOK_SECONDS)
@@ -33,16 +31,6 @@ async def examine(patient: Patient) -> list[Finding]:
     notes = [well(PART, note) for note in registry.notes.values()]
     off = f", {len(registry.broken)} files off" if registry.broken else ""
     return [well(PART, f"{count} commands{off}"), *notes, *found]
-
-
-def _settings(patient: Patient) -> Iterator[object]:
-    """The faults in the sections of modules."""
-    from housecarl.errors import ConfigError
-
-    try:
-        patient.registry.check_settings()
-    except ConfigError as error:
-        yield from error.problems
 
 
 def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:

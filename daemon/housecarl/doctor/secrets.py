@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from housecarl.config_check import Loc
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.errors import SecretError
+from housecarl.errors import Problem, SecretError
 from housecarl.secret import Secret, exposed
 
 #: Where systemd keeps the credentials of the running unit; root and its user can look.
@@ -35,7 +36,7 @@ def is_elsewhere(secret: Secret) -> bool:
 
 async def examine(patient: Patient) -> list[Finding]:
     """Read each, and look at the file and the folder it is in."""
-    looked = [list(look(place, each, patient.uid())) for place, each in named(patient)]
+    looked = [_placed(loc, _look(loc, each, patient.uid())) for loc, each in _named(patient)]
     if not looked:
         return [skipped(PART, "none in the configuration")]
     sound = looked.count([])
@@ -45,7 +46,43 @@ async def examine(patient: Patient) -> list[Finding]:
     return [*head, *(finding for findings in looked for finding in findings)]
 
 
-def named(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
+def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
+    """What is wrong, with its place, and whether it may be so only because we are not the daemon.
+
+    Its environment, its credentials and the files of its user are not ours to look at.
+    """
+    uid = patient.uid()
+    ours = os.geteuid() in (0, uid)
+    for loc, secret in _named(patient):
+        for finding in _look(loc, secret, uid):
+            unseen = is_elsewhere(secret) or secret.env is not None
+            unseen |= not ours and _is_hidden(secret)
+            yield patient.loaded.source.problem(loc, _in_a_line(finding)), unseen
+
+
+def _placed(loc: Loc, findings: Iterator[Finding]) -> list[Finding]:
+    """With the place before the text."""
+    place = ".".join(map(str, loc))
+    return [replace(each, text=f"{place}: {each.text}") for each in findings]
+
+
+def _in_a_line(finding: Finding) -> str:
+    """What is wrong and what to do; of two things to do, that of the finding."""
+    fault, mend = finding.text.partition("; ")[0], finding.mend
+    return f"{fault}; run: {mend}" if mend[0].islower() else f"{fault}. {mend}"
+
+
+def _is_hidden(secret: Secret) -> bool:
+    """Whether its file is another user's, or in a folder that we cannot look into."""
+    try:
+        return bool(secret.file and secret.file.stat() and not os.access(secret.file, os.R_OK))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _named(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
     """Every secret the configuration names, with its place in it."""
     config = patient.config
     for section in ("people", "doors", "post"):
@@ -71,44 +108,42 @@ def _within(place: Loc, value: Any) -> Iterator[tuple[Loc, Secret]]:
             yield from _within((*place, key), inner)
 
 
-def look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
-    """What is wrong with one secret, for a daemon of this user; its place comes first."""
-    place = ".".join(map(str, loc))
+def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
+    """What is wrong with one secret, for a daemon of this user."""
     if is_elsewhere(secret):
         mend = (
             f"systemd-run --pipe --wait -p User=housecarl -p LoadCredential={secret.credential}:"
             "PATH housecarl doctor tries it too; or run doctor as root while the daemon runs."
         )
-        yield skipped(PART, f"{place}: {secret} is there only within the unit", mend)
+        yield skipped(PART, f"{secret} is there only within the unit", mend)
         return
     try:
         secret.read()
     except SecretError as error:
-        yield trouble(PART, f"{place}: {error.problems[0].text}", _mend(place, secret, uid))
+        yield trouble(PART, error.problems[0].text, _mend(loc, secret, uid))
         return
     file = secret.file
     if file is None:
         return
     owner = file.stat().st_uid
     if owner != uid and uid != 0:
-        text = f"{place}: {file} belongs to {access.user(owner)}, the daemon is {access.user(uid)}"
+        text = f"{file} belongs to {access.user(owner)}, the daemon is {access.user(uid)}"
         yield trouble(PART, text, f"chown {access.user(uid)} {file}")
     if who := access.replaced_by(file, uid):
-        text = f"{place}: {file} can be replaced by {who}"
+        text = f"{file} can be replaced by {who}"
         yield trouble(PART, text, f"chmod go-w {file.parent}; see whose it is with ls -ld")
 
 
-def _mend(place: str, secret: Secret, uid: int) -> str:
+def _mend(loc: Loc, secret: Secret, uid: int) -> str:
     """How a secret that cannot be read is made."""
     if secret.file is not None and exposed(secret.file):
         return f"chmod 600 {secret.file}"
     if secret.file is not None and access.written_by(secret.file, uid):
         return f"chown {access.user(uid)} {secret.file}"
-    person = place.split(".")[1]
-    if place.endswith(".totp"):
-        return f"housecarl person totp {person}"
-    if place.endswith(".login.hash"):
-        return f"housecarl person password {person}"
+    if loc[-1] == "totp":
+        return f"housecarl person totp {loc[1]}"
+    if loc[-2:] == ("login", "hash"):
+        return f"housecarl person password {loc[1]}"
     if secret.file is not None:
         return f"install -m 600 /dev/stdin {secret.file}  (then type it, and Ctrl-D)"
     if secret.env is not None:
