@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,10 +78,16 @@ def make(house: Commands, folder: Path) -> Iterator[Make]:
         yield start
 
 
+@cache
+def image_of(hw_id: str, version: str, size: int, **options: Any) -> bytes:
+    """An image; to sign one takes as long as to flash it."""
+    return make_image([hw_id], version, size, readable=False, **options)
+
+
 def put(
     folder: Path, file: str = FILE, version: str = NEW, hw_id: str = HW_ID, **options: Any
 ) -> bytes:
-    image = make_image([hw_id], version, options.pop("size", SIZE), readable=False, **options)
+    image = image_of(hw_id, version, options.pop("size", SIZE), **options)
     (folder / file).write_bytes(image)
     return image
 
