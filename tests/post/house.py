@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tests.post.smarthost import Smarthost
 
@@ -17,6 +18,16 @@ from housecarl.testing.clock import FakeClock
 
 MAIL = b"From: house@example.org\r\nTo: x@example.org\r\nSubject: Re: x\r\n\r\n.lamp on.\r\n"
 DOTTED = MAIL.replace(b"\r\n.", b"\r\n..")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the post gets: how many replies wait, since when it is down, why, its next try."""
+
+    waiting: int
+    down_since: datetime | None
+    error: str
+    next_try: datetime | None
 
 
 @dataclass
@@ -97,6 +108,11 @@ class House:
 
         await self.seen(reached)
         return (await self.states())[reply][2] or ""
+
+    async def reach(self, post: Post) -> Reach:
+        waiting, _, _ = await self.database.read(replies.count_waiting)
+        outage = post._outage
+        return Reach(waiting, outage.since, outage.error, outage.until)
 
     async def failed(self, post: Post, rounds: int) -> None:
         """Wait until the smarthost failed so often in a row."""

@@ -135,18 +135,18 @@ async def test_a_smarthost_that_is_down_is_tried_by_one_connection_with_growing_
             assert "localhost: " in error
             pauses = []
             for tries in range(2, 8):
-                reach = await post.reach()
+                reach = await house.reach(post)
                 assert reach.next_try is not None
                 pauses.append((reach.next_try - house.clock.now()).total_seconds())
                 house.clock.set(reach.next_try)
                 await house.failed(post, tries)
-            reach = await post.reach()
+            reach = await house.reach(post)
             assert (reach.waiting, reach.down_since is not None) == (6, True)
             assert pauses == [60, 120, 240, 480, 960, 1800]
             await house.smarthost.start(port)
             house.clock.move(3600)
             await house.until(*["sent"] * 6)
-            assert (await post.reach()).down_since is None
+            assert (await house.reach(post)).down_since is None
     assert house.smarthost.most_open <= 4
     assert logs == []
     assert house.told == [False, True]
@@ -186,7 +186,7 @@ async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
         error = await house.tried(1)
         assert word in error
         await house.failed(post, 1)
-        assert (await post.reach()).waiting == 2
+        assert (await house.reach(post)).waiting == 2
         assert house.smarthost.connections <= 2
         house.smarthost.script = saying()
         house.clock.move(61)
@@ -259,7 +259,7 @@ async def test_a_mail_that_breaks_the_connection_each_time_blocks_nobody(house: 
     await house.add("bo", "bo@x")
     async with house.running() as post:
         await house.until("waiting", "sent")
-        assert (await post.reach()).down_since is None
+        assert (await house.reach(post)).down_since is None
 
 
 async def test_a_smarthost_that_drops_every_mail_is_left_alone(house: House) -> None:
@@ -302,7 +302,7 @@ async def test_a_restart_keeps_the_schedule(house: House) -> None:
     async with house.running() as post:
         house.clock.move(61)
         await house.tried(2)
-        reach = await post.reach()
+        reach = await house.reach(post)
         assert reach.next_try == house.clock.now() + timedelta(minutes=2)
 
 
@@ -425,7 +425,7 @@ async def test_a_clock_that_was_set_back_during_an_outage_stops_no_reply(house: 
         await house.resting()
         house.clock.move(timedelta(hours=-3))
         await house.failed(post, 2)
-        reach = await post.reach()
+        reach = await house.reach(post)
         assert reach.next_try is not None
         assert reach.next_try - house.clock.now() == timedelta(minutes=2)
         await house.add("cy")

@@ -49,7 +49,7 @@ async def test_hours_of_outage_are_a_few_attempts_each_at_its_time(
         await house.failed(post, 1)
         rounds = 1
         while house.clock.now() - start < timedelta(hours=3):
-            reach = await post.reach()
+            reach = await house.reach(post)
             assert reach.next_try is not None
             house.clock.set(reach.next_try - timedelta(seconds=1))
             await house.add("late")
@@ -87,7 +87,7 @@ async def test_connections_that_fail_together_are_one_failure(house: House) -> N
         await house.reaches(lambda: len(hung) == 4)
         await house.smarthost.stop()
         await house.reaches(lambda: not post._senders)
-        reach = await post.reach()
+        reach = await house.reach(post)
         assert reach.next_try == house.clock.now() + timedelta(minutes=1)
         assert reach.waiting == 40
 
@@ -146,7 +146,7 @@ async def test_a_smarthost_too_slow_before_the_mail_gets_it_once_when_it_is_quic
     await house.add()
     async with house.running() as post:
         assert "no answer within 0.15 s" in await house.tried(1)
-        assert (await post.reach()).waiting == 2
+        assert (await house.reach(post)).waiting == 2
         assert house.smarthost.taken == []
         house.smarthost.script = saying()
         house.smarthost.slow = 0.0
@@ -195,7 +195,7 @@ async def test_a_smarthost_that_takes_a_mail_and_closes_gets_the_next_on_a_new_c
         await house.add(f"p{n % 3}")
     async with house.running() as post:
         states = await house.until(*["sent"] * 12)
-        assert (await post.reach()).down_since is None
+        assert (await house.reach(post)).down_since is None
     assert states == [("sent", 0, None)] * 12
     assert in_order(house, 12)
     assert house.smarthost.connections == 12
@@ -254,9 +254,9 @@ async def test_a_restart_in_the_middle_of_an_outage_tries_nothing_early(house: H
     async with house.running() as post:
         for rounds in range(1, 5):
             await house.failed(post, rounds)
-            house.clock.set((await post.reach()).next_try or house.clock.now())
+            house.clock.set((await house.reach(post)).next_try or house.clock.now())
         await house.failed(post, 5)
-        before = await post.reach()
+        before = await house.reach(post)
     kept = await next_tries(house)
     assert house.smarthost.connections == 5
     house.clock.move(60)
@@ -264,13 +264,13 @@ async def test_a_restart_in_the_middle_of_an_outage_tries_nothing_early(house: H
         post.push(await house.add("new"))
         await house.looked(post)
         assert not post._senders
-        assert await post.reach() == replace(before, waiting=41)
+        assert await house.reach(post) == replace(before, waiting=41)
         assert (await next_tries(house))[:40] == kept
         assert house.smarthost.connections == 5
         assert before.next_try is not None
         house.clock.set(before.next_try)
         await house.failed(post, 6)
-        reach = await post.reach()
+        reach = await house.reach(post)
         assert reach.next_try == house.clock.now() + timedelta(minutes=30)
     async with house.running() as post:
         house.smarthost.script = saying()

@@ -1,7 +1,6 @@
 """The way out: replies handed to the smarthost, again and again until taken or refused."""
 
-from housecarl.post.outage import Reach
 from housecarl.post.pool import Bounds
 from housecarl.post.post import Post
 
-__all__ = ["Bounds", "Post", "Reach"]
+__all__ = ["Bounds", "Post"]

@@ -112,13 +112,3 @@ class Outage:
         self.since = datetime.fromtimestamp(note["since"], UTC)
         self.until = datetime.fromtimestamp(note["until"], UTC)
         self.error, self.tries, self.state = note["error"], note["tries"], State.AWAY
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far the post gets: how many replies wait, since when it is down, why, its next try."""
-
-    waiting: int
-    down_since: datetime | None
-    error: str
-    next_try: datetime | None

@@ -19,7 +19,7 @@ from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
 from housecarl.post.dialogue import Dropped, ServiceFault, brief
 from housecarl.post.lanes import Lanes
-from housecarl.post.outage import LONGEST, Outage, Reach, pause
+from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds, Pool
 
 log = structlog.get_logger()
@@ -111,14 +111,6 @@ class Post:
         """Let `run` end once the mails being handed in are through, seconds at most."""
         self._ending.set()
         self._woken.set()
-
-    async def reach(self) -> Reach:
-        """What `status` says about the way out."""
-        waiting, _, error = await self._database.read(replies.count_waiting)
-        outage = self._outage
-        return Reach(
-            waiting, outage.since, outage.error if outage.since else error or "", outage.until
-        )
 
     async def _look(self) -> None:
         self._lanes.look()
