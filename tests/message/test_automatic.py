@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from housecarl.message import Kind, gate, read
-from housecarl.message.automatic import by_envelope, recognised
+from housecarl.message.automatic import recognised
 
 from .letters import letter, mixture
 
@@ -56,18 +56,3 @@ def test_a_program_sent_it(raw: bytes, kind: Kind) -> None:
 )
 def test_a_person_sent_it(raw: bytes) -> None:
     assert recognised(gate(raw)) is None
-
-
-@pytest.mark.parametrize(
-    ("mail_from", "kind"),
-    [
-        (None, None),
-        ("", None),
-        ("<>", Kind.BOUNCE),
-        ("MAILER-DAEMON@example.org", Kind.BOUNCE),
-        ("<ann@example.org>", None),
-        ("ann+caf_=cmd=home.example@gmail.com", None),
-    ],
-)
-def test_the_envelope_tells_a_bounce(mail_from: str | None, kind: Kind | None) -> None:
-    assert by_envelope(mail_from) is kind

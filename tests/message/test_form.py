@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from housecarl.errors import FormError
-from housecarl.message.form import MAX_FIELDS, MAX_SIZE, gate, normalised
+from housecarl.message.form import MAX_FIELDS, MAX_SIZE, gate
 
 from .letters import letter, mixture
 
@@ -120,11 +120,6 @@ def test_a_message_id_that_is_not_one_word_is_none(value: str) -> None:
 def test_a_dropped_note_needs_no_from() -> None:
     form = gate(b"Content-Type: text/plain\r\n\r\n!uptime\r\n", needs_from=False)
     assert form.from_address is None
-
-
-def test_a_file_with_unix_line_ends_is_made_whole_and_a_mixed_one_left_alone() -> None:
-    assert normalised(b"From: a@b\n\nx\n") == b"From: a@b\r\n\r\nx\r\n"
-    assert normalised(b"From: a@b\r\n\nx\n") == b"From: a@b\r\n\nx\n"
 
 
 def nested(depth: int) -> bytes:

@@ -45,18 +45,6 @@ def recognised(form: Form) -> Kind | None:
     return None
 
 
-def by_envelope(mail_from: str | None) -> Kind | None:
-    """BOUNCE for the empty envelope sender, written `<>`, and for a mail system's own address.
-
-    None and an empty text mean that the door saw no envelope.
-    """
-    if not mail_from:
-        return None
-    address = mail_from.strip().removeprefix("<").removesuffix(">").lower()
-    local = address.partition("@")[0]
-    return Kind.BOUNCE if not address or _MACHINES.fullmatch(local) else None
-
-
 def _is_report(form: Form, kind: str) -> bool:
     if form.root.type == f"message/{kind}":
         return True

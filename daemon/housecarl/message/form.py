@@ -107,14 +107,6 @@ def _read(raw: bytes, needs_from: bool) -> Form:
 _kept = lru_cache(KEPT)(_read)
 
 
-def normalised(raw: bytes) -> bytes:
-    """A file written with bare LF, as editors do, with CR LF line ends; anything else unchanged.
-
-    Only for files that were dropped here: what comes by a wire must come in its right form.
-    """
-    return raw if b"\r" in raw else raw.replace(b"\n", b"\r\n")
-
-
 def _bytes_are_sound(raw: bytes) -> None:
     if not raw:
         raise FormError("empty")
