@@ -10,6 +10,7 @@ from typing import Any
 import dkim
 import pytest
 from dkim.crypto import parse_pem_private_key
+from nacl.encoding import Base64Encoder
 from nacl.signing import SigningKey
 
 from housecarl.errors import FormError, TrustLater
@@ -114,14 +115,32 @@ async def test_what_dkimpy_signs_by_itself_holds(world: World) -> None:
     assert (await judged(world, top + raw, now=now)).reason is None
 
 
-async def test_ed25519_holds(world: World) -> None:
+def ed25519(world: World, flags: str = "") -> SigningKey:
+    """A key that example.org publishes under `ed`, in the form in which dkimpy signs with it."""
     key = SigningKey.generate()
     public = base64.b64encode(bytes(key.verify_key)).decode()
-    world.publish("example.org", f"v=DKIM1; k=ed25519; p={public}", "ed")
-    from nacl.encoding import Base64Encoder
+    world.publish("example.org", f"v=DKIM1; k=ed25519; {flags}p={public}", "ed")
+    return SigningKey(key.encode(Base64Encoder), encoder=Base64Encoder)
 
-    seed = SigningKey(key.encode(Base64Encoder), encoder=Base64Encoder)
-    assert (await judged(world, signed(mail(), ed=seed, s="ed"))).reason is None
+
+async def test_ed25519_holds(world: World) -> None:
+    key = ed25519(world, "t=s; ")
+    assert (await judged(world, signed(mail(), ed=key, s="ed"))).reason is None
+
+
+async def test_a_strict_ed25519_key_signs_for_no_subdomain(world: World) -> None:
+    key = ed25519(world, "t=s; ")
+    found = await judged(world, signed(mail(), ed=key, s="ed", i="@sub.example.org"))
+    assert found.checks["dkim"] == "identity"
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 256])
+async def test_an_ed25519_signature_that_is_none_is_refused(world: World, size: int) -> None:
+    """Also where the library raises instead of saying no."""
+    raw = signed(mail(), ed=ed25519(world), s="ed")
+    value = raw.rpartition(b" b=")[2].partition(b"\r\nFrom:")[0]
+    raw = raw.replace(value, base64.b64encode(b"x" * size))
+    assert (await judged(world, raw)).checks["dkim"] == "signature"
 
 
 async def test_a_parent_domain_is_aligned_a_child_a_sibling_and_a_top_level_are_not(
