@@ -205,6 +205,21 @@ async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
     assert ok and box.told.empty()
 
 
+async def test_a_text_in_utf_16_without_its_mark_stays_and_is_told(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    (tmp_path / "note").write_bytes("!uptime\n".encode("utf-16-le"))
+    ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+    assert (ok, text) == (
+        False,
+        "note in the spool cannot be taken: not a text; save it as UTF-8",
+    )
+    assert (tmp_path / "note").exists() and box.got.empty()
+    (tmp_path / "note").write_text("!uptime\n")
+    await box.next()
+    assert (await asyncio.wait_for(box.told.get(), PATIENCE))[0]
+
+
 async def test_while_the_spool_takes_nothing_the_file_stays(
     door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
