@@ -17,7 +17,7 @@ from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.doors.drop import DropDoor
 from housecarl.doors.imap import ImapDoor
-from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp import SmtpDoor, tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
@@ -49,7 +49,6 @@ class Door(Protocol):
 
     async def stop(self) -> None:
         """Take nothing more; what is being stored is stored."""
-        ...
 
 
 class Memory:
@@ -277,6 +276,8 @@ class Daemon:
         """Read the configuration again; a bad one is named and the old one stays."""
         try:
             loaded = config_file.load(self.loaded.source.path)
+            if loaded.config.doors.smtp is not None:  # a renewal may be half written
+                tls(SmtpSettings.of(loaded.config.doors.smtp))
         except ConfigError as error:
             self._refuse(error)
             return False

@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -99,8 +98,7 @@ class SmtpDoor:
         if (settings.listen_tls or sockets_tls) and settings.cert is None:
             place = "housecarl-smtps.socket" if sockets_tls else "doors.smtp.listen_tls"
             raise Unreachable(f"{place} needs doors.smtp.certificate")
-        if settings.cert is not None and settings.key is not None:
-            self._desk.tls = await asyncio.to_thread(_context, settings.cert, settings.key)
+        self._desk.tls = await asyncio.to_thread(tls, settings)
         self._plain = list(sockets)
         self._tls = list(sockets_tls)
         if not self._plain and settings.listen is not None:
@@ -187,8 +185,14 @@ class SmtpDoor:
         )
 
 
-def _context(cert: Path, key: Path) -> ssl.SSLContext:
-    """A TLS 1.2 or 1.3 context. Raises ConfigError naming the file and what is wrong with it."""
+def tls(settings: SmtpSettings) -> ssl.SSLContext | None:
+    """TLS 1.2 or 1.3 with the certificate as its files are now, None without one; blocks.
+
+    Raises ConfigError naming the file and what is wrong with it.
+    """
+    cert, key = settings.cert, settings.key
+    if cert is None or key is None:
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
