@@ -48,7 +48,7 @@ class Device:
         self._countdown: dict[str, Any] | None = None
         self._timer: threading.Timer | None = None
         self.meter = Meter(nature, lambda: self.relay)
-        self.update = Update(self, leave, come_back)
+        self.update = Update(nature, faults, leave, self._booted, come_back)
         self._modules = self._members()
 
     def _members(self) -> dict[str, dict[str, Member]]:
@@ -154,8 +154,14 @@ class Device:
             info |= {"type": "IOT.SMARTPLUGSWITCH", "latitude": 0, "longitude": 0, "fwId": "0" * 32}
         return info
 
-    def booted(self) -> None:
+    def _booted(self, version: str | None) -> None:
         """What a boot leaves of the state: the relay as its option says, nothing in RAM."""
+        if "imposter" in self.faults:
+            self.mac = "50:C7:BF:FF:FF:FF"
+        if version and "badboot" not in self.faults:
+            self.sw_ver = version
+            if "meter_still_bad" not in self.faults:
+                self.meter.glitch_watts = 0.0
         after = self.nature.relay_after_boot
         with self._lock:
             self.relay = self.relay if after == "keep" else after == "on"

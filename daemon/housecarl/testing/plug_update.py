@@ -8,12 +8,11 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from housecarl.testing.plug_faults import Faults
 from housecarl.testing.plug_image import DOWNLOAD_BUFFER, check_image, version_of
-
-if TYPE_CHECKING:
-    from housecarl.testing.plug_device import Device
+from housecarl.testing.plug_nature import Nature
 
 Args = dict[str, Any]
 
@@ -27,17 +26,24 @@ CHUNK = 8192
 
 
 class Update:
-    """Download, flash and reboot of one device.
+    """Download, flash and reboot of one device; `boot` gets the version that was flashed, if any.
 
     `active`: a download runs; `done`: one ended well; `flashing`: being written; `state` is up,
     down or bricked; `log` says what the plug itself would log.
     """
 
     def __init__(
-        self, device: Device, leave: Callable[[], None], come_back: Callable[[], None]
+        self,
+        nature: Nature,
+        faults: Faults,
+        leave: Callable[[], None],
+        boot: Callable[[str | None], None],
+        come_back: Callable[[], None],
     ) -> None:
-        self._device = device
+        self._nature = nature
+        self._faults = faults
         self._leave = leave
+        self._boot = boot
         self._come_back = come_back
         self._stopped = threading.Event()
         self._generation = 0
@@ -62,7 +68,7 @@ class Update:
             "download_firmware": self._start_download,
             "get_download_state": lambda _: self._download_state(),
         }
-        if self._device.nature.profile != "rtl":
+        if self._nature.profile != "rtl":
             members["flash_firmware"] = lambda _: self._flash_firmware()
         return members
 
@@ -92,7 +98,7 @@ class Update:
     def _download_state(self) -> Args:
         if not (self.active or self.done):
             return {"err_code": -7, "err_msg": "unknown error"}
-        nature = self._device.nature
+        nature = self._nature
         state: Args = {"ratio": self.ratio, "reboot_time": nature.reboot_time}
         return state | {"flash_time": nature.flash_time}
 
@@ -105,13 +111,13 @@ class Update:
         if self._generation != generation or self.state != "up":
             return
         self.log.append(f"download fw response_code == {status}, {len(image)} bytes")
-        lost = int(self._device.faults.number("truncate@download"))
+        lost = int(self._faults.number("truncate@download"))
         self.image = image[:-lost] if lost else image
         good = 200 <= status < 300
         if good:
             self.ratio = 100
         self.done, self.active = good, False
-        if good and self._device.nature.profile != "v1":
+        if good and self._nature.profile != "v1":
             self._flash_firmware_by_itself()
 
     def _fetch(self, url: str, generation: int) -> tuple[bytes, int]:
@@ -119,9 +125,9 @@ class Update:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise OSError("only http: the authority of https is pinned")
-        if "unreachable" in self._device.faults:
+        if "unreachable" in self._faults:
             raise OSError("no route")
-        limit = self._device.nature.download_limit * self._device.nature.scale
+        limit = self._nature.download_limit * self._nature.scale
         end = time.monotonic() + limit
         connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=limit)
         connection.sock = _connected(parts.hostname, parts.port or 80, limit)
@@ -145,8 +151,8 @@ class Update:
             if len(body) > DOWNLOAD_BUFFER:
                 raise OSError("curl 23: the buffer is full")
             self._loaded(len(body) * 100 // total if total else 0, end)
-            if self._device.nature.rate and len(body) != total:
-                self._stopped.wait(len(piece) / self._device.nature.rate)
+            if self._nature.rate and len(body) != total:
+                self._stopped.wait(len(piece) / self._nature.rate)
             if time.monotonic() > end:
                 raise TimeoutError("curl 28")
         if total and len(body) < total:
@@ -156,7 +162,7 @@ class Update:
     def _loaded(self, ratio: int, end: float) -> None:
         """Note the progress; what goes wrong at this point of a download goes wrong here."""
         self.ratio = ratio
-        faults = self._device.faults
+        faults = self._faults
         if faults.reached("vanish@download", ratio):
             self._go_down()
             raise OSError("left the network")
@@ -168,7 +174,7 @@ class Update:
     # flash
 
     def _flash_firmware(self) -> Args:
-        nature, faults = self._device.nature, self._device.faults
+        nature, faults = self._nature, self._faults
         if nature.profile == "v2":
             # the text is real, the number is assumed
             return {"err_code": -7, "err_msg": "auto flash, do not support flash_firmware"}
@@ -186,7 +192,7 @@ class Update:
 
     def _flash_firmware_by_itself(self) -> None:
         """v2 and later: the download was the order to flash; a bad image is dropped silently."""
-        wrong = check_image(self.image, self._device.nature.hw_id, self._device.nature.key)
+        wrong = check_image(self.image, self._nature.hw_id, self._nature.key)
         if wrong is not None:
             self.log.append(wrong[1])
             self.done = False
@@ -199,9 +205,9 @@ class Update:
         self._background(self._flash, self.image)
 
     def _flash(self, image: bytes) -> None:
-        flash_time = self._device.nature.flash_time
-        if "powerloss@flash" in self._device.faults:
-            self._wait(flash_time * self._device.faults.number("powerloss@flash"))
+        flash_time = self._nature.flash_time
+        if "powerloss@flash" in self._faults:
+            self._wait(flash_time * self._faults.number("powerloss@flash"))
             self._go_down()
             self.state = "bricked"
             self.log.append("power lost while flashing")
@@ -210,18 +216,11 @@ class Update:
 
     def _reboot(self, delay: int, version: str | None) -> None:
         self._wait(delay)
-        device = self._device
-        hangs = "hang@reboot" in device.faults
+        hangs = "hang@reboot" in self._faults
         self._go_down()
-        if hangs or self._wait(device.nature.reboot_time):
+        if hangs or self._wait(self._nature.reboot_time):
             return
-        if "imposter" in device.faults:
-            device.mac = "50:C7:BF:FF:FF:FF"
-        if version and "badboot" not in device.faults:
-            device.sw_ver = version
-            if "meter_still_bad" not in device.faults:
-                device.meter.glitch_watts = 0.0
-        device.booted()
+        self._boot(version)
         self.state = "up"
         self._come_back()
 
@@ -234,7 +233,7 @@ class Update:
 
     def _wait(self, seconds: float) -> bool:
         """Wait simulated seconds; True when the plug is being stopped."""
-        return self._stopped.wait(seconds * self._device.nature.scale)
+        return self._stopped.wait(seconds * self._nature.scale)
 
     def _background(self, work: Callable[..., None], *args: Any) -> None:
         threading.Thread(target=work, args=args, daemon=True).start()
