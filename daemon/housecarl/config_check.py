@@ -9,11 +9,9 @@ from pathlib import Path
 
 from housecarl.config import Config
 from housecarl.config_post import Post
+from housecarl.config_words import Loc
 from housecarl.location import is_loopback, split
 from housecarl.secret import Secret, exposed
-
-#: A path of keys and list positions.
-Loc = tuple[str | int, ...]
 
 #: where it stands, what is wrong, and the other place that takes part in it
 Clash = tuple[Loc, str, Loc]

@@ -15,8 +15,8 @@ from housecarl.config import Config, spool_folder
 from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
-from housecarl.config_text import LARGEST, Loc, Text, parse
-from housecarl.config_words import near, words
+from housecarl.config_text import LARGEST, Text, parse
+from housecarl.config_words import Loc, near, words
 from housecarl.errors import ConfigError, Problem
 
 #: how alike two words are (0 to 1): "usr" means "user" (0.86), "user" is not "house" (0.67)

@@ -10,10 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from housecarl.config import Config
+from housecarl.config_words import Loc
 from housecarl.secret import Secret
-
-#: A path of keys and list positions.
-Loc = tuple[str | int, ...]
 
 #: what a reader sees in place of a name they choose, or of one of several
 _ANY = "NAME"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A path of keys and list positions.
-Loc = tuple[str | int, ...]
+from housecarl.config_words import Loc
 
 #: What stands in a path for a name that the reader chose, as in config_keys.
 _ANY = "NAME"

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from housecarl.config_words import Loc
+
 #: bytes; 1,000 people fit, and the largest file is still read in a fraction of a second
 LARGEST = 256 * 1024
 
@@ -33,9 +35,6 @@ _UNPRINTABLE = re.compile(
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _QUOTES = "a value that begins with {} needs quotes"
-
-#: A path of keys and list positions.
-Loc = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):

@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+#: A path of keys and list positions.
+Loc = tuple[str | int, ...]
+
 #: pydantic's kinds of faults that have words of ours
 _WORDS = {
     "model_type": "should be a section of keys",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from housecarl.config_words import near, words
+from housecarl.config_words import Loc, near, words
 from housecarl.errors import Problem
 
-Loc = tuple[str | int, ...]
 #: points at a place of the config file: (place, text) -> Problem
 Locate = Callable[[Loc, str], Problem]
 

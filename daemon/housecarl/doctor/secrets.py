@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from housecarl.config_check import Loc
+from housecarl.config_words import Loc
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
