@@ -12,13 +12,11 @@ from housecarl.config import Config
 from housecarl.journal import people
 from housecarl.journal.replies import Outgoing
 from housecarl.letter import Letter, compose
+from housecarl.message import google_voice
 from housecarl.message.model import Thread
 from housecarl.module import Reply
 from housecarl.reply import Facts, Renderer
 from housecarl.septets import parts
-
-#: Where Google takes a mail and texts it on (read in public mails of 2010 to 2026).
-GOOGLE_VOICE = "@txt.voice.google.com"
 
 Kind = Literal["reply", "follow-up", "alert", "challenge"]
 
@@ -33,7 +31,7 @@ class Way:
     @property
     def texted(self) -> bool:
         """Whether it arrives as a text message."""
-        return self.address is not None and self.address.endswith(GOOGLE_VOICE)
+        return self.address is not None and self.address.endswith(google_voice.DOMAIN)
 
 
 @dataclass(frozen=True, slots=True)

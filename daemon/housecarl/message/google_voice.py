@@ -17,6 +17,7 @@ from housecarl.message.model import Kind, Message
 from housecarl.message.voice_text import texted
 
 NOREPLY = "voice-noreply@google.com"
+#: Where texts come from, and where Google takes a mail and texts it on (public mails, 2010-2026).
 DOMAIN = "@txt.voice.google.com"
 
 _CONVERSATION = re.compile(r"(\d{1,15})\.(\d{3,15})\.([A-Za-z0-9_-]{4,32})@txt\.voice\.google\.com")

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from housecarl.errors import TrustLater
+from housecarl.message import gmail_confirmation, google_voice
 from housecarl.trust import arc, covered, dkim, mail
 from housecarl.trust.case import Case, Finding
 from housecarl.trust.dns import Resolver
@@ -19,9 +20,6 @@ GOOGLE = frozenset({"google.com"})
 #: Sets at least: one when Gmail took the message in, one when it sent it on to us.
 MIN_SETS = 2
 
-_NOREPLY = "voice-noreply@google.com"
-_TEXTS = "@txt.voice.google.com"
-_FORWARDING = "forwarding-noreply@google.com"
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 
 
@@ -38,13 +36,13 @@ class Account(Protocol):
 
 def is_notice(case: Case) -> bool:
     """Whether it says it is Gmail's question whether mail may be forwarded to us."""
-    return plain(case.message.from_address or "") == _FORWARDING
+    return plain(case.message.from_address or "") == gmail_confirmation.ADDRESS
 
 
 def is_text(case: Case) -> bool:
     """Whether it says it comes from Google Voice."""
     address = plain(case.message.from_address or "")
-    return address == _NOREPLY or address.endswith(_TEXTS)
+    return address == google_voice.NOREPLY or address.endswith(google_voice.DOMAIN)
 
 
 async def prove_notice(case: Case, dns: Resolver) -> Finding:
@@ -96,7 +94,7 @@ async def prove_text(
 def _not_ours(case: Case, ours: Account, recipients: Collection[str]) -> str | None:
     """`number`, `account` or `envelope`: which of them is not ours; signed, or seen by the door."""
     told = case.message.facts.get("gv_number")
-    classic = plain(case.message.from_address or "") != _NOREPLY
+    classic = plain(case.message.from_address or "") != google_voice.NOREPLY
     if (told or classic) and (told or "").lstrip("+") != ours.number.lstrip("+"):
         case.checks["number"] = "not ours"
         return "number"
