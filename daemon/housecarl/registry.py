@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from housecarl import module_file, module_load, module_settings
+from housecarl import module_file, module_load
 from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of
+from housecarl.config_words import Loc
 from housecarl.errors import ConfigError, ModuleError, Problem
 from housecarl.module_settings import Locate
 from housecarl.process import try_file
 
-__all__ = ["Changes", "Command", "Registry"]
+__all__ = ["Command", "Registry"]
 
 log = structlog.get_logger()
 
@@ -36,16 +36,7 @@ SLOW = 4.0
 Trial = Callable[[Path], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a reload did: names of commands that came or went, files that were read again."""
-
-    added: frozenset[str] = frozenset()
-    removed: frozenset[str] = frozenset()
-    files: tuple[str, ...] = ()
-
-
-def _nowhere(loc: module_settings.Loc, text: str) -> Problem:
+def _nowhere(loc: Loc, text: str) -> Problem:
     return Problem("config", 1, 1, f"{'.'.join(map(str, loc))}: {text}")
 
 
@@ -143,7 +134,7 @@ class Registry:
 
     async def reload(
         self, settings: Mapping[str, Any] | None = None, locate: Locate | None = None
-    ) -> Changes:
+    ) -> None:
         """Read what is new or changed, drop what is gone, check the settings; never raises.
 
         With `settings` the sections are replaced (a new config).
@@ -163,9 +154,9 @@ class Registry:
             read = await asyncio.gather(*(self._read(path, found[path], two) for path in changed))
             files.update(zip(changed, read, strict=True))
             self._files = {path: files[path] for path in found}
-            return self._build(changed)
+            self._build()
 
-    async def load_installed(self) -> Changes:
+    async def load_installed(self) -> None:
         """Add the modules of installed packages: entry points of the group `housecarl.modules`.
 
         Their name is the section of their settings. To find them takes some 40 ms, so this is not
@@ -173,7 +164,7 @@ class Registry:
         """
         async with self._lock:
             self._installed = await module_load.installed(LOAD_LIMIT)
-            return self._build()
+            self._build()
 
     def _stamp(self, path: Path) -> Stamp | None:
         return self._files[path].stamp if path in self._files else None
@@ -221,16 +212,11 @@ class Registry:
         if fault := await trial:
             raise ModuleError(fault)
 
-    def _build(self, changed: Sequence[Path] = ()) -> Changes:
-        before = self._index.commands.keys()
+    def _build(self) -> None:
         self._index = index_of(
             self._builtins,
             [*self._files.values(), *self._installed.values()],
             self._settings,
             self._locate,
             self._context,
-        )
-        after = self._index.commands.keys()
-        return Changes(
-            frozenset(after - before), frozenset(before - after), tuple(map(str, changed))
         )

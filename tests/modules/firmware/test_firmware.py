@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from housecarl import CommandError, module_settings
+from housecarl.config_words import Loc
 from housecarl.errors import Problem
 from housecarl.module import SPEC, Risk
 from housecarl.testing.plug_image import TEST_KEY
@@ -166,7 +167,7 @@ async def test_no_folder_and_no_file_are_said(house: Commands, make: Make, folde
     assert await refusal(house, "lamp", "flash") == expected
 
 
-def at(loc: module_settings.Loc, text: str) -> Problem:
+def at(loc: Loc, text: str) -> Problem:
     return Problem(repr(loc), 1, 1, text)
 
 
