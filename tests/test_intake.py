@@ -108,7 +108,7 @@ def test_no_file_can_be_opened(tmp_path: Path) -> None:
         sender.client.close()
 
 
-def test_the_disk_hangs(tmp_path: Path) -> None:
+def test_while_the_disk_hangs_nothing_is_taken_and_nothing_kept_twice(tmp_path: Path) -> None:
     """Who brings a message is told to try again; what the disk takes later is not kept twice."""
     with TestHouse(tmp_path) as house:
         quick(house)
@@ -133,7 +133,7 @@ def test_the_disk_hangs(tmp_path: Path) -> None:
         sender.client.close()
 
 
-def test_the_disk_is_full(tiny: Path) -> None:
+def test_a_full_disk_is_told_and_over_once_there_is_room(tiny: Path) -> None:
     with TestHouse(tiny) as house:
         quick(house)
         sender = Sender(house)

@@ -74,7 +74,7 @@ async def test_a_folder_that_cannot_be_made_means_flags() -> None:
     assert server.inbox[2].flags == {"$Housecarl"}
 
 
-async def test_move_insists() -> None:
+async def test_a_move_that_is_insisted_on_and_not_offered_is_told() -> None:
     """With `move: move` a server that cannot is trouble to be told."""
     ledger = Ledger()
     server = ImapServer("IDLE")
@@ -101,7 +101,7 @@ async def test_the_folder_is_named_as_the_server_likes(
     assert len(server.folders[name]) == 1
 
 
-async def test_a_server_that_does_not_tell_the_next_number() -> None:
+async def test_a_server_that_does_not_tell_the_next_number_still_gives_only_what_is_new() -> None:
     server = ImapServer(tells_next=False)
     await server.append(letter("old"))
     ledger = Ledger()

@@ -236,7 +236,7 @@ async def test_a_whole_session_in_one_packet_is_answered_in_order() -> None:
         assert len(served.kept) == 2
 
 
-async def test_ordinary_clients() -> None:
+async def test_ordinary_clients_hand_in_their_mail() -> None:
     async with serving() as served:
         host, port = served.door.address
 

@@ -47,7 +47,9 @@ async def test_malformed_mail_of_a_person_is_refused_too(
         assert (await peer.message(b"nonsense\r\n")).startswith("550 5.6.0 ")
 
 
-async def test_login_dialogue(served: Served, trusting: ssl.SSLContext) -> None:
+async def test_a_login_goes_step_by_step_and_can_be_broken_off(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
     async with secured(served, trusting, "tls") as peer:
         assert await peer.say("AUTH LOGIN") == "334 " + coded("Username:")
         assert await peer.say(coded("ann-user")) == "334 " + coded("Password:")

@@ -67,14 +67,14 @@ async def test_what_is_offered_and_that_the_banner_names_no_version() -> None:
         ("QUIT", "221"),
     ],
 )
-async def test_replies(command: str, code: str) -> None:
+async def test_every_command_gets_its_code(command: str, code: str) -> None:
     async with serving() as served:
         peer = await served.peer()
         with capture_logs():
             assert (await peer.say(command))[:3] == code
 
 
-async def test_order_of_commands() -> None:
+async def test_commands_out_of_order_are_refused() -> None:
     async with serving() as served:
         peer = await served.peer(greet=False)
         await peer.reply()

@@ -32,7 +32,7 @@ from housecarl.message.address import From, parse
         ),
     ],
 )
-def test_plain_senders(value: str, address: str, name: str) -> None:
+def test_a_plain_sender_is_an_address_and_a_name(value: str, address: str, name: str) -> None:
     assert parse(value) == From(address, name)
 
 

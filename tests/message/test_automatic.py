@@ -35,7 +35,7 @@ REPORT = "Content-Type: message/delivery-status\n\nAction: failed\n"
         (letter("x", *["Received: by a"] * 31), Kind.AUTO),
     ],
 )
-def test_a_program_sent_it(raw: bytes, kind: Kind) -> None:
+def test_what_a_program_sent_has_no_text_and_no_way_back(raw: bytes, kind: Kind) -> None:
     message = read(raw)
     assert (message.kind, message.text, message.reply_to) == (kind, "", None)
 
@@ -54,5 +54,5 @@ def test_a_program_sent_it(raw: bytes, kind: Kind) -> None:
         letter("x", sender="bouncer@example.org"),
     ],
 )
-def test_a_person_sent_it(raw: bytes) -> None:
+def test_what_a_person_sent_is_not_taken_for_a_programs(raw: bytes) -> None:
     assert recognised(gate(raw)) is None

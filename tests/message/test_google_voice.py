@@ -104,7 +104,9 @@ CYRILLIC = "=?UTF-8?B?TmV3IHRleHQgbWVzc2FnZSBmcm9tINCQ0L3QvdCw?= (202) 555-0199"
         (NOREPLY, "New text message from Robin", None, "Robin"),
     ],
 )
-def test_who_is_texting(sender: str, subject: str, number: str | None, name: str | None) -> None:
+def test_the_sender_is_the_number_of_the_address_or_the_subject(
+    sender: str, subject: str, number: str | None, name: str | None
+) -> None:
     message = read(voice(sender=sender, subject=subject))
     assert (message.kind, message.sender, message.facts["name"]) == (Kind.SMS, number, name)
     assert (message.reply_to is None) == (sender == NOREPLY)

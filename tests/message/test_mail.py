@@ -92,7 +92,7 @@ def test_what_nobody_typed_is_no_text(raw: bytes) -> None:
         ("shift_jis", "!say 電気"),
     ],
 )
-def test_charsets(charset: str, text: str) -> None:
+def test_a_text_is_read_in_its_charset(charset: str, text: str) -> None:
     assert read(encoded(charset, text)).text == text
 
 
@@ -132,7 +132,7 @@ def test_a_nul_inside_base64_is_seen_as_broken() -> None:
         ("!a ", False, "!a "),
     ],
 )
-def test_flowed_text(body: str, delsp: bool, text: str) -> None:
+def test_flowed_lines_are_joined(body: str, delsp: bool, text: str) -> None:
     line = FLOWED + ("; delsp=yes" if delsp else "")
     assert read(letter(body, line)).text == text
 
@@ -178,7 +178,9 @@ def test_a_long_thread_keeps_its_first_and_its_newest_ids() -> None:
         ("", "", "Re:"),
     ],
 )
-def test_subjects(subject: str, shown: str, answer: str) -> None:
+def test_a_subject_is_decoded_to_one_line_and_answered_with_re(
+    subject: str, shown: str, answer: str
+) -> None:
     raw = letter("x").replace(b"Subject: hello", b"Subject: " + subject.encode())
     message = read(raw)
     assert (message.subject, message.thread.subject) == (shown, answer)

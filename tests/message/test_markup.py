@@ -44,7 +44,7 @@ from housecarl.message.markup import cells, text
         ("<img class=gmail_quote>!a", "!a"),
     ],
 )
-def test_text(source: str, wanted: str) -> None:
+def test_only_what_was_typed_is_left_of_the_markup(source: str, wanted: str) -> None:
     assert text(source) == wanted
 
 

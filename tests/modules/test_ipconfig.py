@@ -36,7 +36,7 @@ async def test_it_names_addresses_gateway_and_dns(ipconfig: Commands) -> None:
     assert re.search(r"\. Gateway (none|[\da-f.:]+)\. DNS (none|[\da-f.:]+)\.$", text)
 
 
-def test_the_words(ipconfig: Commands) -> None:
+def test_each_interface_gateway_and_dns_is_named_and_so_is_their_lack(ipconfig: Commands) -> None:
     module = ipconfig.module
     card = module.Card("eth0", ["192.168.1.5"], ["2001:db8::5"], "52:54:00:12:34:56")
     reply = module._said([card], ["192.168.1.1"], ["192.168.1.1"])
@@ -58,10 +58,11 @@ def test_many_interfaces_fit_one_sms_and_mail_shows_all(ipconfig: Commands) -> N
 def test_both_ways_of_asking_the_kernel_agree(ipconfig: Commands) -> None:
     module = ipconfig.module
     by_files = {card.name: card for card in module._cards_by_files() if card.v4 or card.v6}
-    for card in module._cards_by_netlink():
-        if card.v4 or card.v6:
-            assert by_files[card.name].v4 == card.v4[:1]
-            assert sorted(by_files[card.name].v6) == sorted(card.v6)
+    by_netlink = {card.name: card for card in module._cards_by_netlink() if card.v4 or card.v6}
+    assert by_files.keys() == by_netlink.keys()
+    for name, card in by_netlink.items():
+        assert by_files[name].v4 == card.v4[:1]
+        assert sorted(by_files[name].v6) == sorted(card.v6)
 
 
 def test_without_netlink_it_reads_the_kernels_files(

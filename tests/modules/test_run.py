@@ -86,7 +86,7 @@ async def test_the_reply_holds_the_last_line(run: Commands) -> None:
         (r"printf '\377\376\n\302\200\302\240'", "job done in 0 s: ??"),
     ],
 )
-async def test_how_it_ended(run: Commands, script: str, text: str) -> None:
+async def test_the_reply_says_how_it_ended(run: Commands, script: str, text: str) -> None:
     program(run, "/bin/sh", "-c", script)
     assert (await run.run("run", "job")).text.replace("\ufffd", "?") == text
 
@@ -227,7 +227,7 @@ async def test_what_cannot_be_started_is_said_without_a_path(
     assert str(caught.value) == f"job cannot be started: {why}."
 
 
-async def test_names_and_risk(run: Commands) -> None:
+async def test_names_are_listed_and_only_a_named_program_is_a_change(run: Commands) -> None:
     assert await run.text("run") == "Programs: none in the config."
     run.set(programs={f"program-{n:012}": {"argv": ["/bin/true"]} for n in range(30)})
     assert "24 more" in await run.text("run")

@@ -36,7 +36,7 @@ async def test_one_sms_and_the_days_ahead_by_mail(weather: Commands) -> None:
     assert reply.rows[-1] == ("Source", "Open-Meteo.com (CC BY 4.0)")
 
 
-async def test_metric_units(weather: Commands) -> None:
+async def test_a_metric_house_reads_celsius_and_kilometres(weather: Commands) -> None:
     """Below zero the two ends of a day are told apart by a word."""
     weather.house = House("Elm Street", "Europe/Vienna", "metric")
     assert await weather.text("weather") == (

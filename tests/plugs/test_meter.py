@@ -49,7 +49,7 @@ def test_both_sets_of_units_are_told_apart_by_their_names() -> None:
         (Reading(None), True, None),
     ],
 )
-def test_what_can_be_true(told: Reading, on: bool, why: str | None) -> None:
+def test_a_reading_that_cannot_be_true_says_why(told: Reading, on: bool, why: str | None) -> None:
     assert meter.implausible(told, on, 1875.0) == why
 
 

@@ -99,7 +99,9 @@ async def test_a_file_is_not_for_it(house: Commands, make: Make) -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "off"])
-async def test_a_good_flash(house: Commands, make: Make, fault: str) -> None:
+async def test_a_good_flash_by_the_cloud_is_told_from_what_the_plug_then_reads(
+    house: Commands, make: Make, fault: str
+) -> None:
     plug = make(fault=fault)
     assert re.fullmatch(
         r"lamp flashed: 1\.3\.0 > 1\.3\.1 in \d+ s\. It was on and is on again\. "

@@ -25,7 +25,7 @@ from .conftest import FILE, NEW, Make, describe, flash, put, question, refusal
     ],
     ids=str,
 )
-async def test_a_good_flash(
+async def test_a_good_flash_is_told_from_what_the_plug_then_reads(
     house: Commands, make: Make, folder: Path, nature: dict[str, Any]
 ) -> None:
     image = put(folder)

@@ -12,13 +12,13 @@ from ..conftest import Commands
 from .conftest import Make, refusal
 
 
-async def test_all_off(house: Commands, make: Make) -> None:
+async def test_all_means_every_plug(house: Commands, make: Make) -> None:
     lamp, heater = make("lamp"), make("heater", watts=900.0)
     assert await house.text("plug", "all", "off") == "heater off, lamp off."
     assert not lamp.relay and not heater.relay
 
 
-async def test_several_named_at_once(house: Commands, make: Make) -> None:
+async def test_several_named_at_once_are_switched_and_no_other(house: Commands, make: Make) -> None:
     lamp, fan, heater = make("lamp", relay=False), make("fan", relay=False), make("heater")
     assert await house.text("plug", "lamp,fan", "on") == "lamp on, fan on. 86 W in all."
     assert lamp.relay and fan.relay and heater.asked("set_relay_state") == 0
