@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import EntryPoint
 
 import pytest
 from tests.programs import installed
 
-from housecarl import module_file
+from housecarl import module_file, module_load
 
 
 def pytest_configure() -> None:
@@ -28,6 +30,23 @@ def modules_compiled_once() -> Iterator[None]:
     """Each house loads the shipped modules from their source: the same bytes, the same code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module_file, "compile", lru_cache(128)(compile), raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_searched_once() -> Iterator[None]:
+    """Each house asks every installed package for modules: the same path, the same answer."""
+    search = module_load._points
+    found: dict[tuple[str, ...], list[EntryPoint]] = {}
+
+    def points() -> list[EntryPoint]:
+        key = tuple(sys.path)
+        if key not in found:
+            found[key] = search()
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module_load, "_points", points)
         yield
 
 
