@@ -15,6 +15,7 @@ from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Served, serving
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import FormError, SpoolFull, StorageError, Unreachable
+from housecarl.message import Kind, read
 
 GOOGLE = ("*@txt.voice.google.com", "New text message*")
 
@@ -31,11 +32,13 @@ async def test_a_message_is_handed_on_as_it_came_with_a_stamp() -> None:
         assert timedelta(0) <= datetime.now(UTC) - stamp.arrived < timedelta(seconds=5)
 
 
-async def test_the_null_sender_is_taken_and_stamped_as_nobody() -> None:
+async def test_mail_of_the_null_sender_is_taken_and_nobody_obeys_it() -> None:
     async with serving() as served:
         peer = await served.peer()
         assert (await peer.message(sender="")).startswith("250 ")
-        assert served.kept[0][1].mail_from == ""
+        [(raw, stamp)] = served.kept
+        assert (read(raw).kind, stamp.mail_from) == (Kind.BOUNCE, "")
+        assert read(MESSAGE).kind is Kind.MAIL and raw.endswith(MESSAGE)
 
 
 async def test_250_comes_only_when_the_message_is_safe() -> None:

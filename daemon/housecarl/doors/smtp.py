@@ -156,7 +156,7 @@ class SmtpDoor:
                 return "550 5.7.1 Not taken here"
             if self.closed:
                 return TRY_LATER
-            await self._deliver(arrived.body, self._stamp(arrived))
+            await self._deliver(_traced(arrived), self._stamp(arrived))
         except FormError as error:
             log.info("smtp-refused", peer=arrived.peer, reason=error.reason)
             return "550 5.6.0 Not in the form of a message"
@@ -183,6 +183,14 @@ class SmtpDoor:
             tls=arrived.tls,
             login=arrived.login,
         )
+
+
+def _traced(arrived: Arrived) -> bytes:
+    """The message; one without an envelope sender says so, for only a program sends it.
+
+    The line is the one that RFC 5321 4.4 has whoever delivers a mail put above it.
+    """
+    return arrived.body if arrived.mail_from else b"Return-Path: <>\r\n" + arrived.body
 
 
 def tls(settings: SmtpSettings) -> ssl.SSLContext | None:
