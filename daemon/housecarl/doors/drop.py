@@ -49,9 +49,6 @@ _TICK_SECONDS = 0.02
 #: What the kernel says on opening what is no plain file, in words for who put it there.
 _ODD = {errno.ELOOP: "a link; copy the file instead", errno.ENXIO: "not a plain file"}
 
-#: What a file with a NUL is: no mail holds one, and a text only in UTF-16 whose mark is missing.
-_NO_TEXT = "not a text; save it as UTF-8"
-
 log = structlog.get_logger()
 
 
@@ -187,11 +184,7 @@ class DropDoor:
             return True
         if dropped is None:
             return False
-        text = as_utf8(dropped.data)
-        if b"\0" in text:
-            self._unread[name] = f"{shown(name)} in the spool cannot be taken: {_NO_TEXT}"
-            return True
-        as_person, data = split_as(text)
+        as_person, data = split_as(as_utf8(dropped.data))
         stamp = Stamp(
             door="drop",
             arrived=self._clock.now(),

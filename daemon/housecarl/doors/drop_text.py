@@ -17,17 +17,25 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+#: UTF-16 without a mark by which of its first four bytes are not 0: a command begins with ASCII,
+#: and no other text has a 0 in it.
+_UNMARKED: dict[tuple[bool, ...], str] = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+}
+
 
 def as_utf8(data: bytes) -> bytes:
-    """A file with a mark of UTF-16 or UTF-32, as Windows writes it, in UTF-8; no mark is left.
+    """A file in UTF-16 or in UTF-32 with a mark, as Windows writes it, in UTF-8; no mark is left.
 
-    What cannot be decoded becomes U+FFFD; without a mark the bytes stay what they are.
+    What cannot be decoded becomes U+FFFD; other files stay what they are.
     """
     for mark, codec in _MARKS:
         if data.startswith(mark):
             rest = data[len(mark) :]
             return rest if codec == "utf-8" else rest.decode(codec, "replace").encode()
-    return data
+    unmarked = _UNMARKED.get(tuple(map(bool, data[:4])))
+    return data if unmarked is None else data.decode(unmarked, "replace").encode()
 
 
 def split_as(data: bytes) -> tuple[str, bytes]:
