@@ -282,8 +282,6 @@ async def test_settings_are_the_section_of_the_module(tmp_path: Path) -> None:
     found = registry.commands["plug"]
     assert found.settings.plugs == {"lamp": "192.0.2.1"}
     assert found.settings is found.bind(Call("plug")).call.settings
-    await registry.reload({"plug": {"plugs": {}, "watts": 5}})
-    assert registry.commands["plug"].settings.watts == 5
 
 
 @pytest.mark.parametrize(

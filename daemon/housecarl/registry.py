@@ -132,17 +132,9 @@ class Registry:
         if self._index.problems:
             raise ConfigError(*self._index.problems)
 
-    async def reload(
-        self, settings: Mapping[str, Any] | None = None, locate: Locate | None = None
-    ) -> None:
-        """Read what is new or changed, drop what is gone, check the settings; never raises.
-
-        With `settings` the sections are replaced (a new config).
-        """
+    async def reload(self) -> None:
+        """Read what is new or changed, drop what is gone, check the settings; never raises."""
         async with self._lock:
-            if settings is not None:
-                self._settings = dict(settings)
-            self._locate = locate or self._locate
             found = await asyncio.to_thread(self._scan)
             changed = [
                 path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, text: str, mode: int = 0o600, *, like: Path | None = None) -> None:
+def write(path: Path, text: str, *, like: Path | None = None) -> None:
     """Write `text`, and its folder (0700) when it is missing; owner and group stay as they were.
 
     Whoever looks sees the old file or the new one, never a part, and never one that is open to
@@ -20,7 +20,7 @@ def write(path: Path, text: str, mode: int = 0o600, *, like: Path | None = None)
             os.chown(path.parent, *owner, follow_symlinks=False)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w") as file:
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(text)
         file.flush()
         if owner is not None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from housecarl.message import gmail_confirmation, google_voice, mail
 from housecarl.message.automatic import recognised
-from housecarl.message.form import MAX_SIZE, Form, gate
+from housecarl.message.form import Form, gate
 from housecarl.message.model import Kind, Message
 
 
-def read(raw: bytes, *, max_size: int = MAX_SIZE, needs_from: bool = True) -> Message:
+def read(raw: bytes, *, needs_from: bool = True) -> Message:
     """The message a file holds, nothing in it proved yet; `needs_from=False` for a dropped note.
 
     Pure and bounded: whatever the bytes, it returns a Message or raises FormError.
     """
-    return read_form(gate(raw, max_size=max_size, needs_from=needs_from))
+    return read_form(gate(raw, needs_from=needs_from))
 
 
 def read_form(form: Form) -> Message:
