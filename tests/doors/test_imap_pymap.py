@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.doors.dovecot import PASSWORD
 from tests.doors.imap_peer import Ledger, letter, settings, watching
-from tests.doors.pymap_server import pymap
+from tests.doors.pymap_server import Pymap, pymap
 
 from housecarl.doors import imap_concern
 
@@ -40,9 +41,16 @@ async def test_what_concerns_us_is_stored_and_put_away(
             assert b"\\Seen" in flags[last]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Pymap]:
+    """One for all who leave its mail alone."""
+    with pymap("house") as running:
+        yield running
+
+
 @pytest.mark.parametrize("broken", ["tell", "open"])
 async def test_a_fault_of_our_own_is_told_and_the_door_tries_again(
-    broken: str, monkeypatch: pytest.MonkeyPatch
+    broken: str, server: Pymap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither news that nobody takes nor a session that cannot be opened ends the thread."""
     monkeypatch.setenv("HOUSECARL_TEST_IMAP", PASSWORD)
@@ -64,9 +72,8 @@ async def test_a_fault_of_our_own_is_told_and_the_door_tries_again(
         monkeypatch.setattr(ledger, "tell", tell)
     else:
         monkeypatch.setattr(imap_concern, "Concern", concern)
-    with pymap("house") as server:
-        async with watching(ledger, settings(server.port, "house")):
-            await ledger.ready()
+    async with watching(ledger, settings(server.port, "house")):
+        await ledger.ready()
     assert not faults
     if broken == "open":
         assert ledger.said[0] == (False, "127.0.0.1: the door broke (ValueError): see the log")

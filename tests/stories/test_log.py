@@ -70,8 +70,8 @@ def test_one_entry_is_told_with_its_answer_to_whom_it_concerns(house: TestHouse)
     assert said(bo, f"!log {identity[:4]}") == f"No log entry {identity[:4]}."
 
 
-@pytest.mark.parametrize("typed", ["7f", "nothing", "7f3g", "0" * 17])
-def test_what_is_no_id_is_told(phone: Phone, typed: str) -> None:
-    assert said(phone, f"!log {typed}") == (
-        f"{typed[:16]} is no log id. It has four digits or letters a-f."
-    )
+def test_what_is_no_id_is_told(phone: Phone) -> None:
+    for typed in ("7f", "nothing", "7f3g", "0" * 17):
+        assert said(phone, f"!log {typed}") == (
+            f"{typed[:16]} is no log id. It has four digits or letters a-f."
+        )
