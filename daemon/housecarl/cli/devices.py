@@ -21,8 +21,7 @@ def settings_of(loaded: Loaded, name: str) -> Any:
     known = module_file.private_name(path)
     module = sys.modules.get(known) or module_file.load(path, known)
     source, sections = loaded.source, loaded.config.modules.settings
-    section = module_settings.lent(module, name, sections)
-    checked = module_settings.check(module, name, section, source.problem, source.context)
+    checked = module_settings.check(module, name, sections, source.problem, source.context)
     if checked.problems or checked.unset:
         unset = source.problem(("modules", name), checked.unset)
         raise ConfigError(*(checked.problems or (unset,)))
