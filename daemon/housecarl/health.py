@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from housecarl import when
 from housecarl.journal import conditions, people, receipts, replies
+from housecarl.quantity import DAY
 from housecarl.rights import span
 
 #: Seconds a reply may wait before that is trouble (5 min: a slow smarthost is none yet).
 WAITING_SECONDS = 300.0
-
-DAY_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def examine(conn: sqlite3.Connection, now: float, persons: Iterable[str], zone: 
         parts.append(Part("spool", True, f"{open_messages} messages wait"))
     parts.sort(key=lambda part: (part.ok, part.name))
     texts = replies.text_parts(conn, persons, month(now, zone))
-    return Health(tuple(parts), receipts.count(conn, now - DAY_SECONDS), texts)
+    return Health(tuple(parts), receipts.count(conn, now - DAY), texts)
 
 
 def month(now: float, zone: ZoneInfo) -> float:

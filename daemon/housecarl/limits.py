@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 from housecarl.config import Config
 from housecarl.judge import Case
-
-HOUR_SECONDS = 3600.0
+from housecarl.quantity import HOUR
 
 #: Wrong commands in a row, within NONSENSE_SECONDS, after which a person is left alone for as long.
 NONSENSE = 5
@@ -58,9 +57,9 @@ class Limits:
         return self._pause(case, now + NONSENSE_SECONDS, f"{NONSENSE} texts I do not understand")
 
     def _count(self, case: Case, now: float) -> Case:
-        asked = _within(self._asked[case.person], now, HOUR_SECONDS)
+        asked = _within(self._asked[case.person], now, HOUR)
         if self._most and len(asked) + len(case.calls) > self._most:
-            until = (asked[0] if asked else now) + HOUR_SECONDS
+            until = (asked[0] if asked else now) + HOUR
             return self._pause(case, until, f"{self._most} commands in an hour are the most")
         if case.confirmed is None:  # else it was counted when the code was asked for
             wanted = Counter(step.command.name for step in case.steps)
@@ -78,10 +77,10 @@ class Limits:
         most = self._most_of.get(name)
         if most is None:
             return None
-        asked = _within(self._asked_for[person, name], now, HOUR_SECONDS)
+        asked = _within(self._asked_for[person, name], now, HOUR)
         if len(asked) + number <= most:
             return None
-        return (asked[0] if asked else now) + HOUR_SECONDS
+        return (asked[0] if asked else now) + HOUR
 
     def _refuse_one(self, case: Case, name: str, until: float, *, alone: bool) -> Case:
         """Say once that a command was asked for too often; each time when others stand beside it.

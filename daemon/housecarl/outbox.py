@@ -11,9 +11,7 @@ from housecarl.envelope import Answer, Envelopes, Way
 from housecarl.journal import people, replies
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
-
-HOUR_SECONDS = 3600.0
-DAY_SECONDS = 86400.0
+from housecarl.quantity import DAY, HOUR
 
 #: The page number at the end of a text that has more pages.
 _PAGE = re.compile(r" \(\d+/\d+\)$")
@@ -49,8 +47,8 @@ class Outbox:
         """When the next text may leave: Google flags numbers that write like scripts."""
         free = now
         for most, seconds in (
-            (self.limits.texts_per_hour, HOUR_SECONDS),
-            (self.limits.texts_per_day, DAY_SECONDS),
+            (self.limits.texts_per_hour, HOUR),
+            (self.limits.texts_per_day, DAY),
         ):
             oldest = replies.nth_text(conn, now - seconds, most) if most else None
             if oldest is not None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
+from housecarl.quantity import DAY
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -26,8 +27,6 @@ SLACK = 2.0
 
 #: Seconds until a disk that has not answered counts as one that cannot be read.
 PATIENCE_SECONDS = 10.0
-
-DAY_SECONDS = 86400.0
 
 #: The number of a disk and how full it is, in percent; None: it cannot be read.
 Measure = tuple[int | None, float | None]
@@ -155,5 +154,5 @@ def ending(end: datetime | None, now: datetime, before: float) -> str | None:
         return f"ended on {day}"
     if left > before:
         return None
-    days = int(left // DAY_SECONDS)
+    days = int(left // DAY)
     return f"ends on {day}, in {days} {'day' if days == 1 else 'days'}"
