@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Finding, Regular, Reply, command
 from housecarl.location import Location
-from housecarl.plugs import busy, manifest, version
+from housecarl.plugs import busy, manifest, meter, version
 from housecarl.plugs.device import RECHECK_AFTER, Device, Identity, Look
 from housecarl.plugs.energy import WEEK, History, history
 from housecarl.plugs.image import ImageError
@@ -180,7 +180,7 @@ def _one(one: Measured, period: Period, today: date) -> Reply:
 
 
 def _said(one: Measured, period: Period, today: date) -> str:
-    now = "no reading" if one.now.watts is None else f"{_watts(one.now.watts)} now"
+    now = "no reading" if one.now.watts is None else f"{meter.shown(one.now.watts)} now"
     if period == "now":
         counted = [f"{one.look.today_kwh:.2f} kWh today"] if one.look.today_kwh is not None else []
         return ", ".join([now, *counted, *_month(one, today)])
@@ -236,10 +236,6 @@ def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "no reading"
     return f"{value:.0f}" if unit == "W" else f"{value:.2f}"
-
-
-def _watts(watts: float) -> str:
-    return f"{watts:.0f} W" if watts >= 10 or watts == 0 else f"{watts:.1f} W"
 
 
 def _count(number: int, one: str, more: str) -> str:

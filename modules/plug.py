@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
-from housecarl.plugs import busy, wire
+from housecarl.plugs import busy, meter, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
@@ -176,7 +176,7 @@ def _sentence(call: Call, told: Told, wish: Wish) -> str:
     parts = []
     if judgement is not None:
         watts = judgement.watts
-        parts.append("No reading" if watts is None else f"{_watts(watts)} now")
+        parts.append("No reading" if watts is None else f"{meter.shown(watts)} now")
     if told.look.today_kwh is not None:
         parts.append(f"{told.look.today_kwh:.2f} kWh today")
     text = f"{name} {'on' if on else 'off'}." + (f" {', '.join(parts)}." if parts else "")
@@ -192,7 +192,7 @@ def _several(told: Sequence[Told]) -> str:
     total = sum(_power(one) or 0.0 for one in well)
     text = ", ".join(f"{one.device.name} {_brief(one)}" for one in well) + "."
     if total:
-        text += f" {_watts(total)} in all."
+        text += f" {meter.shown(total)} in all."
     return " ".join([*failed, text])
 
 
@@ -206,10 +206,6 @@ def _brief(told: Told) -> str:
 def _power(told: Told) -> float | None:
     """Watts of one plug; None when nothing can be believed of them."""
     return None if told.judgement is None else told.judgement.watts
-
-
-def _watts(watts: float) -> str:
-    return f"{watts:.0f} W" if watts >= 10 or watts == 0 else f"{watts:.1f} W"
 
 
 def _rows(told: Told) -> list[tuple[str, str]]:

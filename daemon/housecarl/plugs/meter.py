@@ -106,6 +106,11 @@ class Judgement:
         return None if self.fault is not None else self.reading.watts
 
 
+def shown(watts: float) -> str:
+    """A power as replies tell it: tenths only where they matter."""
+    return f"{watts:.0f} W" if watts >= 10 or watts == 0 else f"{watts:.1f} W"
+
+
 def judge(readings: Sequence[Reading], on: bool, limit: float) -> Judgement:
     """All bad: a fault. Some bad: glitches, and the middle of the good ones counts.
 
