@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +116,10 @@ class Answers:
 
     def close(self) -> None:
         """Refuses an answer that nobody asked for: it would be lost in silence."""
+        from housecarl.config_words import near
+
         for name in self._given.keys() - set(self._known):
-            near = difflib.get_close_matches(name, self._known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else "; no question has that name here"
+            hint = near(name, self._known) or "; no question has that name here"
             raise click.UsageError(f"--answers: unknown '{name}'{hint}")
 
     def _said(self, name: str) -> str:
