@@ -26,7 +26,7 @@ log = structlog.get_logger()
 FIRST_SECONDS = 3600.0
 EVERY_SECONDS = 86400.0
 
-#: Files removed after one look through a folder (5,000: about a megabyte of names in memory).
+#: Files removed for their size after one look through a folder (5,000: about a megabyte of names).
 PART = 5000
 
 #: The share of all messages that goes at once when the journal is too large.
@@ -104,9 +104,9 @@ def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
     Returns how many went; a file that cannot be removed stays. OSError when `root` cannot be read.
     """
     last = _moment(now - timedelta(seconds=age))
-    gone = part = _sweep_part(root, last, size)
-    while part == PART:
-        part = _sweep_part(root, last, size)
+    gone, more = _sweep_part(root, last, size)
+    while more:
+        part, more = _sweep_part(root, last, size)
         gone += part
     for folder in root.iterdir():
         if folder.is_dir():
@@ -115,33 +115,53 @@ def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
     return gone
 
 
-def _sweep_part(root: Path, last: str, size: int) -> int:
-    """Look through all files once and remove the oldest of them, PART at the most."""
+def _sweep_part(root: Path, last: str, size: int) -> tuple[int, bool]:
+    """Look through all files once: remove those before `last`, then the oldest, PART at the most.
+
+    Returns how many went, and whether another look may find more beyond the size.
+    """
     total, gone = 0, 0
 
     def found() -> Iterator[tuple[str, int, str]]:
-        nonlocal total
+        nonlocal total, gone
         for entry in _files(str(root)):
             with suppress(FileNotFoundError):
-                about = entry.stat(follow_symlinks=False)
-                total += about.st_size
-                known = _ARRIVED.match(entry.name)
-                arrived = (
-                    known[0] if known else _moment(datetime.fromtimestamp(about.st_mtime, UTC))
-                )
-                yield arrived, about.st_size, entry.path
+                arrived = _arrived(entry)
+                # at once: after a year there are too many to look at them again for every part
+                if arrived < last and _removed(entry.path):
+                    gone += 1
+                    continue
+                length = entry.stat(follow_symlinks=False).st_size
+                total += length
+                if arrived >= last:
+                    yield arrived, length, entry.path
 
-    for arrived, length, path in heapq.nsmallest(PART, found()):
-        if arrived >= last and total <= size:
+    beyond = 0
+    for _, length, path in heapq.nsmallest(PART, found()):
+        if total <= size:
             break
-        try:
-            Path(path).unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("sweep-failed", file=path, why=error.strerror)
-            continue
-        total -= length
-        gone += 1
-    return gone
+        if _removed(path):
+            total -= length
+            beyond += 1
+    return gone + beyond, beyond == PART
+
+
+def _arrived(entry: os.DirEntry[str]) -> str:
+    """When a message came; FileNotFoundError when that cannot be told any more."""
+    known = _ARRIVED.match(entry.name)
+    if known:
+        return known[0]
+    return _moment(datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC))
+
+
+def _removed(path: str) -> bool:
+    """Remove a file; one that cannot be removed is logged and stays."""
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("sweep-failed", file=path, why=error.strerror)
+        return False
+    return True
 
 
 def _files(folder: str) -> Iterator[os.DirEntry[str]]:
