@@ -48,8 +48,17 @@ LOADED = (
     "aiohttp.web",
 )
 
-#: What a verb finds in its environment besides what the test has: nobody wants colours.
-QUIET = {"NO_COLOR": "1", "TERM": "dumb"}
+#: What a verb finds in its environment besides what the test has: nobody wants colours, and how it
+#: tells to call it does not depend on whether this virtual environment is active.
+QUIET = {
+    "NO_COLOR": "1",
+    "TERM": "dumb",
+    "PATH": os.pathsep.join(
+        folder
+        for folder in os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if folder != str(Path(sys.executable).parent)
+    ),
+}
 
 ROOT = Path(__file__).parents[2]
 
