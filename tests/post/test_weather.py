@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -224,6 +226,27 @@ async def test_each_person_hears_in_order_after_an_outage_of_every_kind(house: H
         house.clock.move(1801)
         await house.until(*["sent"] * 14)
     assert in_order(house, 14)
+
+
+async def test_a_reply_that_comes_while_the_journal_is_asked_does_not_overtake(
+    house: House,
+) -> None:
+    """The journal has not said yet that an earlier one of this person waits for another try."""
+    house.smarthost.script = saying(greet="drop")
+    answer = threading.Event()
+    await house.add("ann")
+    async with house.running() as post:
+        await house.reaches(lambda: bool(post._senders))
+        slow = asyncio.create_task(house.database.read(lambda _: answer.wait(10)))
+        await house.failed(post, 1)
+        await house.reaches(lambda: post._lanes._looking)
+        post.push(await house.add("ann"))
+        answer.set()
+        assert await slow
+        house.smarthost.script = saying()
+        house.clock.move(61)
+        await house.until("sent", "sent")
+    assert in_order(house, 2)
 
 
 async def test_who_is_back_gets_two_hundred_replies_over_one_connection(house: House) -> None:

@@ -113,6 +113,8 @@ class Post:
         self._woken.set()
 
     async def _look(self) -> None:
+        # until the journal has said what waits in it, a push could overtake it
+        self._clear = False
         self._lanes.look()
         now = self._now()
         limit = self._lanes.known + BATCH
