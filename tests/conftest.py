@@ -55,8 +55,8 @@ MOST_WORKERS = 8
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than processors: a third of the time a test waits for others to act."""
-    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
+    """Two workers a processor: a third of the time a test waits for others to act."""
+    return min(2 * len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
