@@ -11,6 +11,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from housecarl.errors import PostRefused
+from housecarl.message.field import MESSAGE_ID
 from housecarl.message.model import Thread
 
 #: What marks a mail as ours; a message that carries it is never answered.
@@ -25,7 +26,6 @@ MAX_LINE = 990
 #: Bytes of UTF-8 in one encoded word, so that it stays within 75 characters (RFC 2047 2).
 _WORD_BYTES = 45
 
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,190}")
 #: Never in a header, not even encoded: controls and what some readers take for a line end.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -65,17 +65,17 @@ def compose(letter: Letter, text: str, html: str | None = None) -> bytes:
 
 def _headers(letter: Letter) -> list[tuple[str, str]]:
     thread = letter.thread
-    answers = _MESSAGE_ID.fullmatch(thread.in_reply_to)
+    answers = MESSAGE_ID.fullmatch(thread.in_reply_to)
     headers = [
         ("Date", format_datetime(letter.date)),
         ("From", _checked(_ADDRESS, letter.sender, "sender")),
         ("To", _checked(_ADDRESS, letter.to, "recipient")),
         ("Subject", _subject(letter)),
-        ("Message-ID", _checked(_MESSAGE_ID, letter.message_id, "Message-ID")),
+        ("Message-ID", _checked(MESSAGE_ID, letter.message_id, "Message-ID")),
     ]
     if answers:
         headers.append(("In-Reply-To", thread.in_reply_to))
-    references = [one for one in thread.references if _MESSAGE_ID.fullmatch(one)]
+    references = [one for one in thread.references if MESSAGE_ID.fullmatch(one)]
     if answers and thread.in_reply_to not in references:
         references.append(thread.in_reply_to)
     if references:

@@ -278,14 +278,6 @@ def names_in(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
 
 
-def find_file(root: Path, identity: str) -> Path | None:
-    """The file of a message by its full id, in whichever state it is."""
-    for state in State:
-        for path in (root / state).rglob(f"*-{identity}.eml"):
-            return path
-    return None
-
-
 def _resolve(future: asyncio.Future[StorageError], trouble: StorageError) -> None:
     if not future.done():
         future.set_result(trouble)

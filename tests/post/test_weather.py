@@ -232,17 +232,21 @@ async def test_a_reply_that_comes_while_the_journal_is_asked_does_not_overtake(
     house: House,
 ) -> None:
     """The journal has not said yet that an earlier one of this person waits for another try."""
-    house.smarthost.script = saying(greet="drop")
-    answer = threading.Event()
+    answer, slow = threading.Event(), set[asyncio.Task[bool]]()
+
+    def greet(step: str, to: str) -> str:
+        """Drop it, and keep the journal from answering."""
+        slow.add(asyncio.create_task(house.database.read(lambda _: answer.wait(10))))
+        return "drop"
+
+    house.smarthost.script = greet
     await house.add("ann")
     async with house.running() as post:
-        await house.reaches(lambda: bool(post._senders))
-        slow = asyncio.create_task(house.database.read(lambda _: answer.wait(10)))
         await house.failed(post, 1)
         await house.reaches(lambda: post._lanes._looking)
         post.push(await house.add("ann"))
         answer.set()
-        assert await slow
+        await asyncio.gather(*slow)
         house.smarthost.script = saying()
         house.clock.move(61)
         await house.until("sent", "sent")
