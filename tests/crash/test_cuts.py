@@ -17,8 +17,9 @@ from housecarl.testing.inbox import Inbox
 #: Cuts in the short form; `python -m benchmarks.crash --power` makes hundreds.
 SHORT = 6
 
-#: Cuts that a house without one of its syncs is given to lose something.
-ENOUGH = 4
+#: Cuts after which a house without one of its syncs is looked at, and how often it is: each commit of
+#: the journal happens to sync the folder too, and on a busy machine it often comes in time.
+ENOUGH, AGAIN = 4, 5
 
 
 @pytest.fixture
@@ -58,5 +59,8 @@ def test_without_one_of_its_syncs_a_message_is_lost(
     command = (sys.executable, "-m", "tests.crash.unsynced", which)
     with closing(Cuts(tmp_path, inbox, 6, disk, command)) as cuts:
         cuts.early, cuts.loaded_seconds, cuts.rest_seconds = 0.0, 0.0, 4.0
-        cuts.run(ENOUGH)
+        for _ in range(AGAIN):
+            cuts.run(ENOUGH)
+            if cuts.violations:
+                break
     assert any("acknowledged and not answered" in text for text in cuts.violations)
