@@ -17,8 +17,8 @@ from housecarl.testing.inbox import Inbox
 #: Cuts in the short form; `python -m benchmarks.crash --power` makes hundreds.
 SHORT = 6
 
-#: Cuts after which a house without one of its syncs is looked at, and how often it is: each commit of
-#: the journal happens to sync the folder too, and on a busy machine it often comes in time.
+#: Cuts after which a house without one of its syncs is looked at, and how often it is: each commit
+#: of the journal happens to sync the folder too, and on a busy machine it often comes in time.
 ENOUGH, AGAIN = 4, 5
 
 
