@@ -64,9 +64,9 @@ class Clockwork:
         due = datetime.fromtimestamp(job.due, UTC)
         following: datetime | None = None
         try:
-            words = tuple(json.loads(job.text))
+            words = tuple(map(str, json.loads(job.text)))
             regular = when.every(tuple(job.every.split()))[0] if job.every is not None else None
-        except (CommandError, ValueError) as error:
+        except (CommandError, ValueError, TypeError) as error:
             # one row that another version wrote must not keep the house from living
             log.error("job-unreadable", number=job.id, person=job.person, why=str(error))
             await self._db.write(lambda conn: jobs.close(conn, job.id, "missed"))

@@ -82,8 +82,9 @@ def test_jobs_outlive_a_restart(
     assert phone.reply.startswith("lamp on. ")
 
 
+@pytest.mark.parametrize("row", ["every = 'every day 7:00'", "text = '5'", "text = 'uptime'"])
 def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
-    phone: Phone, house: TestHouse, clock: FakeClock
+    phone: Phone, house: TestHouse, clock: FakeClock, row: str
 ) -> None:
     """It is ended, and the one after it is done."""
     for text in ("!every day 12:30 uptime", "!in 31m uptime"):
@@ -91,7 +92,7 @@ def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
         phone.wait()
     house.stop()
     with closing(sqlite3.connect(house.spool / JOURNAL)) as conn, conn:
-        conn.execute("UPDATE jobs SET every = 'every day 7:00' WHERE every IS NOT NULL")
+        conn.execute(f"UPDATE jobs SET {row} WHERE every IS NOT NULL")
     house.start()
     move(house, clock, 32 * 60)
     assert phone.reply.startswith("Elm Street up ")
