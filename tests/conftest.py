@@ -21,6 +21,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
+    """What comes from now on is garbage one day."""
     gc.freeze()
     gc.enable()
 
