@@ -60,7 +60,7 @@ class Turns:
                 del self._waiting[address]
 
     def _make_room(self, address: str) -> None:
-        """End the newest of the address with most places, suspects first; Busy if that is unfair."""
+        """End the newest of the address with most places, suspects first; Busy if unfair."""
 
         def claims(each: str) -> tuple[bool, int]:
             return self._suspect(each), len(self._waiting.get(each, ()))
