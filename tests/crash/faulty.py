@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -99,17 +98,13 @@ class Faulty(Rounds):
         return process
 
     def _stop(self, process: subprocess.Popen[bytes], *, struck: bool) -> None:
-        catches = self._is_open()
+        catches = self.is_open()
         process.terminate()
         code = process.wait(LIFE_SECONDS)
         well = {WELL} if struck else {WELL, STORAGE}  # the fault may come with the stop
         if not catches:
             well.add(-signal.SIGTERM)  # started again a moment ago, it knows no signal yet
         self._say_if(code not in well, f"it stopped with {code}")
-
-    def _is_open(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.load.port)) == 0
 
     def _say_if(self, wrong: bool, text: str) -> None:
         if wrong:

@@ -8,6 +8,7 @@ import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -142,10 +143,17 @@ class Rounds:
         self.balance()
 
     def settle(self) -> None:
-        """Wait until all is answered and filed, or long enough."""
+        """Wait until the daemon is there and all is answered and filed, or long enough."""
         deadline = time.monotonic() + self.rest_seconds
-        while time.monotonic() < deadline and not self.books.settled(self.acknowledged):
+        while time.monotonic() < deadline:
+            if self.is_open() and self.books.settled(self.acknowledged):
+                return
             time.sleep(0.02)  # seen from outside there is no event
+
+    def is_open(self) -> bool:
+        """Whether somebody listens at the door; who is only starting catches no signal yet."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.load.port)) == 0
 
     def balance(self) -> None:
         """Balance the books."""
