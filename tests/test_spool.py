@@ -63,6 +63,11 @@ def test_a_name_is_the_time_in_utc_and_an_id_of_16_hex_digits(in_denver: None) -
     assert found is not None and id_of(name) == found[1]
 
 
+def test_what_a_reply_shows_of_an_id_tells_the_last_thousands_apart() -> None:
+    """Four random digits would be those of another message before the three hundredth."""
+    assert len({id_of(make_name(STAMP.arrived))[:4] for _ in range(5000)}) == 5000
+
+
 async def test_messages_put_at_once_are_all_kept(spool: Spool) -> None:
     put = await asyncio.gather(*(spool.put(b"%d" % n, STAMP) for n in range(50)))
     assert len(set(put)) == 50

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import secrets
 import time
@@ -47,6 +48,9 @@ FRESH = 64
 #: load most are.
 GATHER_SECONDS = 0.1
 
+#: What the ids of this process begin with; another process and another life begin elsewhere.
+_COUNT = itertools.count(secrets.randbelow(0x10000))
+
 T = TypeVar("T")
 
 
@@ -61,8 +65,13 @@ class State(StrEnum):
 
 
 def make_name(arrived: datetime) -> str:
-    """A new name for life: arrival time, so that names sort, and 16 random hex digits, the id."""
-    return f"{arrived.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(8)}.eml"
+    """A new name for life: arrival time, so that names sort, and 16 hex digits, the id.
+
+    The first four digits of the id count, the others are random. So what a person types of an id
+    tells the last 65,536 messages apart, and neighbours in time are neighbours in the journal.
+    """
+    identity = f"{next(_COUNT) % 0x10000:04x}{secrets.token_hex(6)}"
+    return f"{arrived.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{identity}.eml"
 
 
 def id_of(name: str) -> str:
