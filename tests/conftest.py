@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import EntryPoint
 
 import pytest
 from tests.programs import installed
 
-from housecarl import module_file, module_load
+from housecarl import child, module_file, module_load, process
 
 
 def pytest_configure() -> None:
@@ -48,6 +51,37 @@ def packages_searched_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module_load, "_points", points)
+        yield
+
+
+#: The variable in which coverage.py tells the processes of a measured one what to do.
+MEASURE = "COVERAGE_PROCESS_CONFIG"
+#: Seconds in which a measured worker process that answered writes down what it ran.
+WRITE_DOWN = 5.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def worker_processes_measured() -> Iterator[None]:
+    """Under coverage.py: a worker process hears of it, and is not killed before it wrote its data.
+
+    One that is killed at a limit loses its data, as it would lose its answer.
+    """
+    if MEASURE not in os.environ:
+        yield
+        return
+    end = process._Worker.end
+
+    async def end_later(worker: process._Worker) -> None:
+        if worker.answered:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_DOWN):
+                    await worker._until(lambda: worker._exited)
+        await end(worker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        seen = re.compile(f"{child._ENVIRONMENT.pattern}|{MEASURE}")
+        patch.setattr(child, "_ENVIRONMENT", seen)
+        patch.setattr(process._Worker, "end", end_later)
         yield
 
 
