@@ -45,12 +45,18 @@ def letter(n: int | str, sender: str = ANN, body: str = "!ping", subject: str = 
 
 @dataclass
 class Ledger:
-    """What the door stored, in order; `fail` is raised in place of storing while it is set."""
+    """What the door stored, in order.
+
+    While they are set, `fail` is raised in place of storing, `unread` and `unkept` in place of
+    reading and of writing what is remembered.
+    """
 
     stored: list[tuple[bytes, Stamp]] = field(default_factory=list)
     said: list[tuple[bool, str]] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     fail: Exception | None = None
+    unread: Exception | None = None
+    unkept: Exception | None = None
     tries: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -68,9 +74,13 @@ class Ledger:
         self.changed.set()
 
     async def get(self, key: str) -> Any:
+        if self.unread is not None:
+            raise self.unread
         return self.values.get(key)
 
     async def put(self, key: str, value: Any) -> None:
+        if self.unkept is not None:
+            raise self.unkept
         self.values[key] = value
         self.changed.set()
 

@@ -21,7 +21,10 @@ class Mail:
 class ImapServer:
     """One user's inbox. `cuts` maps a command to how many connections end when it comes in.
 
-    `heard` keeps every command. With `mute`, a command of that name is never answered.
+    `heard` keeps every command. With `mute`, a command of that name is never answered. `says` maps
+    a command to a line that nobody asked for, said before its answer. A FETCH of what is in
+    `broken` is refused; what is in `gone` was expunged before anybody asked for the whole of it.
+    `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 
     capabilities: str = ALL
@@ -34,6 +37,11 @@ class ImapServer:
     mute: str = ""
     is_mute: bool = False
     cuts: dict[str, int] = field(default_factory=dict)
+    says: dict[str, str] = field(default_factory=dict)
+    broken: set[int] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)
+    chatty: float | None = None
+    chats: int = 0
     inbox: dict[int, Mail] = field(default_factory=dict)
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
@@ -42,8 +50,8 @@ class ImapServer:
     port: int = 0
     hears: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def append(self, raw: bytes) -> None:
-        self.inbox[self.next_uid] = Mail(raw)
+    async def append(self, raw: bytes, *flags: str) -> None:
+        self.inbox[self.next_uid] = Mail(raw, set(flags))
         self.next_uid += 1
         for watcher in self.watchers:
             watcher.set()
@@ -102,6 +110,8 @@ class Talk:
             if word in server.refuse:
                 self.say(f"{tag} NO not here")
                 continue
+            if word in server.says:
+                self.say(server.says[word])
             done = await self.do(word, rest[len(word) :].strip())
             self.say(f"{tag} {done or 'OK done'}")
             if word == "LOGOUT":
@@ -129,7 +139,7 @@ class Talk:
         elif word == "IDLE":
             await self.idle()
         elif word.startswith("UID "):
-            self.uid(word[4:], rest)
+            return self.uid(word[4:], rest)
         return None
 
     def select(self) -> str:
@@ -151,7 +161,15 @@ class Talk:
         try:
             while not done.done():
                 change = asyncio.ensure_future(news.wait())
-                await asyncio.wait((done, change), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (done, change),
+                    timeout=self.server.chatty,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not change.done() and not done.done():
+                    self.say("* OK Still here")
+                    self.server.chats += 1
+                    self.server.hears.set()
                 if change.done():
                     news.clear()
                     self.say(f"* {len(self.server.inbox)} EXISTS")
@@ -160,7 +178,7 @@ class Talk:
         finally:
             self.server.watchers.discard(news)
 
-    def uid(self, word: str, rest: str) -> None:
+    def uid(self, word: str, rest: str) -> str | None:
         server = self.server
         if word == "SEARCH":
             first = re.search(r"UID (\d+|\*)", rest)
@@ -169,12 +187,16 @@ class Talk:
                 least = uids[-1] if first[1] == "*" and uids else int(first[1].replace("*", "0"))
                 uids = [u for u in uids if u >= least] or uids[-1:]
             self.say("* SEARCH " + " ".join(map(str, uids)))
-            return
+            return None
         numbers, _, what = rest.partition(" ")
         uids = [int(each) for each in numbers.split(",") if int(each) in server.inbox]
         if word == "FETCH":
+            whole = "BODY.PEEK[]" in what
+            if server.broken.intersection(uids):
+                return "NO cannot read that"
             for uid in uids:
-                self.fetch(uid, whole="BODY.PEEK[]" in what)
+                if not (whole and uid in server.gone):
+                    self.fetch(uid, whole=whole)
         elif word == "STORE":
             for uid in uids:
                 server.inbox[uid].flags |= set(re.findall(r"[\\$]\w+", what))
@@ -185,6 +207,7 @@ class Talk:
             for uid in uids:
                 del server.inbox[uid]
                 self.say("* 1 EXPUNGE")
+        return None
 
     def fetch(self, uid: int, *, whole: bool) -> None:
         mail = self.server.inbox[uid]

@@ -13,11 +13,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from structlog.testing import capture_logs
 from tests.doors.imap_peer import Ledger, letter, settings, watching
 from tests.doors.imap_server import ImapServer, serving
 
 from housecarl.doors.imap_line import Cut, Refused
 from housecarl.doors.imap_oauth import token
+from housecarl.testing.house import free_port
 
 
 @dataclass
@@ -41,7 +43,8 @@ def endpoint() -> Iterator[Endpoint]:
             self.send_response(given.status)
             self.send_header("Location", given.url)
             self.end_headers()
-            self.wfile.write(json.dumps(given.answer).encode())
+            answer = given.answer
+            self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -93,6 +96,21 @@ def test_a_new_refresh_token_is_kept_for_its_owner_only(endpoint: Endpoint, tmp_
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_refresh_token_that_cannot_be_kept_costs_no_mail(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    """It is told, and the access token serves: the old refresh token works on for a while."""
+    endpoint.answer = {"access_token": "fresh", "refresh_token": "new"}
+    file = client_file(tmp_path, token_uri=endpoint.url)
+    (tmp_path / ".oauth.json.new").mkdir()
+    with capture_logs() as logs:
+        assert token(file, "imap.gmail.com") == "fresh"
+    assert [(entry["event"], entry["file"]) for entry in logs] == [
+        ("imap-token-not-kept", str(file))
+    ]
+    assert json.loads(file.read_text())["refresh_token"] == "old"
+
+
 def test_googles_own_file_is_understood(endpoint: Endpoint, tmp_path: Path) -> None:
     inner = {"client_id": "id", "client_secret": "hush", "token_uri": endpoint.url}
     file = tmp_path / "oauth.json"
@@ -108,6 +126,7 @@ def test_googles_own_file_is_understood(endpoint: Endpoint, tmp_path: Path) -> N
         (503, "busy", Cut, "HTTP 503"),
         (302, {}, Cut, "HTTP 302"),
         (200, ["odd"], Cut, "no access token"),
+        (200, b"<html>", Cut, "no access token: the answer is no JSON"),
         (200, {"access_token": "a\1auth=b"}, Cut, "no access token"),
     ],
 )
@@ -140,4 +159,23 @@ def test_a_client_file_that_cannot_be_used(
     file = client_file(tmp_path, **more)
     file.chmod(mode)
     with pytest.raises(Refused, match=text):
+        token(file, "imap.gmail.com")
+
+
+@pytest.mark.parametrize(
+    ("held", "text"), [(None, "create it with mode 600"), ("id: x", "is no JSON")]
+)
+def test_a_client_file_that_says_nothing(held: str | None, text: str, tmp_path: Path) -> None:
+    file = client_file(tmp_path)
+    if held is None:
+        file.unlink()
+    else:
+        file.write_text(held)
+    with pytest.raises(Refused, match=text):
+        token(file, "imap.gmail.com")
+
+
+def test_an_endpoint_that_is_away_is_asked_again_later(tmp_path: Path) -> None:
+    file = client_file(tmp_path, token_uri=f"http://127.0.0.1:{free_port()}/token")
+    with pytest.raises(Cut, match="no access token: .*refused"):
         token(file, "imap.gmail.com")

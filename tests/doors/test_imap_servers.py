@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import socket
+import threading
 import time
 from typing import Any
 
 import pytest
-from tests.doors.imap_peer import Ledger, letter, settings, watching
+from structlog.testing import capture_logs
+from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
 from tests.doors.imap_server import ALL, ImapServer, serving
+
+from housecarl.clock import SystemClock
+from housecarl.doors import imap
+from housecarl.doors.imap import ImapDoor
+from housecarl.doors.imap_concern import Concern
+from housecarl.doors.imap_line import Opening
+from housecarl.doors.imap_patience import Patience
+from housecarl.doors.imap_progress import key_of
+from housecarl.errors import StorageError
 
 
 @pytest.fixture(autouse=True)
@@ -74,14 +87,29 @@ async def test_a_folder_that_cannot_be_made_means_flags() -> None:
     assert server.inbox[2].flags == {"$Housecarl"}
 
 
-async def test_a_move_that_is_insisted_on_and_not_offered_is_told() -> None:
+@pytest.mark.parametrize(
+    ("capabilities", "refuse", "text"),
+    [
+        ("IDLE", set(), "set move: flag"),
+        (ALL, {"CREATE"}, "folder housecarl/executed: create failed: not here"),
+    ],
+)
+async def test_a_move_that_is_insisted_on_and_not_offered_is_told(
+    capabilities: str, refuse: set[str], text: str
+) -> None:
     """With `move: move` a server that cannot is trouble to be told."""
     ledger = Ledger()
-    server = ImapServer("IDLE")
+    server = ImapServer(capabilities, refuse=refuse)
     async with serving(server), watching(ledger, settings(server.port, "ann", move="move")):
         await ledger.until(lambda: bool(ledger.said))
     assert not ledger.said[0][0]
-    assert "set move: flag" in ledger.said[0][1]
+    assert text in ledger.said[0][1]
+
+
+async def test_a_folder_that_is_there_and_cannot_be_subscribed_is_used() -> None:
+    server = ImapServer(refuse={"SUBSCRIBE"})
+    await taken(server)
+    assert len(server.folders["housecarl/executed"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,6 +137,33 @@ async def test_a_server_that_does_not_tell_the_next_number_still_gives_only_what
         await ledger.ready()
         await server.append(letter("new"))
         await ledger.holds("new")
+
+
+async def test_new_numbers_where_old_mail_is_wanted_read_all_of_it_again() -> None:
+    """A message read twice is known; one that is left out would never be carried out."""
+    ledger, server = Ledger(), ImapServer("IDLE", permanent="")
+    async with serving(server):
+        await server.append(letter(1))
+        given = settings(server.port, "ann", all_old=True)
+        async with watching(ledger, given):
+            await ledger.holds(1)
+            await ledger.ready()
+        server.validity += 1
+        async with watching(ledger, given):
+            await ledger.holds(1, 1)
+
+
+@pytest.mark.parametrize("kept", [{}, {"validity": "x", "last": 0, "began": 0, "looked": 0}, [7]])
+async def test_a_mailbox_of_which_nonsense_is_remembered_is_begun_anew(kept: object) -> None:
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server):
+        await server.append(letter("old"))
+        given = settings(server.port, "ann")
+        ledger.values[key_of(given)] = kept
+        async with watching(ledger, given):
+            await ledger.ready()
+            await server.append(letter("new"))
+            await ledger.holds("new")
 
 
 @pytest.mark.parametrize(
@@ -160,3 +215,202 @@ async def test_a_message_cannot_speak_imap() -> None:
         await ledger.until(lambda: bool(ledger.stored))
         await ledger.until(lambda: any(v["last"] == 1 for v in ledger.values.values()))
     assert not any("pwned" in line for line in server.heard)
+
+
+async def test_a_password_in_any_script_is_sent_as_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOGIN knows ASCII only, so it is proved by AUTHENTICATE PLAIN."""
+    monkeypatch.setenv("HOUSECARL_TEST_IMAP", "Schlüssel")
+    server = ImapServer()
+    await taken(server)
+    assert base64.b64encode("\0ann\0Schlüssel".encode()).decode() in server.heard
+    assert not server.words("LOGIN")
+
+
+async def test_a_missing_password_is_told_and_nobody_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HOUSECARL_TEST_IMAP")
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server), watching(ledger, settings(server.port, "ann"), refused=60):
+        await ledger.until(lambda: bool(ledger.said))
+    ok, text = ledger.said[0]
+    assert not ok
+    assert "HOUSECARL_TEST_IMAP" in text
+    assert not server.heard
+
+
+async def test_a_journal_that_cannot_be_read_is_told_until_it_can() -> None:
+    ledger = Ledger(unread=StorageError("disk gone"))
+    async with serving(ImapServer()) as server, watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: bool(ledger.said))
+        ledger.unread = None
+        await ledger.ready()
+    assert ledger.said[0] == (False, "127.0.0.1: the journal cannot be read: disk gone")
+
+
+async def test_a_journal_that_cannot_be_written_keeps_no_mail_waiting() -> None:
+    """How far the mailbox was read is forgotten, a message read twice is known."""
+    ledger = Ledger(unkept=StorageError("disk full"))
+    async with serving(ImapServer()) as server, watching(ledger, settings(server.port, "ann")):
+        with capture_logs() as logs:
+            await ledger.ready()
+            await server.append(letter(1))
+            await ledger.holds(1)
+    assert {"event": "imap-not-kept", "why": "disk full", "log_level": "warning"} in logs
+    assert not ledger.values
+
+
+async def test_nonsense_of_a_server_is_told_until_it_speaks_imap() -> None:
+    ledger, server = Ledger(), ImapServer(says={"UID SEARCH": "* SEARCH one two"})
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: bool(ledger.said))
+        server.says.clear()
+        await ledger.ready()
+        await server.append(letter(1))
+        await ledger.holds(1)
+    assert ledger.said[0] == (False, "127.0.0.1: it says what cannot be read (ValueError)")
+
+
+async def test_one_message_that_the_server_cannot_read_keeps_no_other_waiting() -> None:
+    ledger, server = Ledger(), ImapServer(broken={2})
+    async with serving(server):
+        for n in (1, 2, 3):
+            await server.append(letter(n))
+        with capture_logs() as logs:
+            async with watching(ledger, settings(server.port, "ann", all_old=True)):
+                await ledger.ready()
+    assert ledger.ids == ["1", "3"]
+    assert {entry["uid"] for entry in logs if entry["event"] == "imap-unreadable"} == {2}
+
+
+async def test_a_message_expunged_between_its_header_and_its_body_is_passed_over() -> None:
+    ledger, server = Ledger(), ImapServer(gone={1})
+    async with serving(server):
+        await server.append(letter(1))
+        await server.append(letter(2))
+        async with watching(ledger, settings(server.port, "ann", all_old=True)):
+            await ledger.ready()
+    assert ledger.ids == ["2"]
+    assert not server.words("UID MOVE 1")
+
+
+@pytest.mark.parametrize("flag", ["\\Deleted", "\\Draft", "$Housecarl"])
+async def test_what_is_done_with_or_was_never_sent_is_not_read(flag: str) -> None:
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server):
+        await server.append(letter(1), flag)
+        await server.append(letter(2))
+        async with watching(ledger, settings(server.port, "ann", all_old=True)):
+            await ledger.ready()
+    assert ledger.ids == ["2"]
+
+
+@pytest.mark.parametrize("command", ["IDLE", "UID SEARCH"])
+async def test_a_server_that_always_tells_of_mail_is_waited_on(command: str) -> None:
+    """Three looks in vain, then we wait: a server that repeats itself must not keep us busy."""
+    ledger = Ledger()
+    server = ImapServer(says={command: "* 1 EXISTS"}, hears=ledger.changed)
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: bool(server.words("IDLE")))
+        looks = len(server.words("UID SEARCH"))
+        await server.append(letter(1))
+        await ledger.holds(1)
+    assert looks == (3 if command == "UID SEARCH" else 1)
+
+
+async def test_a_server_that_refuses_to_idle_is_read_all_the_same() -> None:
+    """Each refusal ends the session, each new session takes what came; nobody is alarmed."""
+    ledger, server = Ledger(), ImapServer(refuse={"IDLE"})
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        await server.append(letter(1))
+        await ledger.holds(1)
+    assert [ok for ok, _ in ledger.said] == [True]
+
+
+async def test_small_talk_wakes_nobody() -> None:
+    """A server that says "Still here" is not looked at; that mail came is heard amid it."""
+    ledger = Ledger()
+    server = ImapServer(chatty=0.005, hears=ledger.changed)
+    async with serving(server), watching(ledger, settings(server.port, "ann"), brief=60):
+        await ledger.until(lambda: server.chats >= 5)
+        assert len(server.words("UID SEARCH")) == 1
+        await server.append(letter(1))
+        await ledger.holds(1)
+
+
+@pytest.mark.parametrize(("steady", "rows"), [(0.0, [0, 0, 0]), (60.0, [0, 1, 2])])
+async def test_a_connection_that_lasted_ends_the_row_of_lost_ones(
+    steady: float, rows: list[int]
+) -> None:
+    """The waits grow with the row: a server that ends every good session is called again soon."""
+    found: list[int] = []
+
+    class Noted(Patience):
+        def after_cut(self, times: int) -> float:
+            found.append(times)
+            return 0.0
+
+    ledger = Ledger()
+    server = ImapServer("", refuse={"NOOP"}, hears=ledger.changed)
+    patience = Noted(look=0.0, steady=steady)
+    async with serving(server), watching(ledger, settings(server.port, "ann"), patience):
+        await ledger.until(lambda: len(server.words("LOGIN")) >= 4)
+    assert found[:3] == rows
+    assert [ok for ok, _ in ledger.said] == [True]
+
+
+def test_a_connection_that_comes_after_the_cut_is_ended_at_once() -> None:
+    """The door was stopped while the socket was being connected."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        opening = Opening()
+        opening.cut()
+        opening.hold(ours)
+        assert theirs.recv(1) == b""
+
+
+async def test_a_door_that_was_never_opened_can_be_closed() -> None:
+    ledger = Ledger()
+    door = ImapDoor(
+        settings(1, "ann"), [ANN], ledger.deliver, SystemClock(), ledger.tell, ledger, QUICK
+    )
+    await door.stop()
+    assert not ledger.said
+
+
+async def test_a_door_that_gets_no_session_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: object) -> Concern:
+        raise ValueError("of our own making")
+
+    monkeypatch.setattr("housecarl.doors.imap_concern.Concern", broken)
+    ledger = Ledger()
+    async with watching(ledger, settings(1, "ann"), first=60, last=60) as door:
+        await ledger.until(lambda: bool(ledger.said))
+    assert door._thread is not None
+    assert not door._thread.is_alive()
+
+
+async def test_a_stop_does_not_wait_for_a_name_that_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look-up cannot be broken off: the door stops without its thread and says so."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def look_up(*given: object, **more: object) -> list[Any]:
+        asked.set()
+        answered.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(imap, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    ledger = Ledger()
+    with capture_logs() as logs:
+        async with watching(ledger, settings(1, "ann", host="mail.example")) as door:
+            assert asked.wait(10)
+    answered.set()
+    assert "imap-stopped-late" in [entry["event"] for entry in logs]
+    assert not ledger.said
+    assert door._thread is not None
+    door._thread.join(10)
+    assert not door._thread.is_alive()
