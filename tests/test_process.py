@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -16,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from housecarl import module_file
+from housecarl import child, module_file
 from housecarl.module import Call
-from housecarl.process import ANSWER, OUTPUT, Ended, Limits, Task, run, try_file
+from housecarl.process import ANSWER, OUTPUT, Ended, Limits, Task, _request, run, try_file
 
 #: seconds until something must be true on a busy machine
 PATIENCE = 10.0
@@ -306,6 +307,70 @@ async def test_no_room_for_a_process_is_said_and_leaves_nothing_open(
     assert before == descriptors()
 
 
+def start_entry(*packets: bytes, daemon: bool = True) -> tuple[int, bytes]:
+    """Start what runs in a worker process, the request in these pieces: exit code and answer."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    lifeline, ours = os.pipe()
+    with near, far, os.fdopen(lifeline), os.fdopen(ours, "w") as alive:
+        for packet in packets:
+            near.send(packet)
+        near.shutdown(socket.SHUT_WR)
+        if not daemon:
+            alive.close()
+        inherited = (far.fileno(), lifeline)
+        ended = subprocess.run(
+            [sys.executable, "-I", str(child._ENTRY), *map(str, inherited)],
+            pass_fds=inherited,
+            start_new_session=True,
+            timeout=PATIENCE,
+        )
+        far.shutdown(socket.SHUT_WR)
+        return ended.returncode, near.recv(ANSWER)
+
+
+def request_of(module: Module, text: str) -> bytes:
+    """What a worker process gets to try a file with this text."""
+    module.write(text)
+    return _request(Task(str(module.path), module_file.private_name(module.path)), Limits())
+
+
+def test_one_that_starts_after_the_daemon_died_ends_at_once(module: Module, tmp_path: Path) -> None:
+    """The pipe it would be killed by closed before it could ask for that."""
+    loaded = tmp_path / "loaded"
+    request = request_of(module, f"open({str(loaded)!r}, 'w')")
+    assert start_entry(request, daemon=False) == (1, b"")
+    assert not loaded.exists()
+
+
+@pytest.mark.parametrize("length", [0, 3, 40])
+def test_a_request_cut_short_is_not_carried_out(module: Module, length: int) -> None:
+    assert start_entry(*[request_of(module, "")[:length]] * bool(length)) == (1, b"")
+
+
+def test_a_request_may_come_in_pieces(module: Module) -> None:
+    request = request_of(module, "")
+    assert start_entry(request[:3], request[3:40], request[40:]) == (0, b'{"fault": ""}\n')
+
+
+async def test_a_module_of_an_installed_package_is_imported_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bought").mkdir()
+    (tmp_path / "bought" / "lamp.py").write_text("def on(call, room): return f'{room} lit.'")
+    monkeypatch.syspath_prepend(tmp_path)
+    payload = pickle.dumps((Call("on", ("attic",)), ["attic"], {}))
+    assert text(await run(Task("", "bought.lamp", "on", payload), Limits())) == "attic lit."
+
+
+async def test_one_that_dies_with_its_request_unread_says_how(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = tmp_path / "entry.py"
+    entry.write_text("raise SystemExit(3)")
+    monkeypatch.setattr(child, "_ENTRY", entry)
+    assert (await module.run("return 'x'")).how == "ended with code 3 before it answered"
+
+
 def test_workers_end_when_the_daemon_is_killed(module: Module, tmp_path: Path) -> None:
     """Also one that holds the interpreter, and what it started."""
     pids = tmp_path / "pids"
@@ -347,3 +412,19 @@ async def test_a_file_is_tried_with_its_checks(module: Module) -> None:
         "@command()\ndef f(call, n: Annotated[int, Field(pattern='x')]): ...\n"
     )
     assert "argument n" in await try_file(module.path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "how"),
+    [
+        ("import os; os._exit(3)", 1, "ended with code 3 before it answered"),
+        ("import ctypes\nctypes.string_at(0)", 3, "was ended by SIGSEGV before it answered"),
+    ],
+    ids=["no trace", "a trace"],
+)
+async def test_a_file_that_ends_the_process_at_its_top_level_is_told_with_its_line(
+    module: Module, text: str, line: int, how: str
+) -> None:
+    """The first line, when nothing says which it was."""
+    module.write(text)
+    assert await try_file(module.path) == f"{module.path}:{line}: its top level {how}"
