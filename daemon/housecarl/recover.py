@@ -35,6 +35,9 @@ RETRY_SECONDS = (60.0, 120.0, 300.0, 900.0, 1800.0)
 #: Seconds between two looks whether a verb of the command line is still at its work.
 LOOK_SECONDS = 2.0
 
+#: Files the journal is asked about at once: a backlog of thousands keeps no door shut for minutes.
+ASKED = 500
+
 #: What a file of ours is called; anything else in new/ or work/ was put there by hand.
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{16}\.eml")
 
@@ -92,23 +95,36 @@ class Recovery:
     progress: Progress = field(default_factory=Progress)
 
     async def recover(self) -> None:
-        """Finish, tell or offer every message that was left in new/ or work/."""
+        """Finish or tell what was begun in new/ and work/; then offer what was not."""
+        fresh: list[str] = []
         for state in (State.WORK, State.NEW):
-            for name in await self.spool.waiting(state):
-                await self._settle(name, state)
+            names = await self.spool.waiting(state)
+            for start in range(0, len(names), ASKED):
+                fresh += await self._settle_some(names[start : start + ASKED], state)
                 self.progress("taking up what the last life left")
         await self._tell_background()
-
-    async def _settle(self, name: str, state: State) -> None:
-        """One file: done, move it; started and not repeatable, say "interrupted"; else run it."""
-        if not _NAME.fullmatch(name):
-            log.warning("foreign-file", folder=state.value, file=name)
-            self.spool.move(name, state, State.FAILED)
-            return
-        receipt = await self.db.read(lambda conn: receipts.find(conn, id_of(name)))
-        if receipt is None:
+        for name in fresh:
             self.offer(name)
-        elif receipt.state == "waiting":
+
+    async def _settle_some(self, names: Sequence[str], state: State) -> list[str]:
+        """Some files of one folder; returns the names of those that the journal does not know."""
+        ids = [id_of(name) for name in names if _NAME.fullmatch(name)]
+        known = await self.db.read(lambda conn: receipts.find_all(conn, ids))
+        fresh = []
+        for name in names:
+            receipt = known.get(id_of(name))
+            if not _NAME.fullmatch(name):
+                log.warning("foreign-file", folder=state.value, file=name)
+                self.spool.move(name, state, State.FAILED)
+            elif receipt is None:
+                fresh.append(name)
+            else:
+                await self._settle(name, state, receipt)
+        return fresh
+
+    async def _settle(self, name: str, state: State, receipt: Receipt) -> None:
+        """One file: done, move it; started and not repeatable, say "interrupted"; else run it."""
+        if receipt.state == "waiting":
             wait = (receipt.next_try or 0.0) - self.clock.now().timestamp()
             # a clock that is not set yet may be months behind
             self.waiting.schedule(name, min(wait, RETRY_SECONDS[-1]))

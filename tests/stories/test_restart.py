@@ -111,6 +111,23 @@ def test_a_look_before_an_interrupted_change_is_not_called_the_rest(house: TestH
     assert "The rest" not in house.inbox.wait(1)[0].text
 
 
+def test_what_was_begun_is_told_before_anything_new_is_carried(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait: the journal is asked about two at a time here."""
+    monkeypatch.setattr("housecarl.recover.ASKED", 2)
+    for n in range(5):
+        leave(house, "new", "!help uptime", name=f"20261123T11000{n}.000000-{n:016x}.eml")
+    leave(house, "new", "!plug lamp on")
+    begun = Run(ID, 0, ("plug", "lamp", "on"), "ann", "change", 1.0)
+    note(house, "started", (begun.words,), begun)
+    house.start()
+    texts = [mail.text for mail in house.inbox.wait(6)]
+    assert texts[0].startswith("plug was interrupted")
+    assert all(text.startswith("uptime - ") for text in texts[1:])
+    assert folders(house) == ["executed"] * 6
+
+
 @pytest.mark.parametrize("state", ["executed", "refused", "failed"])
 def test_the_folders_follow_the_journal(house: TestHouse, state: str) -> None:
     leave(house, "work", "!uptime")
