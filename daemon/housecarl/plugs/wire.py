@@ -62,8 +62,7 @@ def _protocol_class() -> tuple[type[Any], type[Any], type[Any]]:
         sent = False
 
         async def _execute_send(self, request: str) -> Answer:
-            if self.writer is None or self.reader is None:
-                raise ConnectionError("not connected")
+            assert self.writer is not None and self.reader is not None  # `send` has connected
             self.writer.write(XorEncryption.encrypt(request))
             self.sent = True
             await self.writer.drain()
