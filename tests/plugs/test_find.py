@@ -56,6 +56,15 @@ async def test_whose_datagram_is_lost_is_found_by_its_address() -> None:
     assert [one.identity.alias for one in found] == ["den"]
 
 
+@pytest.mark.parametrize(("size", "found"), [(5000, ["x" * 64]), (9000, [])])
+async def test_a_datagram_longer_than_any_honest_answer_is_passed_over(
+    size: int, found: list[str]
+) -> None:
+    with SimulatedPlug(alias="x" * size) as plug:
+        heard = await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.05)
+    assert [one.identity.alias for one in heard] == found
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -113,6 +113,15 @@ async def test_a_plug_that_does_not_answer_after_a_crash(last: str, expected: st
     assert sentence == f"lamp: the flash of 00:00 was interrupted here. {expected}"
 
 
+async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> None:
+    row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)
+    assert await aftermath.found(row, None, "UTC") == (
+        True,
+        "lamp: the flash of 00:00 was interrupted here."
+        " It is not in the config any more; check it by hand.",
+    )
+
+
 async def test_a_plug_still_writing_after_a_crash_is_left_alone() -> None:
     with SimulatedPlug(fault="busy") as plug:
         row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)

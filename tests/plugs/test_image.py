@@ -50,6 +50,21 @@ def test_the_key_is_read_from_pem_or_hex(tmp_path: Path) -> None:
             image.load_key(path)
 
 
+def test_a_pem_that_is_no_rsa_key_is_said(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = generate_private_key(SECP256R1()).public_key()
+    path = tmp_path / "key.pem"
+    path.write_bytes(public.public_bytes(serialization.Encoding.PEM, form))
+    with pytest.raises(ImageError, match=r"^The vendor key is no RSA key\.$"):
+        image.load_key(path)
+    path.write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    with pytest.raises(ImageError, match=r"^The vendor key is no PEM public key\.$"):
+        image.load_key(path)
+
+
 def test_damaged_headers_are_refused_and_never_break() -> None:
     """Any bytes where the header is: an ImageError, or an image that can be described."""
     dice = random.Random(7)
@@ -71,6 +86,24 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (folder / "link.bin").symlink_to(tmp_path / "secret")
     with pytest.raises(ImageError, match=r"^There is no firmware file link\.bin\.$"):
         image.read(folder, "link.bin")
+
+
+@pytest.mark.parametrize("file", ["../secret.bin", "/a.bin", "sub/a.bin", "a\\b.bin", ".a.bin"])
+def test_a_manifest_names_no_file_of_another_folder(tmp_path: Path, file: str) -> None:
+    (tmp_path / "secret.bin").write_bytes(GOOD)
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    (folder / "manifest.yaml").write_text(
+        f"[{{file: '{file}', sha256: '{'0' * 64}', model: m, hardware: '1.0', version: 1.2.6}}]"
+    )
+    (refused,) = manifest.read_folder(folder).refused
+    assert refused[1] == "A firmware file is named without a folder."
+
+
+@pytest.mark.parametrize("size", [0, 102_399, 4_194_305])
+def test_bytes_of_a_size_no_image_has_are_refused(size: int) -> None:
+    with pytest.raises(ImageError, match=f"^a.bin has {size} bytes: no firmware image"):
+        image.parse("a.bin", GOOD[:size].ljust(size))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,25 @@ async def test_an_address_that_is_not_ours_cannot_be_served_on() -> None:
             pass
 
 
+async def test_a_file_that_cannot_be_fetched_from_here_is_not_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serve, "SELF_TEST", 1e-6)
+    with pytest.raises(ImageError, match=r"^the file cannot be fetched from its address here"):
+        async with served(DATA, "127.0.0.1", "127.0.0.1"):
+            pass
+
+
+@pytest.mark.allow_hosts("127.1.0.1")
+async def test_an_address_in_another_network_than_the_plugs_is_not_guessed() -> None:
+    with pytest.raises(ImageError) as caught:
+        await serve.own_address("127.1.0.1")
+    assert str(caught.value) == (
+        "it may not reach 127.0.0.1; set serve_on in the config of firmware."
+    )
+    assert await serve.own_address("127.1.0.1", "10.0.0.5") == ("127.1.0.1", "10.0.0.5")
+
+
 async def test_our_address_is_the_one_towards_the_plug() -> None:
     assert await serve.own_address("127.0.0.1") == ("127.0.0.1", "127.0.0.1")
     assert await serve.own_address("127.0.0.1", "10.0.0.5") == ("127.0.0.1", "10.0.0.5")
