@@ -41,6 +41,11 @@ def code(call: Call, word: Annotated[str, Field(pattern="^-?[a-z]+$")]) -> None:
 def many(call: Call, *levels: int) -> None: ...
 def broken(call: Call, word: Annotated[str, AfterValidator({}.__getitem__)]) -> None: ...
 def number(call: Call, gear: Literal[1, 2, 3]) -> None: ...
+def room(
+    call: Call, name: Literal["hall", "attic", "bath", "den", "loft", "shed", "yard"]
+) -> None: ...
+def level(call: Call, how: Literal["all"] | Annotated[int, Field(ge=1)]) -> None: ...
+def nick(call: Call, name: Annotated[str, Field(max_length=4)]) -> None: ...
 def untyped(call, word): ...  # type: ignore[no-untyped-def]
 
 
@@ -105,6 +110,22 @@ def test_words_become_values(
         (many, "1 x", "many: levels must be a whole number, not x. Use: many [LEVELS ...]"),
         (number, "4", "number: gear must be 1, 2 or 3, not 4. Use: number 1|2|3"),
         (
+            room,
+            "den2",
+            "room: name must be hall, attic, bath, den, loft, shed or ..., not den2."
+            " Use: room NAME",
+        ),
+        (
+            level,
+            "0",
+            "level: how must be a whole number at least 1 or all, not 0. Use: level HOW",
+        ),
+        (
+            nick,
+            "lamps",
+            "nick: name must be text of at most 4 characters, not lamps. Use: nick NAME",
+        ),
+        (
             several,
             "a -b",
             "several: names may not start with -, not -b. Use: several [NAMES ...] [on|off]",
@@ -128,6 +149,8 @@ def test_bound_values_reach_the_function_as_it_takes_them() -> None:
     arguments = Arguments.of(several)
     args = arguments.bind(Call("several", ("lamp", "heater", "on")))
     assert arguments.spread(args) == (["lamp", "heater"], {"state": "on"})
+    arguments = Arguments.of(dim)
+    assert arguments.spread(arguments.bind(Call("dim", ("40",)))) == ([40, Mode.ECO], {})
 
 
 def no_call() -> None: ...
@@ -135,6 +158,8 @@ def keywords(call: Call, **rest: str) -> None: ...
 def bare(call: Call, *, word: OnOff = "on") -> None: ...
 def trailing(call: Call, *names: str, other: str = "") -> None: ...
 def rest_first(call: Call, text: Rest, name: str) -> None: ...
+def rest_behind(call: Call, *names: str, text: Rest = "") -> None: ...
+def call_twice(first: Call, call: str) -> None: ...
 def path(call: Call, file: Path) -> None: ...
 def anything(call: Call, what: Any) -> None: ...
 def listed(call: Call, what: list[str]) -> None: ...
@@ -145,7 +170,21 @@ def unknown(call: Call, what: Nowhere) -> None: ...  # type: ignore[name-defined
 
 @pytest.mark.parametrize(
     "function",
-    [no_call, keywords, bare, trailing, rest_first, path, anything, listed, model, raw, unknown],
+    [
+        no_call,
+        keywords,
+        bare,
+        trailing,
+        rest_first,
+        rest_behind,
+        call_twice,
+        path,
+        anything,
+        listed,
+        model,
+        raw,
+        unknown,
+    ],
 )
 def test_what_no_text_can_fill_is_refused_when_the_module_loads(
     function: Callable[..., Any],
@@ -159,6 +198,13 @@ def test_a_path_is_refused_with_the_reason() -> None:
         Arguments.of(path)
 
 
+def test_why_an_argument_is_refused_is_said() -> None:
+    with pytest.raises(ModuleError, match=r"argument text: Rest cannot follow \*names"):
+        Arguments.of(rest_behind)
+    with pytest.raises(ModuleError, match="call_twice: only the first parameter may be named call"):
+        Arguments.of(call_twice)
+
+
 def test_a_check_that_breaks_is_a_wrong_argument_not_a_crash() -> None:
     with pytest.raises(BadArgument, match="broken: word cannot be checked, not x"):
         bind(broken, "x")
@@ -168,6 +214,8 @@ def test_a_hint_that_pydantic_cannot_use_is_found_by_prepare() -> None:
     def wrong(call: Call, word: Annotated[int, Field(pattern="x")]) -> None: ...
 
     wrong.__annotations__["word"] = Annotated[int, Field(pattern="x")]
+    Arguments.of(plug).prepare()
+    Arguments.of(dim).prepare()
     arguments = Arguments.of(wrong)
     with pytest.raises(ModuleError, match="argument word"):
         arguments.prepare()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import math
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +16,8 @@ from housecarl.clock import SystemClock
 from housecarl.testing.clock import START, FakeClock
 
 HOUR = timedelta(hours=1)
+#: The status bits of adjtimex(2) with which no time service has the clock in hand.
+ALONE = 0x0040
 
 
 async def test_who_waits_for_a_time_hears_that_the_clock_was_set_back(
@@ -31,3 +37,34 @@ async def test_who_waits_for_a_time_hears_that_the_clock_was_set_back(
         await asyncio.gather(*waits)
     async with asyncio.timeout(5):
         await clock.wait_until(shown.now())
+
+
+def tell(status: int) -> Callable[[ctypes.Array[ctypes.c_long]], int]:
+    """A kernel that tells these status bits."""
+
+    def adjtimex(buffer: ctypes.Array[ctypes.c_long]) -> int:
+        ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10] = status
+        return 0
+
+    return adjtimex
+
+
+@pytest.mark.parametrize(
+    ("kernel", "believed"),
+    [
+        (SimpleNamespace(adjtimex=tell(0)), True),
+        (SimpleNamespace(adjtimex=tell(ALONE)), False),
+        (SimpleNamespace(adjtimex=lambda buffer: -1), True),
+        (SimpleNamespace(), True),
+    ],
+    ids=["disciplined", "alone", "forbidden", "unknown"],
+)
+def test_shortly_after_a_boot_the_clock_is_believed_as_far_as_the_kernel_knows(
+    monkeypatch: pytest.MonkeyPatch, kernel: SimpleNamespace, believed: bool
+) -> None:
+    """Where it cannot be asked nothing waits for it; later it is not asked at all."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: kernel)
+    monkeypatch.setattr(clocks, "SETTLE_SECONDS", math.inf)
+    assert SystemClock().synchronised() is believed
+    monkeypatch.setattr(clocks, "SETTLE_SECONDS", 0.0)
+    assert SystemClock().synchronised()

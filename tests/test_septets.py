@@ -65,6 +65,13 @@ def test_no_page_begins_with_the_command_symbol() -> None:
     assert pages("！help") == ["- !help"]
 
 
+def test_also_ten_thousand_pages_keep_the_budget() -> None:
+    cut = pages(f"{'a' * 20} " * 10_000, 40)
+    assert len(cut) > 9_999
+    assert cut[-1].endswith(f"({len(cut)}/{len(cut)})")
+    assert max(map(septets, cut)) <= 40
+
+
 @given(st.text(alphabet="ab |!€\n", max_size=1500), st.integers(0, 200))
 @settings(max_examples=100, deadline=None)
 def test_pages_keep_the_budget_and_every_character(text: str, budget: int) -> None:

@@ -56,6 +56,19 @@ def test_a_weekday_skips_the_weekend() -> None:
     assert rest == ("plug", "porch", "on")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("day",), "At what time? Write every day 7:00 and the command."),
+        (("2m", "uptime"), "Every 5 minutes is the most often."),
+    ],
+)
+def test_a_regular_time_that_cannot_be_is_asked_for_anew(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        when.every(words)
+    assert str(caught.value) == said
+
+
 def test_a_span_goes_on_from_the_last_time() -> None:
     regular, _ = when.every(("30m", "uptime"))
     start = datetime(2026, 11, 27, 12, tzinfo=UTC)

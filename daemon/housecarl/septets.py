@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import accumulate
 
 #: Septets of one message part (3GPP TS 23.038).
 PART = 160
@@ -91,11 +92,9 @@ def pages(text: str, budget: int = PART, symbol: str = "!") -> list[str]:
     line = _guarded(plain(text), symbol)
     if septets(line) <= budget:
         return [line]
-    found: list[str] = []
-    for digits in (1, 2, 3, 4):
-        found = _cut(line, budget - len(" (/)") - 2 * digits, symbol)
-        if len(found) < 10**digits:
-            break
+    digits = 1
+    while len(found := _cut(line, budget - len(" (/)") - 2 * digits, symbol)) >= 10**digits:
+        digits += 1
     return [f"{page} ({number}/{len(found)})" for number, page in enumerate(found, 1)]
 
 
@@ -123,10 +122,7 @@ def _cut(line: str, room: int, symbol: str) -> list[str]:
 
 
 def _fitting(word: str, room: int) -> int:
-    """How many characters of `word` fit into `room` septets."""
-    used, doubles = 0, _doubles()
-    for at, char in enumerate(word):
-        used += 2 if char in doubles else 1
-        if used > room:
-            return at
-    return len(word)
+    """How many characters of `word` fit into `room` septets; the whole of it does not."""
+    doubles = _doubles()
+    used = accumulate(2 if char in doubles else 1 for char in word)
+    return next(at for at, so_far in enumerate(used) if so_far > room)
