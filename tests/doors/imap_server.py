@@ -34,6 +34,7 @@ class ImapServer:
     validity: int = 7
     refuse: set[str] = field(default_factory=set)
     tells_next: bool = True
+    date: str = "25-Nov-2026 10:00:00 +0000"
     mute: str = ""
     is_mute: bool = False
     cuts: dict[str, int] = field(default_factory=dict)
@@ -217,7 +218,7 @@ class Talk:
             data = b"\r\n".join(x for x in lines if x[:5] in (b"From:", b"Subje", b""))
         item = "BODY[]<0>" if whole else "BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
         about = f"UID {uid} FLAGS ({' '.join(mail.flags)}) RFC822.SIZE {len(mail.raw)}"
-        date = 'INTERNALDATE "25-Nov-2026 10:00:00 +0000"'
+        date = f'INTERNALDATE "{self.server.date}"'
         self.say(f"* 1 FETCH ({about} {date} {item} {{{len(data)}}}\r\n".encode() + data + b")")
 
 

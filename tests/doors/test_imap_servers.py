@@ -140,8 +140,9 @@ async def test_a_server_that_does_not_tell_the_next_number_still_gives_only_what
 
 
 async def test_new_numbers_where_old_mail_is_wanted_read_all_of_it_again() -> None:
-    """A message read twice is known; one that is left out would never be carried out."""
-    ledger, server = Ledger(), ImapServer("IDLE", permanent="")
+    """However old it says it is: read twice it is known, left out it would never be obeyed."""
+    ledger = Ledger()
+    server = ImapServer("IDLE", permanent="", date="31-Dec-1969 00:00:00 +0000")
     async with serving(server):
         await server.append(letter(1))
         given = settings(server.port, "ann", all_old=True)
@@ -316,12 +317,13 @@ async def test_a_server_that_always_tells_of_mail_is_waited_on(command: str) -> 
         await server.append(letter(1))
         await ledger.holds(1)
     assert looks == (3 if command == "UID SEARCH" else 1)
+    assert len(server.words("LOGIN")) == 1
 
 
 async def test_a_server_that_refuses_to_idle_is_read_all_the_same() -> None:
     """Each refusal ends the session, each new session takes what came; nobody is alarmed."""
     ledger, server = Ledger(), ImapServer(refuse={"IDLE"})
-    async with serving(server), watching(ledger, settings(server.port, "ann")):
+    async with serving(server), watching(ledger, settings(server.port, "ann"), read=60):
         await ledger.ready()
         await server.append(letter(1))
         await ledger.holds(1)
