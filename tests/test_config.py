@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,34 @@ def test_a_section_with_nothing_below_it_is_its_defaults() -> None:
     assert found.modules.settings == {"plug": {}}
     assert found.retention.executed == config().retention.executed
     assert found.retention.journal.size == config().retention.journal.size
+
+
+@pytest.mark.parametrize("modules", ["plug", ["plug"]])
+def test_modules_are_a_section_with_their_names(modules: object) -> None:
+    assert "modules\n  Input should be a valid dictionary" in refused(modules=modules)
+
+
+@pytest.mark.parametrize(
+    ("watches", "said"),
+    [
+        ({"strangers": {"at": "nine"}}, "'nine' is no time of the day; write 7:00 or 22:30"),
+        ({"strangers": {"at": "24:00"}}, "'24:00' is no time of the day"),
+        ({"hosts": {"nas": {"every": "10s"}}}, "should be 30s or longer"),
+    ],
+)
+def test_a_watch_that_cannot_be_kept_is_refused(watches: dict[str, Any], said: str) -> None:
+    assert said in refused(watches=watches)
+
+
+def test_a_machine_may_be_asked_twice_a_minute() -> None:
+    assert config(watches={"hosts": {"nas": {"every": "30s"}}}).watches.hosts["nas"].every == 30
+
+
+def test_a_time_of_the_day_is_written_or_a_time_already() -> None:
+    for at in ("9:30", time(9, 30)):
+        strangers = config(watches={"strangers": {"at": at}}).watches.strangers
+        assert strangers is not None
+        assert strangers.at == time(9, 30)
 
 
 def test_a_single_value_left_empty_is_a_slip() -> None:
@@ -206,6 +234,13 @@ def test_the_spool_is_where_systemd_says(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_systemd_the_spool_is_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert spool_folder() == Path(__file__).parents[1] / "spool"
+
+
+def test_a_configuration_that_cannot_be_read_has_the_usual_spool(tmp_path: Path) -> None:
+    """So `status` of a house whose file is gone still finds its daemon."""
+    assert likely_spool(tmp_path / "none.yaml") == spool_folder()
+    (tmp_path / "house.yaml").write_text("spool: kept\n")
+    assert likely_spool(tmp_path / "house.yaml") == tmp_path / "kept"
 
 
 def test_a_login_without_a_home_has_the_services_spool(

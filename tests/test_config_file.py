@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from housecarl.config_file import check, find, load
 from housecarl.config_keys import keys
@@ -158,6 +158,24 @@ def test_a_key_that_was_renamed_is_named_with_its_new_name(
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "people: {ann: {fone: x, may: [plug], unix: [ann]}}\n",
+            "1:16: people.ann.fone: unknown key",
+        ),
+        ("fone: x\n", "1:1: fone: unknown key"),
+    ],
+)
+def test_a_key_that_was_never_renamed_is_unknown_beside_those_that_were(
+    write: Write, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setitem(RENAMED, "people.NAME.phone", Renamed("people.NAME.phones", "0.2"))
+    monkeypatch.setitem(RENAMED, "house", Renamed("name", "0.2"))
+    assert [line[: len(said)] for line in told(write(text))] == [said]
+
+
 def test_what_was_renamed_is_gone_and_its_new_name_is_there() -> None:
     known = {key.path for key in keys()}
     assert [old for old, new in RENAMED.items() if old in known or new.now not in known] == []
@@ -303,6 +321,26 @@ def test_the_settings_of_a_module_get_the_same_words_and_paths(write: Write) -> 
     settings = Settings.model_validate({"key": {"file": "k"}, "log": "l"}, context=source.context)
     assert settings.log == source.path.parent / "l"
     assert settings.key.file == source.path.parent / "k"
+
+
+def test_a_missing_key_of_one_of_several_forms_is_named_without_a_meaning(write: Write) -> None:
+    class Lamp(BaseModel):
+        watts: int = Field(description="What it draws.")
+
+    class Heater(BaseModel):
+        limit: int = Field(description="What it may draw.")
+
+    class Settings(BaseModel):
+        plug: Lamp | Heater
+
+    source = load(write("modules:\n  sky: {plug: {}}\n")).source
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"plug": {}})
+    found = source.problems(caught.value, Settings, ("modules", "sky"))
+    assert [p.text for p in found] == [
+        "modules.sky.plug.Lamp.watts: is missing: What it draws.",
+        "modules.sky.plug.Heater.limit: is missing",
+    ]
 
 
 def test_what_is_printed_loads_to_the_same_and_shows_no_secret(write: Write) -> None:
