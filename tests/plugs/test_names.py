@@ -30,5 +30,5 @@ async def test_a_long_list_of_plugs_is_cut_after_a_whole_name() -> None:
         await named(["attic"], {f"heater number {number}": address for number in range(10, 20)})
     assert str(caught.value) == (
         "No plug attic. Plugs: heater number 10, heater number 11, heater number 12,"
-        " heater number 13, ...."
+        " heater number 13, ..."
     )

@@ -95,5 +95,5 @@ def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -
     guess = f" Did you mean {folded[near[0]]}?" if near else ""
     names = ", ".join(sorted(plugs))
     if len(names) > LIST_LIMIT:
-        names = names[:LIST_LIMIT].rpartition(",")[0] + ", ..."
+        names = names[:LIST_LIMIT].rpartition(",")[0] + ", .."  # three with the full stop
     return f"No plug {shown}.{guess} Plugs: {names}."
