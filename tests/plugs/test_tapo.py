@@ -1,13 +1,15 @@
 """Newer plugs: what python-kasa gives becomes the same answers; its errors become one sentence.
 
 There is no server of their protocol to be had, so a stand-in takes the place of python-kasa's
-device, in the session as it is kept after the handshake.
+device, in the session as it is kept after the handshake. How one is found is tested with an older
+plug, at the one port that python-kasa knows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +17,17 @@ from typing import Any
 import pytest
 
 from housecarl.plugs import energy, names, tapo, wire
-from housecarl.plugs.settings import PlugAddress
-from housecarl.plugs.wire import PlugError
+from housecarl.plugs.settings import PORT, PlugAddress
+from housecarl.plugs.tapo import PlugLocked
+from housecarl.plugs.wire import PlugError, PlugSilent
 from housecarl.secret import Secret
+from housecarl.testing.plug import SimulatedPlug
 
 ADDRESS = PlugAddress(
     host="192.0.2.1", user="ann@example.org", password=Secret(env="TAPO_PASSWORD")
 )
+#: an address on loopback that is this process's own, as the port cannot be chosen
+OWN = f"127.9.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 
 
 class StandIn:
@@ -62,7 +68,8 @@ class StandIn:
 async def plug() -> Any:
     await wire.load()
     stand_in = StandIn()
-    session = tapo.Session(stand_in, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    session = tapo.Session(stand_in, loop, loop.call_later(tapo.IDLE_CLOSE, lambda: None))
     tapo._sessions[(ADDRESS.host, "ann@example.org")] = session
     yield stand_in
     await tapo._close((ADDRESS.host, "ann@example.org"))
@@ -107,3 +114,49 @@ async def test_a_silent_one_is_told_in_time(plug: StandIn, device: tapo.NewDevic
     with pytest.raises(PlugError, match=r"^den does not answer\.$") as caught:
         await device.switch(False)
     assert caught.value.sent
+
+
+@pytest.fixture
+async def den(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tapo.NewDevice]:
+    """A device that nobody has connected to yet; python-kasa rests less between its attempts."""
+    await wire.load()
+    from kasa.httpclient import HttpClient
+
+    monkeypatch.setattr(HttpClient, "WAIT_BETWEEN_REQUESTS_ON_OSERROR", 0.0)
+    monkeypatch.setenv("TAPO_PASSWORD", "secret")
+    monkeypatch.setattr(tapo, "DISCOVERY", 0.05)
+    made = names.device("den", ADDRESS.model_copy(update={"host": OWN}), 5.0)
+    assert isinstance(made, tapo.NewDevice)
+    yield made
+    await tapo.close()
+
+
+@pytest.mark.allow_hosts(OWN)
+@pytest.mark.parametrize("fault", ["", "udp_lost"])
+async def test_it_is_found_by_a_datagram_or_else_by_trying_each_protocol(
+    den: tapo.NewDevice, fault: str
+) -> None:
+    with SimulatedPlug(host=OWN, port=PORT, alias="Floor Lamp", fault=fault) as plug:
+        assert (await den.identity()).alias == "Floor Lamp"
+        await den.switch(False)
+        assert not plug.relay
+
+
+@pytest.mark.allow_hosts(OWN)
+@pytest.mark.parametrize("seconds", [5.0, 0.06])
+async def test_who_speaks_no_protocol_of_them_may_not_know_our_user(
+    den: tapo.NewDevice, seconds: float
+) -> None:
+    """The same is told when there is no time to try them all."""
+    with pytest.raises(PlugSilent) as caught:
+        await den.identity(seconds=seconds)
+    assert str(caught.value) == "den does not answer, or not to this user and password."
+    assert not caught.value.sent
+
+
+async def test_without_its_password_nobody_is_asked(
+    den: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TAPO_PASSWORD")
+    with pytest.raises(PlugLocked, match=r"^den cannot be asked: its password cannot be read\.$"):
+        await den.switch(True)

@@ -24,19 +24,21 @@ IDLE_CLOSE = 60.0
 DOWNLOADING, WRITING = 2, 3
 #: seconds to find out by UDP which protocol a plug speaks, before each is tried
 DISCOVERY = 2
+#: what is told of one that no way of connecting reached: to try them all may outlast the deadline
+UNHEARD = "does not answer, or not to this user and password."
 
 
 class PlugLocked(PlugError):
     """The plug does not take our user and password."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Session:
     """A python-kasa device that is connected, and the timer that closes it."""
 
     plug: Any
     loop: asyncio.AbstractEventLoop
-    timer: asyncio.TimerHandle | None = None
+    timer: asyncio.TimerHandle
 
 
 #: open sessions by (host, user); only of plugs that were asked within the last minute
@@ -128,12 +130,13 @@ class NewDevice(Device):
         key = (self.address.host, self.address.user or "")
         session = _sessions.get(key)
         if session is None or session.loop is not loop:
-            plug = await self._bounded(self._connect(), seconds)
-            session = _sessions[key] = Session(plug, loop)
-        if session.timer is not None:
+            plug = await self._bounded(self._connect(), seconds, silent=UNHEARD)
+        else:
+            plug = session.plug
             session.timer.cancel()
-        session.timer = loop.call_later(IDLE_CLOSE, lambda: loop.create_task(_close(key)))
-        return session.plug
+        timer = loop.call_later(IDLE_CLOSE, lambda: loop.create_task(_close(key)))
+        _sessions[key] = Session(plug, loop, timer)
+        return plug
 
     async def _connect(self) -> Any:
         from kasa import Credentials, Discover, KasaException
@@ -148,18 +151,23 @@ class NewDevice(Device):
         if found is None:
             found = await Discover.try_connect_all(host, credentials=account)
         if found is None:
-            raise PlugSilent(self.name, "does not answer, or not to this user and password.")
+            raise PlugSilent(self.name, UNHEARD)
         return found
 
     async def _password(self) -> str:
-        if self.address.password is None:
-            return ""
+        assert self.address.password is not None  # it comes with the user, by which we are one
         try:
             return await asyncio.to_thread(self.address.password.read)
         except SecretError:
             raise PlugLocked(self.name, "cannot be asked: its password cannot be read.") from None
 
-    async def _bounded(self, work: Awaitable[T], seconds: float | None, sent: bool = False) -> T:
+    async def _bounded(
+        self,
+        work: Awaitable[T],
+        seconds: float | None,
+        sent: bool = False,
+        silent: str = "does not answer.",
+    ) -> T:
         """Do it within the deadline; whatever python-kasa raises becomes one sentence."""
         from kasa.exceptions import AuthenticationError, DeviceError
 
@@ -173,7 +181,7 @@ class NewDevice(Device):
             if isinstance(error, AuthenticationError):
                 raise PlugLocked(self.name, "does not take our user and password.") from error
             if isinstance(error, TimeoutError):
-                raise PlugSilent(self.name, "does not answer.", sent=sent) from error
+                raise PlugSilent(self.name, silent, sent=sent) from error
             if isinstance(error, DeviceError) and error.error_code is not None:
                 code = error.error_code
                 raise PlugRefused(self.name, int(code), code.name.replace("_", " ")) from error
@@ -192,8 +200,7 @@ async def _close(key: tuple[str, str]) -> None:
     session = _sessions.pop(key, None)
     if session is None:
         return
-    if session.timer is not None:
-        session.timer.cancel()
+    session.timer.cancel()
     with contextlib.suppress(Exception):
         await asyncio.wait_for(session.plug.disconnect(), 2)
 
