@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from housecarl import module_file
 from housecarl.errors import CommandFailed, ConfigError, ModuleError
 from housecarl.module import Call, Reply, Risk, command
 from housecarl.registry import Registry
@@ -145,11 +146,19 @@ async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "dangling.py").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.py")
     write(tmp_path, "open", one("open")).chmod(0o666)
+    os.truncate(write(tmp_path, "vast", one("vast")), module_file.LARGEST + 1)
     registry = await loaded(tmp_path)
     faults = {Path(file).stem: fault for file, fault in registry.broken.items()}
     assert "No such file" in faults["dangling"]
     assert "not a regular file" in faults["pipe"]
     assert "chmod o-w" in faults["open"]
+    assert "larger than 1 MiB" in faults["vast"]
+
+
+def test_a_file_of_another_name_is_no_module(tmp_path: Path) -> None:
+    path = write(tmp_path, "lamp", one("lamp")).rename(tmp_path / "lamp.txt")
+    with pytest.raises(ModuleError, match="lamp.txt:1: not a Python file"):
+        module_file.load(path, "lamp")
 
 
 async def test_a_file_is_tried_in_a_process_first_so_that_nothing_hurts_the_daemon(
@@ -306,6 +315,36 @@ async def test_a_wrong_section_is_named_and_the_module_is_off(
     assert said in str(caught.value)
 
 
+STRICT = """
+from pydantic import BaseModel
+
+class Plug(BaseModel, extra="forbid"):
+    host: str
+
+class Settings(BaseModel, extra="forbid"):
+    plugs: dict[str, Plug] = {}
+    watts: int = 1875
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"wats": 5}, "modules.plug.wats: unknown key 'wats'; did you mean 'watts'?"),
+        ({"plugs": {"lamp": {"host": "x", "wats": 5}}}, ".plugs.lamp.wats: unknown key 'wats'\n"),
+    ],
+)
+async def test_a_module_that_forbids_unknown_keys_names_them_in_the_same_words(
+    tmp_path: Path, section: Any, said: str
+) -> None:
+    write(tmp_path, "plug", STRICT + one("plug"))
+    registry = await loaded(tmp_path, settings={"plug": section})
+    assert not registry.commands
+    with pytest.raises(ConfigError) as caught:
+        registry.check_settings()
+    assert said in f"{caught.value}\n"
+
+
 async def test_a_section_that_is_missing_leaves_the_module_unset_not_broken(tmp_path: Path) -> None:
     path = write(tmp_path, "plug", SETTINGS)
     registry = await loaded(tmp_path)
@@ -345,11 +384,12 @@ async def test_installed_packages_bring_modules(
 ) -> None:
     write(tmp_path, "acme_lights", one("lights", "on"))
     write(tmp_path, "acme_broken", "import sys\nsys.exit(1)\n")
+    write(tmp_path, "acme_part", one("part"))
     info = tmp_path / "acme-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Name: acme\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[housecarl.modules]\nlights = acme_lights\nbroken = acme_broken\n"
+        "[housecarl.modules]\nlights = acme_lights\nbroken = acme_broken\npart = acme_part:part\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = Registry(None)
@@ -358,7 +398,8 @@ async def test_installed_packages_bring_modules(
     assert await say(registry, "lights") == "on"
     assert registry.commands["lights"].module == "lights"
     assert [fault.removeprefix(file) for file, fault in registry.broken.items()] == [
-        ":3: SystemExit: 1"
+        ":3: SystemExit: 1",
+        "acme_part:part: the entry point part is no module",
     ]
 
 
@@ -404,7 +445,14 @@ async def test_a_package_whose_import_hangs_is_named_and_keeps_no_other_waiting(
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = Registry(None)
     await asyncio.wait_for(registry.load_installed(), 10)
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
     free.set()
+    for thread in threading.enumerate():
+        if thread.name == "module-load":
+            await asyncio.to_thread(thread.join, 10)
+    await asyncio.sleep(0)
+    assert not faults, "what comes too late is not missed"
     assert list(registry.commands) == ["bell"]
     assert registry.broken == {
         "acme_hangs": "acme_hangs of the package acme: its import took longer than 1 s"
