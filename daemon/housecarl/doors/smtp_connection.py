@@ -87,8 +87,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
             self.desk.crowd.leave(self)
         if self.proving and self._handler_coroutine is not None:
             self._handler_coroutine.cancel()  # whose password it was does not matter any more
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
+        assert self._timeout_handle is not None
+        self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.intake.end()
         self._drop_tls()
@@ -119,8 +119,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
 
     def cut(self, reply: str) -> None:
         """End at once, also when the peer never reads; the reply gets there if it can."""
-        if self._raw is None or self.transport is None:
-            return
+        assert self._raw is not None and self.transport is not None
         log.debug("smtp-cut", peer=self.peer, reply=reply)
         if (
             not self._parted
@@ -188,7 +187,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         finally:
             if self._lost:
                 self.desk.crowd.leave(self)
-            elif self.transport is not None:
+            else:
+                assert self.transport is not None
                 self.transport.close()
 
     async def push(self, status: str) -> None:  # type: ignore[override] # all ours are text
