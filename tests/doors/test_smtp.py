@@ -6,16 +6,18 @@ import asyncio
 import smtplib
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiosmtplib
 import pytest
 from structlog.testing import capture_logs
-from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Served, serving
+from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Peer, Served, serving
 
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import FormError, SpoolFull, StorageError, Unreachable
 from housecarl.message import Kind, read
+from housecarl.testing.house import free_port
 
 GOOGLE = ("*@txt.voice.google.com", "New text message*")
 
@@ -114,6 +116,24 @@ async def test_trouble_of_ours_is_put_off_and_nothing_is_told(error: Exception, 
         with capture_logs():
             assert await peer.message() == reply
         served.deliver = None
+        assert (await peer.message()).startswith("250 ")
+
+
+async def test_a_command_that_breaks_the_door_is_put_off_and_the_session_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        with monkeypatch.context() as patch, capture_logs() as logs:
+
+            def broken(guest: object) -> bool:
+                raise ValueError("our own fault")
+
+            patch.setattr(served.door._desk.crowd, "may_send", broken)
+            reply = await peer.say("MAIL FROM:<ann@example.org>")
+        assert reply == "451 4.3.0 Temporary failure, try again later"
+        [broke] = [entry for entry in logs if entry["event"] == "smtp-broke"]
+        assert (broke["peer"], broke["command"]) == ("127.0.0.1", "MAIL")
         assert (await peer.message()).startswith("250 ")
 
 
@@ -280,6 +300,31 @@ async def test_a_port_that_is_taken_is_named_and_nothing_stays_open() -> None:
                 pass
 
 
+async def test_a_taken_port_for_tls_leaves_the_other_free(pair: tuple[Path, Path]) -> None:
+    async with serving() as served:
+        taken = f"127.0.0.1:{served.door.address[1]}"
+        free = f"127.0.0.1:{free_port()}"
+        with pytest.raises(Unreachable, match=rf"doors\.smtp\.listen_tls: .*{taken}"):
+            async with serving(listen=free, listen_tls=taken, cert=pair[0], key=pair[1]):
+                pass
+        async with serving(listen=free) as second:
+            assert (await (await second.peer()).message()).startswith("250 ")
+
+
+async def test_ipv6_is_listened_on_by_itself() -> None:
+    """So that the same port of IPv4 is free for another, or for another line of the settings."""
+    async with serving(listen="[::]:0") as served:
+        port = served.door.address[1]
+        peer = Peer(*await asyncio.open_connection("::1", port))
+        served.peers.append(peer)
+        await peer.reply()
+        await peer.say("EHLO peer.example")
+        assert (await peer.message()).startswith("250 ")
+        assert served.kept[0][1].peer == "::1"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
 async def test_stopping_says_goodbye_to_whoever_is_idle() -> None:
     async with serving() as served:
         peer = await served.peer()
@@ -288,6 +333,30 @@ async def test_stopping_says_goodbye_to_whoever_is_idle() -> None:
         assert (await peer.ended()).startswith(b"421 ")
         with pytest.raises(ConnectionError):
             await asyncio.open_connection(*address)
+
+
+async def test_stopping_waits_a_while_for_a_disk_that_hangs_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sender has no 250 and will try again; whoever stops us hears why it took so long."""
+    monkeypatch.setattr("housecarl.doors.smtp.STOP_SECONDS", 0.01)
+    async with serving() as served:
+        asked, safe = asyncio.Event(), asyncio.Event()
+
+        async def hanging() -> None:
+            asked.set()
+            await safe.wait()
+
+        served.deliver = hanging
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        with capture_logs() as logs:
+            await served.door.stop()
+        assert {"event": "smtp-stopped-late", "sessions": 1, "log_level": "warning"} in logs
+        assert b"250" not in await peer.ended()
+        safe.set()
 
 
 async def test_nagle_does_not_hold_back_a_reply() -> None:

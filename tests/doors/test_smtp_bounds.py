@@ -10,7 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.doors.smtp_peer import HEAD, MESSAGE, Peer, Served, serving
 
-from housecarl.doors.smtp_intake import Intake
+from housecarl.doors.smtp_connection import CHUNK
+from housecarl.doors.smtp_intake import HIGH_WATER, Intake
+from housecarl.doors.smtp_session import SmtpSession
 
 #: Bytes by which the process may grow while a peer sends without end.
 GROWTH = 5 * 1024 * 1024
@@ -196,6 +198,48 @@ async def test_a_peer_is_not_cut_because_we_are_slow() -> None:
         peer = await served.peer()
         served.deliver = lambda: asyncio.sleep(0.1)
         assert (await peer.message()).startswith("250 ")
+
+
+async def test_the_timer_of_an_earlier_command_cuts_nobody_who_has_spoken_since() -> None:
+    """One timer a session, not one a command: when it rings it looks how long the silence was."""
+    async with serving() as served:
+        peer = await served.peer()
+        [guest] = served.door._desk.crowd.guests.values()
+        assert isinstance(guest, SmtpSession)
+        old = guest._timeout_handle
+        guest._timeout_cb()
+        assert (await peer.say("NOOP")) == "250 2.0.0 OK"
+        assert guest._timeout_handle is not old, "it will look again"
+        assert old is not None
+        old.cancel()
+
+
+async def test_who_sends_while_its_message_is_being_stored_has_to_wait() -> None:
+    """Some 64 KiB of it are held; the rest is read once there is an answer."""
+    async with serving() as served:
+        safe, asked = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await safe.wait()
+
+        served.deliver = slow
+        peer = await served.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        envelope = b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<cmd@home.example>\r\nDATA\r\n"
+        peer.send(envelope + HEAD + b"x\r\n" * 70_000 + b".\r\n")
+        [guest] = served.door._desk.crowd.guests.values()
+        assert isinstance(guest, SmtpSession) and isinstance(guest.transport, asyncio.Transport)
+        async with asyncio.timeout(5):
+            while guest.transport.is_reading():  # noqa: ASYNC110 - the door tells nobody
+                await asyncio.sleep(0)
+        assert len(guest.intake._held) <= HIGH_WATER + CHUNK
+        safe.set()
+        codes = [(await peer.reply())[:3] for _ in range(5)]
+        assert codes == ["250", "250", "250", "354", "250"]
+        assert len(served.kept) == 2
 
 
 async def gone(served: Served) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from pathlib import Path
 
 import pytest
-from tests.doors.smtp_peer import MESSAGE, serving
+from tests.doors.smtp_peer import MESSAGE, Peer, secured, serving
 
 from housecarl.doors.smtp_crowd import Crowd, Rate, counted
 
@@ -27,6 +29,20 @@ async def test_a_full_door_says_421_and_an_honest_peer_is_served_soon() -> None:
             await honest.say("EHLO x")
             assert (await honest.message()).startswith("250 ")
         assert len(served.door._desk.crowd.guests) == 50
+
+
+async def test_a_full_door_says_nothing_to_who_wants_tls_first(
+    pair: tuple[Path, Path], trusting: ssl.SSLContext
+) -> None:
+    """It could not read a 421 before the handshake, so the connection just ends."""
+    async with (
+        serving(cert=pair[0], key=pair[1], listen_tls="127.0.0.1:0", connections=1) as served,
+        secured(served, trusting, "tls") as first,
+    ):
+        other = Peer(*await asyncio.open_connection(*served.door.address_tls))
+        served.peers.append(other)
+        assert await other.ended() == b""
+        assert (await first.message()).startswith("250 ")
 
 
 async def test_who_is_being_served_makes_no_room() -> None:

@@ -12,7 +12,7 @@ import aiosmtplib
 import argon2
 import pytest
 from structlog.testing import capture_logs
-from tests.doors.smtp_peer import CMD, MESSAGE, Served, auth_plain, coded, secured, serving
+from tests.doors.smtp_peer import CMD, MESSAGE, Peer, Served, auth_plain, coded, secured, serving
 
 from housecarl.doors.smtp_login import FREE_FAILURES, MAX_WAIT, NOBODY, Logins, dialogue
 from housecarl.doors.smtp_turns import Busy
@@ -37,6 +37,21 @@ async def test_a_person_proves_who_they_are_under_either_tls(
     assert raw == MESSAGE
     assert stamp.login == "ann"
     assert stamp.tls == "TLSv1.3"
+
+
+async def test_nobody_logs_in_before_they_say_who_they_are(
+    served: Served, trusting: ssl.SSLContext
+) -> None:
+    peer = Peer(
+        *await asyncio.open_connection(
+            *served.door.address_tls, ssl=trusting, server_hostname="localhost"
+        )
+    )
+    served.peers.append(peer)
+    await peer.reply()
+    assert await peer.say(RIGHT) == "503 5.5.1 Say EHLO first"
+    await peer.say("EHLO peer.example")
+    assert (await peer.say(RIGHT)).startswith("235 ")
 
 
 async def test_malformed_mail_of_a_person_is_refused_too(
@@ -263,6 +278,19 @@ async def test_who_guesses_from_one_address_has_to_wait(
     now[0] += 1.0
     assert await checks.verify("ann-user", "correct horse", "192.0.2.1") == "ann"
     assert await checks.verify("ann-user", "x", "192.0.2.1") is None, "counted anew"
+
+
+async def test_guessers_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who guessed last before all the others is forgotten first."""
+    monkeypatch.setattr("housecarl.doors.smtp_login.MAX_ADDRESSES", 2)
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
+    checks = Logins({"ann-user": ("ann", cheap)}, lambda: 100.0)
+    old, late = ["192.0.2.1"] * FREE_FAILURES, ["192.0.2.2"] * FREE_FAILURES
+    for address in [late.pop(), *old, *late, "192.0.2.3"]:
+        assert await checks.verify("ann-user", "x", address) is None
+    assert await checks.verify("ann-user", "correct horse", "192.0.2.1") == "ann"
+    with pytest.raises(Busy):
+        await checks.verify("ann-user", "correct horse", "192.0.2.2")
 
 
 async def test_a_wrong_password_is_answered_late(

@@ -23,6 +23,7 @@ RIGHT = auth_plain("", "ann-user", "correct horse")
 async def test_what_is_offered_before_and_after(served: Served, trusting: ssl.SSLContext) -> None:
     plain = await served.peer(greet=False)
     await plain.reply()
+    assert (await plain.say("STARTTLS now")).startswith("501 ")
     offered = await plain.say("EHLO x")
     assert "STARTTLS" in offered and "AUTH" not in offered
     assert (await plain.say(RIGHT)).startswith("538 ")

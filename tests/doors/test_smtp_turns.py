@@ -110,6 +110,19 @@ async def test_who_loses_its_place_while_it_gives_up_takes_no_turn() -> None:
     assert queue.served == ["a1", "b1", "c1"]
 
 
+async def test_who_gives_up_when_its_place_is_wanted_is_not_put_off() -> None:
+    queue = Queue(2)
+    await queue.ask("a1", "b1", "b2")
+    queue.asked.append(asyncio.create_task(queue._hold("c1")))
+    queue.asked[2].cancel()  # b2 has not heard of it when c1 takes its place
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert queue.put_off == []
+    await queue.end()
+    assert queue.served == ["a1", "b1", "c1"]
+    assert queue.put_off == []
+
+
 async def test_nothing_is_remembered_of_who_has_gone() -> None:
     queue = Queue(16)
     await queue.ask("a1", "a2", "b1", "b2")
