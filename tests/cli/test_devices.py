@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 import yaml
+from click.testing import CliRunner
 from tests.cli.conftest import Verb
 from tests.cli.devices_house import FILE, NEW, OLD, config_of, fill, quick
 from tests.cli.forked import Forker
 
-from housecarl import config_file
+from housecarl import cli, config_file
+from housecarl.cli import firmware
 from housecarl.cli.verb_store import VerbStore
+from housecarl.house import JOURNAL
+from housecarl.plugs import find
+from housecarl.plugs.cloud import CloudReady
+from housecarl.plugs.device import Identity
 from housecarl.plugs.flash_log import StoreLog
+from housecarl.plugs.meter import Judgement, Reading
+from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.tapo import NewDevice
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import TEST_KEY, make_image
 
@@ -62,6 +75,78 @@ def test_a_network_is_searched_and_the_name_in_the_configuration_told(
     assert done.stderr == "", "no bar where there is no terminal"
 
 
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login and a folder of no house."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_without_a_house_each_plug_that_is_found_is_new(verbs: Forker, plug: SimulatedPlug) -> None:
+    words = ("plugs", "find", "127.0.0.1/32", "--port", plug.port)
+    done = verbs.run(*words)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "A new one gets its name under `modules: plug: plugs:`.\n",
+    )
+    assert done.stdout == '127.0.0.1 "den" HS110(US) 1.0, firmware 1.1.1, 50:C7:BF:01:02:03\n'
+    done = verbs.run("-c", "none.yaml", *words)
+    assert (done.returncode, done.stdout) == (78, ""), "a house that is named must be there"
+    assert "none.yaml: no such file" in done.stderr
+
+
+def test_a_plug_of_the_house_is_no_new_one(verb: Verb, plug: SimulatedPlug) -> None:
+    done = verb("plugs", "find", "127.0.0.1/32", "--port", plug.port)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(", lamp in the configuration\n")
+
+
+def networks() -> dict[str, list[Any]]:
+    """What psutil tells of a machine with two private networks, one of them met twice."""
+
+    def one(broadcast: str | None, family: int = socket.AF_INET) -> SimpleNamespace:
+        return SimpleNamespace(family=family, broadcast=broadcast)
+
+    return {
+        "lo": [one(None), one(None, socket.AF_INET6)],
+        "eth0": [one("203.0.113.255"), one("10.1.255.255"), one("fe80::ff", socket.AF_INET6)],
+        "wlan0": [one("192.168.1.255")],
+        "bridge": [one("192.168.1.255")],
+    }
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("fault", "code", "out", "err"),
+    [
+        ("", 0, '127.0.0.1 "den" HS110(US) 1.0, firmware 1.1.1, ', "A new one gets its name "),
+        ("udp_lost", 1, "", "No plug answered the broadcast. In another network? `housecarl "),
+    ],
+    ids=["one answers", "none answers"],
+)
+def test_a_broadcast_goes_into_each_private_network_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, fault: str, code: int, out: str, err: str
+) -> None:
+    """Once into each; here the datagrams stay on loopback, and are waited for a shorter time."""
+    asked: list[str] = []
+    broadcast = find.broadcast
+
+    async def near(targets: list[str], *, port: int) -> list[find.Found]:
+        asked.extend(targets)
+        return await broadcast(["127.0.0.1"], port=port, seconds=0.06)
+
+    monkeypatch.setattr(find, "broadcast", near)
+    monkeypatch.setattr(find, "LISTEN_SECONDS", 0.06)
+    monkeypatch.setattr(psutil, "net_if_addrs", networks)
+    with quick(fault=fault) as plug:
+        words = ["plugs", "find", "--port", str(plug.port)]
+        done = CliRunner().invoke(cli.housecarl, words)
+    assert (done.exit_code, done.stdout[: len(out)], done.stderr[: len(err)]) == (code, out, err)
+    assert asked == ["255.255.255.255", "10.1.255.255", "192.168.1.255"]
+
+
 @pytest.mark.parametrize(
     ("network", "code", "said"),
     [
@@ -86,6 +171,57 @@ def test_plugs_are_listed_with_what_each_says_now(verbs: Forker, tmp_path: Path)
         " is wrong: it reports 28417 W, over its 1875 W limit.",
         "lamp 127.0.0.1: on, 43.0 W, 0.31 kWh today, HS110(US) 1.0, firmware 1.1.1, -52 dBm",
     ]
+
+
+def test_a_house_without_plugs_says_how_it_gets_some(verbs: Forker, tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\n")
+    done = verbs.run("-c", config, "plugs", "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "No plugs: add one under `modules: plug: plugs:`. `housecarl plugs find`\n"
+    )
+
+
+def test_a_plug_without_a_meter_is_listed_without_numbers_also_beside_a_damaged_journal(
+    verbs: Forker, tmp_path: Path
+) -> None:
+    """Who cannot know that a plug is being flashed asks it all the same."""
+    with quick(emeter="none") as plug:
+        config = config_of(tmp_path, tmp_path, plug)
+        journal = tmp_path / "spool" / JOURNAL
+        journal.parent.mkdir(parents=True)
+        journal.write_bytes(b"no journal" * 1000)
+        done = verbs.run("-c", config, "plugs", "list")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "lamp 127.0.0.1: on, HS110(US) 1.0, firmware 1.1.1, -52 dBm\n",
+    ), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{}", "no firmware folder; write `firmware: {folder: FOLDER}` under `modules`"),
+        ("{firmware: {foldre: x}}", "unknown key 'foldre'; did you mean 'folder'?"),
+    ],
+)
+def test_firmware_verbs_say_what_the_configuration_lacks(
+    verbs: Forker, tmp_path: Path, written: str, said: str
+) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text(f"spool: spool\nmodules: {written}\n")
+    done = verbs.run("-c", config, "firmware", "list")
+    assert (done.returncode, done.stdout, said in done.stderr) == (78, "", True), done.stderr
+
+
+def test_an_empty_firmware_folder_is_said_to_be_empty(
+    verbs: Forker, plug: SimulatedPlug, tmp_path: Path
+) -> None:
+    folder = tmp_path / "firmware"
+    folder.mkdir()
+    done = verbs.run("-c", config_of(tmp_path, folder, plug), "firmware", "list")
+    assert (done.returncode, done.stdout) == (0, f"No firmware files in {folder}.\n")
 
 
 def entry(file: str, image: bytes, version: str = NEW) -> dict[str, str]:
@@ -174,6 +310,54 @@ def test_a_check_changes_nothing_and_says_why_not(
     again = verb("firmware", "check", "lamp")
     plug.device.sw_ver = OLD
     assert (again.returncode, again.stderr) == (1, "lamp: already runs 1.2.3. Nothing was done.\n")
+
+
+@pytest.mark.parametrize(
+    ("nature", "load"),
+    [
+        ({}, "43 W"),
+        ({"emeter": "none"}, None),
+        (
+            {"glitch_watts": 28417.0},
+            "not known: the plug reports 28417 W, over its 1875 W limit",
+        ),
+    ],
+    ids=["a meter", "no meter", "a broken meter"],
+)
+def test_a_check_tells_the_load_or_why_it_is_not_known(
+    verbs: Forker, folder: Path, tmp_path: Path, nature: dict[str, Any], load: str | None
+) -> None:
+    with quick(**nature) as plug:
+        done = verbs.run("-c", config_of(tmp_path, folder, plug), "firmware", "check", "lamp")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [line.split(None, 1) for line in done.stdout.splitlines()]
+    assert [rest for word, rest in told if word == "load"] == ([load] if load else [])
+
+
+def test_what_the_cloud_offers_is_shown_without_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A plug that updates itself from there; this one's meter gives no reading."""
+    new = "1.3.1 Build 240115 Rel.110212"
+    old, mac = "1.3.0 Build 230905 Rel.152200", "AA:BB:CC:01:02:03"
+    seen = Identity("P110(US)", "1.0", old, "", mac, "den", -50, True, False, True)
+    den = NewDevice("den", PlugAddress(host="127.0.0.1"), 1.0)
+    firmware._show_ready(CloudReady(den, seen, new, Judgement(Reading(None)), den, True))
+    assert capsys.readouterr().out.splitlines() == [
+        "den can be flashed 1.3.0 to 1.3.1.",
+        f"    plug      P110(US) 1.0, runs {old}, -50 dBm",
+        f"    from      the TP-Link cloud, {new}",
+        "    load      not known: the plug gives no reading",
+    ]
+
+
+def test_one_plug_is_checked_at_a_time(
+    verbs: Forker, plug: SimulatedPlug, folder: Path, tmp_path: Path
+) -> None:
+    config = config_of(tmp_path, folder, plug, plug)
+    done = verbs.run("-c", config, "firmware", "check", "all")
+    assert (done.returncode, "one plug at a time" in done.stderr) == (2, True)
+    assert plug.device.asked == []
 
 
 def test_words_that_mean_no_plug_or_no_folder_are_usage_errors(verb: Verb) -> None:
