@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from housecarl.clock import SystemClock
-from housecarl.doors.drop import MAX_BYTES, DropDoor
+from housecarl.doors.drop import MAX_BYTES, Deliver, DropDoor
 from housecarl.doors.drop_text import as_message, split_as
 from housecarl.errors import StorageError
 from housecarl.message import read
@@ -53,15 +54,24 @@ def box() -> Box:
     return Box()
 
 
-@pytest.fixture
-async def door(tmp_path: Path, box: Box) -> AsyncIterator[DropDoor]:
+@asynccontextmanager
+async def watching(root: Path, deliver: Deliver, box: Box) -> AsyncIterator[DropDoor]:
+    """A door on that folder; what it tells comes into the box."""
     watch = Watch()
     await watch.start()
-    door = DropDoor(tmp_path, box.deliver, SystemClock(), box.tell, watch)
+    door = DropDoor(root, deliver, SystemClock(), box.tell, watch)
     await door.start()
-    yield door
-    await door.stop()
-    await watch.stop()
+    try:
+        yield door
+    finally:
+        await door.stop()
+        await watch.stop()
+
+
+@pytest.fixture
+async def door(tmp_path: Path, box: Box) -> AsyncIterator[DropDoor]:
+    async with watching(tmp_path, box.deliver, box) as door:
+        yield door
 
 
 async def gone(path: Path) -> None:
@@ -103,13 +113,8 @@ async def test_a_file_that_is_renamed_in_is_taken_at_once(
 async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path, box: Box) -> None:
     (tmp_path / "old").write_text("!uptime\n")
     os.utime(tmp_path / "old", (1e9, 1e9))
-    watch = Watch()
-    await watch.start()
-    door = DropDoor(tmp_path, box.deliver, SystemClock(), box.tell, watch)
-    await door.start()
-    await box.next()
-    await door.stop()
-    await watch.stop()
+    async with watching(tmp_path, box.deliver, box):
+        await box.next()
 
 
 async def test_names_that_are_no_text_are_taken_and_harm_no_log(
@@ -145,16 +150,19 @@ async def test_a_file_that_breaks_the_door_is_told_and_the_next_is_taken(
     assert (await box.next())[0].endswith(b"!help\r\n")
 
 
+@pytest.mark.parametrize(
+    ("root", "why"), [("unmounted", "No such file or directory"), ("\0", "see the log")]
+)
 async def test_a_folder_that_cannot_be_read_is_told_and_looked_at_again(
-    door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+    door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch, root: str, why: str
 ) -> None:
     """Also when the first telling fails: the door never dies of either."""
     monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.05)
     box.deaf = True
-    door.root = tmp_path / "unmounted"
+    door.root = tmp_path / root
     (tmp_path / "hint").write_text("!uptime\n")
     told = await asyncio.wait_for(box.told.get(), PATIENCE)
-    assert told == (False, "the spool cannot be looked into: No such file or directory")
+    assert told == (False, f"the spool cannot be looked into: {why}")
     assert not box.deaf
     door.root = tmp_path
     assert await asyncio.wait_for(box.told.get(), PATIENCE) == (
@@ -163,6 +171,62 @@ async def test_a_folder_that_cannot_be_read_is_told_and_looked_at_again(
     )
     (tmp_path / "after").write_text("!help\n")
     assert (await box.next())[0].endswith(b"!help\r\n")
+
+
+async def test_files_that_somebody_else_removes_are_no_trouble(tmp_path: Path) -> None:
+    """Neither the one that is being taken nor the next, which was there when we looked."""
+    box = Box()
+
+    async def deliver(raw: bytes, stamp: Stamp) -> str:
+        for name in ("one", "two"):
+            (tmp_path / name).unlink(missing_ok=True)
+        return await box.deliver(raw, stamp)
+
+    for at, name in enumerate(("one", "two", "three")):
+        (tmp_path / name).write_text(f"!{name}\n")
+        os.utime(tmp_path / name, (1e9 + at, 1e9 + at))
+    async with watching(tmp_path, deliver, box):
+        taken = [(await box.next())[0].rpartition(b"!")[2] for _ in range(2)]
+        await gone(tmp_path / "three")
+    assert taken == [b"one\r\n", b"three\r\n"]
+    assert box.told.empty()
+
+
+@pytest.mark.parametrize("more", [b"ime\n", b"x" * MAX_BYTES])
+async def test_a_file_that_grows_while_it_is_read_is_taken_whole_or_not_at_all(
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
+    monkeypatch.setattr("housecarl.doors.drop.SETTLED_SECONDS", 0.05)
+    note, read_on = tmp_path / "note", os.read
+
+    def growing(fd: int, length: int) -> bytes:
+        chunk = read_on(fd, length)
+        if chunk == b"!upt":
+            with note.open("ab") as file:
+                file.write(more)
+        return chunk
+
+    note.write_bytes(b"!upt")
+    os.utime(note, (1e9, 1e9))
+    monkeypatch.setattr(os, "read", growing)
+    async with watching(tmp_path, box.deliver, box):
+        if len(more) < MAX_BYTES:
+            assert (await box.next())[0].endswith(b"\r\n\r\n!uptime\r\n")
+            await gone(note)
+        else:
+            ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+            assert (ok, text) == (
+                False,
+                f"note in the spool cannot be taken: more than {MAX_BYTES} bytes",
+            )
+            assert note.read_bytes() == b"!upt" + more
+    assert box.got.empty()
+
+
+async def test_a_door_that_was_never_opened_can_be_closed(tmp_path: Path, box: Box) -> None:
+    (tmp_path / "note").write_text("!uptime\n")
+    await DropDoor(tmp_path, box.deliver, SystemClock(), box.tell, Watch()).stop()
+    assert (tmp_path / "note").exists()
 
 
 async def test_two_files_of_the_same_text_are_two_messages(
@@ -178,8 +242,9 @@ async def test_two_files_of_the_same_text_are_two_messages(
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "large", "pipe"])
 async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
-    door: DropDoor, tmp_path: Path, box: Box, kind: str
+    door: DropDoor, tmp_path: Path, box: Box, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("housecarl.doors.drop.SETTLED_SECONDS", 0.05)
     path, elsewhere = tmp_path / "thing", tmp_path.parent / f"{tmp_path.name}-elsewhere"
     elsewhere.write_text("!uptime\n")
     if kind == "link":
@@ -276,15 +341,9 @@ async def test_a_file_that_is_written_again_while_it_is_taken_is_another_message
 
     note.write_text("!uptime\n")
     os.utime(note, (1e9, 1e9))
-    watch = Watch()
-    await watch.start()
-    door = DropDoor(tmp_path, deliver, SystemClock(), box.tell, watch)
-    await door.start()
-    async with asyncio.timeout(PATIENCE):
+    async with watching(tmp_path, deliver, box), asyncio.timeout(PATIENCE):
         while box.got.qsize() < 2:  # noqa: ASYNC110 - the first must stay in the box
             await asyncio.sleep(0.005)
-    await door.stop()
-    await watch.stop()
     taken = [box.got.get_nowait() for _ in range(2)]
     assert [raw.rpartition(b"!")[2] for raw, _ in taken] == [b"uptime\r\n", b"help\r\n"]
     assert taken[0][1].key != taken[1][1].key
@@ -304,18 +363,12 @@ async def test_a_file_that_was_going_when_we_were_killed_keeps_its_key(
     (tmp_path / name).write_text("!uptime\n")
     os.utime(tmp_path / name, (1e9, 1e9))
     for taker in (deliver, box.deliver):
-        watch = Watch()
-        await watch.start()
-        door = DropDoor(tmp_path, taker, SystemClock(), box.tell, watch)
-        await door.start()
-        if taker is deliver:
-            async with asyncio.timeout(PATIENCE):
+        async with watching(tmp_path, taker, box), asyncio.timeout(PATIENCE):
+            if taker is deliver:
                 while not keys:  # noqa: ASYNC110 - the door says nothing of a file that waits
                     await asyncio.sleep(0.005)
-        else:
-            keys.append((await box.next())[1].key)
-        await door.stop()
-        await watch.stop()
+            else:
+                keys.append((await box.next())[1].key)
         if taker is deliver:
             (tmp_path / name).rename(tmp_path / f".taken-0123abcd-{name[:200]}")
     assert keys[0] == keys[1]
@@ -333,15 +386,10 @@ async def test_a_file_that_is_being_taken_is_finished_when_the_door_closes(tmp_p
     for name in ("one", "two"):
         (tmp_path / name).write_text("!uptime\n")
         os.utime(tmp_path / name, (1e9, 1e9))
-    watch = Watch()
-    await watch.start()
-    door = DropDoor(tmp_path, deliver, SystemClock(), Box().tell, watch)
-    await door.start()
-    async with asyncio.timeout(PATIENCE):
+    async with watching(tmp_path, deliver, Box()) as door, asyncio.timeout(PATIENCE):
         await begun.wait()
         stop = asyncio.create_task(door.stop())
         await asyncio.sleep(0)
         safe.set()
         await stop
-    await watch.stop()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two"]
