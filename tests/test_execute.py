@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,6 +94,17 @@ def die(call: Call) -> Reply:
 @command()
 def reach(call: Call) -> Reply:
     call.progress(0.5)
+
+
+@command(risk=lambda args: 1 / 0)
+async def risky(call: Call) -> Reply:
+    1 / 0
+
+
+@command()
+def forge(call: Call) -> Reply:
+    os.write(int(sys.argv[1]), b'{"state": "done", "reply": {"text": 5}}' + bytes([10]))
+    os._exit(0)
 
 
 @command()
@@ -254,6 +270,33 @@ async def test_without_a_risk_there_is_nothing_left_behind_and_without_an_id_no_
     assert outcome.reply.text == "die failed."
 
 
+async def test_a_built_in_def_needs_no_process(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    found = replace(registry.commands["worker"], builtin=True)
+    call = Call("worker", ("str",), person="ann", id=ID)
+    assert (await execute(found, found.bind(call), call)).reply.text == "lamp on."
+
+
+async def test_a_risk_that_cannot_be_told_may_have_left_a_part(run: Run) -> None:
+    outcome = await run("risky")
+    assert outcome.reply.text == "risky failed. It may have done a part. Log 7f3a."
+
+
+async def test_a_reply_that_a_module_forges_is_not_sent(run: Run) -> None:
+    outcome = await run("forge")
+    assert outcome.reply.text == "forge ran, but its answer cannot be sent. Log 7f3a."
+
+
+async def test_settings_that_no_process_can_take_fail_the_call(registry: Registry) -> None:
+    found = replace(registry.commands["worker"], settings=threading.Lock())
+    call = Call("worker", ("str",), person="ann", id=ID)
+    outcome = await execute(found, found.bind(call), call)
+    assert outcome.reply.text == "worker failed. Log 7f3a."
+    assert outcome.detail.startswith("cannot be handed to a process: TypeError")
+
+
 async def test_a_failure_is_logged_with_its_command(run: Run) -> None:
     with capture_logs() as logs:
         await run("loop raise")
@@ -272,6 +315,34 @@ async def test_one_that_blocks_the_loop_is_named_with_its_line(run: Run) -> None
     assert [line["command"] for line in found] == ["block"]
     line = MODULE.splitlines().index("    time.sleep(0.5)  # held here") + 1
     assert found[0]["at"].endswith(f"chores.py:{line}")
+
+
+async def test_who_else_blocks_the_loop_is_told_with_all_commands_that_run() -> None:
+    watch = LoopWatch(asyncio.get_running_loop(), blocked=0.02)
+    until = time.monotonic() + 10
+    with capture_logs() as logs:
+        with watch.watching("plug", "plug.py"), watch.watching("energy", "energy.py"):
+            with watch.watching("plug", "plug.py"):
+                pass  # of two calls of one command the first has ended
+            while not logs and time.monotonic() < until:
+                os.sched_yield()
+        await asyncio.to_thread(watch.stop)
+    assert [line["command"] for line in logs] == ["energy, plug"]
+    assert Path(__file__).name in logs[0]["at"]
+
+
+def test_the_watch_ends_with_its_loop() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    watch = LoopWatch(loop)
+    watch.stop()
+    watch = LoopWatch(loop)
+    with watch.watching("plug", "plug.py"):
+        for thread in threading.enumerate():
+            if thread.name == "loop-watch":
+                thread.join(10)
+                assert not thread.is_alive()
+    watch.stop()
 
 
 class CountedLoop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.journals.keep import tables, write
 
 from housecarl import config_file
@@ -67,13 +69,36 @@ def test_beyond_the_size_the_oldest_go(
     assert sweep_folder(folder, 100 * DAY, 350, START) == 0
 
 
+@pytest.mark.parametrize(
+    ("age", "size", "left"), [(4.5, 10**6, [0, 1, 2, 3, 4, 9]), (100, 350, [0, 1, 9])]
+)
+def test_a_file_that_cannot_be_removed_is_named_counts_and_keeps_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, age: float, size: int, left: list[int]
+) -> None:
+    (stuck,) = (folder / "2026-10").iterdir()
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with capture_logs() as logs:
+        assert sweep_folder(folder, age * DAY, size, START) == 10 - len(left)
+    assert days(folder) == left
+    assert [(line["file"], line["why"]) for line in logs] == [
+        (str(stuck), "Operation not permitted")
+    ]
+
+
 def test_a_file_without_a_time_in_its_name_is_as_old_as_it_is(tmp_path: Path) -> None:
-    for name, age in (("old", 2 * DAY), ("young", 0)):
-        path = tmp_path / f"{name}.eml"
+    for name, age in (("old.eml", 2 * DAY), ("young.eml", 0), ("notes.txt", 2 * DAY)):
+        path = tmp_path / name
         path.touch()
         os.utime(path, (START.timestamp() - age, START.timestamp() - age))
     assert sweep_folder(tmp_path, DAY, 10**6, START) == 1
-    assert files(tmp_path) == ["young.eml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"young.eml", "notes.txt"}
 
 
 def test_the_journal_forgets_the_old_and_keeps_what_is_open(tmp_path: Path) -> None:
@@ -188,6 +213,20 @@ async def test_beyond_its_size_the_journal_forgets_the_oldest_and_its_file_grows
     assert left[0].arrived == now + 3 * 1500 * 3600
     assert len(left) > 200 and left[0].arrived - left[-1].arrived == (len(left) - 1) * 3600
     assert sizes[-1] < 1.1 * sizes[1] and logs[-1] < 1.1 * logs[1]
+
+
+async def test_what_modules_keep_is_not_forgotten_for_its_size(sweeper: Sweeper) -> None:
+    """The sweep ends where no message is left to forget."""
+
+    def keep(conn: sqlite3.Connection) -> None:
+        for n in range(20):
+            values.put(conn, "camera", str(n), "x" * 60_000, 0.0)
+
+    await sweeper.db.write(keep)
+    async with asyncio.timeout(10):
+        await sweeper.sweep()
+    assert await sweeper.db.read(past.used_bytes) > 2**20
+    assert await sweeper.db.read(lambda conn: values.get(conn, "camera", "0")) == "x" * 60_000
 
 
 async def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_being_swept(
