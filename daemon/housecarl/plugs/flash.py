@@ -173,14 +173,12 @@ class Flash(ABC):
         """What the meter says with the new firmware."""
         await self._log.step("meter")
         ready = self._ready
-        if not ready.identity.metered:
-            return ""
+        count = METER_READINGS if ready.identity.metered else 0
         try:
-            pause = self._pace.of(METER_PAUSE)
-            readings = await ready.device.readings(METER_READINGS, pause=pause)
+            readings = await ready.device.readings(count, pause=self._pace.of(METER_PAUSE))
         except PlugError:
             return " Its meter does not answer."
-        if not readings:
+        if not readings:  # it has none, or none any more
             return ""
         limit = meter.max_watts(ready.identity.model, ready.device.address.max_watts)
         judgement = meter.judge(readings, ready.identity.on, limit)

@@ -164,6 +164,8 @@ def _whole(folder: Path, candidate: Candidate) -> bytes:
 
 def _refuse_state(plug: str, identity: Identity, candidate: Candidate) -> None:
     running, target = version.short(identity.sw_ver), version.short(candidate.version or "")
+    if version.numbers(identity.sw_ver) is None:
+        raise NotReady(plug, f"runs {running}, and whether {target} is newer is not known")
     order = manifest.direction(candidate, identity)
     if order == 0:
         raise NotReady(plug, f"already runs {running}")
@@ -198,9 +200,8 @@ async def refuse_load(device: Device, identity: Identity, rules: Rules) -> meter
 
     Raises NotReady for a load over the limit.
     """
-    if not identity.metered:
-        return None
-    readings = await device.readings(READINGS, pause=rules.pause)
+    count = READINGS if identity.metered else 0
+    readings = await device.readings(count, pause=rules.pause)
     if not readings:
         return None
     limit = meter.max_watts(identity.model, device.address.max_watts)

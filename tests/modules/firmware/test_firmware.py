@@ -13,6 +13,11 @@ from housecarl import CommandError, module_settings
 from housecarl.config_words import Loc
 from housecarl.errors import Problem
 from housecarl.module import SPEC, Risk
+from housecarl.plugs import manifest, preflight
+from housecarl.plugs.device import Device
+from housecarl.plugs.preflight import Rules
+from housecarl.plugs.settings import PlugAddress
+from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import TEST_KEY
 
 from ..conftest import Commands
@@ -23,6 +28,15 @@ async def test_looking_tells_what_is_ready(house: Commands, make: Make) -> None:
     make()
     assert await house.text("firmware", "lamp") == (
         "lamp HS110(US) 1.0 runs 1.1.1. File 1.2.3 is ready. To flash: !firmware lamp flash"
+    )
+
+
+async def test_what_a_version_without_numbers_is_older_than_is_not_guessed(
+    house: Commands, make: Make
+) -> None:
+    make(sw_ver="beta 2")
+    assert await house.text("firmware", "lamp") == (
+        "lamp HS110(US) 1.0 runs beta 2. No newer file is here."
     )
 
 
@@ -75,6 +89,7 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"hw_id": "A" * 32}, "lamp: {} is for other hardware than this HS110(US) 1.0"),
     ({"sw_ver": NEW}, "lamp: already runs 1.2.3"),
     ({"sw_ver": "1.3.0 Build 1 Rel.2"}, "lamp: runs 1.3.0, 1.2.3 would be older"),
+    ({"sw_ver": "beta 2"}, "lamp: runs beta 2, and whether 1.2.3 is newer is not known"),
     ({"model": "HS110(EU)"}, "lamp: {} is for HS110(US), this is HS110(EU)"),
     ({"hw_ver": "2.0"}, "lamp: {} is for hardware 1, this is 2.0"),
     ({"rssi": -80}, "lamp: its Wi-Fi is too weak (-80 dBm)"),
@@ -150,6 +165,7 @@ async def test_what_is_no_image_is_refused(
     house: Commands, make: Make, folder: Path, content: bytes, why: str
 ) -> None:
     (folder / "page.bin").write_bytes(content)
+    (folder / "other page.bin").write_bytes(b"<html>")
     make()
     expected = f"lamp: page.bin {why}. Nothing was done."
     assert await refusal(house, "lamp", "flash", "page.bin") == expected
@@ -165,6 +181,59 @@ async def test_no_folder_and_no_file_are_said(house: Commands, make: Make, folde
     make({"folder": None})
     expected = "No firmware folder in the config: modules: firmware: folder:."
     assert await refusal(house, "lamp", "flash") == expected
+
+
+async def test_of_several_files_none_is_named_when_none_fits(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    put(folder, "second.bin")
+    plug = make(hw_id="A" * 32)
+    assert await refusal(house, "lamp", "flash") == (
+        "lamp: no firmware file here is for HS110(US) 1.0. Nothing was done."
+    )
+    assert plug.asked("download_firmware") == 0
+
+
+async def test_without_a_folder_the_plug_is_not_even_asked(make: Make) -> None:
+    plug = make()
+    with pytest.raises(CommandError, match=r"^lamp: no firmware folder in the config: modules: "):
+        await preflight.prepare(at_loopback(plug), Rules(None))
+    assert plug.device.asked == []
+
+
+async def test_a_file_that_changed_while_the_plug_was_asked_is_not_sent(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug = make()
+
+    def judged(where: Path) -> manifest.Folder:
+        found = read_folder(where)
+        put(folder, FILE, "1.2.4 Build 170509 Rel.162000")
+        return found
+
+    read_folder = manifest.read_folder
+    monkeypatch.setattr(manifest, "read_folder", judged)
+    with pytest.raises(CommandError, match=r" has just changed\. Nothing was done\.$"):
+        await preflight.prepare(at_loopback(plug), Rules(folder, pause=0.0))
+
+
+@pytest.mark.parametrize("percent", [0, 100])
+async def test_the_download_of_somebody_else_is_not_cut_off(
+    house: Commands, make: Make, percent: int
+) -> None:
+    """One that was finished and never flashed does no harm."""
+    update = make().device.update
+    update.active, update.done, update.ratio = percent < 100, percent == 100, percent
+    if percent < 100:
+        assert await refusal(house, "lamp", "flash") == (
+            "lamp: another download is running on it. Nothing was done."
+        )
+    else:
+        assert (await house.text("firmware", "lamp", "check")).startswith("lamp can be flashed")
+
+
+def at_loopback(plug: SimulatedPlug) -> Device:
+    return Device("lamp", PlugAddress(host=plug.host, port=plug.port))
 
 
 def at(loc: Loc, text: str) -> Problem:
