@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from housecarl.plugs import flashing
+from housecarl.plugs.device import Device
+from housecarl.plugs.download import Pace
+from housecarl.plugs.preflight import Rules
+from housecarl.plugs.settings import PlugAddress
+from housecarl.testing.plug import SimulatedPlug
+
 from ..conftest import Commands
-from .conftest import FILE, NEW, Make, describe, flash, put, question, refusal
+from .conftest import (
+    FILE,
+    FLASHED,
+    NEW,
+    PACE,
+    PROFILES,
+    Make,
+    describe,
+    flash,
+    put,
+    question,
+    refusal,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +42,8 @@ from .conftest import FILE, NEW, Make, describe, flash, put, question, refusal
         {"profile": "v1", "rate": 2_000_000},
         {"profile": "v2", "hw_ver": "2.0", "emeter": "v2"},
         {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True},
+        # the first hardware with firmware that writes by itself: it refuses the order to write
+        {"profile": "v2", "hw_ver": "1.0"},
     ],
     ids=str,
 )
@@ -65,3 +87,102 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
         assert await house.text("firmware", *words) == told
     await house.hand.later()
     assert plug.asked("download_firmware") == 1
+
+
+async def test_without_a_meter_nothing_is_said_of_it(house: Commands, make: Make) -> None:
+    plug = make(emeter="none")
+    assert (await flash(house)).endswith(" s. It was on and is on again.")
+    assert plug.asked("get_realtime") == 0
+
+
+async def test_a_relay_that_does_not_obey_afterwards_is_told(house: Commands, make: Make) -> None:
+    plug = make(relay_after_boot="off", fault="relay_stuck")
+    verdict = await flash(house)
+    assert " s. It was on and is off now." in verdict
+    assert plug.asked("set_relay_state") == 1 and not plug.relay
+
+
+async def test_later_hardware_that_forgets_the_download_while_it_writes_is_not_given_up(
+    house: Commands, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe(folder, FILE, put(folder), hardware="2.0")
+    plug = make(**PROFILES["v2"])
+    update, system = plug.device.update, plug.device._modules["system"]
+    told = system["get_download_state"]
+    monkeypatch.setitem(
+        system, "get_download_state", lambda _: {"err_code": -7} if update.flashing else told(_)
+    )
+    assert re.fullmatch(FLASHED, await flash(house))
+    assert plug.sw_ver == NEW and plug.asked("download_firmware") == 1
+
+
+async def test_a_plug_that_says_yes_and_does_not_write_is_told(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plug = make(flash_time=1, reboot_time=1)
+    monkeypatch.setattr(plug.device.update, "_begin", lambda: None)
+    assert await flash(house) == ("lamp NOT flashed: it came back with 1.1.1, not 1.2.3. Working.")
+    assert plug.asked("flash_firmware") == 1 and plug.state == "up"
+
+
+class Struck:
+    """A flash log by which something happens at one of its steps."""
+
+    def __init__(self, at: str, strike: Callable[[], None]) -> None:
+        self._at, self._strike = at, strike
+        self.steps: list[str] = []
+        self.finished: list[tuple[str, bool]] = []
+
+    async def step(self, name: str, detail: str = "") -> None:
+        self.steps.append(name)
+        if name == self._at:
+            self._strike()
+
+    async def finish(self, outcome: str, *, done: bool = False) -> None:
+        self.finished.append((outcome, done))
+
+
+async def struck(plug: SimulatedPlug, folder: Path, at: str, strike: Callable[[], None]) -> str:
+    """The verdict on a flash by which `strike` happens at the step `at`."""
+    device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+    ready = await flashing.prepare(device, Rules(folder, pause=0.0))
+    log: Any = Struck(at, strike)
+    outcome = await flashing.flash(ready, log, Pace(PACE), lambda _share, _text: None).run()
+    assert log.finished == [(outcome.text, False)]
+    assert not outcome.done and log.steps[-1] == at, "nothing was gone on with"
+    return outcome.text
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [("download", "it does not answer"), ("commit", "it did not take the order to flash")],
+)
+async def test_an_order_that_did_not_reach_the_plug_is_not_given_twice(
+    make: Make, folder: Path, at: str, why: str
+) -> None:
+    plug = make()
+    assert await struck(plug, folder, at, plug.stop) == (
+        f"lamp NOT flashed: {why}. It does not answer now; nothing was written to it."
+    )
+    assert plug.asked("flash_firmware") == plug.device.update.flashes == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("serve", "lamp NOT flashed: OSError here. Still on 1.1.1, working."),
+        ("flashing", "lamp: OSError here, and it still says it is updating. Do not unplug it."),
+        ("back", "lamp runs 1.2.3 now, though OSError here."),
+    ],
+)
+async def test_what_breaks_here_is_told_with_what_the_plug_then_says(
+    make: Make, folder: Path, at: str, told: str
+) -> None:
+    """A disk that is full when a step is to be written down, for one."""
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    plug = make()
+    assert await struck(plug, folder, at, full) == told
+    assert plug.asked("download_firmware") == int(at != "serve")
