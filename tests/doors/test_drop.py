@@ -192,34 +192,34 @@ async def test_files_that_somebody_else_removes_are_no_trouble(tmp_path: Path) -
     assert box.told.empty()
 
 
-@pytest.mark.parametrize("more", [b"ime\n", b"x" * MAX_BYTES])
+@pytest.mark.parametrize(("after", "more"), [(b"", b"ime\n"), (b"!upt", b"x" * MAX_BYTES)])
 async def test_a_file_that_grows_while_it_is_read_is_taken_whole_or_not_at_all(
-    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch, more: bytes
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch, after: bytes, more: bytes
 ) -> None:
+    """Its writer, who keeps it open, is waited for by the clock: no event says that it is done."""
     monkeypatch.setattr("housecarl.doors.drop.SETTLED_SECONDS", 0.05)
     note, read_on = tmp_path / "note", os.read
-
-    def growing(fd: int, length: int) -> bytes:
-        chunk = read_on(fd, length)
-        if chunk == b"!upt":
-            with note.open("ab") as file:
-                file.write(more)
-        return chunk
-
     note.write_bytes(b"!upt")
+    number = note.stat().st_ino
     os.utime(note, (1e9, 1e9))
-    monkeypatch.setattr(os, "read", growing)
-    async with watching(tmp_path, box.deliver, box):
-        if len(more) < MAX_BYTES:
-            assert (await box.next())[0].endswith(b"\r\n\r\n!uptime\r\n")
-            await gone(note)
-        else:
-            ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
-            assert (ok, text) == (
-                False,
-                f"note in the spool cannot be taken: more than {MAX_BYTES} bytes",
-            )
-            assert note.read_bytes() == b"!upt" + more
+    with note.open("ab", buffering=0) as writer:
+
+        def growing(fd: int, length: int) -> bytes:
+            chunk = read_on(fd, length)
+            if chunk == after and os.fstat(fd).st_ino == number and writer.tell() == 4:
+                writer.write(more)
+            return chunk
+
+        monkeypatch.setattr(os, "read", growing)
+        async with watching(tmp_path, box.deliver, box):
+            if after:
+                told = await asyncio.wait_for(box.told.get(), PATIENCE)
+                text = f"note in the spool cannot be taken: more than {MAX_BYTES} bytes"
+                assert told == (False, text)
+            else:
+                assert (await box.next())[0].endswith(b"\r\n\r\n!uptime\r\n")
+                await gone(note)
+    assert note.exists() is bool(after)
     assert box.got.empty()
 
 
