@@ -52,6 +52,17 @@ def test_root_may_read_what_belongs_to_the_daemon(file: Path) -> None:
     assert of(file=file).read() == VALUE
 
 
+def test_what_belongs_to_somebody_else_is_refused_with_the_chown(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He could change it."""
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(SecretError, match=f"belongs to another user; run: chown .USER {file}"):
+        of(file=file).read()
+
+
 def test_what_is_no_readable_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="does not exist; create it"):
         of(file=tmp_path / "missing").read()

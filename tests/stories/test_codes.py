@@ -200,9 +200,10 @@ def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
             assert code not in phone.reply
             phone.text(f"!yes {typed}")
             assert phone.reply.startswith(answer)
-        clock.move(120)
-        phone.text("!blow barn")
-        phone.wait()
-        phone.text(f"!yes {code}")
-        assert phone.reply.startswith("Wrong code.")
-        assert done(ledger) == ["shed"]
+        for later in (0, 120):  # the same step of the app, and when it is over
+            clock.move(later)
+            phone.text("!blow barn")
+            phone.wait()
+            phone.text(f"!yes {code}")
+            assert phone.reply.startswith("Wrong code.")
+            assert done(ledger) == ["shed"]
