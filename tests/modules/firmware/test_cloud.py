@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from housecarl.plugs import aftermath, names, tapo, wire
+from housecarl.plugs import aftermath, flashing, names, tapo, wire
 from housecarl.plugs.download import Pace
 from housecarl.plugs.flash_log import KEY, StoreLog
+from housecarl.plugs.preflight import Rules
 
 from ..conftest import Commands
 from .conftest import PACE, flash, question, refusal
-from .smart_plug import SmartPlug
+from .smart_plug import COMPONENTS, SmartPlug
 
 OLD, NEW = "1.3.0 Build 230905 Rel.152200", "1.3.1 Build 240621 Rel.162048"
 Make = Callable[..., SmartPlug]
@@ -91,6 +92,41 @@ async def test_what_does_not_fit_is_never_ordered(
     assert await house.hand.store.get(KEY) is None
 
 
+async def test_a_plug_that_knows_nothing_of_firmware_is_refused(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(COMPONENTS, "firmware")
+    plug = make()
+    assert await refusal(house, "lamp", "flash") == (
+        "lamp: it tells nothing of its firmware. Nothing was done."
+    )
+    assert "fw_download" not in plug.asked
+
+
+async def test_an_order_that_cannot_be_given_is_not_given_later(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plug leaves after every check was made."""
+    plug = make()
+    device = names.device("lamp", house.settings.plugs["lamp"])
+    ready = await flashing.prepare(device, Rules(None, pause=0.0))
+    await tapo.close()
+
+    async def away(_: tapo.NewDevice) -> Any:
+        raise wire.PlugSilent("lamp", "does not answer.")
+
+    monkeypatch.setattr(tapo.NewDevice, "_connect", away)
+    log = StoreLog(house.hand.store)
+    assert await log.claim("lamp", ready.facts())
+    outcome = await flashing.flash(ready, log, Pace(PACE), lambda _share, _text: None).run()
+    assert (outcome.done, outcome.text) == (
+        False,
+        "lamp NOT flashed: it does not answer."
+        " It does not answer now. Do not unplug it for 5 min, then check it.",
+    )
+    assert "fw_download" not in plug.asked
+
+
 async def test_a_file_is_not_for_it(house: Commands, make: Make) -> None:
     make()
     assert await refusal(house, "lamp", "flash", "x.bin") == (
@@ -98,10 +134,11 @@ async def test_a_file_is_not_for_it(house: Commands, make: Make) -> None:
     )
 
 
-@pytest.mark.parametrize("fault", ["", "off"])
+@pytest.mark.parametrize("fault", ["", "off", "swift", "lost"])
 async def test_a_good_flash_by_the_cloud_is_told_from_what_the_plug_then_reads(
     house: Commands, make: Make, fault: str
 ) -> None:
+    """Also when it is done between two looks, or when the answer to the order is lost."""
     plug = make(fault=fault)
     assert re.fullmatch(
         r"lamp flashed: 1\.3\.0 > 1\.3\.1 in \d+ s\. It was on and is on again\. "
