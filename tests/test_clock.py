@@ -39,12 +39,12 @@ async def test_who_waits_for_a_time_hears_that_the_clock_was_set_back(
         await clock.wait_until(shown.now())
 
 
-def tell(status: int) -> Callable[[ctypes.Array[ctypes.c_long]], int]:
+def tell(status: int, answer: int = 0) -> Callable[[ctypes.Array[ctypes.c_long]], int]:
     """A kernel that tells these status bits."""
 
     def adjtimex(buffer: ctypes.Array[ctypes.c_long]) -> int:
         ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10] = status
-        return 0
+        return answer
 
     return adjtimex
 
@@ -54,7 +54,7 @@ def tell(status: int) -> Callable[[ctypes.Array[ctypes.c_long]], int]:
     [
         (SimpleNamespace(adjtimex=tell(0)), True),
         (SimpleNamespace(adjtimex=tell(ALONE)), False),
-        (SimpleNamespace(adjtimex=lambda buffer: -1), True),
+        (SimpleNamespace(adjtimex=tell(ALONE, -1)), True),
         (SimpleNamespace(), True),
     ],
     ids=["disciplined", "alone", "forbidden", "unknown"],

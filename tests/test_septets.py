@@ -66,7 +66,7 @@ def test_no_page_begins_with_the_command_symbol() -> None:
 
 
 def test_also_ten_thousand_pages_keep_the_budget() -> None:
-    cut = pages(f"{'a' * 20} " * 10_000, 40)
+    cut = pages(f"{'a' * 27} " * 10_000, 40)
     assert len(cut) > 9_999
     assert cut[-1].endswith(f"({len(cut)}/{len(cut)})")
     assert max(map(septets, cut)) <= 40
