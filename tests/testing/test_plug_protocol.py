@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from housecarl.testing import plug_protocol
+from housecarl.testing import plug_line, plug_protocol
 from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_faults import KNOWN, Faults
 
@@ -63,12 +63,25 @@ def test_a_request_in_many_pieces_is_dropped(plug: SimulatedPlug) -> None:
     assert plug.relay
 
 
-@pytest.mark.parametrize("request_", [b"no json", b"[1]", b"", b"{"])
+@pytest.mark.parametrize("request_", [b"no json", b"[1]", b"", b"{", b'{"system": "get_sysinfo"}'])
 def test_what_is_no_object_gets_no_answer(plug: SimulatedPlug, request_: bytes) -> None:
     with connect(plug.port) as sock:
         sock.sendall(frame(request_))
         sock.shutdown(socket.SHUT_WR)
         assert everything(sock) == b""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.sendto(crypt(request_), ("127.0.0.1", plug.port))
+        udp.sendto(crypt(b'{"system": {"set_led_off": {"off": 1}}}'), ("127.0.0.1", plug.port))
+        udp.settimeout(3)
+        assert b"set_led_off" in crypt(udp.recv(65536), reading=True), "the first to be answered"
+
+
+def test_for_whom_it_is_asked_is_passed_over(plug: SimulatedPlug) -> None:
+    """Its children are named in `context`; this one has none."""
+    with connect(plug.port) as sock:
+        sock.sendall(frame({"context": {"child_ids": ["00"]}, **SYSINFO}))
+        answer = json.loads(crypt(everything(sock)[4:], reading=True))
+    assert list(answer) == ["system"]
 
 
 @pytest.mark.parametrize(
@@ -81,12 +94,17 @@ def test_what_is_no_object_gets_no_answer(plug: SimulatedPlug, request_: bytes) 
         ("system", "set_relay_state", {"state": 7}, {"err_code": 0}),
         ("system", "set_dev_alias", {"alias": "x" * 128}, {"err_code": -41}),
         ("system", "set_dev_alias", {"alias": "den"}, {"err_code": 0}),
+        ("system", "set_dev_alias", {"alias": 7}, {"err_code": -3}),
+        ("system", "reboot", {"delay": "soon"}, {"err_code": -3}),
         ("system", "get_download_state", None, {"err_code": -7, "err_msg": "unknown error"}),
         ("system", "flash_firmware", {}, {"err_code": -5, "err_msg": "not enough memory"}),
         ("system", "download_firmware", {}, {"err_code": -3}),
         ("schedule", "get_next_action", None, {"type": -1, "err_code": 0}),
         ("count_down", "add_rule", {"delay": 60, "act": 0}, {"err_code": 0}),
+        ("count_down", "add_rule", {"delay": "60", "act": 0}, {"err_code": -3}),
+        ("count_down", "add_rule", {"delay": 60, "act": 2}, {"err_code": -3}),
         ("emeter", "get_daystat", {"year": 1999, "month": 1}, {"day_list": [], "err_code": 0}),
+        ("emeter", "get_monthstat", {"year": 1999}, {"month_list": [], "err_code": 0}),
     ],
 )
 def test_members_answer_as_the_firmware_does(
@@ -102,6 +120,17 @@ def test_the_countdown_table_holds_one_rule(plug: SimulatedPlug) -> None:
     assert ask(plug.port, "count_down", "add_rule", rule)["err_code"] == -10
     ask(plug.port, "system", "set_relay_state", {"state": 1})
     assert ask(plug.port, "count_down", "get_rules")["rule_list"] == [], "switching cancels it"
+
+
+def test_a_countdown_that_ends_just_as_it_is_cancelled_switches_nothing(
+    plug: SimulatedPlug,
+) -> None:
+    ask(plug.port, "count_down", "add_rule", {"delay": 60, "act": 0, "enable": 1})
+    timer = plug.device._timer
+    assert timer is not None
+    ask(plug.port, "system", "set_relay_state", {"state": 1})
+    timer.function(*timer.args)
+    assert plug.relay
 
 
 def test_udp_has_no_header(plug: SimulatedPlug) -> None:
@@ -122,6 +151,39 @@ def test_a_lost_answer_is_lost_after_the_request_was_carried_out() -> None:
                 sock.sendall(frame(order))
                 assert bool(everything(sock)) is answered
             assert plug.relay is bool(state)
+
+
+def test_a_dripping_answer_comes_whole_to_who_waits() -> None:
+    with SimulatedPlug(fault="drip_reply", pass_time=0.001) as plug, connect(plug.port) as sock:
+        sock.sendall(frame(SYSINFO))
+        pieces = []
+        while piece := sock.recv(65536):
+            pieces.append(piece)
+    assert b"".join(pieces) == frame(b'{"system":{"get_sysinfo":{"err_code":0}}}')
+    assert len(pieces) > 1
+
+
+def test_a_huge_answer_ends_after_64_mib_of_the_announced_four_gigabytes() -> None:
+    buffer, size = bytearray(1 << 20), 0
+    with SimulatedPlug(fault="huge_reply") as plug, connect(plug.port) as sock:
+        sock.sendall(frame(SYSINFO))
+        while count := sock.recv_into(buffer):
+            size += count
+    assert size == 4 + (64 << 20)
+
+
+def test_a_port_that_stays_taken_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plug_line, "TRIES", 2)
+    with SimulatedPlug() as first, pytest.raises(OSError, match="in use"):
+        SimulatedPlug(port=first.port).start()
+
+
+def test_a_plug_that_was_stopped_stays_so_even_when_its_reboot_ends_just_then() -> None:
+    with SimulatedPlug() as plug:
+        port = plug.port
+    plug.device.update._come_back()
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)
 
 
 def test_many_requests_on_one_connection_when_it_keeps_it_open() -> None:

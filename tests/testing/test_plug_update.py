@@ -85,6 +85,8 @@ def test_a_good_flash_from_download_to_reboot(serve: Callable[[bytes], str]) -> 
         assert state == {"ratio": 100, "reboot_time": 20, "flash_time": 66, "err_code": 0}
         assert ask(plug.port, "system", "flash_firmware") == {"err_code": 0}
         assert ask(plug.port, "system", "get_sysinfo")["updating"] == 1
+        assert ask(plug.port, "system", "flash_firmware") == {"err_code": 0}, "said yes before"
+        assert plug.device.update.flashes == 1
         refused = {"err_code": -3, "err_msg": "invalid argument"}
         assert ask(plug.port, "system", "reboot", {"delay": 1}) == refused
         until(lambda: plug.state == "down")
@@ -94,6 +96,25 @@ def test_a_good_flash_from_download_to_reboot(serve: Callable[[bytes], str]) -> 
         until(lambda: plug._line is not None)
         assert ask(plug.port, "system", "get_download_state")["err_code"] == -7
         assert ask(plug.port, "system", "get_sysinfo")["sw_ver"] == NEW
+
+
+def test_a_reboot_leaves_the_network_and_comes_back_as_it_was() -> None:
+    with SimulatedPlug(sw_ver=OLD, scale=0.005, relay_after_boot="off") as plug:
+        first = plug._line
+        assert ask(plug.port, "system", "reboot", {"delay": 1}) == {"err_code": 0}
+        until(lambda: plug._line not in (first, None))
+        assert ask(plug.port, "system", "get_sysinfo")["relay_state"] == 0
+        assert plug.sw_ver == OLD and plug.device.update.flashes == 0
+
+
+def test_one_that_is_stopped_while_it_writes_has_not_written(
+    serve: Callable[[bytes], str],
+) -> None:
+    with SimulatedPlug(sw_ver=OLD) as plug:
+        downloaded(plug, serve(IMAGE) + "/good")
+        ask(plug.port, "system", "flash_firmware")
+    until(lambda: not any("_flash" in one.name for one in threading.enumerate()))
+    assert (plug.sw_ver, plug.state, plug.device.update.flashes) == (OLD, "up", 1)
 
 
 @pytest.mark.parametrize("path", ["/404", "/302", "/cut"])

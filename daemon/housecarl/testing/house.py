@@ -90,9 +90,10 @@ class TestHouse:
         self.do(self._open(path))
 
     def stop(self) -> None:
-        """Stop the daemon as SIGTERM does."""
-        if self.daemon is not None:
-            self.do(self._close())
+        """Stop the daemon as SIGTERM does; one that is stopped stays so."""
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None:
+            self.do(self._close(daemon))
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the house's loop and wait for it."""
@@ -193,11 +194,10 @@ class TestHouse:
         if self._running.done():
             self._running.result()
 
-    async def _close(self) -> None:
-        daemon, self.daemon = self.daemon, None
-        if daemon is not None and self._running is not None:
-            daemon.stop()
-            await self._running
+    async def _close(self, daemon: Daemon) -> None:
+        assert self._running is not None  # with the daemon there is its task
+        daemon.stop()
+        await self._running
 
     def _end(self) -> None:
         self.do(self.inbox.stop())

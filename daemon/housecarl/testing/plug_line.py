@@ -16,6 +16,8 @@ from housecarl.testing.plug_protocol import BUFFER, decrypt, encrypt, framed
 
 #: how many select passes a request may take, the header being one of them
 PASSES = 5
+#: how often a port is tried that somebody else has, and the seconds between
+TRIES, AGAIN = 20, 0.02
 
 Answer = Callable[[bytes], bytes | None]
 
@@ -62,8 +64,7 @@ class Line:
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(2)
+            thread.join(2)
         for sock in (self._tcp, self._udp, self._wake, self._woken):
             sock.close()
 
@@ -173,7 +174,7 @@ class Line:
         elif "drip_reply" in faults:
             for byte in framed(b'{"system":{"get_sysinfo":{"err_code":0}}}'):
                 connection.sendall(bytes([byte]))
-                if self._ready(self._woken, 1.0) is None:
+                if self._ready(self._woken, self._manner.pass_time) is None:
                     break
         else:
             return False
@@ -186,21 +187,22 @@ class Line:
 
 
 def _bound(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A listening TCP socket and a UDP socket on the same port; OSError when it is taken."""
-    for attempt in range(20):
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """A listening TCP socket and a UDP socket on the same port; OSError when it stays taken."""
+    for _ in range(TRIES - 1):
         try:
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind((host, port))
-            udp.bind((host, tcp.getsockname()[1]))
-            tcp.listen(10)
+            return _bound_now(host, port)
         except OSError:
-            tcp.close()
-            udp.close()
-            if attempt == 19:
-                raise
-            time.sleep(0.02)
-        else:
-            return tcp, udp
-    raise OSError(f"port {port} is taken")
+            time.sleep(AGAIN)
+    return _bound_now(host, port)
+
+
+def _bound_now(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    with contextlib.ExitStack() as undone:
+        tcp = undone.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        udp = undone.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((host, port))
+        udp.bind((host, tcp.getsockname()[1]))
+        tcp.listen(10)
+        undone.pop_all()
+    return tcp, udp
