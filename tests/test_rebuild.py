@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,9 +16,9 @@ import pytest
 from tests.cli.conftest import LOGIN, verb_of
 
 from housecarl import rebuild
-from housecarl.errors import JournalError
+from housecarl.errors import JournalError, StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect, events, people, receipts, runs
+from housecarl.journal import conditions, connect, events, mark_of, people, receipts, runs
 from housecarl.journal.schema import VERSION
 from housecarl.message.stamp import Stamp
 from housecarl.testing.house import TestHouse
@@ -85,13 +86,17 @@ def marks(house: TestHouse) -> int:
     return (house.folder / "ledger").read_text().count("mark")
 
 
-def leave(house: TestHouse, folder: str, text: str, identity: str = ID) -> None:
-    """A message that was taken in a moment ago by the life whose journal is lost."""
-    now = house.clock.now()
+def leave(
+    house: TestHouse, folder: str, text: str, identity: str = ID, age: timedelta = timedelta()
+) -> Path:
+    """A message that was taken in, a moment ago or earlier, by the life whose journal is lost."""
+    now = house.clock.now() - age
     stamp = Stamp("drop", now, key=identity, uid=str(os.getuid()), as_person="ann")
     raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
     name = f"{now:%Y%m%dT%H%M%S.%f}-{identity}.eml"
-    (house.spool / folder / name).write_bytes(stamp.line() + raw)
+    path = house.spool / folder / name
+    path.write_bytes(stamp.line() + raw)
+    return path
 
 
 def overwrite(path: Path) -> None:
@@ -170,6 +175,44 @@ def test_what_was_carried_out_is_known_again_and_refused_when_it_comes_again(
     ]
 
 
+def test_of_what_is_over_only_what_its_folder_proves_is_known(house: TestHouse) -> None:
+    """A refused one may be a stranger's, an old one is not read, and a name is no proof."""
+    ids = [digit * 16 for digit in "abcdef"]
+    left = [
+        leave(house, folder, text, each, age)
+        for (folder, text, age), each in zip(
+            [
+                ("failed", "!mark", timedelta()),
+                ("failed", "!.", timedelta()),
+                ("failed", "!mark", timedelta(days=400)),
+                ("refused", "!mark", timedelta()),
+                ("failed", "!mark", timedelta()),
+                ("failed", "!mark", timedelta()),
+            ],
+            ids,
+            strict=True,
+        )
+    ]
+    unread, of_nobody = left[4:]
+    unread.write_bytes(unread.read_bytes().partition(b"\n")[0] + b"\n")
+    bare = of_nobody.read_bytes().partition(b"\n")[2]
+    of_nobody.write_bytes(b"From: zoe@nowhere.example\r\n" + bare)
+    for name in ("note.eml", f"20261340T250000.000000-{'9' * 16}.eml"):
+        shutil.copy(left[0], house.spool / "failed" / name)
+    replace(house.spool / JOURNAL)
+    house.start()
+    known = read(house, lambda c: [receipts.find(c, each) for each in ids])
+    assert [(each.state, each.person, each.calls) for each in known] == [
+        ("failed", "ann", (("mark",),)),
+        ("failed", "ann", ()),
+        ("failed", None, ()),
+        ("refused", None, ()),
+        ("failed", None, ()),
+        ("failed", None, ()),
+    ]
+    assert len(read(house, lambda c: receipts.listing(c, limit=99))) == 1 + len(ids)
+
+
 def test_the_pinned_conversation_is_known_again(house: TestHouse) -> None:
     pinned = read(house, lambda c: people.pinned(c, "ann", "+13035550123"))
     assert pinned
@@ -184,15 +227,20 @@ def switch_off_bo(house: TestHouse) -> None:
     conn.close()
 
 
-def test_a_lost_phone_stays_lost_where_its_page_can_be_read(house: TestHouse) -> None:
-    switch_off_bo(house)
-    path = house.spool / JOURNAL
+def spoil(path: Path, table: str) -> None:
+    """Overwrite the first page of a table."""
     conn = sqlite3.connect(path)
-    page = conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'readings'").fetchone()[0]
+    find = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+    page = conn.execute(find, (table,)).fetchone()[0]
     conn.close()
     with path.open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xa5" * 4096)
+
+
+def test_a_lost_phone_stays_lost_where_its_page_can_be_read(house: TestHouse) -> None:
+    switch_off_bo(house)
+    spoil(house.spool / JOURNAL, "readings")
     house.start()
     assert read(house, people.off).keys() == {"bo"}
     assert "switched off" not in house.inbox.wait(1)[0].text
@@ -259,6 +307,36 @@ def test_a_whole_journal_is_never_touched(house: TestHouse) -> None:
     house.stop()
     house.start()
     assert aside(house) == []
+
+
+def test_a_large_journal_is_read_whole_only_where_damage_was_met(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start must not read for minutes; what was met before is looked for in all of it."""
+    monkeypatch.setattr(rebuild, "LOOK_BYTES", 0)
+    path = house.spool / JOURNAL
+    spoil(path, "readings")
+    house.start()
+    house.stop()
+    assert aside(house) == []
+    mark_of(path).touch()
+    house.start()
+    assert len(aside(house)) == 1
+    assert not mark_of(path).exists()
+
+
+def test_a_look_that_the_disk_cuts_off_finds_no_damage(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal stays in its place, and the house says what is wrong."""
+    monkeypatch.setattr(rebuild, "STEPS", 1)
+    monkeypatch.setattr(rebuild.Rebuild, "_still_reading", lambda _: 1)
+    before = (house.spool / JOURNAL).read_bytes()
+    with pytest.raises(StorageError, match="SQLITE_INTERRUPT"):
+        house.start()
+    house.daemon = None
+    assert aside(house) == []
+    assert (house.spool / JOURNAL).read_bytes() == before
 
 
 @pytest.mark.parametrize("words", [("status",), ("log",), ("queue", "list")])
