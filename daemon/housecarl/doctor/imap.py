@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from housecarl.config_doors import Imap
@@ -28,6 +29,9 @@ WHOLE = 9.5
 AHEAD = timedelta(minutes=5)
 
 PART = "imap"
+
+#: (password, access token)
+Proof = tuple[str, str | None]
 
 
 async def examine(patient: Patient) -> list[Finding]:
@@ -54,8 +58,9 @@ def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> N
     from housecarl.doors.imap_bridge import Stopped
     from housecarl.doors.imap_line import Cut, Refused, faults
 
+    proof = _proof(door, found)
     try:
-        faults(partial(_session, door, opening, last, found))
+        faults(partial(_session, door, proof, opening, last, found))
     except Stopped:
         return
     except (Cut, Refused) as error:
@@ -63,14 +68,15 @@ def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> N
         raise Trouble(f"{door.host}: {text}", advice(text, "doors.imap")) from None
 
 
-def _session(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> NoReturn:
+def _session(
+    door: Imap, proof: Proof | None, opening: Any, last: int | None, found: list[Finding]
+) -> NoReturn:
     """Connect, log in, look; ends with Stopped when all is seen."""
     from imapclient import SocketTimeout
 
     from housecarl.doors.imap_bridge import Stopped
     from housecarl.doors.imap_line import Line
 
-    proof = _proof(door, found)
     line = Line(door, SocketTimeout(connect=CONNECT, read=READ), opening)
     try:
         if proof is None:
@@ -83,18 +89,30 @@ def _session(door: Imap, opening: Any, last: int | None, found: list[Finding]) -
     raise Stopped
 
 
-def _proof(door: Imap, found: list[Finding]) -> tuple[str, str | None] | None:
-    """(password, access token); None when only the daemon can read it, or it is not there."""
+def _proof(door: Imap, found: list[Finding]) -> Proof | None:
+    """None when only the daemon can read the password, or it is not there; raises Trouble."""
     if door.oauth is not None:
-        from housecarl.doors.imap_oauth import token
-
-        return "", token(door.oauth.client_file, door.host)
-    if door.password is None:
-        return "", None
+        return "", _granted(door.oauth.client_file, door.host)
+    assert door.password is not None  # the configuration has one of the two
     if (why := unread(PART, door.password)) is not None:
         found.append(why)
         return None
     return door.password.read(), None
+
+
+def _granted(file: Path, host: str) -> str:
+    """An access token; raises Trouble, which is about the grant and not about the mail host."""
+    from housecarl.doors.imap_line import Cut, Refused
+    from housecarl.doors.imap_oauth import token
+
+    try:
+        return token(file, host)
+    except Refused as error:
+        mend = "Mend doors.imap.oauth.client_file, or grant access anew: docs/google-voice.md."
+        raise Trouble(f"{host}: {error}", mend) from None
+    except Cut as error:
+        mend = "Is this machine on the internet? See the line of dns; else try again in 15 min."
+        raise Trouble(f"{host}: {error}", mend) from None
 
 
 def _look_inside(line: Line, door: Imap, last: int | None, found: list[Finding]) -> None:

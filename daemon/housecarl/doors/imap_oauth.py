@@ -91,7 +91,8 @@ def _ask(url: str, fields: dict[str, str]) -> dict[str, Any]:
         with error:
             _refuse(error)
     except OSError as error:
-        raise Cut(f"no access token: {plain(str(getattr(error, 'reason', error)))}") from None
+        why = getattr(error, "reason", error)
+        raise Cut(f"no access token: {plain(getattr(why, 'strerror', None) or str(why))}") from None
     except ValueError:
         raise Cut("no access token: the answer is no JSON") from None
     return answer if isinstance(answer, dict) else {}
