@@ -426,10 +426,12 @@ def test_a_port_of_another_program_and_a_certificate_near_its_end(
 def test_a_confirmation_waits_until_a_text_comes_through(tmp_path: Path, verbs: Forker) -> None:
     text = "Gmail asks to confirm that house@gmail.com forwards here: code 123456789"
     asked = receipts.Receipt("a" * 16, "a.eml", time.time() - 60, "smtp", kind="confirmation")
+    mail = receipts.Receipt("b" * 16, "b.eml", time.time() - 30, "smtp", "mail", "ann")
 
     def note(conn: Any) -> None:
         conditions.note(conn, Condition("confirmation", True, text, time.time()))
         receipts.store(conn, asked)
+        receipts.store(conn, mail)  # which came by itself, and proves nothing
 
     with TestHouse(tmp_path) as house:
         assert house.daemon is not None and house.daemon.house is not None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import os
+import pwd
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,38 +18,46 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.cli.clinic import name_server
 from tests.cli.conftest import LOGIN
 from tests.doors.certificate import certificate
+from tests.doors.imap_server import ImapServer, Mail, serving
+from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
 
 from housecarl import clock, config_file
 from housecarl.config_doors import Certificate
-from housecarl.doctor import CHECKS, Patient, access, finding, spool, unit, visit
+from housecarl.doctor import CHECKS, Patient, access, finding, ping, secrets, spool, unit, visit
 from housecarl.doctor import certificate as certificates
 from housecarl.doctor.finding import Finding, Trouble
 from housecarl.doctor.threads import Loose
+from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
 from housecarl.testing.house import free_port
+from housecarl.testing.plug import SimulatedPlug
 
 Told = list[tuple[str, str, str]]
 
+ONLINE = "Is this machine on the internet? See the line of dns; else try again in 15 min."
 
-async def patient(folder: Path, **sections: Any) -> Patient:
-    """Ann's house, which does not run."""
+
+async def patient(folder: Path, *, running: bool = False, **sections: Any) -> Patient:
+    """Ann's house; whether it runs is only said."""
     asyncio.get_running_loop().set_default_executor(Loose())
     whole = {"people": {"ann": {"may": ["*"], "unix": [LOGIN]}}, "spool": "spool", **sections}
     (folder / "housecarl.yaml").write_text(yaml.safe_dump(whole))
     loaded = config_file.load(folder / "housecarl.yaml")
-    return Patient(loaded, (await make_judge(loaded)).registry, running=False)
+    return Patient(loaded, (await make_judge(loaded)).registry, running)
 
 
 def told(findings: list[Finding]) -> Told:
     return [(each.state.value.lower(), each.text, each.mend) for each in findings]
 
 
-async def look(part: str, folder: Path, **sections: Any) -> Told:
+async def look(part: str, folder: Path, *, running: bool = False, **sections: Any) -> Told:
     """What one check finds."""
-    return told([each async for each in visit(await patient(folder, **sections), {part})])
+    ill = await patient(folder, running=running, **sections)
+    return told([each async for each in visit(ill, {part})])
 
 
 async def test_a_house_without_people_and_doors_is_told_and_one_that_others_may_write(
@@ -121,6 +133,193 @@ async def test_a_house_without_secrets_has_none_to_look_at(tmp_path: Path) -> No
     assert await look("secrets", tmp_path) == [("skip", "none in the configuration", "")]
 
 
+async def test_secrets_of_the_running_unit_are_read_by_who_may_look_at_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a doctor that root calls could say nothing of them."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    monkeypatch.setattr(secrets, "UNIT_CREDENTIALS", tmp_path / "unit")
+    post = {"host": "mail.example.org", "from": "house@home.example", "user": "house"}
+    post["password"] = {"credential": "smtp"}  # type: ignore[assignment]
+    secrets.lend_credentials()
+    assert (await look("secrets", tmp_path, post=post))[0][0] == "skip"
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit" / "smtp").write_text("secret\n")
+    secrets.lend_credentials()
+    assert await look("secrets", tmp_path, post=post) == [
+        ("ok", "1 of 1 can be read, by the daemon only", "")
+    ]
+
+
+async def test_a_secret_that_others_can_replace_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "oauth.json").write_text("{}")
+    (folder / "oauth.json").chmod(0o600)
+    folder.chmod(0o777)
+    oauth = {"client_file": "shared/oauth.json"}
+    imap = {"host": "imap.example.org", "user": "ann", "oauth": oauth}
+    place = "doors.imap.oauth.client_file"
+    assert await look("secrets", tmp_path, doors={"imap": imap}) == [
+        (
+            "fail",
+            f"{place}: {folder}/oauth.json can be replaced by everybody",
+            f"chmod go-w {folder}; see whose it is with ls -ld",
+        )
+    ]
+
+
+OPEN = {"host": "127.0.0.1", "tls": "none", "user": "ann", "password": {"file": "imap"}}
+OLD = "01-Jan-2020 10:00:00 +0000"
+
+
+@pytest.mark.parametrize(
+    ("server", "door", "said"),
+    [
+        (
+            ImapServer(),
+            {"password": {"env": "NOWHERE"}},
+            [
+                ("ok", "127.0.0.1:PORT answers, none", ""),
+                (
+                    "fail",
+                    "log-in not tried: not set in the environment of this process",
+                    "See the line of secrets.",
+                ),
+            ],
+        ),
+        (
+            ImapServer(date=OLD, inbox={1: Mail(b"From: x@y.example\r\n\r\n")}, next_uid=2),
+            {"move": "flag"},
+            [
+                (
+                    "ok",
+                    "127.0.0.1: none, log-in, INBOX with 1 message, IDLE, "
+                    "messages are flagged, not moved",
+                    "",
+                )
+            ],
+        ),
+        (
+            ImapServer("IDLE"),
+            {"move": "move"},
+            [
+                ("ok", "127.0.0.1: none, log-in, INBOX with 0 messages, IDLE", ""),
+                (
+                    "fail",
+                    "127.0.0.1 can neither MOVE nor UID EXPUNGE",
+                    "Set doors.imap.move: flag",
+                ),
+            ],
+        ),
+        (
+            ImapServer("IDLE"),
+            {},
+            [
+                (
+                    "ok",
+                    "127.0.0.1: none, log-in, INBOX with 0 messages, IDLE, "
+                    "messages are flagged, not moved",
+                    "",
+                )
+            ],
+        ),
+        (
+            ImapServer(),
+            {"password": None, "oauth": {"client_file": "imap"}},
+            [
+                (
+                    "fail",
+                    "127.0.0.1: FOLDER/imap is no JSON",
+                    "Mend doors.imap.oauth.client_file, or grant access anew: "
+                    "docs/google-voice.md.",
+                )
+            ],
+        ),
+        (
+            ImapServer(),
+            {"password": None, "oauth": {"client_file": "oauth.json"}},
+            [("fail", "127.0.0.1: no access token: Connection refused", ONLINE)],
+        ),
+    ],
+    ids=["no password", "flag", "no move", "plain", "no grant", "no token"],
+)
+async def test_what_the_mailbox_lacks_is_told_with_its_mend(
+    server: ImapServer,
+    door: dict[str, Any],
+    said: Told,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    grant = {"client_id": "id", "refresh_token": "old"}
+    grant["token_uri"] = f"http://127.0.0.1:{free_port()}/token"
+    for name, text in (("imap", "right\n"), ("oauth.json", json.dumps(grant))):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    async with serving(server):
+        imap = {**OPEN, "port": server.port, **door}
+        found = await look("imap", tmp_path, doors={"imap": imap})
+    names = (("PORT", str(server.port)), ("FOLDER", str(tmp_path)))
+    wanted = []
+    for state, text, mend in said:
+        for name, value in names:
+            text = text.replace(name, value)
+        wanted.append((state, text, mend))
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "no"), "mail.example: there is no host of this name"),
+        (None, "mail.example: no answer to its name in 0.01 s"),
+    ],
+)
+async def test_a_mail_host_whose_name_leads_nowhere_is_told(
+    fault: OSError | None, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def look_up(*given: object, **more: object) -> list[Any]:
+        if fault is not None:
+            raise fault
+        over.wait(10)
+        return []
+
+    monkeypatch.setattr("housecarl.doctor.mail_host.LOOK_UP_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    post = {"host": "mail.example", "from": "house@home.example"}
+    ((state, said, mend),) = await look("post", tmp_path, post=post)
+    over.set()
+    assert (state, said) == ("fail", text)
+    assert "Is this machine on the network?" in mend or "is this machine on the network?" in mend
+
+
+async def test_a_house_without_post_and_doors_is_not_asked_for_them(tmp_path: Path) -> None:
+    lacking = {
+        "smtp": "no door for SMTP in the configuration",
+        "imap": "no mailbox in the configuration",
+        "drop": "no drop door in the configuration",
+        "post": "no post in the configuration: nobody is answered by mail or text",
+        "forwarding": "no google_voice in the configuration",
+        "plugs": "no plugs in the configuration",
+        "firmware": "no folder in the configuration",
+    }
+    found = [each async for each in visit(await patient(tmp_path), lacking)]
+    assert {each.part: each.text for each in found} == lacking
+    assert {each.state for each in found} == {finding.State.SKIP}
+
+
+async def test_a_house_that_waits_for_texts_has_no_journal_before_its_first_start(
+    tmp_path: Path,
+) -> None:
+    voice = {"account": "house@gmail.com", "number": "+12025550100"}
+    ((state, text, _),) = await look("forwarding", tmp_path, trust={"google_voice": voice})
+    assert (state, text.partition(":")[0]) == ("skip", "no journal yet")
+
+
 @pytest.mark.parametrize("name", ["work", ".journal"])
 async def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "spool").mkdir()
@@ -153,7 +352,6 @@ async def test_a_socket_for_tls_needs_a_certificate(
 
 
 DENVER = {"Denver": [place("Denver", "Colorado", 700_000)]}
-ONLINE = "Is this machine on the internet? See the line of dns; else try again in 15 min."
 COORDINATES = "Is this machine on the internet? Coordinates need no list: place: 39.74,-104.98"
 
 
@@ -317,6 +515,58 @@ async def test_ports_are_tried_before_the_daemon_needs_them(tmp_path: Path) -> N
     assert mend.startswith("Give an address of this machine")
 
 
+async def test_ports_below_1024_come_from_systemd_and_ipv6_is_tried_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = {"listen": f"[::1]:{free_port()}", "recipients": ["cmd@home.example"]}
+    ((state, text, _),) = await look("smtp", tmp_path, doors={"smtp": door})
+    assert (state, text.partition(" is")[0]) == ("ok", door["listen"])
+
+    def refused(sock: socket.socket, address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    ((state, text, mend),) = await look("smtp", tmp_path, doors={"smtp": door})
+    assert (state, text) == ("fail", f"{door['listen']}: Permission denied")
+    assert mend.startswith("Ports below 1024 come from systemd: systemctl enable housecarl.socket")
+
+
+async def test_the_door_of_a_daemon_that_runs_is_greeted(tmp_path: Path, pair: Certificate) -> None:
+    """In the clear, by STARTTLS and under TLS; the certificate is the one of the file."""
+    cert, key = pair.cert, pair.key
+    async with smtp_serving(listen_tls="127.0.0.1:0", cert=cert, key=key) as served:
+        places = [f"{host}:{port}" for host, port in (served.door.address, served.door.address_tls)]
+        plain = {"listen": places[0], "recipients": ["cmd@home.example"]}
+        tls = {"listen_tls": places[1], "certificate": {"cert": str(cert), "key": str(key)}}
+        *greeted, valid = await look(
+            "smtp", tmp_path, running=True, doors={"smtp": {**plain, **tls}}
+        )
+        assert await look("smtp", tmp_path, running=True, doors={"smtp": plain}) == greeted[:1]
+    assert greeted == [
+        ("ok", f"{place} is answered with 220 by the daemon", "") for place in places
+    ]
+    assert valid[:1] == ("ok",)
+
+
+async def test_a_daemon_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    """It has another configuration, or the port is another program's."""
+    closed = f"127.0.0.1:{free_port()}"
+    doors = {"smtp": {"listen": closed, "recipients": ["cmd@home.example"]}}
+    assert await look("smtp", tmp_path, running=True, doors=doors) == [
+        (
+            "fail",
+            f"the daemon runs, but nothing listens on {closed}",
+            "It has another configuration: systemctl reload housecarl",
+        )
+    ]
+    async with serving(ImapServer()) as other:
+        doors["smtp"]["listen"] = f"127.0.0.1:{other.port}"
+        ((state, text, mend),) = await look("smtp", tmp_path, running=True, doors=doors)
+    assert (state, text.partition(":")[0]) == ("fail", "127.0.0.1")
+    assert " gives no 220: " in text
+    assert mend == f"`ss -ltnp 'sport = :{other.port}'` tells whose port that is."
+
+
 async def test_a_clock_that_nothing_keeps_right_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +582,98 @@ async def test_a_firmware_folder_that_is_none_is_told(tmp_path: Path) -> None:
         f"{tmp_path}/images is no folder",
         "Make it, or change modules.firmware.folder.",
     )
+
+
+async def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "manifest.yaml").write_text("nonsense: [\n")
+    settings = {"firmware": {"folder": "images"}}
+    ((state, text, mend),) = await look("firmware", tmp_path, modules=settings)
+    assert (state, text) == ("fail", "The firmware manifest cannot be read.")
+    assert mend == f"Mend {tmp_path}/images/manifest.yaml: docs/firmware.md."
+
+
+async def test_a_folder_of_modules_that_is_none_is_told(tmp_path: Path) -> None:
+    ((state, _, _), missing) = await look("modules", tmp_path, modules={"folders": ["gone"]})
+    assert state == "ok"
+    assert missing == (
+        "fail",
+        f"{tmp_path}/gone is no folder",
+        f"mkdir {tmp_path}/gone, or take it out of modules.folders",
+    )
+
+
+async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path) -> None:
+    with SimulatedPlug(fault="garbage") as plug:
+        settings = {"plug": {"plugs": {"lamp": f"127.0.0.1:{plug.port}"}}}
+        ((state, text, mend),) = await look("plugs", tmp_path, modules=settings)
+    assert (state, text[:17]) == ("fail", "lamp at 127.0.0.1")
+    assert mend.startswith("Is the plug at 127.0.0.1 a TP-Link one?")
+
+
+async def test_a_resolver_that_knows_other_keys_than_we_do_is_well(tmp_path: Path) -> None:
+    with name_server({"google.com": "v=spf1 -all"}) as resolver:
+        assert await look("dns", tmp_path, trust={"resolver": [resolver]}) == [
+            (
+                "ok",
+                f"{resolver}: answers with TXT records; Google signs with other keys now",
+                "",
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            "#!/bin/sh\necho LoadState=loaded\necho User=root\n",
+            ("fail", "it runs as root", "systemctl edit housecarl: [Service] User=housecarl"),
+        ),
+        ("no program", ("skip", "housecarl.service is not installed", "")),
+    ],
+)
+async def test_systemd_is_asked_for_the_unit(
+    answer: str, said: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(answer)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(unit, "BOOTED", tmp_path)
+    ((state, text, mend),) = await look("unit", tmp_path)
+    assert (state, text, mend.partition(" (")[0]) == said
+
+
+async def test_without_the_command_nobody_needs_the_right_to_ping(tmp_path: Path) -> None:
+    ill = await patient(tmp_path)
+    ill = Patient(ill.loaded, Registry(None), running=False)
+    assert told(await ping.examine(ill)) == [("skip", "there is no command ping", "")]
+
+
+@pytest.mark.parametrize(("range_", "state"), [("0\t2147483647\n", "ok"), ("1\t0\n", "fail")])
+async def test_another_user_reads_whether_the_daemon_may_ping(
+    range_: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that we can open ourselves says nothing of the daemon's user."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "range").write_text(range_)
+    monkeypatch.setattr(ping, "RANGE", tmp_path / "range")
+    monkeypatch.setattr(ping, "_opens", lambda _: state != "ok")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    ((found, text, _),) = await look("ping", tmp_path)
+    assert (found, text.partition(" may")[0]) == (state, access.user(os.getuid()))
+
+
+def test_what_was_given_up_before_its_thread_began_is_not_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.append(thread))
+    done: list[int] = []
+    future = Loose().submit(done.append, 1)
+    assert future.cancel()
+    begun[0].run()
+    assert done == []
 
 
 async def test_who_may_not_ping_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,3 +714,21 @@ def test_who_may_write_a_file_is_told_by_name(tmp_path: Path) -> None:
         tmp_path.chmod(mode)
         assert access.may_write(tmp_path, 4_000_000) is other
         assert access.may_write(tmp_path, os.geteuid())
+
+
+def test_who_is_in_no_group_of_a_folder_is_everybody_else(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    if os.getgid() in access.groups(nobody):
+        pytest.skip("we are nobody ourselves")
+    os.chown(tmp_path, -1, os.getgid())
+    for mode, may in ((0o703, True), (0o770, False), (0o702, False)):
+        tmp_path.chmod(mode)
+        assert access.may_write(tmp_path, nobody) is may
+
+
+async def test_a_login_that_cannot_put_files_into_the_spool_is_told(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir(mode=0o700)
+    people = {"ann": {"may": ["*"], "unix": ["nobody"]}}
+    _, (state, text, mend) = await look("drop", tmp_path, people=people, doors={"drop": {}})
+    assert (state, text) == ("fail", f"nobody cannot put files into {tmp_path}/spool")
+    assert mend.startswith("adduser nobody housecarl-drop")
