@@ -7,7 +7,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import icmplib
 import pytest
+from icmplib import Host as ICMPHost
+from icmplib import ICMPLibError, SocketAddressError, SocketPermissionError
 from tests.doors.certificate import certificate
 
 from housecarl.config_watches import CertificateWatch, DiskWatch, PlugWatch
@@ -46,6 +49,32 @@ async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not() -> None
         None,
         "ping is not allowed on this machine",
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (SocketPermissionError(False), "ping is not allowed on this machine"),
+        (SocketAddressError("192.0.2.1"), "no way there from this house"),
+        (ICMPHost("192.0.2.1", 3, []), "no answer"),
+        (ICMPHost("192.0.2.1", 3, [0.4]), None),
+    ],
+)
+async def test_what_ping_brings_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, answer: ICMPHost | ICMPLibError, told: str | None
+) -> None:
+    """What a machine far away, or this one's kernel, would say is said by a stand-in."""
+    asked = list[bool]()
+
+    async def once(address: str, *_: object, privileged: bool, **__: object) -> ICMPHost:
+        asked.append(privileged)
+        if isinstance(answer, ICMPLibError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(icmplib, "async_ping", once)
+    assert await ping("192.0.2.1") == told
+    assert asked == ([False, True] if told and "allowed" in told else [False])
 
 
 async def test_a_name_that_is_none_is_said() -> None:
