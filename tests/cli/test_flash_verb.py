@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import os
 import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pyotp.totp import TOTP
 from tests.cli.conftest import LOGIN, Verb
 from tests.cli.devices_house import FILE, NEW, config_of, fill, modules, quick
 from tests.cli.forked import Forker
 
+from housecarl import config_file
+from housecarl.cli import flash_handed, journal
+from housecarl.cli.verb_store import VerbStore
+from housecarl.config_file import Loaded
+from housecarl.errors import NotAllowed, Unreachable
+from housecarl.journal import values
+from housecarl.means import BACKGROUND
+from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug
 
 ANN = {"unix": [LOGIN], "may": ["*"]}
+#: of an authenticator app
+SECRET = "JBSWY3DPEHPK3PXP" * 2
 
 
 @pytest.fixture
@@ -60,6 +74,24 @@ def test_a_flash_that_fails_ends_with_1_and_says_what_is_left(
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("lamp NOT flashed: the plug refused the file: ")
         assert done.stderr.endswith("Still on 1.1.1, working.\n")
+
+
+def test_a_flash_that_another_began_meanwhile_is_left_alone(
+    verbs: Forker, plug: SimulatedPlug, folder: Path, tmp_path: Path
+) -> None:
+    """While somebody thought about it; as nothing was begun here, no owner is told of it."""
+    owner = {"ann": {**ANN, "owner": True}}
+    config = config_of(tmp_path, folder, plug, people=owner)
+    store = VerbStore(config_file.load(config), "firmware")
+    with verbs.at_terminal("-c", config, "firmware", "flash", "lamp") as (typist, flashing):
+        typist.wait("Go on? [y/N]")
+        assert asyncio.run(StoreLog(store).claim("fan", {"target": NEW}))
+        os.write(typist.terminal, b"y\n")
+        said = typist.rest()
+        assert flashing.wait() == 75
+    assert "Another flash is running. One at a time." in said
+    assert plug.asked("download_firmware") == 0
+    assert journal.read(store.loaded, lambda conn: values.everything(conn, BACKGROUND)) == {}
 
 
 def test_a_terminal_is_asked_first(
@@ -141,13 +173,67 @@ def test_a_running_daemon_is_asked_only_as_somebody_who_may(
     config = tmp_path / "housecarl.yaml"
     whole = yaml.safe_load(config.read_text()) | {"people": {"ann": ann}} | more
     config.write_text(yaml.safe_dump(whole))
-    lock = tmp_path / "spool" / ".journal" / "lock"
-    lock.parent.mkdir(parents=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with locked(tmp_path / "spool"):
         done = verb("firmware", "flash", "lamp", "--yes")
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert [path.name for path in (tmp_path / "spool").iterdir()] == [".journal"]
+
+
+@contextmanager
+def locked(spool: Path) -> Iterator[None]:
+    """A daemon runs, as far as its lock tells."""
+    lock = spool / ".journal" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def asked(tmp_path: Path, folder: Path, plug: SimulatedPlug) -> Loaded:
+    """The configuration of a house whose daemon may be asked by ann, through files."""
+    more: dict[str, Any] = {"people": {"ann": ANN}, "doors": {"drop": {}}}
+    return config_file.load(config_of(tmp_path, folder, plug, **more))
+
+
+def test_a_daemon_is_asked_for_no_plug_that_cannot_be_typed(verbs: Forker, asked: Loaded) -> None:
+    """A line end in a name would be a second command."""
+    with locked(asked.config.spool):
+        done = verbs.run("-c", asked.source.path, "firmware", "flash", "lamp\n!help", "--yes")
+    assert (done.returncode, "named by what can be typed" in done.stderr) == (2, True)
+    assert [path.name for path in asked.config.spool.iterdir()] == [".journal"]
+
+
+def test_a_login_that_the_daemon_would_not_believe_asks_nothing(
+    asked: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.config.spool.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(NotAllowed, match=r"^this login may not send as ann; see `people.ann.unix`"):
+        flash_handed.flash(asked, "lamp", "", yes=True, person="ann")
+    assert list(asked.config.spool.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (False, "the daemon ended; `housecarl firmware check` tells how it went"),
+        (True, "no end of the flash in 0 s; is the daemon running?"),
+    ],
+    ids=["the daemon is gone", "it takes too long"],
+)
+def test_a_flash_whose_end_nobody_tells_is_not_watched_for_ever(
+    asked: Loaded, monkeypatch: pytest.MonkeyPatch, runs: bool, said: str
+) -> None:
+    if runs:
+        monkeypatch.setattr(flash_handed, "LONGEST", 0.0)
+    log = StoreLog(VerbStore(asked, "firmware"))
+    began = time.time()
+    assert asyncio.run(log.claim("lamp", {"target": NEW}))
+    running = locked(asked.config.spool) if runs else nullcontext()
+    with running, pytest.raises(Unreachable) as ended:
+        flash_handed._watched(asked, "Flashing lamp.", began)
+    assert str(ended.value) == said
 
 
 def test_a_running_daemon_flashes_and_is_watched(
@@ -177,3 +263,53 @@ def test_a_running_daemon_flashes_and_is_watched(
             typist.rest()
             assert flashing.wait() == 0
         assert (plug.device.update.flashes, fan.device.update.flashes) == (1, 1)
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[TestHouse, SimulatedPlug]]:
+    """A running house with one plug; bo confirms with an app."""
+    home = tmp_path_factory.mktemp("served")
+    (home / "bo.totp").write_text(f"{SECRET}\n")
+    (home / "bo.totp").chmod(0o600)
+    people = {"ann": ANN, "bo": {"may": ["*"], "unix": ["bo"], "totp": {"file": "bo.totp"}}}
+    with quick() as plug, TestHouse(home, people, modules(fill(home, plug), plug)) as house:
+        yield house, plug
+
+
+def test_whoever_says_no_takes_the_question_back(
+    verbs: Forker, served: tuple[TestHouse, SimulatedPlug]
+) -> None:
+    house, plug = served
+    words = ("-c", house.folder / "housecarl.yaml", "firmware", "flash", "lamp")
+    with verbs.at_terminal(*words) as (typist, flashing):
+        typist.answer("Go on? [y/N]", "n")
+        typist.rest()
+        assert flashing.wait() == 1
+    house.settle()
+    assert [line[5:] for line in house.log()][-2:] == [
+        "ann firmware lamp flash: executed",
+        "ann no: executed",
+    ]
+    assert plug.asked("download_firmware") == 0
+
+
+def test_who_confirms_with_an_app_types_its_code(
+    verbs: Forker, served: tuple[TestHouse, SimulatedPlug]
+) -> None:
+    """A wrong one begins nothing and says so; the right one flashes."""
+    house, plug = served
+    words = ("-c", house.folder / "housecarl.yaml", "firmware", "flash", "lamp", "--as", "bo")
+
+    def typed(code: str) -> tuple[int, str]:
+        with verbs.at_terminal(*words) as (typist, flashing):
+            typist.answer("The code of your app:", code)
+            said = typist.rest()
+            return flashing.wait(), said
+
+    code, said = typed("12345")
+    assert (code, "Wrong code. 2 tries left. Nothing was done." in said) == (1, True), said
+    assert plug.asked("download_firmware") == 0
+    code, said = typed(TOTP(SECRET).now())
+    assert (code, "lamp flashed: 1.1.1 > 1.2.3 in " in said) == (0, True), said
