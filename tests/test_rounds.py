@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from housecarl.house import House
 from housecarl.journal import conditions
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -76,8 +79,7 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: P
     modules = {"folders": [str(folder)], "cellar": {"sensor": str(sensor)}}
     people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
     with TestHouse(tmp_path, people, modules, clock=clock) as house:
-        assert house.daemon is not None and house.daemon.house is not None
-        inside = house.daemon.house
+        inside = inner(house)
 
         def minute() -> set[str]:
             """Let a minute pass, the least that lies between two looks; the troubles after it."""
@@ -100,3 +102,47 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: P
         assert told() == ["The wet cellar."]
         sensor.unlink()
         assert minute() == set()
+
+
+def inner(house: TestHouse) -> House:
+    assert house.daemon is not None and house.daemon.house is not None
+    return house.daemon.house
+
+
+@pytest.mark.parametrize("while_it_is_down", [False, True])
+def test_it_waits_until_the_clock_is_set_and_ends_with_its_module(
+    tmp_path: Path, while_it_is_down: bool
+) -> None:
+    """A read of the modules in between shifts nothing."""
+    folder, sensor, clock = tmp_path / "mine", tmp_path / "sensor", FakeClock()
+    folder.mkdir()
+    default = f"sensor: Path = Path({str(sensor)!r})"
+    (folder / "cellar.py").write_text(CELLAR.replace("sensor: Path", default))
+    sensor.write_text("wet")
+    with TestHouse(tmp_path, modules={"folders": [str(folder)]}, clock=clock) as house:
+        inside = inner(house)
+
+        def troubles(seconds: float = 0.0) -> set[str]:
+            """What is wrong once everything that is due by then is done."""
+
+            async def do() -> None:
+                clock.move(seconds)
+                await inside.reload_modules()
+
+            house.do(do())
+            house.until(lambda: inside.rounds.asleep)
+            return {c.name for c in house.do(inside.db.read(conditions.listing)) if not c.ok}
+
+        clock.doubt()
+        assert troubles(60) == set(), "its times would be wrong ones"
+        clock.doubt(False)
+        assert troubles(30) == set()
+        assert troubles(30) == {"cellar.wet"}, "also when the modules are read between two looks"
+        if while_it_is_down:
+            house.stop()
+        (folder / "cellar.py").unlink()
+        if while_it_is_down:
+            house.start()
+            inside = inner(house)
+        assert troubles() == set(), "a module that is gone has no trouble"
+        assert troubles(60) == set()

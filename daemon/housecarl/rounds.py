@@ -12,13 +12,16 @@ import structlog
 from housecarl.alerts import Alerts
 from housecarl.clock import rest
 from housecarl.errors import StorageError
-from housecarl.journal import conditions
+from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
 from housecarl.means import CallMeans, JournalStore
 from housecarl.module import Call, Finding, House, Reply
 from housecarl.registry import Command, Registry
 
 log = structlog.get_logger()
+
+#: The name and the key under which the journal keeps which modules do rounds.
+OWN, MODULES = "_rounds", "modules"
 
 #: Seconds between two rounds of one module at the least: a house should sleep.
 SHORTEST = 60.0
@@ -84,7 +87,7 @@ class Rounds:
                 )
 
     async def _plan(self, now: datetime) -> None:
-        """When each is due next; one that is off now, and what it found, is forgotten."""
+        """When each is due next; one that is off or gone, and what it found, is forgotten."""
         every = {
             name: max(SHORTEST, seconds)
             for name, command in self._registry.commands.items()
@@ -96,9 +99,7 @@ class Rounds:
             due = self._due.get(name, now)
             if not now < due <= now + timedelta(seconds=seconds):
                 self._due[name] = _next(now, seconds)
-        off = {c.module for c in self._registry.commands.values() if c.spec.regular is not None}
-        off -= {self._registry.commands[name].module for name in every}
-        await self._forget(dict.fromkeys(off, ()))
+        await self._forget_others({self._registry.commands[name].module for name in every})
 
     async def _go(self, name: str, now: datetime) -> None:
         """Do the work of one command once; whatever breaks in it, the others go on."""
@@ -147,7 +148,7 @@ class Rounds:
         self._alerts.wake()
 
     async def _forget(self, here: Mapping[str, Collection[str]]) -> None:
-        """Drop the conditions of modules that are no more; `here` are the names that still are."""
+        """Drop what is no more; `here` are the names that still are, by module."""
         noted = await self._workshop.db.read(conditions.listing)
         kinds = [each.name.partition(".") for each in noted]
         if any(kind in here and rest not in here[kind] for kind, _, rest in kinds):
@@ -157,6 +158,19 @@ class Rounds:
                     conditions.forget_gone(conn, module, names)
 
             await self._workshop.db.write(forget)
+
+    async def _forget_others(self, modules: Collection[str]) -> None:
+        """Drop what was found by modules that do no rounds any more, in an earlier life too."""
+        db, here, at = self._workshop.db, sorted(modules), self._clock.now().timestamp()
+        known = await db.read(lambda conn: values.get(conn, OWN, MODULES)) or []
+        if known != here:
+
+            def forget(conn: sqlite3.Connection) -> None:
+                for module in set(known) - set(here):
+                    conditions.forget_gone(conn, module, ())
+                values.put(conn, OWN, MODULES, here, at)
+
+            await db.write(forget)
 
     async def _rest(self, until: datetime | None) -> None:
         self._until = until or datetime.max.replace(tzinfo=UTC)
