@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -108,3 +110,30 @@ async def test_the_whole_answer_has_a_limit(
 
 def test_limits_leave_room_for_the_reply(weather: Commands) -> None:
     assert weather.module.WHOLE < 15 < weather.commands["weather"].spec.timeout
+
+
+async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
+    weather: Commands, sky: Sky
+) -> None:
+    """As met.no sends them: hour by hour for two days, then every six; the last has no rain."""
+    noon = datetime.now(UTC) - timedelta(hours=7)  # the day it is there, by the sun
+    sky.met_no["properties"]["timeseries"] = [
+        {"time": f"{noon + timedelta(days=ahead):%Y-%m-%d}T{hour}:00:00Z", "data": data}
+        for ahead, hour, data in (
+            (0, 18, met_no_hour(5.0, next_1_hours=10.0, next_6_hours=500.0)),
+            (0, 19, met_no_hour(9.0, next_6_hours=15.4)),
+            (0, 20, met_no_hour(7.0)),
+            (1, 18, met_no_hour(None, next_6_hours=10.0)),
+            (2, 18, met_no_hour(-1.0)),
+        )
+    ]
+    sky.faults = {FORECAST: "500"}
+    reply = await weather.run("weather")
+    last = noon + timedelta(days=2)
+    assert sms(reply) == f"Denver: 41 F. Today 41-48, rain 1.0 in. {last:%a} 30-30."
+    assert [told for _, told in reply.rows[1:-1]] == ["41-48, rain 1.0 in", "30-30, no rain"]
+
+
+def met_no_hour(degrees: float | None, **rain: float) -> dict[str, Any]:
+    details = {name: {"details": {"precipitation_amount": fell}} for name, fell in rain.items()}
+    return {"instant": {"details": {"air_temperature": degrees}}, **details}

@@ -17,12 +17,13 @@ from housecarl.testing.plug import SimulatedPlug
 
 ANN = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
 BO = {"phones": ["+13035550199"], "may": ["uptime"]}
+CY = {"phones": ["+13035550188"], "may": ["status"]}
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.fixture
 def house_config() -> dict[str, Any]:
-    return {"people": {"ann": {**ANN, "unix": [LOGIN]}, "bo": BO}}
+    return {"people": {"ann": {**ANN, "unix": [LOGIN]}, "bo": BO, "cy": CY}}
 
 
 def states(house: TestHouse) -> list[str]:
@@ -91,6 +92,14 @@ def test_who_may_not_use_a_command_does_not_learn_that_it_exists(house: TestHous
     assert phone.reply == "No command plug. !help lists them."
     phone.text("!help")
     assert phone.reply == "Commands: uptime. !help NAME tells more."
+
+
+def test_who_may_use_nothing_yet_learns_what_works_all_the_same(house: TestHouse) -> None:
+    phone = house.phone("cy")
+    phone.text("!help")
+    assert phone.reply == "No commands for you yet. !status works."
+    phone.text("!status")
+    assert phone.reply.startswith("Elm Street ")
 
 
 def test_a_dropped_file_speaks_for_its_owner_and_is_answered_by_mail(house: TestHouse) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from housecarl.builtin import jobs
 from housecarl.house import JOURNAL
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -152,6 +153,22 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
 def test_what_cannot_be_done_later_is_said_at_once(refused: Phone, text: str, told: str) -> None:
     refused.text(text)
     assert refused.reply.startswith(told)
+
+
+def test_one_person_has_so_many_jobs_at_most_and_the_day_of_each_is_told(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST", 2)
+    phone.text("!in 2d uptime")
+    assert phone.reply == "Job 1: Wed 12:00 uptime."
+    phone.text("!in 8d uptime")
+    assert phone.reply == "Job 2: 01 Dec 12:00 uptime."
+    phone.text("!in 3d uptime")
+    assert phone.reply == "You have 2 jobs already. Cancel one: !jobs lists them."
+    phone.text("!cancel 1")
+    assert phone.reply == "Job 1 cancelled: Wed 12:00 uptime."
+    phone.text("!in 4d uptime")
+    assert phone.reply == "Job 3: Fri 12:00 uptime."
 
 
 def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:
