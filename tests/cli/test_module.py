@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.cli.conftest import Verb, verb_of
+from tests.cli.forked import shared
+
+from housecarl import cli
+from housecarl.errors import HousecarlError
 
 
 @pytest.fixture
@@ -41,6 +47,64 @@ def test_a_new_module_of_a_name_that_is_taken_is_refused(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"{name} is a command {where} already; take another name\n"
     assert [path.name for path in mine.glob("*.py")] == ["bell.py"]
+
+
+def test_a_new_module_needs_a_folder_of_your_own_or_a_named_one(tmp_path: Path) -> None:
+    config = tmp_path / "housecarl.yaml"
+    config.write_text("spool: spool\n")
+    done = verb_of(config)("module", "new", "bell")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "name a --folder, or one of your own under `modules.folders`" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["housecarl.yaml"]
+
+
+def test_a_module_is_written_before_there_is_a_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a folder it needs no configuration; one that is named must be there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    words = ("module", "new", "bell", "--folder", "mine")
+    done = verb_of(tmp_path / "none.yaml")(*words)
+    assert (done.returncode, "none.yaml: no such file" in done.stderr) == (78, True)
+    assert not (tmp_path / "mine").exists()
+    done = shared().run(*words)
+    assert (done.returncode, "Text !bell Ann once" in done.stdout) == (0, True), done.stderr
+    assert sorted(path.name for path in (tmp_path / "mine").glob("*.py")) == [
+        "bell.py",
+        "test_bell.py",
+    ]
+    done = shared().run("module", "new", "bell")
+    assert (done.returncode, "`housecarl init` writes one" in done.stderr) == (78, True)
+
+
+@pytest.mark.parametrize(
+    ("folders", "words", "said"),
+    [
+        ("[mine]", ("bell",), "no test_bell.py in MINE"),
+        ("[mine]", (), "no test_*.py in MINE"),
+        ("[]", ("bell",), "no test_bell.py in folders of your own: `modules.folders` names none"),
+    ],
+)
+def test_a_test_that_is_not_there_is_told_with_where_it_was_looked_for(
+    author: Verb, tmp_path: Path, folders: str, words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "housecarl.yaml").write_text(f"modules: {{folders: {folders}}}\n")
+    done = author("module", "test", *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == said.replace("MINE", f"{tmp_path}/mine") + "\n"
+
+
+def test_without_pytest_it_is_said_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytest", None)  # as the interpreter notes what is not there
+    done = CliRunner().invoke(cli.housecarl, ["module", "test", "--folder", str(tmp_path)])
+    assert isinstance(done.exception, HousecarlError)
+    assert str(done.exception) == (
+        f"pytest is not installed: {sys.executable} -m pip install pytest"
+    )
 
 
 def test_a_new_module_is_texted_as_the_house_is(author: Verb, tmp_path: Path) -> None:

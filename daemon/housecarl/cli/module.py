@@ -129,7 +129,7 @@ def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     pattern = f"test_{name}.py" if name else "test_*.py"
     found = sorted(path for each in folders for path in each.glob(pattern))
     if not found:
-        where = ", ".join(map(str, folders)) or "no folder of your own (`modules.folders`)"
+        where = ", ".join(map(str, folders)) or "folders of your own: `modules.folders` names none"
         raise HousecarlError(f"no {pattern} in {where}")
     # pytest-asyncio, where it is installed, warns of every run that does not say this
     scope = ["-o", "asyncio_default_fixture_loop_scope=function"] if _has("pytest_asyncio") else []
