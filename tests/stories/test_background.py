@@ -1,0 +1,150 @@
+"""Work that goes on after the reply: it is told how it ends, whatever ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from housecarl import means
+from housecarl.house import JOURNAL
+from housecarl.journal import connect
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+MODULE = '''
+"""A pot of coffee."""
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from housecarl import Call, Reply, Risk, command
+
+HERE = Path(__file__).parent
+
+
+async def _brewed(call: Call) -> None:
+    while not (HERE / "hot").exists():
+        await asyncio.sleep(0.005)
+    await call.follow_up(Reply("The coffee is ready."))
+
+
+async def _spilt(call: Call) -> None:
+    raise ValueError("no pot")
+
+
+@command(risk=Risk.CHANGE)
+async def brew(call: Call, when: str = "soon") -> Reply:
+    """Brew."""
+    call.spawn(_brewed(call))
+    return Reply("Brewing.")
+
+
+@command(risk=Risk.CHANGE)
+async def spill(call: Call) -> Reply:
+    """Spill."""
+    call.spawn(_spilt(call))
+    return Reply("Brewing.")
+
+
+@command(risk=Risk.CHANGE)
+async def pour(call: Call, cup: str) -> Reply:
+    """Pour."""
+    async with call.lock("pot"):
+        for what in ("begins", "ends"):
+            with (HERE / "ledger").open("a") as ledger:
+                ledger.write(f"{cup} {what}\\n")
+            await asyncio.sleep(0.05)
+    return Reply(f"{cup} is full.")
+
+
+@command(risk=Risk.CHANGE)
+async def later(call: Call, *words: str) -> Reply:
+    """Do it later."""
+    return Reply(f"Job {await call.schedule(timedelta(minutes=5), ' '.join(words))}.")
+'''
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("house") / "mine"
+    folder.mkdir()
+    (folder / "pot.py").write_text(MODULE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def house(mine: Path) -> Iterator[TestHouse]:
+    """One for all; the last test stops it."""
+    people = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"]},
+        "bo": {"phones": ["+13035550199"], "may": ["*"]},
+    }
+    with TestHouse(mine.parent, people, {"folders": [str(mine)]}) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def phone(house: TestHouse) -> Phone:
+    return house.phone()
+
+
+def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone) -> None:
+    phone.text("!spill")
+    told = sorted([phone.reply, phone.reply])
+    assert told[0] == "Brewing."
+    assert told[1].startswith("spill failed. Log ")
+
+
+def test_what_takes_longer_than_a_stop_may_is_told_at_the_next_start(
+    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(means, "STOP_SECONDS", 0.01)
+    (mine / "hot").unlink(missing_ok=True)
+    phone.text("!brew now")
+    assert phone.reply == "Brewing."
+    house.stop()
+    house.start()
+    assert phone.reply.startswith("brew was interrupted by a restart. Log ")
+
+
+def test_one_pot_is_poured_from_by_one_at_a_time(
+    house: TestHouse, phone: Phone, mine: Path
+) -> None:
+    phones = [phone, house.phone("bo")]
+    for phone, cup in zip(phones, "ab", strict=True):
+        phone.text(f"!pour {cup}")
+    assert [phone.reply for phone in phones] == ["a is full.", "b is full."]
+    poured = (mine / "ledger").read_text().split("\n")[:-1]
+    assert poured in [
+        [f"{c} {w}" for c in cups for w in ("begins", "ends")] for cups in ("ab", "ba")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("!later uptime", "Job 1."), ("!later", "later failed. It may have done a part. Log ")],
+)
+def test_what_a_module_schedules_is_a_command(phone: Phone, text: str, said: str) -> None:
+    phone.text(text)
+    assert phone.reply.startswith(said)
+
+
+def test_a_stop_waits_for_it(house: TestHouse, phone: Phone, mine: Path) -> None:
+    phone.text("!brew")
+    assert phone.reply == "Brewing."
+    with capture_logs() as logs, ThreadPoolExecutor(1) as other:
+        stopped = other.submit(house.stop)
+        while not (waits := [each for each in logs if each["event"].startswith("waiting-for")]):
+            assert not stopped.done()
+        (mine / "hot").touch()
+        stopped.result()
+    assert [each["count"] for each in waits] == [1]
+    conn = connect(house.spool / JOURNAL, readonly=True)
+    with closing(conn):
+        (last,) = conn.execute("SELECT text FROM replies ORDER BY id DESC LIMIT 1").fetchone()
+    assert last == "The coffee is ready."
