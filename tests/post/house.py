@@ -41,6 +41,7 @@ class House:
     bounds: Bounds = field(default_factory=lambda: Bounds(deadline=5.0, idle=60.0, grace=0.2))
     settings: dict[str, object] = field(default_factory=dict)
     draw: Callable[[], float] = field(default=lambda: 1.0)
+    is_told: bool = True
     count: int = 0
 
     def post(self) -> Post:
@@ -56,7 +57,8 @@ class House:
             assert "\n" not in text
             self.told.append(well)
 
-        return Post(settings, self.database, self.clock, tell, self.bounds, draw=self.draw)
+        to = tell if self.is_told else None
+        return Post(settings, self.database, self.clock, to, self.bounds, draw=self.draw)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Post]:

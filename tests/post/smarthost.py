@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 #: What to answer to a step (`greet ehlo auth mail rcpt data body end quit`): None is the usual;
-#: "drop" closes (at `body`: when the mail has begun to come), "hang" says nothing, "flood" never
-#: ends, other text is sent as it is, and "last " before it closes then.
+#: "drop" closes (at `body`: when the mail has begun to come), "hang" says nothing as long as it is
+#: waited for, "flood" never ends, other text is sent as it is, and "last " before it closes then.
 Script = Callable[[str, str], str | None]
 
 USUAL = {
     "greet": "220 mail.example ESMTP",
+    "helo": "250 mail.example",
     "auth": "235 2.7.0 in",
     "mail": "250 2.1.0 ok",
     "rcpt": "250 2.1.5 ok",
@@ -40,10 +41,11 @@ class Smarthost:
         #: seconds that it thinks before each answer
         self.slow = 0.0
         self.pipelining = True
+        self.methods = "LOGIN PLAIN"
         self._tls: ssl.SSLContext | None = None
         self._implicit = False
         self._news = asyncio.Condition()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
         self._server: asyncio.Server | None = None
 
     def use_tls(self, tls: ssl.SSLContext, *, implicit: bool) -> None:
@@ -78,14 +80,14 @@ class Smarthost:
             self._news.notify_all()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        self._writers[writer] = reader
         self.connections += 1
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         await self._told()
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._talk(reader, writer)
-        self._writers.discard(writer)
+        del self._writers[writer]
         self.open -= 1
         writer.transport.abort()
         await self._told()
@@ -97,7 +99,7 @@ class Smarthost:
             verb = line.upper()[:4]
             if verb == "EHLO":
                 secure = writer.get_extra_info("sslcontext") is not None
-                words = ["mail.example", "8BITMIME", "AUTH LOGIN PLAIN"]
+                words = ["mail.example", "8BITMIME", f"AUTH {self.methods}"]
                 words += ["PIPELINING"] if self.pipelining else []
                 words += ["STARTTLS"] if self._tls is not None and not secure else []
                 lines = [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
@@ -107,6 +109,9 @@ class Smarthost:
                 await writer.start_tls(self._tls)
             elif verb == "AUTH":
                 self.logins.append(base64.b64decode(line.split()[2]).decode())
+                if line.split()[1].upper() == "LOGIN":
+                    writer.write(b"334 UGFzc3dvcmQ6\r\n")
+                    self.logins.append(base64.b64decode(await reader.readline()).decode())
                 await self._say(writer, "auth", to)
             elif verb == "DATA":
                 await self._say(writer, "data", to)
@@ -138,7 +143,8 @@ class Smarthost:
         if answer == "drop":
             raise ConnectionResetError
         if answer == "hang":
-            await asyncio.Event().wait()
+            await self._writers[writer].read(-1)
+            raise ConnectionResetError
         while answer == "flood":
             writer.write(b"250-more and more\r\n" * 100)
             await writer.drain()

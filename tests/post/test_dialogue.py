@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 
+import pytest
+from aiosmtplib import SMTP
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.post.smarthost import Smarthost
 
-from housecarl.post.dialogue import MAX_ERROR, _framed, brief
+from housecarl.config_post import Post as Settings
+from housecarl.errors import PostLater
+from housecarl.post.dialogue import MAX_ERROR, Dialogue, Dropped, ServiceFault, _framed, brief
+from housecarl.post.smarthost import _dialogue, connect
+
+MAIL = b"Subject: x\r\n\r\nlamp on.\r\n"
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Smarthost]:
+    host = Smarthost()
+    await host.start()
+    yield host
+    await host.stop()
+
+
+async def opened(host: Smarthost) -> Dialogue:
+    """A connection to it that is ready for mail."""
+    values = {"host": "127.0.0.1", "port": host.port, "tls": "none", "from": "house@example.org"}
+    return await connect(Settings.model_validate(values), 5.0)
+
+
+async def test_a_mail_on_a_connection_that_has_ended_was_heard_by_nobody(host: Smarthost) -> None:
+    """So it may be tried on another one at once, and is no second copy."""
+    dialogue = await opened(host)
+    host.hang_up()
+    sock = dialogue.transport.get_extra_info("socket")
+    async with asyncio.timeout(5):
+        while sock.fileno() >= 0:  # noqa: ASYNC110 - it tells whoever waits for an answer only
+            await asyncio.sleep(0)
+    with pytest.raises(Dropped) as dropped:
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL)
+    assert dropped.value.unheard
+    assert host.taken == []
+
+
+async def test_a_connection_that_ends_while_it_is_opened_is_no_connection(host: Smarthost) -> None:
+    client = SMTP(hostname="127.0.0.1", port=host.port, start_tls=False, timeout=5)
+    await client.connect()
+    client.close()
+    with pytest.raises(ServiceFault, match="it closed the connection"):
+        _dialogue(client)
+
+
+async def test_what_was_said_to_a_mail_counts_though_the_connection_ends_after_it(
+    host: Smarthost,
+) -> None:
+    host.script = lambda step, to: {"rcpt": "450 4.2.1 grey", "rset": "drop"}.get(step)
+    dialogue = await opened(host)
+    with pytest.raises(PostLater, match="the recipient: 450") as later:
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL)
+    assert type(later.value) is PostLater
+    assert not dialogue.usable
+
+
+async def test_a_goodbye_that_nobody_answers_ends_the_connection_all_the_same(
+    host: Smarthost,
+) -> None:
+    host.script = lambda step, to: "drop" if step == "quit" else None
+    dialogue = await opened(host)
+    await dialogue.quit()
+    await host.until(lambda: host.open == 0)
+    assert not dialogue.usable
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a"]), max_size=12))

@@ -21,6 +21,7 @@ from housecarl.errors import StorageError
 from housecarl.journal import replies
 from housecarl.journal.replies import Due, Outgoing
 from housecarl.post import Bounds
+from housecarl.post.pool import Pool
 from housecarl.secret import Secret
 
 
@@ -173,6 +174,8 @@ def saying(**answers: str) -> Callable[[str, str], str | None]:
         ({"mail": "what?"}, "not SMTP"),
         ({"rcpt": "421 4.3.2 closing"}, "421"),
         ({"data": "530 5.7.0 log in first"}, "530"),
+        ({"data": "250 2.0.0 done"}, "the mail: not an answer to that: 250"),
+        ({"end": "354 go on"}, "the mail: not an answer to that: 354"),
     ],
     ids=lambda value: "-".join(value.values())[:20] if isinstance(value, dict) else "",
 )
@@ -191,7 +194,80 @@ async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
         house.smarthost.script = saying()
         house.clock.move(61)
         await house.until("sent", "sent")
-    assert sorted(house.recipients()) == sorted([first.to, second.to])
+    # what it took without saying so comes again
+    assert set(house.recipients()) == {first.to, second.to}
+
+
+async def test_whoever_runs_the_post_by_itself_reads_of_an_outage_in_the_log(house: House) -> None:
+    house.is_told = False
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    await house.add()
+    with capture_logs() as logs:
+        async with house.running():
+            await house.tried(1)
+            house.smarthost.script = saying()
+            house.clock.move(61)
+            await house.until("sent")
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("smarthost-away", "warning"),
+        ("smarthost-well", "info"),
+    ]
+    assert "421" in logs[0]["why"]
+
+
+async def test_a_mail_that_was_taken_is_sent_whatever_nonsense_follows(house: House) -> None:
+    """But the connection is not used again."""
+    house.smarthost.script = saying(end="250 2.0.0 queued\r\nthank you")
+    async with house.running() as post:
+        for _ in range(2):
+            post.push(await house.add())
+            await house.reaches(lambda: len(house.smarthost.taken) == house.count)
+            await house.smarthost.until(lambda: house.smarthost.open == 0)
+        states = await house.until("sent", "sent")
+    assert states == [("sent", 0, None)] * 2
+    assert house.smarthost.connections == 2
+
+
+async def test_a_smarthost_that_knows_no_ehlo_is_greeted_by_helo(house: House) -> None:
+    house.smarthost.script = saying(ehlo="502 5.5.1 what?")
+    await house.add()
+    async with house.running():
+        await house.until("sent")
+    assert house.recipients() == ["ann.1@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "logins"),
+    [
+        ("CRAM-MD5 PLAIN LOGIN", ["\0house\0right"]),
+        ("LOGIN", ["house", "right"]),
+        ("CRAM-MD5", []),
+    ],
+)
+async def test_the_log_in_takes_the_way_that_the_smarthost_offers(
+    house: House, monkeypatch: pytest.MonkeyPatch, methods: str, logins: list[str]
+) -> None:
+    """One try only: each more would count as a wrong password."""
+    monkeypatch.setenv("HOUSECARL_TEST_POST", "right")
+    house.settings = {"user": "house", "password": Secret(env="HOUSECARL_TEST_POST")}
+    house.smarthost.methods = methods
+    await house.add()
+    async with house.running():
+        if logins:
+            await house.until("sent")
+        else:
+            assert "it offers neither AUTH PLAIN nor AUTH LOGIN" in await house.tried(1)
+    assert house.smarthost.logins == logins
+
+
+async def test_authorities_that_are_not_there_keep_everything_and_are_told(
+    house: House, tmp_path: Path
+) -> None:
+    house.settings = {"tls": "starttls", "ca": tmp_path / "gone.pem"}
+    await house.add()
+    async with house.running():
+        assert "No such file" in await house.tried(1)
+    assert house.smarthost.connections == 0
 
 
 async def test_a_refused_recipient_is_noted_and_blocks_nobody(house: House) -> None:
@@ -390,12 +466,33 @@ async def test_starttls_that_is_not_offered_sends_nothing(house: House) -> None:
     assert house.smarthost.taken == []
 
 
-async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House) -> None:
-    house.smarthost.script = saying(end="hang")
+@pytest.mark.parametrize("step", ["greet", "ehlo", "end"])
+async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House, step: str) -> None:
+    """Also one whose connection is only being opened, which is ended."""
+    asked: list[str] = []
+
+    def script(at: str, to: str) -> str | None:
+        asked.append(at)
+        return "hang" if at == step else None
+
+    house.smarthost.script = script
     await house.add()
     async with house.running():
-        await house.smarthost.until(lambda: bool(house.smarthost.taken))
+        await house.smarthost.until(lambda: house.smarthost.open == 1)
+        await house.reaches(lambda: step in asked)
     assert await house.states() == [("waiting", 0, None)]
+    await house.smarthost.until(lambda: house.smarthost.open == 0)
+
+
+async def test_who_ends_every_connection_ends_also_what_is_lent(house: House) -> None:
+    post = house.post()
+    pool = Pool(post._settings, house.bounds)
+    kept, _ = await pool.borrow()
+    await pool.borrow()
+    pool.give_back(kept)
+    assert house.smarthost.open == 2
+    pool.abort()
+    await house.smarthost.until(lambda: house.smarthost.open == 0)
 
 
 async def test_a_broken_journal_ends_the_run_with_its_error(house: House) -> None:
