@@ -90,12 +90,9 @@ def _write(text: str, found: Found, site: Site) -> None:
 
 def _examine(ctx: click.Context, config: Path) -> bool:
     """Run `doctor` on what was written; whether all is well."""
-    from housecarl.cli import housecarl
+    from housecarl.cli.doctor import verb as doctor
     from housecarl.errors import HousecarlError
 
-    doctor = housecarl.get_command(ctx, "doctor")
-    if doctor is None:
-        return True
     click.echo()
     try:
         return not doctor.main([], "doctor", standalone_mode=False, parent=ctx.parent, obj=config)
