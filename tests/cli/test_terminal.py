@@ -8,6 +8,7 @@ import signal
 import textwrap
 from pathlib import Path
 
+from argon2 import PasswordHasher
 from pyotp.totp import TOTP
 from tests.cli.conftest import HOUSECARL, Verb, verb_of
 from tests.cli.forked import shared
@@ -52,6 +53,41 @@ def test_an_app_is_enrolled_only_with_a_code_it_shows(house: TestHouse) -> None:
         ann.rest()
     assert verb.wait() == 2
     assert (house.folder / "ann.totp").read_text() == before
+
+
+def test_an_app_that_the_configuration_does_not_know_yet_is_shown_what_to_write(
+    house: TestHouse,
+) -> None:
+    """The lines to add, and no file: where it stands is the owner's to say."""
+    before = sorted(path.name for path in house.folder.iterdir())
+    command = ("-c", house.folder / "housecarl.yaml", "person", "totp", "bo")
+    with shared().at_terminal(*command) as (bo, verb):
+        bo.wait("The code that")
+        secret = re.findall(r"secret=([A-Z2-7]{32})", bo.seen)[0]
+        bo.answer("app shows now", TOTP(secret).now())
+        said = bo.rest().partition("Put this line")[2]
+    assert verb.wait() == 0
+    assert said.splitlines() == [
+        " into secrets/bo.totp (mode 600), beside the configuration:",
+        f"  {secret}",
+        "and this under `people.bo`:",
+        "  totp: {file: secrets/bo.totp}",
+    ]
+    assert sorted(path.name for path in house.folder.iterdir()) == before
+
+
+def test_a_password_is_typed_twice_and_never_shown(house: TestHouse) -> None:
+    command = ("-c", house.folder / "housecarl.yaml", "person", "password", "ann")
+    with shared().at_terminal(*command) as (ann, verb):
+        ann.answer("Password:", "correct horse")
+        ann.answer("Repeat for confirmation:", "correct house")
+        ann.wait("do not match")
+        ann.answer("Password:", "correct horse")
+        ann.answer("Repeat for confirmation:", "correct horse")
+        seen = ann.rest()
+    assert (verb.wait(), "Written to " in seen) == (0, True)
+    assert "correct" not in seen
+    assert PasswordHasher().verify((house.folder / "ann.hash").read_text().strip(), "correct horse")
 
 
 def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(

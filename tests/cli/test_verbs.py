@@ -124,6 +124,24 @@ def test_a_password_is_hashed_into_the_file_the_config_names(verb: Verb, house: 
     assert verb("person", "password", "ann", typed="short\nshort\n").returncode == 2
 
 
+def test_a_password_that_cannot_be_typed_everywhere_is_refused(
+    verb: Verb, house: TestHouse
+) -> None:
+    """A tab or a stray byte in it: a mail program could not send it."""
+    before = (house.folder / "ann.hash").read_text()
+    done = verb("person", "password", "ann", typed="correct\thorse\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a password has letters, digits and signs, in UTF-8" in done.stderr
+    assert (house.folder / "ann.hash").read_text() == before
+
+
+def test_a_house_that_obeys_nobody_says_how_that_ends(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\n")
+    done = verb_of(config)("person", "list")
+    assert (done.returncode, done.stdout) == (0, "Nobody: add yourself under `people`.\n")
+
+
 def test_the_queue_is_listed_tried_again_and_given_up(verb: Verb, house: TestHouse) -> None:
     house.inbox.busy = True
     try:

@@ -155,11 +155,10 @@ def totp(ctx: click.Context, name: str) -> None:
 
 
 def _show_code(uri: str) -> None:
-    """The QR code as blocks on a terminal; the text for whoever cannot scan it."""
+    """The QR code as blocks; the text for whoever cannot scan it."""
     import qrcode
 
     code = qrcode.QRCode(border=2)
     code.add_data(uri)
-    if sys.stdout.isatty():
-        code.print_ascii(invert=True)
+    code.print_ascii(invert=True)
     click.echo(uri)
