@@ -132,10 +132,11 @@ async def den(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tapo.NewDevice]:
 
 
 @pytest.mark.allow_hosts(OWN)
-@pytest.mark.parametrize("fault", ["", "udp_lost"])
+@pytest.mark.parametrize(("fault", "patience"), [("", 2), ("udp_lost", 0.05)])
 async def test_it_is_found_by_a_datagram_or_else_by_trying_each_protocol(
-    den: tapo.NewDevice, fault: str
+    den: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch, fault: str, patience: float
 ) -> None:
+    monkeypatch.setattr(tapo, "DISCOVERY", patience)
     with SimulatedPlug(host=OWN, port=PORT, alias="Floor Lamp", fault=fault) as plug:
         assert (await den.identity()).alias == "Floor Lamp"
         await den.switch(False)
