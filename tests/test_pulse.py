@@ -107,6 +107,10 @@ def test_a_thread_that_hangs_stops_the_pulse(
     try:
         assert hanging.wait(10)
         assert systemd.falls_silent()
+        assert house.daemon is not None
+        kept, house.daemon.house = house.daemon.house, None
+        assert systemd.hears("WATCHDOG=1"), "a house that was closed is not waited for"
+        house.daemon.house = kept
     finally:
         hang.set()
     assert systemd.hears("WATCHDOG=1")
