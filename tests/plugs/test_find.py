@@ -61,7 +61,7 @@ async def test_a_datagram_longer_than_any_honest_answer_is_passed_over(
     size: int, found: list[str]
 ) -> None:
     with SimulatedPlug(alias="x" * size) as plug:
-        heard = await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.05)
+        heard = await find.broadcast(["127.0.0.1"], port=plug.port, seconds=0.1)
     assert [one.identity.alias for one in heard] == found
 
 

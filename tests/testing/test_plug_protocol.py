@@ -153,8 +153,9 @@ def test_a_lost_answer_is_lost_after_the_request_was_carried_out() -> None:
             assert plug.relay is bool(state)
 
 
-def test_a_dripping_answer_comes_whole_to_who_waits() -> None:
-    with SimulatedPlug(fault="drip_reply", pass_time=0.001) as plug, connect(plug.port) as sock:
+def test_a_dripping_answer_comes_whole_to_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plug_line, "DRIP", 0.001)
+    with SimulatedPlug(fault="drip_reply") as plug, connect(plug.port) as sock:
         sock.sendall(frame(SYSINFO))
         pieces = []
         while piece := sock.recv(65536):

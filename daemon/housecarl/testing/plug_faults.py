@@ -16,7 +16,7 @@ KNOWN = {
     "no_watts": "has a meter that tells no power, only the rest",
     "no_meter": "refuses to read its meter, though it says it has one",
     "empty_reply": "answers length zero and closes",
-    "drip_reply": "sends one byte a pass, which is a second",
+    "drip_reply": "sends one byte a second",
     "rst": "resets each connection after the request",
     "lost_reply": "carries out each request; each so-manieth answer is lost, each one without it",
     "lost@download": "begins the download; the answer to that order is lost",

@@ -16,6 +16,8 @@ from housecarl.testing.plug_protocol import BUFFER, decrypt, encrypt, framed
 
 #: how many select passes a request may take, the header being one of them
 PASSES = 5
+#: seconds between two bytes of an answer that drips
+DRIP = 1.0
 #: how often a port is tried that somebody else has, and the seconds between
 TRIES, AGAIN = 20, 0.02
 
@@ -174,7 +176,7 @@ class Line:
         elif "drip_reply" in faults:
             for byte in framed(b'{"system":{"get_sysinfo":{"err_code":0}}}'):
                 connection.sendall(bytes([byte]))
-                if self._ready(self._woken, self._manner.pass_time) is None:
+                if self._ready(self._woken, DRIP) is None:
                     break
         else:
             return False
