@@ -103,8 +103,23 @@ async def _judge(loaded: Loaded, path: Path, how: Circumstances) -> dict[str, An
     stamp, raw = split(stored) if inside else (None, stored)
     resolver = _answers(how.dns) if how.dns else None
     now = how.at or (stamp.arrived if stamp else datetime.now(UTC))
+    if stamp is None and how.door == "drop":
+        stamp, raw = _dropped(path, stored, now)
     judge = await make_judge(loaded, resolver)
-    return told_of(await judge.judge("", raw, _stamp(stamp, path, how, now), now))
+    return told_of(await judge.judge("", raw, _stamp(stamp, how, now), now))
+
+
+def _dropped(path: Path, stored: bytes, now: datetime) -> tuple[Stamp, bytes]:
+    """The file as its door takes it: of whoever owns it, `As: PERSON` before a text or not."""
+    from housecarl.doors.drop_text import as_message, as_utf8, split_as
+    from housecarl.message import Stamp
+
+    about = path.stat()
+    key = f"{about.st_ino}:{about.st_mtime_ns}"
+    as_person, data = split_as(as_utf8(stored))
+    uid = str(about.st_uid)
+    stamp = Stamp(door="drop", arrived=now, key=key, uid=uid, as_person=as_person)
+    return stamp, as_message(data)
 
 
 def _answers(path: Path) -> Resolver:
@@ -120,8 +135,8 @@ def _answers(path: Path) -> Resolver:
         raise click.UsageError(f"--dns: {path} {text}") from None
 
 
-def _stamp(stamp: Stamp | None, path: Path, how: Circumstances, now: datetime) -> Stamp | None:
-    """The stored stamp, else the one that the options stand for."""
+def _stamp(stamp: Stamp | None, how: Circumstances, now: datetime) -> Stamp | None:
+    """The stamp that is known, else the one that the options stand for."""
     from dataclasses import replace
 
     from housecarl.message import Stamp
@@ -129,9 +144,6 @@ def _stamp(stamp: Stamp | None, path: Path, how: Circumstances, now: datetime) -
     if stamp is None and how.door is None and how.mail_from is None and how.rcpt_to is None:
         return None
     base = stamp or Stamp(door=how.door or "smtp", arrived=now)
-    if base.door == "drop" and not base.uid:
-        about = path.stat()
-        base = replace(base, uid=str(about.st_uid), key=f"{about.st_ino}:{about.st_mtime_ns}")
     return replace(
         base,
         mail_from=base.mail_from if how.mail_from is None else how.mail_from,
