@@ -20,6 +20,7 @@ REPORT = "Content-Type: message/delivery-status\n\nAction: failed\n"
         (letter("x", "Return-Path: <>"), Kind.BOUNCE),
         (letter("x", "X-Failed-Recipients: bo@example.org"), Kind.BOUNCE),
         (mixture("report", "\nfailed", REPORT), Kind.BOUNCE),
+        (letter("Action: failed", "Content-Type: message/delivery-status"), Kind.BOUNCE),
         (mixture("report", "\nread", "Content-Type: text/plain\n\nx"), Kind.AUTO),
         (letter("x", "Auto-Submitted: auto-replied"), Kind.AUTO),
         (letter("x", "Auto-Submitted: auto-generated (cron); x=y"), Kind.AUTO),

@@ -10,6 +10,7 @@ from housecarl.message.form import MAX_FIELDS, MAX_SIZE, gate
 from .letters import letter, mixture
 
 F = b"From: ann@example.org\r\n"
+LONG_PARAMETERS = b"".join(b";\r\n p%d=" % n + b"x" * 900 for n in range(5))
 
 
 def refused(raw: bytes) -> str:
@@ -50,12 +51,17 @@ def refused(raw: bytes) -> str:
         (F + b"DKIM-Signature: " + (b"b" * 900 + b"\r\n ") * 5 + b"b\r\n\r\n", "signature-size"),
         (F + b"ARC-Seal: b=" + b" " * 900 + b"\r\n " * 1100 + b"x\r\n\r\n", "signature-size"),
         (F + b"References: " + (b"<a@b>" * 100 + b"\r\n ") * 20 + b"x\r\n\r\n", "field-size"),
+        (
+            F + b"Authentication-Results: " + (b"x" * 900 + b"\r\n ") * 10 + b"x\r\n\r\n",
+            "field-size",
+        ),
         (F + b"Subject: a\r\n \r\n b\r\n\r\n", "blank-fold"),
         (F + b"Subject: a\r\n\t\r\n\r\n", "blank-fold"),
         (b"From: ann@example.org\r\n \r\nSubject: x\r\n\r\n", "blank-fold"),
         (b"Subject: x\r\n\r\n!plug lamp on", "from-missing"),
         (b"\r\n!plug lamp on", "from-missing"),
         (F + b"Content-Type: nonsense\r\n\r\n", "content-type"),
+        (F + b"Content-Type: text/plain" + LONG_PARAMETERS + b"\r\n\r\n", "content-type"),
         (F + b"Content-Type: text/plain; charset=a; charset=b\r\n\r\n", "content-type"),
     ],
 )

@@ -28,6 +28,7 @@ def refused(raw: bytes) -> str:
     [
         ("!plug lamp on", {}),
         ("!plug lamp on", {"tail": ""}),
+        ("!plug lamp on", {"tail": "", "footer": ""}),
         ("!plug lamp on", {"tail": LAUNCH}),
         ("!plug lamp on", {"flowed": ""}),
         (LONG, {}),
@@ -226,6 +227,8 @@ SAVE = (
         (f"--\n!a\n--\n{SAVE}/", "--\n!a"),
         (f"<https://voice.google.com>\n!uptime\n{TAIL}\n{FOOTER}", "!uptime"),
         (f"\n<https://voice.google.com>\n!uptime\n{LAUNCH}\n{FOOTER}", "!uptime"),
+        (f"<https://voice.google.com>\n!uptime\n{TAIL}\n", "!uptime"),
+        ("<https://voice.google.com>\n!uptime\n", "!uptime"),
     ],
 )
 def test_a_single_plain_part_loses_only_its_frame(body: str, text: str) -> None:
