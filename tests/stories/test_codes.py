@@ -157,6 +157,25 @@ def test_five_wrong_codes_lock_codes_for_an_hour(
     assert done(ledger) == ["shed"]
 
 
+def test_what_is_gone_when_its_code_comes_is_not_done(
+    house: TestHouse, phone: Phone, ledger: Path, tmp_path: Path
+) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    (tmp_path / "modules" / "blow.py").unlink()
+    assert house.daemon is not None and house.daemon.house is not None
+    house.do(house.daemon.house.reload_modules())
+    phone.text(f"!yes {code}")
+    assert phone.reply == "No command blow. !help lists them."
+    assert done(ledger) == []
+
+
+def test_a_danger_is_not_done_later(phone: Phone) -> None:
+    """Nobody would be there to text the code."""
+    phone.text("!in 20m blow shed")
+    assert phone.reply == "blow needs a code, so it cannot be done later."
+
+
 def test_the_same_danger_within_a_minute_is_not_done_twice(phone: Phone, ledger: Path) -> None:
     for expected in ("shed is gone.", "Already done: shed is gone."):
         phone.text("!blow shed")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from housecarl.journal import receipts, runs
+from housecarl.testing.carrier import Carrier
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -100,6 +102,31 @@ def test_who_may_use_nothing_yet_learns_what_works_all_the_same(house: TestHouse
     assert phone.reply == "No commands for you yet. !status works."
     phone.text("!status")
     assert phone.reply.startswith("Elm Street ")
+
+
+@dataclass(frozen=True)
+class Elsewhere(Carrier):
+    """The carrier, where everybody has a second conversation with the house."""
+
+    def address(self, number: str) -> str:
+        local, _, domain = super().address(number).partition("@")
+        return f"{local.rpartition('.')[0]}.0123456789@{domain}"
+
+
+def test_a_text_on_another_conversation_gets_silence(house: TestHouse, phone: Phone) -> None:
+    """Whoever sends in the name of a number has no way to read what is answered to it."""
+    phone.text("!uptime")
+    phone.wait()
+    other = Elsewhere(_key=house.carrier._key)
+    raw = other.text(phone.number, "!uptime", house.clock.now())
+    house.send(raw, mail_from=other.envelope(house.address))
+
+    house.settle()
+    assert len(house.inbox.received) == 1
+    assert house.daemon is not None and house.daemon.house is not None
+    db = house.daemon.house.db
+    last = house.do(db.read(lambda conn: receipts.listing(conn, limit=1)))[0]
+    assert (last.state, last.reason, last.person) == ("refused", "token", "ann")
 
 
 def test_a_dropped_file_speaks_for_its_owner_and_is_answered_by_mail(house: TestHouse) -> None:
@@ -225,3 +252,12 @@ class TestLate:
         phone.text("!uptime", sent)
 
         assert phone.reply.startswith("Elm Street up ")
+
+    def test_what_is_days_old_is_not_even_looked_up(self, phone: Phone, clock: FakeClock) -> None:
+        sent = clock.now()
+        clock.move(3 * 86400)
+        phone.text("!uptime", sent)
+
+        assert phone.reply == (
+            "Not done: sent 23 Nov 12:00, reached me 3 d late. Text it again if you still want it."
+        )
