@@ -89,17 +89,13 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
     assert plug.asked("download_firmware") == 1
 
 
-async def test_without_a_meter_nothing_is_said_of_it(house: Commands, make: Make) -> None:
-    plug = make(emeter="none")
-    assert (await flash(house)).endswith(" s. It was on and is on again.")
-    assert plug.asked("get_realtime") == 0
-
-
-async def test_a_relay_that_does_not_obey_afterwards_is_told(house: Commands, make: Make) -> None:
-    plug = make(relay_after_boot="off", fault="relay_stuck")
-    verdict = await flash(house)
-    assert " s. It was on and is off now." in verdict
+async def test_a_relay_that_does_not_obey_is_told_and_nothing_of_a_meter_that_is_not_there(
+    house: Commands, make: Make
+) -> None:
+    plug = make(relay_after_boot="off", fault="relay_stuck", emeter="none")
+    assert (await flash(house)).endswith(" s. It was on and is off now.")
     assert plug.asked("set_relay_state") == 1 and not plug.relay
+    assert plug.asked("get_realtime") == 0
 
 
 async def test_later_hardware_that_forgets_the_download_while_it_writes_is_not_given_up(
