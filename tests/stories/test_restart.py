@@ -31,10 +31,10 @@ def house(tmp_path: Path) -> Any:
         yield house
 
 
-def leave(house: TestHouse, folder: str, text: str, name: str = NAME) -> None:
+def leave(house: TestHouse, folder: str, text: str, name: str = NAME, head: str = "") -> None:
     """A message as a life left it, without the journal's knowledge."""
     stamp = Stamp("drop", house.clock.now(), key=name, uid=LOGIN_UID, as_person="ann")
-    raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
+    raw = f"{head}Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
     (house.spool / folder / name).write_bytes(stamp.line() + raw)
 
 
@@ -143,6 +143,32 @@ def test_a_file_of_another_name_is_kept_for_a_person(house: TestHouse) -> None:
     assert folders(house) == ["failed"]
 
 
+AUTOMATIC = "Auto-Submitted: auto-replied\r\n"
+QUESTION = (
+    "From: Gmail Team <forwarding-noreply@google.com>\r\n"
+    "Subject: (#123456789) Gmail Forwarding Confirmation - Receive Mail from a@gmail.com\r\n"
+)
+
+
+def test_what_waited_and_holds_no_command_is_ignored_and_gmails_question_is_told(
+    house: TestHouse,
+) -> None:
+    """An answer to a machine would be answered by a machine."""
+    leave(house, "new", "!uptime", head=AUTOMATIC)
+    other = NAME.replace("7f3a", "7f3b")
+    leave(house, "new", "Confirmation code: 123456789", other, QUESTION)
+    house.start()
+    assert folders(house) == ["refused", "refused"]
+    assert house.daemon is not None and house.daemon.house is not None
+    db = house.daemon.house.db
+    found = house.do(db.read(lambda c: receipts.listing(c, limit=9)))
+    assert {each.reason for each in found} == {"auto", "confirmation"}
+    assert [
+        each.text for each in house.do(db.read(conditions.listing)) if "Gmail" in each.text
+    ] == ["Gmail asks to confirm that a@gmail.com forwards here: code 123456789"]
+    assert house.inbox.received == []
+
+
 def test_our_own_fault_is_told_to_whoever_is_known_and_the_next_is_served(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +185,38 @@ def test_our_own_fault_is_told_to_whoever_is_known_and_the_next_is_served(
     assert folders(house) == ["failed"]
     house.drop("!help uptime\n")
     assert house.inbox.wait(2)[1].text.startswith("uptime - ")
+
+
+@pytest.mark.parametrize(
+    ("part", "step", "told", "outcomes"),
+    [
+        ("record", "conclude", ["Something broke here. It may not have been done."], "done failed"),
+        ("judge", "judge", [], ""),
+    ],
+)
+def test_where_our_own_fault_comes_decides_what_is_known(
+    house: TestHouse, part: str, step: str, told: list[str], outcomes: str
+) -> None:
+    """After the first of two changes; before anybody knows who it is from."""
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(getattr(at_home.worker, part)), step, fail)
+        house.drop("!in 5m uptime\n!in 6m status\n")
+        house.until(lambda: any((house.spool / "failed").rglob("*.eml")))
+    house.drop("!help uptime\n")
+    house.inbox.wait(len(told) + 1)
+    texts = [each.text.partition(" Log ")[0].strip() for each in house.inbox.received]
+    assert [text for text in texts if not text.startswith("uptime - ")] == told
+    found = house.do(at_home.db.read(lambda c: receipts.listing(c, limit=9)))[-1]
+    assert (found.state, found.person) == ("failed", "ann" if told else None)
+    left = house.do(at_home.db.read(lambda c: runs.of(c, found.id)))
+    assert [run.outcome for run in left] == outcomes.split()
 
 
 def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
