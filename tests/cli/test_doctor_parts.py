@@ -22,6 +22,7 @@ from tests.cli.clinic import name_server
 from tests.cli.conftest import LOGIN
 from tests.doors.certificate import certificate
 from tests.doors.imap_server import ImapServer, Mail, serving
+from tests.doors.smtp_peer import has_ipv6
 from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
 
@@ -515,6 +516,7 @@ async def test_ports_are_tried_before_the_daemon_needs_them(tmp_path: Path) -> N
     assert mend.startswith("Give an address of this machine")
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 async def test_ports_below_1024_come_from_systemd_and_ipv6_is_tried_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -45,6 +46,15 @@ class Served:
             assert (await peer.reply()).startswith("220 ")
             await peer.say("EHLO peer.example")
         return peer
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the loopback of IPv6, which many containers lack."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 class Peer:

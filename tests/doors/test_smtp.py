@@ -11,7 +11,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 from structlog.testing import capture_logs
-from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Peer, Served, serving
+from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Peer, Served, has_ipv6, serving
 
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
@@ -311,6 +311,7 @@ async def test_a_taken_port_for_tls_leaves_the_other_free(pair: tuple[Path, Path
             assert (await (await second.peer()).message()).startswith("250 ")
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 async def test_ipv6_is_listened_on_by_itself() -> None:
     """So that the same port of IPv4 is free for another, or for another line of the settings."""
     async with serving(listen="[::]:0") as served:
