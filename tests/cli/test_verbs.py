@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.cli.conftest import HOUSECARL, LOGIN, Verb, verb_of
 from tests.cli.forked import COMMON, forker
 
+from housecarl import cli, config_file
+from housecarl.cli import journal, send
+from housecarl.errors import NotAllowed, Unreachable
+from housecarl.journal import replies
 from housecarl.testing.house import TestHouse
 
 
@@ -49,6 +57,67 @@ def test_try_fails_when_the_command_does(verb: Verb) -> None:
     assert done.returncode == 1
     assert done.stdout == "No command plug. !help lists them.\n"
     assert "Traceback" not in done.stderr
+
+
+DOOR = """\
+from housecarl import Call, command
+
+
+@command(risk="danger")
+async def door(call: Call) -> str:
+    \"\"\"Open the door.\"\"\"
+    return "Open."
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("door", "--as", "ann"), 77, "door needs a code: text it, or use its own verb"),
+        (("help", "--as", "eve"), 2, "--as: no eve in the configuration, which knows ann"),
+        (("help",), 77, "this login is nobody here: name a person with --as, or list it (`unix`)"),
+    ],
+    ids=["dangerous", "as nobody", "by nobody"],
+)
+def test_try_carries_out_what_needs_no_code_for_somebody_who_is_known(
+    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """What was refused is nowhere in the journal: it was never asked for."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "door.py").write_text(DOOR)
+    config = tmp_path / "house.yaml"
+    config.write_text(
+        "spool: spool\npeople: {ann: {addresses: [ann@example.org], may: ['*']}}\n"
+        "modules: {folders: [mine]}\n"
+    )
+    done = verb_of(config)("try", *words)
+    assert (done.returncode, done.stdout, said in done.stderr) == (code, "", True), done.stderr
+    log = verb_of(config)("log")
+    assert log.stdout == ""
+
+
+def test_send_is_refused_to_a_login_that_the_daemon_would_not_believe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that neither owns the spool nor is listed; nothing is dropped."""
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\ndoors: {drop: {}}\npeople: {ann: {unix: [ann], may: ['*']}}\n")
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    words = ["-c", str(config), "send", "!help", "--as", "ann"]
+    done = CliRunner().invoke(cli.housecarl, words)
+    assert isinstance(done.exception, NotAllowed)
+    assert str(done.exception) == "this login may not send as ann; see `people.ann.unix`"
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_send_waits_for_no_reply_for_ever(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "WAIT_SECONDS", 0.0)
+    loaded = config_file.load(house.folder / "housecarl.yaml")
+    with pytest.raises(Unreachable, match=r"^no reply in 0 s; is the daemon running\?"):
+        send.reply_to(loaded, "drop:of nobody")
 
 
 def test_status_is_0_when_all_is_well(verb: Verb) -> None:
@@ -155,6 +224,42 @@ def test_the_queue_is_listed_tried_again_and_given_up(verb: Verb, house: TestHou
         assert verb("queue", "drop", number).returncode == 1
     finally:
         house.inbox.busy = False
+
+
+def test_a_reply_that_was_refused_is_listed_with_the_servers_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes out when somebody says that it is tried again; then nothing waits any more."""
+
+    refusing = threading.Event()
+    refusing.set()
+
+    def states() -> list[str]:
+        return [row["state"] for row in journal.read(loaded, replies.queue)]
+
+    people = {"ann": {"addresses": ["ann@example.org"], "unix": [LOGIN], "may": ["*"]}}
+    with TestHouse(tmp_path, people) as house:
+        take = house.inbox.handle_DATA
+
+        async def hear(*given: Any) -> str:
+            return "550 5.7.1 Not you" if refusing.is_set() else await take(*given)
+
+        monkeypatch.setattr(house.inbox, "handle_DATA", hear)
+        loaded = config_file.load(tmp_path / "housecarl.yaml")
+        verb = verb_of(tmp_path / "housecarl.yaml")
+        verb("send", "!help uptime", "--as", "ann", "--wait")
+        house.until(lambda: states() == ["refused"])
+        listed = verb("queue", "list").stdout
+        assert " to ann [refused: the mail: 550 5.7.1 Not you] uptime - " in listed
+        refusing.clear()
+        number = listed.split()[0]
+        assert verb("queue", "retry", number).stdout == f"Reply {number} is tried again now.\n"
+        house.inbox.wait(1)
+        house.until(lambda: states() == [])
+        assert verb("queue", "list").stdout == "Nothing waits.\n"
+        done = verb("queue", "retry", number)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"no reply {number} waits or was refused; ")
 
 
 def test_check_tells_every_fault_at_once_with_its_place(tmp_path: Path) -> None:
@@ -336,6 +441,56 @@ def test_what_makes_no_sense_is_one_sentence(
     done = verb_of(tmp_path / "house.yaml")(*words, typed="correct horse\n")
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("doctor", "--json"), 78, "house.yaml:1:1: hose: unknown key; did you mean 'house'?"),
+        (("doctor",), 78, ""),
+    ],
+)
+def test_a_doctor_without_a_configuration_says_what_is_wrong_with_it(
+    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """As a finding for a person; where JSON is wanted, there is none to be had."""
+    config = tmp_path / "house.yaml"
+    config.write_text("hose: Elm\n")
+    done = verb_of(config)(*words)
+    assert (done.returncode, said in done.stderr) == (code, True)
+    assert (done.stdout == "") == ("--json" in words)
+
+
+def test_without_a_way_out_no_reply_is_tried(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\npeople: {ann: {addresses: [a@b.example], may: ['*']}}\n")
+    done = verb_of(config)("test-send", "ann")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "post: is missing: without it nobody is answered" in done.stderr
+
+
+def test_what_is_no_verb_after_two_dashes_is_a_usage_error(verb: Verb) -> None:
+    done = verb("--", "-x")
+    assert (done.returncode, "-x" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), OSError(errno.EINVAL, "odd")],
+    ids=["a text", "a call"],
+)
+def test_a_fault_of_our_own_shows_its_trace(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """Only what an operator can mend becomes a sentence."""
+
+    def broken(**_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(cli.housecarl, "main", broken)
+    with pytest.raises(type(fault)) as shown:
+        cli.main()
+    assert shown.value is fault
 
 
 def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:

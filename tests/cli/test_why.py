@@ -94,8 +94,9 @@ def test_a_file_is_judged_as_its_door_would_take_it(
     ],
 )
 def test_the_time_that_stands_for_now_is_utc_where_it_says_no_zone(
-    verb: Verb, tmp_path: Path, at: str, code: int, said: str
+    verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, code: int, said: str
 ) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
     file = tmp_path / "letter.eml"
     file.write_text(LETTER)
     done = verb("why", file, "--door", "drop", "--at", at)
