@@ -118,10 +118,18 @@ def test_a_house_without_smtp_is_opened_again_after_a_fault(
 def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
     quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemons, "BACK_OFF", (600.0,))
+    tried: list[House] = []
+
+    async def fail(house: House) -> None:
+        tried.append(house)
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.0, 600.0))
+    monkeypatch.setattr(House, "open", fail)
     break_journal(quiet)
-    quiet.until(lambda: running(quiet).house is None)
+    quiet.until(lambda: len(tried) == 1)
     quiet.stop()
+    assert len(tried) == 1
 
 
 def test_a_disk_that_stays_broken_ends_it_in_the_end(
