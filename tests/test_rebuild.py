@@ -158,6 +158,25 @@ def test_it_is_set_aside_and_no_change_that_waited_runs(
     assert [c.name for c in read(house, conditions.listing) if not c.ok] == [kept]
 
 
+def test_of_what_waited_only_what_may_have_run_is_called_interrupted(house: TestHouse) -> None:
+    """No command is let go and a wrong one told; a change that is late now may have been in time."""
+    late = timedelta(hours=1)
+    for text, digit, age in (("hello", "a", late), ("!plgu", "b", late), ("!mark", "c", late)):
+        leave(house, "work", text, digit * 16, age)
+    replace(house.spool / JOURNAL)
+    house.start()
+    house.settle()
+    told = sorted(each.text.partition(".")[0] for each in house.inbox.wait(3))
+    assert told == [
+        "My journal was damaged; I built it anew",
+        "No command plgu",
+        "mark was interrupted: my journal was damaged",
+    ]
+    assert marks(house) == 1
+    known = read(house, lambda c: receipts.listing(c, limit=3))
+    assert {each.reason for each in known} == {"no-command", "unknown-command", "interrupted"}
+
+
 def test_what_was_carried_out_is_known_again_and_refused_when_it_comes_again(
     house: TestHouse,
 ) -> None:
