@@ -329,6 +329,27 @@ async def test_a_rename_that_fails_shows_in_trouble(spool: Spool) -> None:
     assert repr(trouble) == "StorageError('spool: move: No such file or directory')"
 
 
+async def test_of_several_renames_that_fail_the_first_is_told(spool: Spool) -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    for target in (State.WORK, State.FAILED):
+        spool.move(make_name(datetime.now(UTC)), State.NEW, target)
+        await spool.settle()
+    assert not faults
+    assert spool.trouble is not None
+    assert "No such file or directory" in repr(spool.trouble.result())
+
+
+async def test_a_rename_that_was_done_before_is_no_trouble(spool: Spool) -> None:
+    """A restart repeats what the journal says; the first time counts."""
+    name = await spool.put(b"x", STAMP)
+    for _ in range(2):
+        spool.move(name, State.NEW, State.EXECUTED)
+        await spool.settle()
+    assert spool.trouble is not None and not spool.trouble.done()
+    assert names(spool) == {"executed": 1}
+
+
 async def test_a_folder_that_cannot_be_read_is_told(spool: Spool) -> None:
     (spool.root / "failed").rmdir()
     with pytest.raises(StorageError, match=r"^spool: read: No such file or directory$"):
