@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -101,6 +102,19 @@ def test_every_verb_and_option_that_a_page_names_exists(page: Path) -> None:
         assert path != "housecarl" or words == [], mention
         flags = {flag for param in known[path].params for flag in param.opts}
         assert {word for word in words if re.match("--?[a-z]", word)} <= flags, mention
+
+
+@pytest.mark.parametrize("words", [[], ["one", "two"]])
+def test_the_manuals_are_written_into_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """With none, or with more than one, it is said how to call it, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["manual", *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(manual.__file__), run_name="__main__")
+    assert ended.value.code == "python -m housecarl.cli.manual FOLDER"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.server("man")

@@ -196,6 +196,45 @@ def test_the_next_command_is_short_where_the_shell_finds_all_by_itself(config: P
     assert done.stdout.endswith("\nNext: housecarl run\n")
 
 
+def test_what_check_would_refuse_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as a fault of the file that would have been: here the machine names no such folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", "~no-such-login")
+    config = tmp_path / ".config" / "housecarl" / "housecarl.yaml"
+    done = given(config, "name: ann\nlogin: ann\n")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"{config}:" in done.stderr and "there is no such home folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_is_there_already_is_left_as_it_is(config: Path) -> None:
+    spool = config.parent / "spool"
+    spool.mkdir(parents=True)
+    (spool / "note.txt").write_text("!uptime\n")
+    spool.chmod(0o2770)
+    assert given(config, "name: ann\nlogin: ann\n").returncode == 0
+    assert config_file.load(config).config.spool == spool
+    assert spool.stat().st_mode & 0o7777 == 0o2770
+    assert [path.name for path in spool.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file or directory"), ("name: Zo\xeb\n", "is not UTF-8 text")],
+)
+def test_answers_that_cannot_be_read_are_named(
+    config: Path, tmp_path: Path, content: str | None, said: str
+) -> None:
+    answers = tmp_path / "answers.yaml"
+    if content is not None:
+        answers.write_text(content, "latin-1")
+    done = verb_of(config)("init", "--no-doctor", "--answers", str(answers))
+    assert (done.returncode, f"--answers: {answers}: {said}" in done.stderr) == (2, True)
+    assert not config.exists()
+
+
 def test_from_nothing_to_the_first_answer(config: Path) -> None:
     """What `init` wrote runs as it is: the daemon starts, and a command is answered."""
     assert given(config, f"name: ann\nlogin: {LOGIN}\nhouse: Elm Street\n").returncode == 0

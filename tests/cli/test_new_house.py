@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from pathlib import Path
 
@@ -85,6 +86,22 @@ def test_the_country_of_a_time_zone_is_known() -> None:
     assert guess.region("UTC") == ""
 
 
+def test_a_machine_without_a_table_of_countries_tells_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first table that is there counts; a Python that brings its own time zones has none."""
+    monkeypatch.setattr(guess, "TZPATH", (str(tmp_path / "none"), str(tmp_path)))
+    assert guess.region("Europe/Zurich") == ""
+    (tmp_path / "zone.tab").write_text("CH\t+4723+00832\tEurope/Zurich\n")
+    assert guess.region("Europe/Zurich") == "CH"
+
+
+def test_a_login_without_a_name_is_nobody(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as some number."""
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    assert guess.look(machine).login == ""
+
+
 def test_sudo_is_seen_through_and_root_is_nobody(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +133,24 @@ def test_files_go_where_the_program_looks_for_them(
     assert Site.of(tmp_path / "elm.yaml").spool == "spool"
     monkeypatch.setenv("HOUSECARL_CONFIG", str(tmp_path / "other.yaml"))
     assert Site.of(None).config == tmp_path / "other.yaml"
+
+
+@pytest.mark.parametrize(
+    ("euid", "user", "owner"),
+    [(0, "nobody", True), (0, "no-such-user", False), (1000, "nobody", False)],
+    ids=["root", "no such user", "another login"],
+)
+def test_the_files_of_the_service_are_given_to_its_user_by_root_alone(
+    monkeypatch: pytest.MonkeyPatch, euid: int, user: str, owner: bool
+) -> None:
+    """With no such user the files stay whose they are, as for a house of one's own."""
+    named = pwd.getpwnam
+    entry = named("nobody")
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: named(user if name == "housecarl" else name))
+    site = Site.of(service.CONFIG)
+    assert site.owner == ((entry.pw_uid, entry.pw_gid) if owner else None)
+    assert Site.of(service.CONFIG.with_name("other.yaml")).owner is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -211,6 +246,47 @@ def test_what_is_not_answered_is_guessed() -> None:
     assert (draft.house, draft.timezone, draft.units) == ("elm", "Europe/Zurich", "metric")
     assert (draft.name, draft.login, draft.phone) == ("bo", "bo", "+41 44 668 18 00")
     assert (draft.imap, draft.smtp, draft.voice, draft.post) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "phone", "found"),
+    [
+        ("America/Denver", "+41 44 668 18 00", "+41 44 668 18 00"),
+        ("America/Denver", "303 555 0123", "+1 303-555-0123"),
+        ("UTC", "+1 303 555 0123", "+1 303 555 0123"),
+        ("UTC", "303 555 0123", None),
+    ],
+)
+def test_a_number_is_dialled_as_at_home_or_has_its_country(
+    zone: str, phone: str, found: str | None
+) -> None:
+    """Where the time zone tells no country, the number has to."""
+    answers = f"phone: '{phone}'\ntimezone: {zone}\ndoor: files\n"
+    if found is None:
+        with pytest.raises(click.UsageError, match=r"needs \+ and the country code"):
+            held(answers)
+    else:
+        assert held(answers).draft.phone == found
+
+
+def test_a_house_that_has_no_address_of_its_own_sends_no_replies() -> None:
+    found = held("address: bo@home.example\ndoor: files\n")
+    assert (found.draft.post, found.draft.sender, found.secrets) == (None, "", {})
+    found = held(
+        "address: bo@home.example\ndoor: files\naccount: h@home.example\npost_password: x\n"
+    )
+    assert found.draft.post == Server(
+        "smtp.home.example", user="h@home.example", secret="secrets/post"
+    )
+    assert found.draft.sender == "h@home.example"
+
+
+def test_a_phone_needs_no_google_voice_to_be_known() -> None:
+    answers = "phone: +1 303 555 0123\naddress: bo@home.example\naccount: h@home.example\n"
+    draft = held(f"{answers}imap_password: x\npost_password: x\n").draft
+    assert (draft.voice, draft.phone, draft.sender) == (None, "+1 303 555 0123", "h@home.example")
+    assert draft.imap is not None and draft.imap.host == "imap.home.example"
+    assert "google_voice" not in draft.text()
 
 
 class Recorder(Answers):

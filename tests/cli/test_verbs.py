@@ -493,6 +493,14 @@ def test_a_fault_of_our_own_shows_its_trace(
     assert shown.value is fault
 
 
+def test_help_lists_every_verb_with_what_it_does(verb: Verb) -> None:
+    """In the order of a newcomer's needs."""
+    done = verb("--help")
+    listed = " ".join(done.stdout.partition("\nVerbs:\n")[2].split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert listed == " ".join(f"{name} {text}" for name, (_, text) in cli.VERBS.items())
+
+
 def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
     done = verb("sttus")
     assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)
