@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from housecarl.house import JOURNAL
@@ -138,8 +139,6 @@ def test_killed_before_the_work_was_noted_the_verdict_still_comes(house: TestHou
 
 
 def test_work_of_a_process_that_is_still_at_it_is_left_alone(house: TestHouse) -> None:
-    import psutil
-
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     born = psutil.Process(other.pid).create_time()
     leave(house, BACKGROUND, f"{ID}.1", NOTE | {"pid": other.pid, "born": born})
@@ -155,6 +154,46 @@ def test_a_rule_that_breaks_leaves_the_general_sentence(house: TestHouse) -> Non
     leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "firm"})
     house.start()
     assert told(house) == [f"firm was interrupted by a restart. Log {ID[:4]}."]
+
+
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, until it is told to end."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
+def test_each_note_of_the_last_life_ends_as_it_can(
+    house: TestHouse, stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.recover.LOOK_SECONDS", 0.005)
+    busy = {"pid": stranger.pid, "born": psutil.Process(stranger.pid).create_time()}
+    way = {"address": "ann@phone.example", "subject": "Re: text"}
+    notes: dict[str, dict[str, Any]] = {
+        "told-with-its-message": {**DEAD, "command": "firm", "told": True},
+        "command-gone": {**DEAD, "command": "gone"},
+        "on-a-conversation": {**DEAD, "command": "lost", **way},
+        "command-gone-still-at-it": {**busy, "command": "gone"},
+        "module-taken-away-meanwhile": {**busy, "command": "firm"},
+        "told-by-who-was-at-it": busy,
+    }
+    for key, note in notes.items():
+        leave(house, BACKGROUND, key, {**NOTE, **note})
+    house.start()
+    said = [f"{name} was interrupted by a restart. Log {ID[:4]}." for name in ("gone", "lost")]
+    assert sorted(told(house, 2)) == said
+    (answer,) = house.inbox.to("ann@phone.example")
+    assert answer.text.startswith(said[1])
+
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    (house.folder / "mine" / "firm.py").unlink()
+    house.do(at_home.reload_modules())
+    house.do(at_home.workshop.forget("told-by-who-was-at-it"))
+    stranger.communicate(b"\n", 10)
+    house.until(lambda: not at_home.workshop.questions)
+    assert len(house.inbox.received) == 2
+    assert sorted(left(house)) == ["command-gone-still-at-it", "module-taken-away-meanwhile"]
 
 
 class TestRealPace:
