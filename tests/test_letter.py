@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from housecarl import letter as letters
 from housecarl.errors import PostRefused
 from housecarl.letter import Letter, compose
 from housecarl.message.model import Thread
@@ -120,6 +121,14 @@ def test_nothing_from_outside_makes_a_header(evil: str) -> None:
     ):
         with pytest.raises(PostRefused):
             compose(letter, "x")
+
+
+@pytest.mark.parametrize("evil", ["\r\nBcc: eve@x", "\nx", "\r\n\r\nx", "\r\n \r\n x", "\x00"])
+def test_what_the_other_checks_miss_is_not_sent(monkeypatch: pytest.MonkeyPatch, evil: str) -> None:
+    """The header block is read back before it goes: each line must be the one that was meant."""
+    monkeypatch.setattr(letters, "_subject", lambda letter: f"hi{evil}")
+    with pytest.raises(PostRefused, match="would not read back"):
+        compose(LETTER, "x")
 
 
 @pytest.mark.parametrize(
