@@ -140,9 +140,16 @@ def test_it_waits_until_the_clock_is_set_and_ends_with_its_module(
         assert troubles(30) == {"cellar.wet"}, "also when the modules are read between two looks"
         if while_it_is_down:
             house.stop()
-        (folder / "cellar.py").unlink()
-        if while_it_is_down:
+            (folder / "cellar.py").unlink()
             house.start()
             inside = inner(house)
+        else:
+
+            async def just_before_its_time() -> None:
+                (folder / "cellar.py").unlink()
+                await inside.registry.reload()
+                clock.move(60)
+
+            house.do(just_before_its_time())
         assert troubles() == set(), "a module that is gone has no trouble"
         assert troubles(60) == set()
