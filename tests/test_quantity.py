@@ -39,3 +39,7 @@ def test_what_is_no_duration_or_size_is_refused(text: object) -> None:
 def test_what_is_shown_reads_back_as_the_same(count: int) -> None:
     assert seconds(duration(count)) == count
     assert octets(size(count * 1024)) == count * 1024
+
+
+def test_what_is_no_whole_kibibyte_is_shown_in_bytes() -> None:
+    assert [size(count) for count in (1, 1025, 1024, 3 << 30)] == ["1", "1025", "1K", "3G"]

@@ -15,7 +15,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 _SECONDS = {"s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
-_BYTES = {"K": KIB, "M": MIB, "G": 1024 * MIB}
+_BYTES = {"": 1, "K": KIB, "M": MIB, "G": 1024 * MIB}
 
 #: nine digits: 30 years in seconds, and no number that would overflow a clock or a C int64
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -46,21 +46,19 @@ def octets(value: object) -> int:
 
 def duration(count: int) -> str:
     """300 -> `"5m"`: the largest unit that divides it."""
-    return _largest(count, _SECONDS, "s")
+    return _largest(count, _SECONDS)
 
 
 def size(count: int) -> str:
     """262144 -> `"256K"`: the largest unit that divides it."""
-    return _largest(count, _BYTES, "")
+    return _largest(count, _BYTES)
 
 
-def _largest(count: int, units: dict[str, int], smallest: str) -> str:
+def _largest(count: int, units: dict[str, int]) -> str:
     if count == 0:
         return "0"
-    for letter, factor in reversed(units.items()):
-        if count % factor == 0:
-            return f"{count // factor}{letter}"
-    return f"{count}{smallest}"
+    letter, factor = next(unit for unit in reversed(units.items()) if count % unit[1] == 0)
+    return f"{count // factor}{letter}"
 
 
 #: Seconds, written `30s`, `5m`, `2h`, `3d`.
