@@ -66,7 +66,7 @@ async def loop(call: Call, what: str) -> Reply:
     return do(what)
 
 
-@command(timeout=0.4, risk=Risk.CHANGE)
+@command(timeout=1, risk=Risk.CHANGE)
 def hang(call: Call) -> Reply:
     time.sleep(60)
 
@@ -211,7 +211,7 @@ async def test_a_def_is_stopped_at_its_limit_and_may_have_done_a_part(run: Run) 
     assert outcome.state == "timeout"
     assert (
         outcome.reply.text
-        == "hang took longer than 0.4 s and was stopped. It may have done a part. Log 7f3a."
+        == "hang took longer than 1 s and was stopped. It may have done a part. Log 7f3a."
     )
     assert "in hang" in outcome.detail
 
