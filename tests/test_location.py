@@ -86,3 +86,8 @@ def test_an_empty_path_is_no_path() -> None:
     for wrong in ("", 5, None):
         with pytest.raises(ValidationError, match="should be a path"):
             TypeAdapter(Location).validate_python(wrong)
+
+
+def test_the_home_folder_of_nobody_is_no_place() -> None:
+    with pytest.raises(ValidationError, match="'~nobody-of-this-name/x': there is no such home"):
+        TypeAdapter(Location).validate_python("~nobody-of-this-name/x")

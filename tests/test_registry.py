@@ -428,6 +428,27 @@ async def test_files_that_hang_are_not_waited_for_one_after_the_other(
     assert (list(registry.commands), len(registry.broken)) == (["well"], 8)
 
 
+async def test_a_reload_that_is_cut_off_leaves_no_trial_behind(tmp_path: Path) -> None:
+    """As at a stop: what is tried may hang."""
+    write(tmp_path, "hangs", one("hangs"))
+    begun, ended = asyncio.Event(), asyncio.Event()
+    never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def trial(path: Path) -> str:
+        try:
+            begun.set()
+            return await never
+        finally:
+            ended.set()
+
+    reload = asyncio.create_task(Registry(None, [tmp_path], trial=trial).reload())
+    await begun.wait()
+    reload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reload
+    await asyncio.wait_for(ended.wait(), 10)
+
+
 async def test_a_package_whose_import_hangs_is_named_and_keeps_no_other_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

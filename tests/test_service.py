@@ -56,6 +56,14 @@ def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
     assert told() == "not running: `systemctl start housecarl`"
 
 
+def test_where_no_configuration_is_found_the_one_meant_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert service.called(config, "run") == "housecarl run"
+    monkeypatch.setenv("HOUSECARL_CONFIG", str(config.with_name("none.yaml")))
+    assert service.called(config, "run") == f"housecarl -c {config} run"
+
+
 def test_a_configuration_that_the_unit_does_not_serve_is_run_by_hand(config: Path) -> None:
     make_journal(config)
     install(config)

@@ -25,6 +25,16 @@ def _sentence(args):
     return f"Blow up {args.what}?"
 
 
+def _broken(args):
+    raise ValueError("no sentence")
+
+
+@command(risk=Risk.DANGER, confirm=_broken)
+async def crack(call: Call, what: str) -> Reply:
+    """Crack something: crack nut"""
+    return await blow(call, what)
+
+
 @command(risk=Risk.DANGER, confirm=_sentence)
 async def blow(call: Call, what: str) -> Reply:
     """Blow something up: blow shed"""
@@ -174,6 +184,14 @@ def test_a_danger_is_not_done_later(phone: Phone) -> None:
     """Nobody would be there to text the code."""
     phone.text("!in 20m blow shed")
     assert phone.reply == "blow needs a code, so it cannot be done later."
+
+
+def test_what_cannot_say_what_it_would_do_gets_no_code(phone: Phone, ledger: Path) -> None:
+    phone.text("!crack nut")
+    assert phone.reply.startswith("crack cannot be prepared. Nothing was done. Log ")
+    phone.text("!yes 0000")
+    assert phone.reply.startswith("Nothing waits for a code")
+    assert done(ledger) == []
 
 
 def test_the_same_danger_within_a_minute_is_not_done_twice(phone: Phone, ledger: Path) -> None:
