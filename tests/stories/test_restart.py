@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +219,26 @@ def test_where_our_own_fault_comes_decides_what_is_known(
     assert (found.state, found.person) == ("failed", "ann" if told else None)
     left = house.do(at_home.db.read(lambda c: runs.of(c, found.id)))
     assert [run.outcome for run in left] == outcomes.split()
+
+
+def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: TestHouse) -> None:
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    in_hand = threading.Event()
+
+    async def hang(*_: object) -> None:
+        in_hand.set()
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("housecarl.worker.STOP_SECONDS", 0.01)
+        patch.setattr(type(house.daemon.house.worker.judge), "judge", hang)
+        house.drop("!help uptime\n")
+        assert in_hand.wait(10)
+        house.stop()
+    assert house.inbox.received == []
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
 
 
 def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
