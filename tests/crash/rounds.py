@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -25,6 +25,9 @@ from housecarl.testing.inbox import Inbox
 
 #: Rounds after which a life may rest until all is answered.
 REST_ROUNDS = 25
+
+#: Seconds in which a daemon is there, also on a machine that does ten other things.
+START_SECONDS = 30.0
 
 #: What a daemon is started with: the arguments of Python before those of `housecarl`.
 HOUSECARL = (str(Path(sys.executable).with_name("housecarl")),)
@@ -64,7 +67,7 @@ class Rounds:
     #: Seconds after the first 250 of a life within which the strike comes else.
     loaded_seconds = 0.15
 
-    #: Seconds in which a house that rests has to answer everything.
+    #: Seconds in which a house that rests, and is there, has to answer everything.
     rest_seconds = 30.0
 
     def __init__(
@@ -119,7 +122,7 @@ class Rounds:
             if self.random.random() < self.early:
                 time.sleep(self.random.uniform(0, self._start_seconds))
             else:
-                self.load.taken.wait(self.rest_seconds)
+                self.load.taken.wait(START_SECONDS)
                 self._start_seconds = time.monotonic() - began
                 time.sleep(self.random.uniform(0, self.loaded_seconds))  # it comes when it comes
             self.strike(process)
@@ -143,12 +146,9 @@ class Rounds:
         self.balance()
 
     def settle(self) -> None:
-        """Wait until the daemon is there and all is answered and filed, or long enough."""
-        deadline = time.monotonic() + self.rest_seconds
-        while time.monotonic() < deadline:
-            if self.is_open() and self.books.settled(self.acknowledged):
-                return
-            time.sleep(0.02)  # seen from outside there is no event
+        """Wait until the daemon is there, then until all is answered and filed, or long enough."""
+        until(self.is_open, START_SECONDS)
+        until(lambda: self.books.settled(self.acknowledged), self.rest_seconds)
 
     def is_open(self) -> bool:
         """Whether somebody listens at the door; who is only starting catches no signal yet."""
@@ -160,6 +160,13 @@ class Rounds:
         self.violations += self.books.balance(self.acknowledged)
         if self.load.refused:
             self.violations.append(f"told to a sender for good: {self.load.refused[:5]}")
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until something holds, or so long."""
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)  # seen from outside there is no event
 
 
 def prepare(folder: Path, spool: Path, port: int, smarthost: int) -> None:
