@@ -104,6 +104,41 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: P
         assert minute() == set()
 
 
+def test_what_a_module_found_is_kept_while_its_file_is_broken(tmp_path: Path) -> None:
+    """Also over a restart; once it is mended, nothing of it is told a second time."""
+    folder, sensor, clock = tmp_path / "mine", tmp_path / "sensor", FakeClock()
+    folder.mkdir()
+    (folder / "cellar.py").write_text(CELLAR)
+    sensor.write_text("wet")
+    modules = {"folders": [str(folder)], "cellar": {"sensor": str(sensor)}}
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    with TestHouse(tmp_path, people, modules, clock=clock) as house:
+
+        def found(text: str) -> bool:
+            """Whether the cellar is in trouble a minute after its file was given this text."""
+            (folder / "cellar.py").write_text(text)
+            inside = inner(house)
+
+            async def do() -> None:
+                await inside.reload_modules()
+                clock.move(60)
+
+            house.do(do())
+            house.until(lambda: inside.rounds.asleep)
+            noted = house.do(inside.db.read(conditions.listing))
+            return ("cellar.wet", False) in [(each.name, each.ok) for each in noted]
+
+        assert found(CELLAR)
+        house.inbox.wait(1)
+        assert found("def")
+        house.stop()
+        house.start()
+        assert found("def:")
+        assert found(CELLAR)
+        house.settle()
+        assert [each.text.splitlines()[0] for each in house.inbox.received] == ["The wet cellar."]
+
+
 def inner(house: TestHouse) -> House:
     assert house.daemon is not None and house.daemon.house is not None
     return house.daemon.house

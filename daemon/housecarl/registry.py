@@ -83,6 +83,12 @@ class Registry:
         return self._index.broken
 
     @property
+    def faulty(self) -> set[str]:
+        """The modules that are off because of a fault, by the names of their sections."""
+        entries = (*self._files.values(), *self._installed.values())
+        return {entry.section for entry in entries if entry.file in self._index.broken}
+
+    @property
     def unset(self) -> Mapping[str, str]:
         """The files that are off because the config lacks their section: file -> what it needs."""
         return self._index.unset

@@ -160,15 +160,19 @@ class Rounds:
             await self._workshop.db.write(forget)
 
     async def _forget_others(self, modules: Collection[str]) -> None:
-        """Drop what was found by modules that do no rounds any more, in an earlier life too."""
-        db, here, at = self._workshop.db, sorted(modules), self._clock.now().timestamp()
-        known = await db.read(lambda conn: values.get(conn, OWN, MODULES)) or []
+        """Drop what was found by modules that do no rounds any more, in an earlier life too.
+
+        A broken one is not gone: once it is mended, what it had found would be told again.
+        """
+        db, at = self._workshop.db, self._clock.now().timestamp()
+        known = set(await db.read(lambda conn: values.get(conn, OWN, MODULES)) or [])
+        here = {*modules, *(known & self._registry.faulty)}
         if known != here:
 
             def forget(conn: sqlite3.Connection) -> None:
-                for module in set(known) - set(here):
+                for module in known - here:
                     conditions.forget_gone(conn, module, ())
-                values.put(conn, OWN, MODULES, here, at)
+                values.put(conn, OWN, MODULES, sorted(here), at)
 
             await db.write(forget)
 
