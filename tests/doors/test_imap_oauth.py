@@ -24,7 +24,7 @@ from housecarl.testing.house import free_port
 
 @dataclass
 class Endpoint:
-    """Gives out what a test puts here; keeps what it was asked."""
+    """Gives out what a test puts here, without HTTP at status 0; keeps what it was asked."""
 
     url: str = ""
     status: int = 200
@@ -40,10 +40,11 @@ def endpoint() -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             given.asked.append(parse_qs(body))
-            self.send_response(given.status)
-            self.send_header("Location", given.url)
-            self.end_headers()
             answer = given.answer
+            if given.status:
+                self.send_response(given.status)
+                self.send_header("Location", given.url)
+                self.end_headers()
             self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
         def log_message(self, format: str, *args: object) -> None:
@@ -127,6 +128,8 @@ def test_googles_own_file_is_understood(endpoint: Endpoint, tmp_path: Path) -> N
         (302, {}, Cut, "HTTP 302"),
         (200, ["odd"], Cut, "no access token"),
         (200, b"<html>", Cut, "no access token: the answer is no JSON"),
+        (200, b"[" * 60_000, Cut, "no access token: the answer is no JSON"),
+        (0, b"SSH-2.0\r\n", Cut, "no access token: the answer is no HTTP"),
         (200, {"access_token": "a\1auth=b"}, Cut, "no access token"),
     ],
 )

@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -93,7 +94,9 @@ def _ask(url: str, fields: dict[str, str]) -> dict[str, Any]:
     except OSError as error:
         why = getattr(error, "reason", error)
         raise Cut(f"no access token: {plain(getattr(why, 'strerror', None) or str(why))}") from None
-    except ValueError:
+    except HTTPException:
+        raise Cut("no access token: the answer is no HTTP") from None
+    except (ValueError, RecursionError):
         raise Cut("no access token: the answer is no JSON") from None
     return answer if isinstance(answer, dict) else {}
 
