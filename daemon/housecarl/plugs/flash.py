@@ -173,9 +173,9 @@ class Flash(ABC):
         """What the meter says with the new firmware."""
         await self._log.step("meter")
         ready = self._ready
-        count = METER_READINGS if ready.identity.metered else 0
+        metered, pause = ready.identity.metered, self._pace.of(METER_PAUSE)
         try:
-            readings = await ready.device.readings(count, pause=self._pace.of(METER_PAUSE))
+            readings = await ready.device.readings(METER_READINGS, pause=pause) if metered else []
         except PlugError:
             return " Its meter does not answer."
         if not readings:  # it has none, or none any more

@@ -200,8 +200,8 @@ async def refuse_load(device: Device, identity: Identity, rules: Rules) -> meter
 
     Raises NotReady for a load over the limit.
     """
-    count = READINGS if identity.metered else 0
-    readings = await device.readings(count, pause=rules.pause)
+    metered = identity.metered
+    readings = await device.readings(READINGS, pause=rules.pause) if metered else []
     if not readings:
         return None
     limit = meter.max_watts(identity.model, device.address.max_watts)
