@@ -68,7 +68,7 @@ def make_name(arrived: datetime) -> str:
     """A new name for life: arrival time, so that names sort, and 16 hex digits, the id.
 
     The first four digits of the id count, the others are random. So what a person types of an id
-    tells the last 65,536 messages apart, and neighbours in time are neighbours in the journal.
+    tells 65,536 messages of one life apart, and neighbours in time are neighbours in the journal.
     """
     identity = f"{next(_COUNT) % 0x10000:04x}{secrets.token_hex(6)}"
     return f"{arrived.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{identity}.eml"

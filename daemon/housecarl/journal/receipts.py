@@ -98,7 +98,7 @@ def find(conn: sqlite3.Connection, identity: str) -> Receipt | None:
 
 
 def find_all(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Receipt]:
-    """The receipts with these whole ids, some hundreds at the most; one that is not there lacks."""
+    """The receipts with these whole ids, some hundreds at the most, of those that are known."""
     marks = ", ".join("?" * len(ids))
     rows = conn.execute(f"SELECT {_COLUMNS} FROM receipts WHERE id IN ({marks})", tuple(ids))
     return {row["id"]: _receipt(row) for row in rows}
