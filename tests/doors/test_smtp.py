@@ -314,8 +314,8 @@ async def test_a_taken_port_for_tls_leaves_the_other_free(pair: tuple[Path, Path
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 async def test_ipv6_is_listened_on_by_itself() -> None:
     """So that the same port of IPv4 is free for another, or for another line of the settings."""
-    async with serving(listen="[::]:0") as served:
-        port = served.door.address[1]
+    port = free_port()  # of IPv4
+    async with serving(listen=f"[::]:{port}") as served:
         peer = Peer(*await asyncio.open_connection("::1", port))
         served.peers.append(peer)
         await peer.reply()
