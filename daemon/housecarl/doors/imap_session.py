@@ -88,8 +88,9 @@ class Session:
         settings = self._settings
         if settings.oauth is not None:
             return "", token(settings.oauth.client_file, settings.host)
+        assert settings.password is not None, "the configuration has one or the other"
         try:
-            return ("" if settings.password is None else settings.password.read()), None
+            return settings.password.read(), None
         except SecretError as error:
             raise Refused(str(error)) from None
 
