@@ -38,6 +38,21 @@ class Served:
         self.kept.append((raw, stamp))
         return f"{len(self.kept):04x}"
 
+    async def peer_being_stored(self) -> tuple[Peer, asyncio.Event]:
+        """A peer whose message, as of now each one, is safe only once the event is set."""
+        asked, safe = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await safe.wait()
+
+        self.deliver = slow
+        peer = await self.peer()
+        await peer.begin()
+        peer.send(MESSAGE + b".\r\n")
+        await asked.wait()
+        return peer, safe
+
     async def peer(self, greet: bool = True) -> Peer:
         """A peer that has read the banner and, with `greet`, said EHLO."""
         peer = Peer(*await asyncio.open_connection(*self.door.address))

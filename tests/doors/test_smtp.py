@@ -45,17 +45,7 @@ async def test_mail_of_the_null_sender_is_taken_and_nobody_obeys_it() -> None:
 
 async def test_250_comes_only_when_the_message_is_safe() -> None:
     async with serving() as served:
-        safe, asked = asyncio.Event(), asyncio.Event()
-
-        async def slow() -> None:
-            asked.set()
-            await safe.wait()
-
-        served.deliver = slow
-        peer = await served.peer()
-        await peer.begin()
-        peer.send(MESSAGE + b".\r\n")
-        await asked.wait()
+        peer, safe = await served.peer_being_stored()
         answer = asyncio.create_task(peer.reply())
         await asyncio.wait([answer], timeout=0.05)
         assert not answer.done()
@@ -65,17 +55,7 @@ async def test_250_comes_only_when_the_message_is_safe() -> None:
 
 async def test_a_message_being_stored_is_stored_though_its_sender_has_gone() -> None:
     async with serving() as served:
-        safe, asked = asyncio.Event(), asyncio.Event()
-
-        async def slow() -> None:
-            asked.set()
-            await safe.wait()
-
-        served.deliver = slow
-        peer = await served.peer()
-        await peer.begin()
-        peer.send(MESSAGE + b".\r\n")
-        await asked.wait()
+        peer, safe = await served.peer_being_stored()
         await peer.close()
         stopped = asyncio.create_task(served.door.stop())
         await asyncio.wait([stopped], timeout=0.05)
@@ -342,17 +322,7 @@ async def test_stopping_waits_a_while_for_a_disk_that_hangs_and_no_longer(
     """The sender has no 250 and will try again; whoever stops us hears why it took so long."""
     monkeypatch.setattr("housecarl.doors.smtp.STOP_SECONDS", 0.01)
     async with serving() as served:
-        asked, safe = asyncio.Event(), asyncio.Event()
-
-        async def hanging() -> None:
-            asked.set()
-            await safe.wait()
-
-        served.deliver = hanging
-        peer = await served.peer()
-        await peer.begin()
-        peer.send(MESSAGE + b".\r\n")
-        await asked.wait()
+        peer, safe = await served.peer_being_stored()
         with capture_logs() as logs:
             await served.door.stop()
         assert {"event": "smtp-stopped-late", "sessions": 1, "log_level": "warning"} in logs

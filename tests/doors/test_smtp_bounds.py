@@ -217,17 +217,7 @@ async def test_the_timer_of_an_earlier_command_cuts_nobody_who_has_spoken_since(
 async def test_who_sends_while_its_message_is_being_stored_has_to_wait() -> None:
     """Some 64 KiB of it are held; the rest is read once there is an answer."""
     async with serving() as served:
-        safe, asked = asyncio.Event(), asyncio.Event()
-
-        async def slow() -> None:
-            asked.set()
-            await safe.wait()
-
-        served.deliver = slow
-        peer = await served.peer()
-        await peer.begin()
-        peer.send(MESSAGE + b".\r\n")
-        await asked.wait()
+        peer, safe = await served.peer_being_stored()
         envelope = b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<cmd@home.example>\r\nDATA\r\n"
         peer.send(envelope + HEAD + b"x\r\n" * 70_000 + b".\r\n")
         [guest] = served.door._desk.crowd.guests.values()

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.doors.smtp_peer import MESSAGE, Peer, secured, serving
+from tests.doors.smtp_peer import Peer, secured, serving
 
 from housecarl.doors.smtp_crowd import Crowd, Rate, counted
 
@@ -47,17 +47,7 @@ async def test_a_full_door_says_nothing_to_who_wants_tls_first(
 
 async def test_who_is_being_served_makes_no_room() -> None:
     async with serving(connections=1, grace=0.0) as served:
-        safe, asked = asyncio.Event(), asyncio.Event()
-
-        async def slow() -> None:
-            asked.set()
-            await safe.wait()
-
-        served.deliver = slow
-        peer = await served.peer()
-        await peer.begin()
-        peer.send(MESSAGE + b".\r\n")
-        await asked.wait()
+        peer, safe = await served.peer_being_stored()
         other = await served.peer(greet=False)
         assert (await other.reply()).startswith("421 ")
         safe.set()
