@@ -165,7 +165,8 @@ def _whole(folder: Path, candidate: Candidate) -> bytes:
 def _refuse_state(plug: str, identity: Identity, candidate: Candidate) -> None:
     running, target = version.short(identity.sw_ver), version.short(candidate.version or "")
     if version.numbers(identity.sw_ver) is None:
-        raise NotReady(plug, f"runs {running}, and whether {target} is newer is not known")
+        told = running or "a version that it does not tell"
+        raise NotReady(plug, f"runs {told}, and whether {target} is newer is not known")
     order = manifest.direction(candidate, identity)
     if order == 0:
         raise NotReady(plug, f"already runs {running}")

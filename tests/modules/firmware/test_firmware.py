@@ -90,6 +90,10 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"sw_ver": NEW}, "lamp: already runs 1.2.3"),
     ({"sw_ver": "1.3.0 Build 1 Rel.2"}, "lamp: runs 1.3.0, 1.2.3 would be older"),
     ({"sw_ver": "beta 2"}, "lamp: runs beta 2, and whether 1.2.3 is newer is not known"),
+    (
+        {"sw_ver": ""},
+        "lamp: runs a version that it does not tell, and whether 1.2.3 is newer is not known",
+    ),
     ({"model": "HS110(EU)"}, "lamp: {} is for HS110(US), this is HS110(EU)"),
     ({"hw_ver": "2.0"}, "lamp: {} is for hardware 1, this is 2.0"),
     ({"rssi": -80}, "lamp: its Wi-Fi is too weak (-80 dBm)"),
