@@ -108,19 +108,16 @@ class Recovery:
 
     async def _settle_some(self, names: Sequence[str], state: State) -> list[str]:
         """Some files of one folder; returns the names of those that the journal does not know."""
-        ids = [id_of(name) for name in names if _NAME.fullmatch(name)]
-        known = await self.db.read(lambda conn: receipts.find_all(conn, ids))
-        fresh = []
+        ours = {name: id_of(name) for name in names if _NAME.fullmatch(name)}
         for name in names:
-            receipt = known.get(id_of(name))
-            if not _NAME.fullmatch(name):
+            if name not in ours:
                 log.warning("foreign-file", folder=state.value, file=name)
                 self.spool.move(name, state, State.FAILED)
-            elif receipt is None:
-                fresh.append(name)
-            else:
-                await self._settle(name, state, receipt)
-        return fresh
+        known = await self.db.read(lambda conn: receipts.find_all(conn, [*ours.values()]))
+        for name, identity in ours.items():
+            if identity in known:
+                await self._settle(name, state, known[identity])
+        return [name for name, identity in ours.items() if identity not in known]
 
     async def _settle(self, name: str, state: State, receipt: Receipt) -> None:
         """One file: done, move it; started and not repeatable, say "interrupted"; else run it."""
