@@ -173,12 +173,14 @@ class Flash(ABC):
         """What the meter says with the new firmware."""
         await self._log.step("meter")
         ready = self._ready
-        metered, pause = ready.identity.metered, self._pace.of(METER_PAUSE)
+        if not ready.identity.metered:
+            return ""
         try:
-            readings = await ready.device.readings(METER_READINGS, pause=pause) if metered else []
+            pause = self._pace.of(METER_PAUSE)
+            readings = await ready.device.readings(METER_READINGS, pause=pause)
         except PlugError:
             return " Its meter does not answer."
-        if not readings:  # it has none, or none any more
+        if not readings:
             return ""
         limit = meter.max_watts(ready.identity.model, ready.device.address.max_watts)
         judgement = meter.judge(readings, ready.identity.on, limit)

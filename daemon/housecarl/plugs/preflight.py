@@ -201,8 +201,9 @@ async def refuse_load(device: Device, identity: Identity, rules: Rules) -> meter
 
     Raises NotReady for a load over the limit.
     """
-    metered = identity.metered
-    readings = await device.readings(READINGS, pause=rules.pause) if metered else []
+    if not identity.metered:
+        return None
+    readings = await device.readings(READINGS, pause=rules.pause)
     if not readings:
         return None
     limit = meter.max_watts(identity.model, device.address.max_watts)

@@ -104,8 +104,9 @@ class SmartPlug:
         return "up", 1.0
 
     def _component_nego(self, _: Any) -> dict[str, Any]:
-        parts = [{"id": name, "ver_code": number} for name, number in COMPONENTS.items()]
-        return {"component_list": parts}
+        meterless = self.fault == "meterless" and self.sw_ver == self.offered
+        names = COMPONENTS.keys() - ({"energy_monitoring"} if meterless else set())
+        return {"component_list": [{"id": each, "ver_code": COMPONENTS[each]} for each in names]}
 
     def _get_device_info(self, _: Any) -> dict[str, Any]:
         return {

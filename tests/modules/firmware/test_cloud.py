@@ -182,6 +182,13 @@ async def test_a_failed_flash_is_told_as_it_is(
     assert plug.sw_ver == (NEW if fault == "imposter" else OLD) and plug.on
 
 
+async def test_of_a_meter_that_the_new_firmware_lacks_nothing_is_told(
+    house: Commands, make: Make
+) -> None:
+    make(fault="meterless")
+    assert (await flash(house)).endswith(" It was on and is on again.")
+
+
 async def test_a_meter_that_answers_only_in_part_is_no_reason_to_break(
     house: Commands, make: Make
 ) -> None:
