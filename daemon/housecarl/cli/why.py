@@ -111,15 +111,12 @@ async def _judge(loaded: Loaded, path: Path, how: Circumstances) -> dict[str, An
 
 def _dropped(path: Path, stored: bytes, now: datetime) -> tuple[Stamp, bytes]:
     """The file as its door takes it: of whoever owns it, `As: PERSON` before a text or not."""
-    from housecarl.doors.drop_text import as_message, as_utf8, split_as
+    from housecarl.doors import drop_text
     from housecarl.message import Stamp
 
-    about = path.stat()
-    key = f"{about.st_ino}:{about.st_mtime_ns}"
-    as_person, data = split_as(as_utf8(stored))
-    uid = str(about.st_uid)
-    stamp = Stamp(door="drop", arrived=now, key=key, uid=uid, as_person=as_person)
-    return stamp, as_message(data)
+    as_person, raw = drop_text.read(stored)
+    uid = str(path.stat().st_uid)
+    return Stamp(door="drop", arrived=now, uid=uid, as_person=as_person), raw
 
 
 def _answers(path: Path) -> Resolver:

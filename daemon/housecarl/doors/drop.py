@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from housecarl.clock import Clock
-from housecarl.doors.drop_text import as_message, as_utf8, split_as
+from housecarl.doors import drop_text
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
@@ -184,7 +184,7 @@ class DropDoor:
             return True
         if dropped is None:
             return False
-        as_person, data = split_as(as_utf8(dropped.data))
+        as_person, raw = drop_text.read(dropped.data)
         stamp = Stamp(
             door="drop",
             arrived=self._clock.now(),
@@ -192,7 +192,7 @@ class DropDoor:
             uid=str(dropped.uid),
             as_person=as_person,
         )
-        await self._deliver(as_message(data), stamp)
+        await self._deliver(raw, stamp)
         return await asyncio.to_thread(_remove, path, dropped)
 
 

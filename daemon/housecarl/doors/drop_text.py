@@ -25,6 +25,12 @@ _UNMARKED: dict[tuple[bool, ...], str] = {
 }
 
 
+def read(data: bytes) -> tuple[str, bytes]:
+    """Whom a dropped file says it is from, "" if nobody, and the message in it."""
+    person, rest = split_as(as_utf8(data))
+    return person, as_message(rest)
+
+
 def as_utf8(data: bytes) -> bytes:
     """A file in UTF-16 or in UTF-32 with a mark, as Windows writes it, in UTF-8; no mark is left.
 
