@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts
 from housecarl.testing.inbox import Inbox
@@ -70,7 +71,10 @@ class Books:
     def _compare(self) -> list[str]:
         """Each file is where the journal says, and each that the journal names is there."""
         there = {p.name: p.relative_to(self.spool).parts[0] for p in self.spool.rglob("*.eml")}
-        conn = connect(self.spool / JOURNAL, readonly=True)
+        try:
+            conn = connect(self.spool / JOURNAL, readonly=True)
+        except StorageError as error:
+            return [str(error)]
         try:
             noted = {r.file: r.state for r in receipts.listing(conn, limit=10_000_000)}
         finally:

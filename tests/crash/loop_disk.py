@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import struct
 import subprocess
@@ -32,7 +33,9 @@ class LoopDisk:
 
     def __init__(self, folder: Path) -> None:
         self.place = folder / "disk"
-        self._image = folder / "disk.img"
+        self._folder = folder
+        self._starts = itertools.count(1)
+        self._image = self._next_image()
 
     def make(self) -> None:
         """Make and mount it; raises NoLoopDisk."""
@@ -59,9 +62,19 @@ class LoopDisk:
             os.close(fd)
 
     def remount(self) -> None:
-        """The machine starts again."""
+        """The machine starts again, with what is on the image and nothing else.
+
+        It is a copy: what another mount namespace still holds of the dead file system (that of a
+        machine which boots beside this test, say) would be all that the same image shows again.
+        """
         self.unmount()
+        dead, self._image = self._image, self._next_image()
+        _run("cp", "--sparse=always", str(dead), str(self._image))
+        dead.unlink()
         self.mount()
+
+    def _next_image(self) -> Path:
+        return self._folder / f"disk-{next(self._starts)}.img"
 
     def unmount(self) -> None:
         """Take it out of its place, which detaches the loop device too."""

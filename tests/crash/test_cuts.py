@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -36,6 +38,21 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
 def inbox() -> Iterator[Inbox]:
     with smarthost() as inbox:
         yield inbox
+
+
+@pytest.mark.server("unshare")
+def test_a_machine_starts_again_whoever_still_holds_its_dead_disk(disk: LoopDisk) -> None:
+    """As a container does that started meanwhile: it has the mounts of that moment for itself."""
+    held = ["unshare", "--mount", "sh", "-c", "echo held && read _"]
+    (disk.place / "synced").write_text("before")
+    os.sync()
+    with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        (disk.place / "unsynced").write_text("after")
+        disk.cut()
+        disk.remount()
+        assert (disk.place / "synced").read_text() == "before"
+        assert not (disk.place / "unsynced").exists()
 
 
 @pytest.mark.long
