@@ -11,11 +11,10 @@ import pytest
 HEAVY = {"aiohttp", "kasa", "dkim", "dns", "argon2", "phonenumbers", "jinja2"}
 
 
-@pytest.fixture(scope="module")
-def loaded() -> set[str]:
-    """The top-level packages that `import housecarl.daemon` loads in a fresh interpreter."""
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages that some code loads in a fresh interpreter."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import housecarl.daemon"],
+        [sys.executable, "-X", "importtime", "-c", code],
         capture_output=True,
         text=True,
         timeout=30,
@@ -25,9 +24,21 @@ def loaded() -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """What a start of the daemon loads."""
+    return loaded_by("import housecarl.daemon")
+
+
 def test_the_daemon_is_loaded(loaded: set[str]) -> None:
     assert {"housecarl", "asyncio"} <= loaded
 
 
 def test_no_heavy_library_is_loaded_with_the_daemon(loaded: set[str]) -> None:
     assert loaded & HEAVY == set()
+
+
+def test_a_process_that_tries_a_module_file_loads_neither_the_log_nor_the_loop() -> None:
+    """Each file of one's own costs a process at each start and each `check`."""
+    found = loaded_by("import housecarl.commands, housecarl.module_file")
+    assert "housecarl" in found and not found & {"structlog", "asyncio", "pydantic"}

@@ -9,8 +9,6 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-import structlog
-
 from housecarl.errors import BadArgument, ModuleError
 from housecarl.hints import Kind, kind_of, said
 
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from housecarl.module import Call
-
-log = structlog.get_logger()
 
 #: characters of a wrong word that an error repeats: enough to see the slip, few enough for an SMS
 SHOWN = 20
@@ -99,7 +95,9 @@ class Argument:
                 raise ValueError(str(first.get("ctx", {}).get("error", ""))) from None
             raise ValueError(f"must be {self._wanted()}") from None
         except Exception as error:  # a validator of the author's that breaks
-            log.warning("argument check failed", argument=self.name, error=repr(error))
+            from structlog import get_logger
+
+            get_logger().warning("argument check failed", argument=self.name, error=repr(error))
             raise ValueError("cannot be checked") from error
 
     def prepare(self) -> None:

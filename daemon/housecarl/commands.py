@@ -9,13 +9,9 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-import structlog
-
 from housecarl.arguments import Args, Arguments
 from housecarl.errors import CommandFailed, ModuleError
 from housecarl.module import SPEC, Call, Risk, Spec
-
-log = structlog.get_logger()
 
 #: a name that a phone can type and that can never be a path
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -67,7 +63,11 @@ class Command:
         try:
             return Risk(rule(args))
         except Exception as error:
-            log.warning("risk rule failed", command=self.name, file=self.file, error=repr(error))
+            from structlog import get_logger
+
+            get_logger().warning(
+                "risk rule failed", command=self.name, file=self.file, error=repr(error)
+            )
             raise CommandFailed(f"{self.name} failed before it did anything.") from error
 
 
