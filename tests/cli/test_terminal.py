@@ -8,6 +8,7 @@ import signal
 import textwrap
 from pathlib import Path
 
+import pytest
 from argon2 import PasswordHasher
 from pyotp.totp import TOTP
 from tests.cli.conftest import HOUSECARL, Verb, verb_of
@@ -17,6 +18,7 @@ from tests.cli.terminal import at_terminal
 from housecarl.testing.house import TestHouse
 
 
+@pytest.mark.long
 def test_the_demo_goes_on_as_a_prompt_where_you_are_the_phone() -> None:
     with at_terminal(HOUSECARL, "demo", env={"TERM": "dumb"}) as (you, demo):
         you.wait("Now you are the phone")

@@ -117,6 +117,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 HEAD = r"lamp: the flash of \d\d:\d\d was interrupted here\. "
 
 
+@pytest.mark.long
 def test_killed_while_the_plug_writes(house: House) -> None:
     """It went through without us; the next start says so once, and flashes nothing."""
     house.flash()

@@ -309,6 +309,7 @@ async def test_a_wrong_password_is_told_and_not_hammered(
     assert min(QUICK.after_refusal(n) for n in range(5)) >= 0.3
 
 
+@pytest.mark.long
 async def test_servers_killed_again_and_again_lose_nothing(own: Dovecot, user: str) -> None:
     """Five rounds of SIGKILL while mail arrives; the long form is in benchmarks/mailbox.py."""
     ledger, n = Ledger(), 0

@@ -34,6 +34,7 @@ async def run(program: str | Path, *arguments: str) -> str:
     return output.decode()
 
 
+@pytest.mark.long
 @pytest.mark.server("kasa")
 async def test_the_program_of_python_kasa_switches_and_reads_it() -> None:
     with SimulatedPlug(alias="den", relay=False) as plug:

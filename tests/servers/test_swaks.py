@@ -22,6 +22,8 @@ from tests.doors.certificate import certificate
 from housecarl.password import hash_password
 from housecarl.testing.house import free_port
 
+pytestmark = [pytest.mark.long, pytest.mark.server("swaks", "smtpd")]
+
 PASSWORD = "correct horse battery"
 
 SMARTHOST = """
@@ -147,7 +149,6 @@ def swaks(port: int, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.server("swaks", "smtpd")
 def test_swaks_texts_with_a_password_and_opensmtpd_takes_the_reply(
     house: int, smarthost: tuple[int, Path]
 ) -> None:
@@ -157,7 +158,6 @@ def test_swaks_texts_with_a_password_and_opensmtpd_takes_the_reply(
     assert delivered(smarthost[1], "Elm Street up ") == "ann@example.org"
 
 
-@pytest.mark.server("swaks", "smtpd")
 def test_a_copied_file_is_answered_to_the_address_of_its_owner(
     house: int, smarthost: tuple[int, Path], tmp_path: Path
 ) -> None:
@@ -167,7 +167,6 @@ def test_a_copied_file_is_answered_to_the_address_of_its_owner(
     assert delivered(smarthost[1], "uptime - ") == "ann@example.org"
 
 
-@pytest.mark.server("swaks", "smtpd")
 def test_swaks_is_refused_without_a_right_password_tls_or_recipient(house: int) -> None:
     auth = ["--auth", "PLAIN", "--auth-user", "ann", "--auth-password"]
     assert swaks(house, "--tls", *auth, "wrong").returncode == 28
