@@ -16,8 +16,8 @@ T = TypeVar("T")
 AT_HOME, IN_CI = 3.0, 60.0
 #: how many searches share them
 SEARCHES = 4
-#: examples between two looks at the clock, about a second
-BATCH = 60
+#: examples between two looks at the clock, about half a second
+BATCH = 30
 BOUNDS = settings(
     max_examples=BATCH,
     deadline=None,

@@ -29,14 +29,9 @@ OLD, NEW = "1.1.1 Build 160725 Rel.164033", "1.2.3 Build 170508 Rel.162000"
 #: meter, finish; on later hardware the download is the commit
 KINDS = [
     pytest.param({"profile": "v1", "hw_ver": "1.0"}, 20, id="v1"),
+    pytest.param({"profile": "v2", "hw_ver": "2.0", "emeter": "v2"}, 16, id="v2"),
     pytest.param(
-        {"profile": "v2", "hw_ver": "2.0", "emeter": "v2"}, 16, id="v2", marks=pytest.mark.long
-    ),
-    pytest.param(
-        {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True},
-        16,
-        id="rtl",
-        marks=pytest.mark.long,
+        {"profile": "rtl", "hw_ver": "4.0", "emeter": "v2", "keep_open": True}, 16, id="rtl"
     ),
 ]
 
@@ -48,6 +43,7 @@ def plugs(nature: dict[str, Any], points: int) -> Iterator[list[SimulatedPlug]]:
         yield [stack.enter_context(plug) for plug in made]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("nature", "points"), KINDS)
 async def test_killed_at_each_point_of_a_flash(
     plugs: list[SimulatedPlug], points: int, tmp_path: Path
