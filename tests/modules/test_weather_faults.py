@@ -115,7 +115,7 @@ def test_limits_leave_room_for_the_reply(weather: Commands) -> None:
 async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
     weather: Commands, sky: Sky
 ) -> None:
-    """As met.no sends them: hour by hour for two days, then every six; the last has no rain."""
+    """As met.no sends them: hour by hour for two days, then every six, and then degrees alone."""
     noon = datetime.now(UTC) - timedelta(hours=7)  # the day it is there, by the sun
     sky.met_no["properties"]["timeseries"] = [
         {"time": f"{noon + timedelta(days=ahead):%Y-%m-%d}T{hour}:00:00Z", "data": data}
@@ -125,13 +125,18 @@ async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
             (0, 20, met_no_hour(7.0)),
             (1, 18, met_no_hour(None, next_6_hours=10.0)),
             (2, 18, met_no_hour(-1.0)),
+            (3, 18, met_no_hour(-1.0, next_6_hours=0.0)),
         )
     ]
     sky.faults = {FORECAST: "500"}
     reply = await weather.run("weather")
     last = noon + timedelta(days=2)
     assert sms(reply) == f"Denver: 41 F. Today 41-48, rain 1.0 in. {last:%a} 30-30."
-    assert [told for _, told in reply.rows[1:-1]] == ["41-48, rain 1.0 in", "30-30, no rain"]
+    assert [told for _, told in reply.rows[1:-1]] == [
+        "41-48, rain 1.0 in",
+        "30-30",
+        "30-30, no rain",
+    ]
 
 
 def met_no_hour(degrees: float | None, **rain: float) -> dict[str, Any]:

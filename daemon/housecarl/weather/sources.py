@@ -144,7 +144,9 @@ def _met_no_days(entries: list[Any], offset: int) -> Iterator[Day]:
         if degrees:
             skies = Counter(sky for one in data if (sky := symbol(_symbol_code(one))))
             sky = skies.most_common(1)[0][0] if skies else ""
-            yield Day(day, min(degrees), max(degrees), sky, None, sum(map(_rain, data)))
+            rain = [amount for one in data if (amount := _rain(one)) is not None]
+            total = sum(rain) if rain else None
+            yield Day(day, min(degrees), max(degrees), sky, None, total)
 
 
 def _symbol_code(data: Any) -> str:
@@ -152,13 +154,13 @@ def _symbol_code(data: Any) -> str:
     return text(data, "next_1_hours", *path) or text(data, "next_6_hours", *path)
 
 
-def _rain(data: Any) -> float:
+def _rain(data: Any) -> float | None:
     path = ("details", "precipitation_amount")
     for hours in ("next_1_hours", "next_6_hours"):
         amount = _millimetres(data, hours, *path)
         if amount is not None:
             return amount
-    return 0.0
+    return None
 
 
 async def station(
