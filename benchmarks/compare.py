@@ -149,8 +149,9 @@ def parse() -> argparse.Namespace:
 
 if __name__ == "__main__":
     asked = parse()
-    # Everything is removed at the end: ext4 makes new files slowly for seconds after many were
-    # removed. A mail server ends before the scripts it started, which may still write.
+    # Everything is removed at the end: without a journal, ext4 gives a freed inode out again only
+    # one to five minutes later, and looks at each of them whenever it makes a file. A mail server
+    # ends before the scripts it started, which may still write.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as everything:
         Path(everything).chmod(0o755)
         tempfile.tempdir = everything

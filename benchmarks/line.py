@@ -363,7 +363,8 @@ if __name__ == "__main__":
     parser.add_argument("--idle", type=float, default=0, help="seconds to watch an idle daemon")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    # Removed at the end: ext4 makes new files slowly for half a minute after many were removed.
+    # Removed at the end: without a journal, ext4 gives a freed inode out again only one to five
+    # minutes later, and looks at each of them whenever it makes a file.
     with tempfile.TemporaryDirectory() as everything:
         tempfile.tempdir = everything
         asyncio.run(main(options.count, options.idle))
