@@ -194,9 +194,9 @@ async def test_a_busy_peer_is_cut_when_its_session_is_over() -> None:
 
 
 async def test_a_peer_is_not_cut_because_we_are_slow() -> None:
-    async with serving(command=0.02, session=0.02) as served:
+    async with serving(command=0.2, session=0.2) as served:
         peer = await served.peer()
-        served.deliver = lambda: asyncio.sleep(0.1)
+        served.deliver = lambda: asyncio.sleep(0.3)
         assert (await peer.message()).startswith("250 ")
 
 

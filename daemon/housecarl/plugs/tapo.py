@@ -113,9 +113,18 @@ class NewDevice(Device):
         await self._bounded(plug.protocol.query({"fw_download": None}, retry_count=0), None, True)
 
     async def _updated(self, seconds: float | None) -> Any:
+        """The plug as it is now.
+
+        New firmware may have other parts, and python-kasa asks for these only when it connects.
+        """
         left = self._left(seconds)
         plug = await self._session(left())
+        before = _version(plug) if plug.modules else ""
         await self._bounded(plug.update(), left())
+        if before not in ("", _version(plug)):
+            await _close(self._key)
+            plug = await self._session(left())
+            await self._bounded(plug.update(), left())
         return plug
 
     def _left(self, seconds: float | None) -> Callable[[], float]:
@@ -123,11 +132,16 @@ class NewDevice(Device):
         until = time.monotonic() + (self.seconds if seconds is None else seconds)
         return lambda: until - time.monotonic()
 
+    @property
+    def _key(self) -> tuple[str, str]:
+        """What its session is kept by."""
+        return self.address.host, self.address.user or ""
+
     async def _session(self, seconds: float | None) -> Any:
         """The connected python-kasa device, kept for a minute after its last use."""
         await wire.load()
         loop = asyncio.get_running_loop()
-        key = (self.address.host, self.address.user or "")
+        key = self._key
         session = _sessions.get(key)
         if session is None or session.loop is not loop:
             plug = await self._bounded(self._connect(), seconds, silent=UNHEARD)
@@ -177,7 +191,7 @@ class NewDevice(Device):
         except PlugError:
             raise
         except Exception as error:
-            await _close((self.address.host, self.address.user or ""))
+            await _close(self._key)
             if isinstance(error, AuthenticationError):
                 raise PlugLocked(self.name, "does not take our user and password.") from error
             if isinstance(error, TimeoutError):
@@ -210,7 +224,7 @@ def _identity(plug: Any) -> Identity:
     return Identity(
         str(plug.model),
         str(hardware.get("hw_ver", "")),
-        str(hardware.get("sw_ver", "")),
+        _version(plug),
         "",  # they tell no hardware id
         str(plug.mac).upper(),
         str(plug.alias or ""),
@@ -220,6 +234,10 @@ def _identity(plug: Any) -> Identity:
         "Energy" in plug.modules,
         str(getattr(plug, "device_id", "")),
     )
+
+
+def _version(plug: Any) -> str:
+    return str(plug.hw_info.get("sw_ver", ""))
 
 
 async def _updating(firmware: Any) -> bool:

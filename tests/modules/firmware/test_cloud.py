@@ -15,6 +15,7 @@ from housecarl.plugs.flash_log import KEY, StoreLog
 from housecarl.plugs.preflight import Rules
 
 from ..conftest import Commands
+from . import smart_plug
 from .conftest import PACE, flash, question, refusal
 from .smart_plug import COMPONENTS, SmartPlug
 
@@ -182,9 +183,11 @@ async def test_a_failed_flash_is_told_as_it_is(
     assert plug.sw_ver == (NEW if fault == "imposter" else OLD) and plug.on
 
 
+@pytest.mark.parametrize("reboot", [0.0, smart_plug.REBOOT], ids=["too quick to be seen", "seen"])
 async def test_of_a_meter_that_the_new_firmware_lacks_nothing_is_told(
-    house: Commands, make: Make
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch, reboot: float
 ) -> None:
+    monkeypatch.setattr(smart_plug, "REBOOT", reboot)
     make(fault="meterless")
     assert (await flash(house)).endswith(" It was on and is on again.")
 
