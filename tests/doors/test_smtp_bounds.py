@@ -172,7 +172,7 @@ async def stuck_in_data(peer: Peer) -> None:
 
 @pytest.mark.parametrize("manner", [silent, dripping, stuck_in_data])
 async def test_a_slow_peer_is_cut(manner: object) -> None:
-    async with serving(command=0.05) as served:
+    async with serving(command=0.15) as served:
         peer = await served.peer()
         await manner(peer)  # type: ignore[operator]
         began = time.monotonic()
