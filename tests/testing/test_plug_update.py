@@ -80,7 +80,7 @@ def downloaded(plug: SimulatedPlug, url: str) -> dict[str, Any]:
 
 
 def test_a_good_flash_from_download_to_reboot(serve: Callable[[bytes], str]) -> None:
-    with SimulatedPlug(sw_ver=OLD, scale=0.005) as plug:
+    with SimulatedPlug(sw_ver=OLD, scale=0.01) as plug:
         state = downloaded(plug, serve(IMAGE) + "/good")
         assert state == {"ratio": 100, "reboot_time": 20, "flash_time": 66, "err_code": 0}
         assert ask(plug.port, "system", "flash_firmware") == {"err_code": 0}
