@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -361,10 +361,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--idle", type=float, default=0, help="seconds to watch an idle daemon")
+    parser.add_argument("--keep", type=Path, help="a folder for all files, which stay there")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     # Removed at the end: without a journal, ext4 gives a freed inode out again only one to five
-    # minutes later, and looks at each of them whenever it makes a file.
-    with tempfile.TemporaryDirectory() as everything:
-        tempfile.tempdir = everything
+    # minutes later, and looks at each of them whenever it makes a file. So runs in a row keep them.
+    with ExitStack() as stack:
+        everything = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        everything.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(everything)
         asyncio.run(main(options.count, options.idle))
