@@ -150,8 +150,8 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     asked = parse()
     # Everything is removed at the end: without a journal, ext4 gives a freed inode out again only
-    # one to five minutes later, and looks at each of them whenever it makes a file. A mail server
-    # ends before the scripts it started, which may still write.
+    # after a minute, and until then looks at each whenever it makes a file. A mail server ends
+    # before the scripts it started, which may still write.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as everything:
         Path(everything).chmod(0o755)
         tempfile.tempdir = everything

@@ -364,8 +364,8 @@ if __name__ == "__main__":
     parser.add_argument("--keep", type=Path, help="a folder for all files, which stay there")
     options = parser.parse_args()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    # Removed at the end: without a journal, ext4 gives a freed inode out again only one to five
-    # minutes later, and looks at each of them whenever it makes a file. So runs in a row keep them.
+    # Removed at the end: without a journal, ext4 gives a freed inode out again only after a minute,
+    # and until then looks at each whenever it makes a file. So runs in a row keep their files.
     with ExitStack() as stack:
         everything = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         everything.mkdir(parents=True, exist_ok=True)
