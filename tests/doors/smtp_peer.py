@@ -53,9 +53,9 @@ class Served:
         await asked.wait()
         return peer, safe
 
-    async def peer(self, greet: bool = True) -> Peer:
+    async def peer(self, greet: bool = True, source: str = "127.0.0.1") -> Peer:
         """A peer that has read the banner and, with `greet`, said EHLO."""
-        peer = Peer(*await asyncio.open_connection(*self.door.address))
+        peer = Peer(*await asyncio.open_connection(*self.door.address, local_addr=(source, 0)))
         self.peers.append(peer)
         if greet:
             assert (await peer.reply()).startswith("220 ")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
-from tests.doors.smtp_peer import Peer, secured, serving
+from tests.doors.smtp_peer import Peer, Served, auth_plain, secured, serving
 
-from housecarl.doors.smtp_crowd import Crowd, Rate, counted
+from housecarl.doors.smtp_crowd import TRIES, Crowd, Rate, counted
+from housecarl.doors.smtp_standing import (
+    FRUITLESS_SECONDS,
+    MAX_ADDRESSES,
+    PROVEN_SECONDS,
+    Standing,
+    Standings,
+)
 
 
 async def test_a_full_door_says_421_and_an_honest_peer_is_served_soon() -> None:
@@ -58,6 +66,7 @@ class Guest:
     """A session of the crowd that only counts."""
 
     keeps_its_place = False
+    standing = Standing.FRUITLESS
 
     def __init__(self, address: str, since: float = 0.0) -> None:
         self.address = address
@@ -71,21 +80,173 @@ class Guest:
         self.gone = True
 
 
+def comes(crowd: Crowd, guest: Guest) -> bool:
+    """Whether it got in."""
+    if not crowd.admit(guest.address):
+        return False
+    crowd.enter(guest)
+    return True
+
+
 def test_one_address_has_so_many_places_and_loopback_any() -> None:
     crowd = Crowd(connections=50, per_address=2, rate=0, grace=1.0)
-    assert [crowd.enter(Guest("192.0.2.1")) for _ in range(3)] == [True, True, False]
-    assert crowd.enter(Guest("192.0.2.2"))
-    assert all(crowd.enter(Guest("")) for _ in range(10))
+    assert [comes(crowd, Guest("192.0.2.1")) for _ in range(3)] == [True, True, False]
+    assert comes(crowd, Guest("192.0.2.2"))
+    assert all(comes(crowd, Guest("")) for _ in range(10))
 
 
 def test_the_one_that_has_brought_nothing_for_longest_makes_room() -> None:
     crowd = Crowd(connections=2, per_address=5, rate=0, grace=1.0, now=lambda: 10.0)
     old, older, fresh = Guest("", since=8.0), Guest("", since=7.0), Guest("", since=9.9)
-    assert crowd.enter(old) and crowd.enter(older)
-    assert crowd.enter(fresh)
+    assert comes(crowd, old) and comes(crowd, older)
+    assert comes(crowd, fresh)
     assert (older.gone, old.gone) == (True, False)
-    assert crowd.enter(Guest("", since=10.0)) and old.gone
-    assert not crowd.enter(Guest("", since=10.0)), "both are within their grace"
+    assert comes(crowd, Guest("", since=10.0)) and old.gone
+    assert not comes(crowd, Guest("", since=10.0)), "both are within their grace"
+
+
+def test_an_address_that_comes_too_often_drives_nobody_out() -> None:
+    crowd = Crowd(connections=2, per_address=5, rate=1, grace=0.0, now=lambda: 10.0)
+    assert comes(crowd, Guest("a"))
+    stays = Guest("b")
+    assert comes(crowd, stays)
+    assert not comes(crowd, Guest("a"))
+    assert not stays.gone
+
+
+def test_whose_last_session_brought_nothing_gives_way_to_others_at_once() -> None:
+    """And has to wait ten times as long until one of them gives way to it."""
+    now = [0.0]
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: now[0])
+    crowd.enter(first := Guest("flood"))
+    crowd.leave(first)
+    assert comes(crowd, again := Guest("flood"))
+    assert comes(crowd, other := Guest("honest")) and again.gone
+    now[0] = 9.9
+    assert not comes(crowd, Guest("flood", since=now[0])) and not other.gone
+    now[0] = 10.0
+    assert comes(crowd, Guest("flood", since=now[0])) and other.gone
+
+
+def test_who_has_brought_a_message_is_as_welcome_as_one_never_seen() -> None:
+    """Though there was a session before that brought nothing."""
+    now = [0.0]
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: now[0])
+    crowd.enter(before := Guest("a"))
+    crowd.leave(before)
+    guest = Guest("a")
+    guest.standing = Standing.UNKNOWN
+    crowd.enter(guest)
+    assert not comes(crowd, Guest("b")), "it is within its grace"
+    crowd.leave(guest)
+    assert comes(crowd, later := Guest("a"))
+    assert not comes(crowd, Guest("b")) and not later.gone
+
+
+def test_where_somebody_logged_in_lately_goes_before_who_was_never_seen() -> None:
+    """Whoever has thousands of addresses that were never seen finds the owner's place taken."""
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: 0.0)
+    home = Guest("home")
+    home.standing = Standing.PROVEN
+    crowd.enter(home)
+    crowd.leave(home)
+    assert comes(crowd, stranger := Guest("never seen"))
+    assert comes(crowd, Guest("home")) and stranger.gone
+
+
+def test_who_is_turned_away_and_tries_on_and_on_is_no_longer_as_good_as_others() -> None:
+    """It gives way before one that has been there for longer."""
+    now = [0.0]
+    crowd = Crowd(connections=2, per_address=5, rate=0, grace=1.0, now=lambda: now[0])
+    assert comes(crowd, patient := Guest("b")) and comes(crowd, bot := Guest("a", since=0.5))
+    assert [crowd.admit("a") for _ in range(TRIES)] == [False] * TRIES
+    assert not crowd.admit("c")
+    assert not crowd.admit("a")
+    now[0] = 1.0
+    assert comes(crowd, Guest("c", since=1.0))
+    assert bot.gone and not patient.gone
+
+
+def test_a_standing_is_remembered_for_a_while_and_for_a_bounded_number_of_addresses() -> None:
+    now = [0.0]
+    standings = Standings(lambda: now[0])
+    for number in range(5000):
+        standings.note(str(number), Standing.FRUITLESS)
+    standings.note("home", Standing.PROVEN)
+    standings.note("", Standing.FRUITLESS)
+    assert standings.of("0") is standings.of("") is Standing.UNKNOWN
+    assert standings.of("4999") is Standing.FRUITLESS
+    standings.note("home", Standing.FRUITLESS)
+    now[0] = FRUITLESS_SECONDS
+    assert standings.of("4999") is Standing.UNKNOWN
+    assert standings.of("home") is Standing.PROVEN
+    now[0] = PROVEN_SECONDS
+    assert standings.of("home") is Standing.UNKNOWN
+    assert len(standings._fruitless) == MAX_ADDRESSES
+
+
+async def test_who_comes_back_and_brings_nothing_makes_room_for_who_is_new() -> None:
+    """At once, however many of them there are and however often they try."""
+    async with serving(connections=3, per_address=3, rate=0, grace=60.0) as served:
+        for _ in range(2):
+            bots = [await served.peer(greet=False, source="127.0.0.2") for _ in range(3)]
+            assert [(await bot.reply())[:3] for bot in bots] == ["220"] * 3
+            for bot in bots:
+                bot.writer.write_eof()
+                await bot.ended()
+        bots = [await served.peer(greet=False, source="127.0.0.2") for _ in range(3)]
+        assert [(await bot.reply())[:3] for bot in bots] == ["220"] * 3
+        honest = [await served.peer(source="127.0.0.3") for _ in range(3)]
+        for each in honest:
+            assert (await each.message()).startswith("250 ")
+        assert [(await bot.reply())[:3] for bot in bots] == ["421"] * 3
+        another = await served.peer(greet=False, source="127.0.0.2")
+        assert (await another.reply()).startswith("421 ")
+
+
+async def has_left(served: Served, peer: Peer) -> None:
+    """The peer says goodbye, and the door has seen it go."""
+    await peer.say("QUIT")
+    await peer.close()
+    async with asyncio.timeout(5):
+        while served.door._desk.crowd.guests:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.005)
+
+
+async def test_who_has_brought_a_message_is_not_driven_out_by_who_is_new() -> None:
+    async with serving(connections=1, grace=60.0) as served:
+        peer = await served.peer(source="127.0.0.2")
+        assert (await peer.message()).startswith("250 ")
+        await has_left(served, peer)
+        again = await served.peer(source="127.0.0.2")
+        other = await served.peer(greet=False, source="127.0.0.3")
+        assert (await other.reply()).startswith("421 ")
+        assert (await again.message()).startswith("250 ")
+
+
+async def test_who_logged_in_before_gets_a_place_of_who_was_never_seen(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with serving(logins, **under_tls, connections=1, grace=60.0) as served:
+        async with secured(served, trusting, "tls", "127.0.0.2") as peer:
+            assert (await peer.say(auth_plain("", "ann-user", "correct horse")))[:3] == "235"
+            await has_left(served, peer)
+        stranger = await served.peer(source="127.0.0.3")
+        async with secured(served, trusting, "tls", "127.0.0.2") as peer:
+            assert (await peer.message()).startswith("250 ")
+        assert (await stranger.reply()).startswith("421 ")
+
+
+async def test_who_must_leave_before_the_session_began_is_cut() -> None:
+    """Both came between two looks at the socket: the second drives the first out."""
+    async with serving(connections=1, grace=0.0) as served:
+        sockets = [socket.create_connection(served.door.address) for _ in range(2)]
+        peers = [Peer(*await asyncio.open_connection(sock=each)) for each in sockets]
+        served.peers += peers
+        assert await peers[0].ended() == b""
+        assert (await peers[1].reply()).startswith("220 ")
+        assert len(served.door._desk.crowd.guests) == 1
 
 
 def test_a_rate_fills_up_again() -> None:
@@ -104,16 +265,13 @@ def test_a_rate_remembers_a_bounded_number_of_addresses() -> None:
     assert len(rate._buckets) == 4096
 
 
-async def test_the_rate_of_one_address_bounds_its_messages(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Loopback is exempt, so this peer is counted as if it were far away."""
-    monkeypatch.setattr("housecarl.doors.smtp_connection.counted", lambda host: "192.0.2.1")
+async def test_the_rate_of_one_address_bounds_its_messages() -> None:
     async with serving(rate=2) as served:
-        peer = await served.peer()  # one connection, one message
+        peer = await served.peer(source="127.0.0.2")  # one connection, one message
         assert (await peer.message()).startswith("250 ")
         assert (await peer.say("MAIL FROM:<a@b.example>")).startswith("421 ")
-        assert (await (await served.peer(greet=False)).reply()).startswith("421 ")
+        another = await served.peer(greet=False, source="127.0.0.2")
+        assert (await another.reply()).startswith("421 ")
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,24 @@ async def test_a_wrong_password_is_answered_late(
         assert time.monotonic() - began >= 0.1
 
 
+async def test_who_has_guessed_is_put_off_late_too(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    """Told at once it would ask again at once; and whoever is put off so can be driven out."""
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with serving(logins, **under_tls, tarpit=0.1, connections=1, grace=0.0) as served:
+        for _ in range(FREE_FAILURES):
+            await served.door._desk.logins.verify("ann-user", "x", "127.0.0.2")
+        async with secured(served, trusting, "tls", "127.0.0.2") as peer:
+            began = time.monotonic()
+            assert (await peer.say(RIGHT)).startswith("454 ")
+            assert time.monotonic() - began >= 0.1
+            peer.send(RIGHT.encode() + b"\r\n")
+            async with secured(served, trusting, "tls", "127.0.0.3") as other:
+                assert (await other.say(RIGHT)).startswith("235 ")
+            assert (await peer.ended()).startswith(b"421 ")
+
+
 async def test_without_logins_auth_is_not_offered(
     pair: tuple[Path, Path], trusting: ssl.SSLContext
 ) -> None:

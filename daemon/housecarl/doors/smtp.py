@@ -7,14 +7,15 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from housecarl.clock import Clock, SystemClock
-from housecarl.doors.smtp_connection import Refusal
-from housecarl.doors.smtp_crowd import Crowd
+from housecarl.doors.smtp_crowd import Crowd, counted
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
+from housecarl.doors.smtp_listener import Listener
 from housecarl.doors.smtp_login import Logins
 from housecarl.doors.smtp_rules import Rules
 from housecarl.doors.smtp_session import SmtpSession
@@ -25,8 +26,8 @@ from housecarl.message.stamp import Stamp
 
 Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
-#: Connections the kernel keeps for us while we are busy; a burst waits instead of failing.
-BACKLOG = 1024
+#: What a peer hears for whom there is no room.
+BUSY = b"421 4.3.2 Busy, try again later\r\n"
 
 #: What a session hears when the door stops.
 CLOSING = "421 4.3.2 Closing, try again later"
@@ -58,7 +59,8 @@ class SmtpDoor:
         crowd = Crowd(settings.connections, settings.per_address, settings.rate, settings.grace)
         self._desk = Desk(settings, crowd, Logins(logins or {}), None, self._receive)
         self._storing: set[asyncio.Task[object]] = set()
-        self._servers: list[asyncio.Server] = []
+        self._meeting: set[asyncio.Task[None]] = set()
+        self._listeners: list[Listener] = []
         self._plain: list[socket.socket] = []
         self._tls: list[socket.socket] = []
 
@@ -111,32 +113,53 @@ class SmtpDoor:
                 raise
         for under_tls, several in ((False, self._plain), (True, self._tls)):
             for each in several:
-                meet = partial(self._session, loop, under_tls)
-                server = await loop.create_server(meet, sock=each, backlog=BACKLOG)
-                self._servers.append(server)
+                meet = partial(self._meet, loop, under_tls)
+                self._listeners.append(Listener(loop, each, meet))
 
     async def stop(self) -> None:
         """Listen no more, let messages that are being stored be stored, end every session."""
         guests = list(self._desk.crowd.guests.values())
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 for guest in guests:
                     guest.finish(CLOSING)
                 if self._storing:
                     await asyncio.wait(self._storing)
-                await asyncio.gather(*(server.wait_closed() for server in self._servers))
         except TimeoutError:
             log.warning("smtp-stopped-late", sessions=len(self._desk.crowd.guests))
             for guest in guests:
                 guest.make_room()
-        self._servers.clear()
 
-    def _session(self, loop: asyncio.AbstractEventLoop, under_tls: bool) -> asyncio.BaseProtocol:
-        if not self._desk.crowd.has_room():
-            return Refusal(under_tls)
-        return SmtpSession(self._desk, loop, under_tls)
+    def _meet(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        under_tls: bool,
+        connection: socket.socket,
+        host: str,
+    ) -> None:
+        """Begin a session, or turn the peer away before it has cost more than its connection."""
+        crowd = self._desk.crowd
+        if not crowd.admit(counted(host)):
+            _turn_away(connection, under_tls)
+            return
+        session = SmtpSession(self._desk, loop, under_tls, host)
+        crowd.enter(session)
+        meeting = loop.create_task(self._begin(loop, session, connection))
+        self._meeting.add(meeting)
+        meeting.add_done_callback(self._meeting.discard)
+
+    async def _begin(
+        self, loop: asyncio.AbstractEventLoop, session: SmtpSession, connection: socket.socket
+    ) -> None:
+        try:
+            await loop.connect_accepted_socket(lambda: session, connection)
+        except BaseException:
+            self._desk.crowd.leave(session)
+            connection.close()
+            raise
 
     async def _receive(self, arrived: Arrived) -> str:
         """Check one message's form and hand it on; the reply says what became of it."""
@@ -183,6 +206,13 @@ class SmtpDoor:
             tls=arrived.tls,
             login=arrived.login,
         )
+
+
+def _turn_away(connection: socket.socket, under_tls: bool) -> None:
+    """Say 421 and close; under TLS without a word, for the peer could not read it yet."""
+    with connection, suppress(OSError):  # it has gone already
+        if not under_tls:
+            connection.send(BUSY)
 
 
 def _traced(arrived: Arrived) -> bytes:

@@ -17,6 +17,7 @@ from housecarl.doors.smtp_settings import (
     HANDSHAKE_SECONDS,
     LINGER_SECONDS,
 )
+from housecarl.doors.smtp_standing import Standing
 
 #: Bytes read from a socket at once; asyncio's own 256 KiB would be mapped and unmapped every time.
 CHUNK = 64 * 1024
@@ -38,16 +39,19 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
     read, tells a peer our exceptions, and bounds neither connections nor the length of a session.
     """
 
-    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop, under_tls: bool) -> None:
+    def __init__(
+        self, desk: Desk, loop: asyncio.AbstractEventLoop, under_tls: bool, peer: str
+    ) -> None:
         super().__init__(None, hostname=desk.settings.name, loop=loop)
         self.desk = desk
-        self.address = ""
+        self.peer = peer
+        self.address = counted(peer)
         self.since = loop.time()
-        self.peer = ""
         self.tls_name = ""
         self.person = ""
         self.busy = False
         self.proving = False
+        self._has_brought = False
         self.sender: str | None = None
         self.rcpt_tos: list[str] = []
         self.intake = Intake(loop)
@@ -60,15 +64,10 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self._ends_at = self.since + desk.settings.session
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the peer in, or turn it away."""
+        """Begin the dialogue, unless the session was ended before it began."""
         assert isinstance(transport, asyncio.Transport)
-        name = transport.get_extra_info("peername")
-        self.peer = str(name[0]) if isinstance(name, tuple) else ""
-        self.address = counted(self.peer)
-        if not self.desk.crowd.enter(self):
-            refusal = Refusal(self._under_tls)
-            transport.set_protocol(refusal)
-            refusal.connection_made(transport)
+        if self._lost:
+            transport.abort()
             return
         if self._under_tls:
             transport.pause_reading()  # the handshake must find every byte
@@ -119,8 +118,11 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
 
     def cut(self, reply: str) -> None:
         """End at once, also when the peer never reads; the reply gets there if it can."""
-        assert self._raw is not None and self.transport is not None
         log.debug("smtp-cut", peer=self.peer, reply=reply)
+        if self._raw is None:
+            self._lost = True
+            return
+        assert self.transport is not None
         if (
             not self._parted
             and not self.transport.is_closing()
@@ -132,6 +134,13 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
     def make_room(self) -> None:
         """Leave a full door to somebody else."""
         self.cut("421 4.3.2 Busy, try again later")
+
+    @property
+    def standing(self) -> Standing:
+        """What the door remembers its address by, once it has left."""
+        if self.person:
+            return Standing.PROVEN
+        return Standing.UNKNOWN if self._has_brought else Standing.FRUITLESS
 
     @property
     def keeps_its_place(self) -> bool:
@@ -243,6 +252,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """It has brought a message: bytes, commands and its place are counted anew."""
         self._calls.clear()
         self.intake.forgive()
+        self._has_brought = True
         self.since = self.loop.time()
 
     def _set_rset_state(self) -> None:
@@ -274,19 +284,3 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self.tls_name = transport.get_extra_info("ssl_object").version()
         self.session.host_name = None
         self._set_rset_state()
-
-
-class Refusal(asyncio.Protocol):
-    """Turns one peer away: 421, or without a word under TLS, where it could not read that."""
-
-    def __init__(self, under_tls: bool) -> None:
-        self._under_tls = under_tls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say so and close."""
-        assert isinstance(transport, asyncio.Transport)
-        if self._under_tls:
-            transport.abort()
-            return
-        transport.write(b"421 4.3.2 Busy, try again later\r\n")
-        transport.close()

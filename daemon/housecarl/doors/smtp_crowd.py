@@ -9,8 +9,16 @@ from typing import Protocol
 
 import structlog
 
+from housecarl.doors.smtp_standing import Standing, Standings
+
 #: Addresses whose rate is remembered; the oldest are forgotten first.
 MAX_ADDRESSES = 4096
+
+#: Times `grace` that a session is safe from one of an address with a lower standing.
+PATIENCE = 10.0
+
+#: Times that an address may be turned away in so many seconds before it counts as fruitless.
+TRIES, TRIES_SECONDS = 4, 2.0
 
 #: The addresses of this machine, which are not counted.
 OWN = frozenset({"127.0.0.1", "::1"})
@@ -28,6 +36,11 @@ class Guest(Protocol):
     since: float  # loop time of its start, or of its last accepted message
 
     @property
+    def standing(self) -> Standing:
+        """What it has proved or brought so far; FRUITLESS for nothing."""
+        ...
+
+    @property
     def keeps_its_place(self) -> bool:
         """Whether it is known or is being served just now."""
         ...
@@ -42,7 +55,13 @@ class Guest(Protocol):
 
 
 class Crowd:
-    """The sessions that are open, at most `connections`, of one address at most `per_address`."""
+    """The sessions that are open, at most `connections`, of one address at most `per_address`.
+
+    A session that has brought nothing holds its place at a full door for `grace` seconds against
+    others of the standing of its address, not at all against a higher one, and `PATIENCE` times as
+    long against a lower one. So a slow-loris holds no place that somebody else wants, and whoever
+    floods the door is behind all who do not.
+    """
 
     def __init__(
         self,
@@ -57,33 +76,52 @@ class Crowd:
         self._per_address = per_address
         self._grace = grace
         self._rate = Rate(rate, now)
+        self._tries = Rate(TRIES, now, TRIES_SECONDS)
+        self._standings = Standings(now)
         self._now = now
         self._turned_away = 0
         self._quiet_until = 0.0
 
-    def has_room(self) -> bool:
-        """Whether one more may come; when full, whoever has brought nothing for longest leaves.
+    def admit(self, address: str) -> bool:
+        """Whether one more may come from there and `enter`; when full, somebody leaves for it.
 
-        A slow-loris can so hold no place for longer than `grace` while somebody else wants it.
+        Not from an address that has too many or comes too often.
         """
-        if len(self.guests) < self._connections:
-            return True
-        before = self._now() - self._grace
-        idle = [
-            guest
-            for guest in self.guests.values()
-            if guest.since <= before and not guest.keeps_its_place
-        ]
-        if not idle:
-            self._note_full()
+        if address:
+            others = sum(other.address == address for other in self.guests.values())
+            if others >= self._per_address:
+                return False
+        leaving = None
+        if len(self.guests) >= self._connections:
+            leaving = self._longest_useless(self._standings.of(address))
+            if leaving is None:
+                self._note_full(address)
+                return False
+        if address and not self._rate.spend(address):
             return False
-        oldest = min(idle, key=lambda guest: guest.since)
-        self.leave(oldest)
-        oldest.make_room()
+        if leaving is not None:
+            self.leave(leaving)
+            leaving.make_room()
         return True
 
-    def _note_full(self) -> None:
-        """Tell the log now and then, not once for each of a thousand."""
+    def _longest_useless(self, standing: Standing) -> Guest | None:
+        """Who must leave for one of this standing: the lowest first, then the oldest."""
+        now = self._now()
+        found: tuple[Standing, float] | None = None
+        leaving = None
+        for guest in self.guests.values():
+            if guest.keeps_its_place:
+                continue
+            its = max(self._standings.of(guest.address), guest.standing)
+            safe = 0.0 if its < standing else self._grace * (1.0 if its == standing else PATIENCE)
+            if guest.since + safe <= now and (found is None or (its, guest.since) < found):
+                found, leaving = (its, guest.since), guest
+        return leaving
+
+    def _note_full(self, address: str) -> None:
+        """Remember who only tries on and on; tell the log now and then, not once for each."""
+        if not self._tries.spend(address):
+            self._standings.note(address, Standing.FRUITLESS)
         self._turned_away += 1
         now = self._now()
         if now >= self._quiet_until:
@@ -91,21 +129,14 @@ class Crowd:
             self._turned_away = 0
             self._quiet_until = now + QUIET_SECONDS
 
-    def enter(self, guest: Guest) -> bool:
-        """Count a session in, unless its address has too many or comes too often."""
-        address = guest.address
-        if address:
-            others = sum(other.address == address for other in self.guests.values())
-            if others >= self._per_address or not self._rate.spend(address):
-                return False
-        if not self.has_room():
-            return False
+    def enter(self, guest: Guest) -> None:
+        """Count in a session that was admitted."""
         self.guests[id(guest)] = guest
-        return True
 
     def leave(self, guest: Guest) -> None:
-        """Count a session out; once more does no harm."""
-        self.guests.pop(id(guest), None)
+        """Count a session out, and remember what it was; once more does no harm."""
+        if self.guests.pop(id(guest), None) is not None:
+            self._standings.note(guest.address, guest.standing)
 
     def may_send(self, guest: Guest) -> bool:
         """Whether its address may begin one more message in this minute."""
@@ -113,10 +144,11 @@ class Crowd:
 
 
 class Rate:
-    """For each address a bucket of `rate` tokens that fills up in a minute; 0: no bound."""
+    """For each address a bucket of `rate` tokens that fills up in `seconds`; 0: no bound."""
 
-    def __init__(self, rate: int, now: Callable[[], float]) -> None:
+    def __init__(self, rate: int, now: Callable[[], float], seconds: float = 60.0) -> None:
         self._rate = rate
+        self._seconds = seconds
         self._now = now
         self._buckets: dict[str, tuple[float, float]] = {}
 
@@ -126,7 +158,7 @@ class Rate:
             return True
         now = self._now()
         left, when = self._buckets.pop(address, (float(self._rate), now))
-        left = min(float(self._rate), left + (now - when) * self._rate / 60.0)
+        left = min(float(self._rate), left + (now - when) * self._rate / self._seconds)
         allowed = left >= 1.0
         self._buckets[address] = (left - 1.0 if allowed else left, now)
         if len(self._buckets) > MAX_ADDRESSES:

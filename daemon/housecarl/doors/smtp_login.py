@@ -47,7 +47,7 @@ class Logins:
     ) -> None:
         self.accounts = accounts
         self._now = now
-        self._turns = Turns(MAX_WAITING, self._has_guessed)
+        self._turns = Turns(MAX_WAITING, self.has_guessed)
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def verify(self, user: str, password: str, address: str) -> str | None:
@@ -69,18 +69,18 @@ class Logins:
             self._note_failure(address)
         return None
 
+    def has_guessed(self, address: str) -> bool:
+        """Whether a wrong password came from there that is not forgiven yet."""
+        failed = self._failures.get(address)
+        return failed is not None and self._now() - failed[1] <= MAX_WAIT
+
     def _refuse_early(self, address: str) -> None:
         _, until = self._failures.get(address, (0, 0.0))
         if self._now() < until:
             raise Busy
 
-    def _has_guessed(self, address: str) -> bool:
-        """Whether a wrong password came from there that is not forgiven yet."""
-        failed = self._failures.get(address)
-        return failed is not None and self._now() - failed[1] <= MAX_WAIT
-
     def _note_failure(self, address: str) -> None:
-        failures = self._failures[address][0] if self._has_guessed(address) else 0
+        failures = self._failures[address][0] if self.has_guessed(address) else 0
         self._failures.pop(address, None)
         failures, now = failures + 1, self._now()
         over = failures - FREE_FAILURES

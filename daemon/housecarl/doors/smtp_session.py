@@ -22,8 +22,10 @@ _NEEDS_HELO = "503 5.5.1 Say EHLO first"
 class SmtpSession(SmtpConnection):
     """Takes messages for the house's addresses and answers nothing else."""
 
-    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop, under_tls: bool) -> None:
-        super().__init__(desk, loop, under_tls)
+    def __init__(
+        self, desk: Desk, loop: asyncio.AbstractEventLoop, under_tls: bool, peer: str
+    ) -> None:
+        super().__init__(desk, loop, under_tls, peer)
         self._failures = 0
         self._recipients = {address.casefold() for address in desk.settings.recipients}
 
@@ -181,18 +183,29 @@ class SmtpSession(SmtpConnection):
         mechanism, _, initial = arg.partition(" ")
         try:
             user, password = await dialogue(mechanism.upper(), initial.strip() or None, self._ask)
-            self.proving = True
-            person = await self.desk.logins.verify(user, password, self.address)
+            person = await self._proved(user, password)
         except BadDialogue as bad:
             return str(bad)
         except Busy:
-            return "454 4.7.0 Too many attempts, try again later"
-        finally:
-            self.proving = False
+            return await self._put_off()
         if person is not None:
             self.person = person
             return "235 2.7.0 Welcome"
         return await self._wrong()
+
+    async def _proved(self, user: str, password: str) -> str | None:
+        """Whose password it is; the session keeps its place until that is known."""
+        self.proving = True
+        try:
+            return await self.desk.logins.verify(user, password, self.address)
+        finally:
+            self.proving = False
+
+    async def _put_off(self) -> str:
+        """Answer late where passwords were guessed: such an address would only try on and on."""
+        if self.desk.logins.has_guessed(self.address):
+            await asyncio.sleep(self.desk.settings.tarpit)
+        return "454 4.7.0 Too many attempts, try again later"
 
     async def _wrong(self) -> str:
         """Answer a wrong password late, and the last one with goodbye."""
