@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import importlib
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,3 +30,40 @@ def test_a_c_library_is_told_what_it_knows(
     heap.bound()
     heap.settle()
     assert calls == ([*BOUNDS, (0,)] if told else [])
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The collector as it was, whatever a test sets."""
+    threshold = gc.get_threshold()
+    yield
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
+
+
+def test_the_collector_looks_less_often_while_the_process_starts(collector: None) -> None:
+    usual = gc.get_threshold()
+    heap.begin()
+    assert gc.get_threshold()[0] > usual[0]
+    heap.settle()
+    assert gc.get_threshold() == usual
+
+
+def test_what_is_kept_is_passed_over_and_what_is_forgotten_is_freed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: None
+) -> None:
+    """A package with all its parts, though they know each other; one of a longer name stays."""
+    package = tmp_path / "plans"
+    package.mkdir()
+    (package / "__init__.py").write_text("from plans import part\n")
+    (package / "part.py").write_text("import plans\nclass Kept: pass\nkept = Kept()\n")
+    (tmp_path / "plans_of_others.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = gc.get_freeze_count()
+    heap.keep()
+    assert gc.get_freeze_count() > before
+    importlib.import_module("plans_of_others")
+    gone = weakref.ref(importlib.import_module("plans").part.kept)
+    heap.forget("plans")
+    assert gone() is None
+    assert [name for name in sys.modules if name.startswith("plans")] == ["plans_of_others"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from housecarl.shipped import shipped
 
 #: Libraries that cost more than 10 ms or 1 MiB; each is imported by the function that needs it.
 HEAVY = {"aiohttp", "kasa", "dkim", "dns", "argon2", "phonenumbers", "jinja2"}
@@ -42,3 +46,26 @@ def test_a_process_that_tries_a_module_file_loads_neither_the_log_nor_the_loop()
     """Each file of one's own costs a process at each start and each `check`."""
     found = loaded_by("import housecarl.commands, housecarl.module_file")
     assert "housecarl" in found and not found & {"structlog", "asyncio", "pydantic"}
+
+
+def test_what_ships_is_not_compiled_anew_at_each_start(tmp_path: Path) -> None:
+    """Python's kept bytecode does for the modules that come with housecarl, not for one's own."""
+    own = tmp_path / "own.py"
+    own.write_text("kept = True\n")
+    ours = sorted(shipped("modules").glob("*.py"))[0]
+    code = f"""
+import sys
+from pathlib import Path
+from housecarl import module_file
+compiled = []
+sys.addaudithook(lambda event, words: event == "compile" and compiled.append(str(words[1])))
+for path in ({str(ours)!r}, {str(own)!r}):
+    module_file.load(Path(path), "x")
+print(*compiled)
+"""
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    for compiled in ([str(ours), str(own)], [str(own)]):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        )
+        assert [each for each in done.stdout.split() if each in (str(ours), str(own))] == compiled

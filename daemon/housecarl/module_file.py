@@ -6,10 +6,12 @@ import importlib.util
 import stat
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from housecarl.errors import ModuleError
+from housecarl.shipped import shipped
 
 #: modules live under this name in `sys.modules`: an `email.py` of a user's folder hides nothing
 PREFIX = "_housecarl_modules"
@@ -28,9 +30,7 @@ def private_name(path: Path) -> str:
 def load(path: Path, name: str) -> ModuleType:
     """Execute a file as module `name`; raises ModuleError with file:line and leaves nothing behind.
 
-    Whatever the file raises, SystemExit too, becomes a ModuleError. No bytecode is read or
-    written: its cache tells files apart by whole seconds and size, too coarse for an editor that
-    saves twice.
+    Whatever the file raises, SystemExit too, becomes a ModuleError.
     """
     source = _read(path)
     spec = importlib.util.spec_from_file_location(name, path)
@@ -39,7 +39,7 @@ def load(path: Path, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     _register(name, module)
     try:
-        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+        exec(_code(path, name, source), module.__dict__)
     except BaseException as error:  # sys.exit in a module must not end the daemon
         forget(name)
         raise ModuleError(fault(error, path)) from error
@@ -79,6 +79,19 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModuleError(f"{path}:1: {error.strerror or error}") from error
+
+
+def _code(path: Path, name: str, source: bytes) -> CodeType:
+    """A file compiled; of those that come with housecarl Python's kept bytecode will do.
+
+    Not of others: the cache tells files apart by whole seconds and size, too coarse for an author
+    whose editor saves twice.
+    """
+    if path.parent == shipped("modules"):
+        kept = SourceFileLoader(name, str(path)).get_code(name)
+        if kept is not None:
+            return kept
+    return compile(source, str(path), "exec", dont_inherit=True)
 
 
 def _register(name: str, module: ModuleType) -> None:

@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 @click.pass_context
 def verb(ctx: click.Context) -> None:
     """Run the daemon in the foreground until SIGTERM; SIGHUP reads the configuration again."""
-    from housecarl import config_file, heap
+    from housecarl import heap
+
+    heap.begin()  # before all that is imported
+    heap.bound()
+    from housecarl import config_file
     from housecarl.clock import SystemClock
     from housecarl.daemon import Daemon
     from housecarl.logs import set_up
 
-    heap.bound()
     set_up(ctx.meta["housecarl.level"])
     given: Path | None = ctx.obj
+    heap.keep()
     loaded = config_file.load(config_file.find(given))
+    heap.forget("phonenumbers")  # a MiB of numbering plans that only a configuration needs
     _refuse_foreign(loaded)
     daemon = Daemon(loaded, SystemClock())
 
