@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,6 +122,8 @@ class Registry:
             for known, command in self._index.words.items()
             if command.name in names
         }
+        import difflib  # only for a slip of the finger
+
         near = difflib.get_close_matches(word.casefold(), words, n=1)
         return words[near[0]] if near else None
 
@@ -149,8 +150,11 @@ class Registry:
                 module_file.forget(module_file.private_name(path))
             files = {path: self._files[path] for path in found if path in self._files}
             two = asyncio.Semaphore(TRIALS)
-            read = await asyncio.gather(*(self._read(path, found[path], two) for path in changed))
-            files.update(zip(changed, read, strict=True))
+            read = [
+                self._read(path, found[path], two) for path in changed if self._is_foreign(path)
+            ]
+            for entry in (*await self._read_shipped(found, changed), *await asyncio.gather(*read)):
+                files[Path(entry.file)] = entry
             self._files = {path: files[path] for path in found}
             self._build()
 
@@ -181,24 +185,33 @@ class Registry:
                     found[path] = None
         return found
 
+    def _is_foreign(self, path: Path) -> bool:
+        return path.parent != self.shipped
+
+    async def _read_shipped(
+        self, found: Mapping[Path, Stamp | None], changed: Sequence[Path]
+    ) -> list[Entry]:
+        """Those that come with housecarl, in one thread: several would only wait for each other."""
+        ours = [path for path in changed if not self._is_foreign(path)]
+        if not ours:
+            return []
+        return await module_load.in_thread(
+            lambda: [_loaded(path, found[path]) for path in ours], LOAD_LIMIT * len(ours)
+        )
+
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
-        section, file = path.stem, str(path)
         try:
             await self._try(path, free)
             async with free:
-                module, commands = await module_load.in_thread(
-                    lambda: module_load.load(path, section), LOAD_LIMIT
-                )
-        except (ModuleError, TimeoutError) as error:
-            module_file.forget(module_file.private_name(path))
-            text = str(error) or f"{file}:1: its top level took longer than {LOAD_LIMIT:g} s"
-            log.warning("module off", file=file, fault=text)
-            return Entry(file, section, stamp, error=text)
-        return Entry(file, section, stamp, module, commands)
+                return await module_load.in_thread(lambda: _loaded(path, stamp), LOAD_LIMIT)
+        except ModuleError as error:
+            return _off(path, stamp, str(error))
+        except TimeoutError:
+            return _off(path, stamp, f"{path}:1: its top level took longer than {LOAD_LIMIT:g} s")
 
     async def _try(self, path: Path, free: asyncio.Semaphore) -> None:
         """Try a file; one that hangs makes room for the next, or ten of them would end a start."""
-        if self._trial is None or path.parent == self.shipped:
+        if self._trial is None:
             return
         async with free:
             trial = asyncio.ensure_future(self._trial(path))
@@ -218,3 +231,18 @@ class Registry:
             self._locate,
             self._context,
         )
+
+
+def _loaded(path: Path, stamp: Stamp | None) -> Entry:
+    """A file with its commands, or with what is wrong with it; blocks."""
+    try:
+        module, commands = module_load.load(path, path.stem)
+    except ModuleError as error:
+        return _off(path, stamp, str(error))
+    return Entry(str(path), path.stem, stamp, module, commands)
+
+
+def _off(path: Path, stamp: Stamp | None, fault: str) -> Entry:
+    module_file.forget(module_file.private_name(path))
+    log.warning("module off", file=str(path), fault=fault)
+    return Entry(str(path), path.stem, stamp, error=fault)
