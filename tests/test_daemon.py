@@ -17,10 +17,11 @@ import yaml
 from housecarl import config_file
 from housecarl import daemon as daemons
 from housecarl.clock import SystemClock
-from housecarl.daemon import Daemon, Memory
+from housecarl.daemon import Daemon
 from housecarl.errors import StorageError, Unreachable
 from housecarl.house import House
 from housecarl.journal import conditions
+from housecarl.memory import Memory
 from housecarl.testing.house import TestHouse
 
 LOGIN = pwd.getpwuid(os.getuid()).pw_name

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -16,13 +16,12 @@ from housecarl import config_file
 from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.doors.drop import DropDoor
-from housecarl.doors.imap import ImapDoor
 from housecarl.doors.smtp import SmtpDoor, tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
 from housecarl.lock import Lock
-from housecarl.means import JournalStore
+from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
 from housecarl.notify import listening, notify
 from housecarl.pulse import Pulse
@@ -40,36 +39,12 @@ GIVE_UP_SECONDS = 600.0
 #: The file that a verb touches when it has changed the journal.
 WAKE = "wake"
 
-#: Whose values in the journal the mailbox door's are; no module has such a name.
-IMAP = "_imap"
-
 
 class Door(Protocol):
     """A way in, as the daemon sees it."""
 
     async def stop(self) -> None:
         """Take nothing more; what is being stored is stored."""
-
-
-class Memory:
-    """What the mailbox door remembers, in the journal of whichever house is open."""
-
-    def __init__(self, house: Callable[[], House | None]) -> None:
-        self._house = house
-
-    async def get(self, key: str) -> Any:
-        """The value of a key, None when there is none; StorageError between two houses."""
-        return await self._store().get(key)
-
-    async def put(self, key: str, value: Any) -> None:
-        """Keep a JSON value; StorageError between two houses."""
-        await self._store().set(key, value)
-
-    def _store(self) -> JournalStore:
-        house = self._house()
-        if house is None:
-            raise StorageError("the house is being reopened")
-        return JournalStore(house.db, IMAP, house.clock)
 
 
 class Daemon:
@@ -187,6 +162,8 @@ class Daemon:
             await drop.start()
             self._doors.append(drop)
         if doors.imap is not None:
+            from housecarl.doors.imap import ImapDoor
+
             people = self.loaded.config.people.values()
             addresses = [address for person in people for address in person.addresses]
             memory = Memory(lambda: self.house)

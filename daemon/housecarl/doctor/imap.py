@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from housecarl.config_doors import Imap
-from housecarl.daemon import IMAP
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.mail_host import advice, look_up, unread
 from housecarl.doctor.patient import Patient
 from housecarl.journal import values
+from housecarl.memory import IMAP
 from housecarl.module_load import in_thread
 
 if TYPE_CHECKING:

@@ -1,0 +1,34 @@
+"""What the mailbox door remembers from one life to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from housecarl.errors import StorageError
+from housecarl.house import House
+from housecarl.means import JournalStore
+
+#: Whose values in the journal they are; no module has such a name.
+IMAP = "_imap"
+
+
+class Memory:
+    """Values in the journal of whichever house is open."""
+
+    def __init__(self, house: Callable[[], House | None]) -> None:
+        self._house = house
+
+    async def get(self, key: str) -> Any:
+        """The value of a key, None when there is none; StorageError between two houses."""
+        return await self._store().get(key)
+
+    async def put(self, key: str, value: Any) -> None:
+        """Keep a JSON value; StorageError between two houses."""
+        await self._store().set(key, value)
+
+    def _store(self) -> JournalStore:
+        house = self._house()
+        if house is None:
+            raise StorageError("the house is being reopened")
+        return JournalStore(house.db, IMAP, house.clock)
