@@ -35,7 +35,7 @@ Found = TypeVar("Found")
 Base = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(https://[\w.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:\d+)?$"
+        pattern=r"^(https://[A-Za-z0-9_.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]+)?$"
     ),
 ]
 
@@ -131,7 +131,7 @@ async def _own_station(call: Call, session: "aiohttp.ClientSession") -> tuple[We
         return "station key cannot be read"
     except Fault as fault:
         return f"station {fault}"
-    place = replace(place, name=_plain(settings.place or place.name))
+    place = place._replace(name=_plain(settings.place or place.name))
     stored = {"name": name, "now": now.stored(), "place": place.stored()}
     await call.store.set("station", stored)
     return now, place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +19,7 @@ REQUEST = Request("plug", Risk.CHANGE, Proof.CARRIER, sent=NOW, now=NOW)
 
 
 def asked(**different: Any) -> Decision:
-    return decide(replace(REQUEST, **different), NEW_YORK)
+    return decide(REQUEST._replace(**different), NEW_YORK)
 
 
 @pytest.mark.parametrize("proof", [Proof.CARRIER, Proof.SIGNED, Proof.LOCAL])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from dataclasses import replace
 
 from housecarl import confirm
 from housecarl.confirm import Confirmation
@@ -34,9 +33,9 @@ class Admission:
         if case.word not in ("run", "confirm") and not doubtful:
             return case
         if await self._foreign_conversation(case):
-            return replace(case, word="refuse", reason="token", text="", steps=())
+            return case._replace(word="refuse", reason="token", text="", steps=())
         if doubtful:
-            return replace(case, word="run", reason="interrupted", steps=(), doubtful=True)
+            return case._replace(word="run", reason="interrupted", steps=(), doubtful=True)
         if case.calls[0].name == "yes":
             return await self._redeem(case)
         return case
@@ -62,15 +61,15 @@ class Admission:
         found = await self._db.write(find)
         if isinstance(found, confirm.WrongCode):
             reason = "locked" if found.locked else found.reason
-            return replace(case, word="refuse", reason=reason, text=str(found), steps=())
+            return case._replace(word="refuse", reason=reason, text=str(found), steps=())
         name, *args = found.code.words
-        asked = replace(case, calls=(Call(name, tuple(args)),))
+        asked = case._replace(calls=(Call(name, tuple(args)),))
         decided = self._judge.decide(asked)
         if decided.word != "confirm":
             return decided
         step = decided.steps[0]
-        freed = replace(step, decision=Decision("run", step.decision.risk))
-        return replace(decided, word="run", steps=(freed,), confirmed=found)
+        freed = step._replace(decision=Decision("run", step.decision.risk))
+        return decided._replace(word="run", steps=(freed,), confirmed=found)
 
 
 def may_have_run(case: Case) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl import module_settings
 from housecarl.commands import Command
@@ -14,8 +14,7 @@ from housecarl.errors import Problem
 from housecarl.module_settings import Locate
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What tells that a file was changed."""
 
     mtime_ns: int
@@ -23,8 +22,7 @@ class Stamp:
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One module file, loaded or broken (`error`, "file:line: text")."""
 
     file: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from contextlib import suppress
@@ -54,6 +53,8 @@ def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):  # not there, not a name, a folder
+        import difflib  # only for a mistake
+
         near = difflib.get_close_matches(text, available_timezones(), 1)
         hint = f"did you mean {near[0]}?" if near else "such as America/Denver"
         raise ValueError(f"'{text}' is no time zone; {hint}") from None

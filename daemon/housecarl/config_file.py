@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -38,8 +37,7 @@ _HIDDEN = re.compile(
 _SPOOL = re.compile(r"""^spool:[ \t]+["']?([^\s"'#][^\n"'#]*?)["']?[ \t]*(?:#|$)""", re.M)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The text a configuration came from: turns places in it into problems an operator can read."""
 
     path: Path
@@ -57,7 +55,7 @@ class Source:
         where = ".".join(_part(part) for part in loc)
         found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
         if not key and loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(found.excerpt):
-            return replace(found, excerpt="")  # the value stands on a line of its own
+            return found._replace(excerpt="")  # the value stands on a line of its own
         return found
 
     def problems(
@@ -77,8 +75,7 @@ class Source:
         return Problem(str(self.path), line + 1, column + 1, text, _shown(excerpt, column))
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A configuration that passed every check, and the text it came from."""
 
     config: Config

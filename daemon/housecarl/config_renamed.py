@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.config_words import Loc
 
@@ -10,8 +10,7 @@ from housecarl.config_words import Loc
 _ANY = "NAME"
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(NamedTuple):
     """What a key is called now, and the version of housecarl that renamed it."""
 
     now: str

@@ -44,8 +44,7 @@ class Mark(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong with the text itself; `spoils`: so that the value at `loc` says nothing."""
 
     loc: Loc

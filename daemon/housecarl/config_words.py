@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,5 +40,7 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     `likeness` is how much of both must be the same, 0 to 1.
     """
+    import difflib  # only for a mistake
+
     found = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean '{found[0]}'?" if found else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from housecarl.config import Config
 from housecarl.errors import NotAllowed
@@ -39,16 +39,14 @@ class WrongCode(NotAllowed):
         self.locked = locked
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(NamedTuple):
     """A code to be sent: `code` is empty for a person whose authenticator app makes the codes."""
 
     code: str
     expires: float
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(NamedTuple):
     """The command that a right code set free; the code is used up with its claim."""
 
     code: codes.Code

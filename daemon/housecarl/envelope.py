@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from housecarl.config import Config
 from housecarl.journal import people
@@ -21,12 +21,11 @@ from housecarl.septets import parts
 Kind = Literal["reply", "follow-up", "alert", "challenge"]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """Where an answer goes and in which conversation; `address` None: there is no way back."""
 
     address: str | None
-    thread: Thread = field(default_factory=Thread)
+    thread: Thread = Thread()
 
     @property
     def texted(self) -> bool:
@@ -34,8 +33,7 @@ class Way:
         return self.address is not None and self.address.endswith(google_voice.DOMAIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer before it has a way: for whom, about which message, what it says.
 
     `part` tells the answers to one message apart; it never changes, so that one that is sent twice

@@ -28,8 +28,7 @@ Nothing here may hold a secret, a full phone number or a path in a text that a s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -39,8 +38,7 @@ class HousecarlError(Exception):
     """The root: catching it catches everything housecarl raises on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One fault in a config file: where it stands and what to do.
 
     Line and column count from 1; line 0 means the fault is not at one place in the file.

@@ -7,8 +7,8 @@ import pickle
 import traceback
 from collections.abc import Awaitable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
 
 import structlog
 
@@ -32,8 +32,7 @@ SHORT_ID = 4
 State = Literal["done", "failed", "timeout", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a call: `reply` for the sender, `detail` for the operator.
 
     done: it returned a reply; refused: it said no (CommandError); failed: it broke, or its answer

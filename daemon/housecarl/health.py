@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, time
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from housecarl import when
@@ -17,8 +17,7 @@ from housecarl.rights import span
 WAITING_SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of the house and how it is."""
 
     name: str
@@ -26,8 +25,7 @@ class Part:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """All parts, trouble first, and what was done in the last day by outcome.
 
     `texts` are the parts of the texts of this month by person, none for who had none.

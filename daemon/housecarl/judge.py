@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from housecarl import aliases, rights, syntax
@@ -32,8 +32,7 @@ SHOWN = 20
 LOCAL_DOORS = ("drop", "try", "job")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One call of a message, bound to its command and decided."""
 
     call: Call
@@ -42,8 +41,7 @@ class Step:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One message and everything decided about it.
 
     `id` is the message's own, `word` the verdict of `why`; `text` is what the sender reads when it
@@ -90,7 +88,7 @@ class Judge:
             read = read_form(form)
         except FormError as error:
             unread = Case(identity, stamp, Message(Kind.NONE), _unread(error), now)
-            return replace(unread, word="refuse", reason="form")
+            return unread._replace(word="refuse", reason="form")
         verdict = await self.trust.verify(form, read, stamp, now)
         case = Case(identity, stamp, read, verdict, now)
         if (silent := self._silence(case)) is not None:
@@ -101,12 +99,12 @@ class Judge:
         """The cases that are never answered: no command in them, or nobody we know."""
         kind = case.message.kind
         if kind not in (Kind.SMS, Kind.MAIL):
-            return replace(case, word="ignore", reason=kind.value)
+            return case._replace(word="ignore", reason=kind.value)
         if not case.person:
             unknown = case.verdict.reason or "stranger"
-            return replace(case, word="refuse", reason=unknown, calls=self._asked(case))
+            return case._replace(word="refuse", reason=unknown, calls=self._asked(case))
         ended = self._ended(case.person, case.now)
-        return None if ended is None else replace(case, word="refuse", reason=ended)
+        return None if ended is None else case._replace(word="refuse", reason=ended)
 
     def _asked(self, case: Case) -> tuple[Call, ...]:
         """What a message asks that claims to be from one of us: for `why`, never to be run."""
@@ -137,17 +135,17 @@ class Judge:
         try:
             calls = self._parsed(case.message)
         except CommandError as error:
-            return replace(case, word="refuse", reason=error.reason, text=str(error))
+            return case._replace(word="refuse", reason=error.reason, text=str(error))
         if not calls:
-            return replace(case, word="ignore", reason="no-command")
+            return case._replace(word="ignore", reason="no-command")
         try:
-            case = replace(case, calls=self._expanded(calls))
+            case = case._replace(calls=self._expanded(calls))
         except CommandError as error:
             why = str(error)
-            return replace(case, calls=calls, word="refuse", reason=error.reason, text=why)
+            return case._replace(calls=calls, word="refuse", reason=error.reason, text=why)
         if case.verdict.reason is not None:
             text = rights.too_old(case.verdict.sent, case.now, ZoneInfo(self.config.timezone))
-            return replace(case, word="refuse", reason=case.verdict.reason, text=text)
+            return case._replace(word="refuse", reason=case.verdict.reason, text=text)
         return self.decide(case)
 
     def _expanded(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
@@ -166,19 +164,19 @@ class Judge:
             try:
                 step = self._step(case, call)
             except CommandError as error:
-                return replace(case, word="refuse", reason=error.reason, text=str(error))
+                return case._replace(word="refuse", reason=error.reason, text=str(error))
             if step.decision.word == "refuse":
                 refusal = step.decision
-                return replace(case, word="refuse", reason=refusal.reason, text=refusal.text)
+                return case._replace(word="refuse", reason=refusal.reason, text=refusal.text)
             steps.append(step)
         word: Word = "confirm" if any(s.decision.word == "confirm" for s in steps) else "run"
-        return replace(case, word=word, steps=tuple(steps))
+        return case._replace(word=word, steps=tuple(steps))
 
     def rehearse(self, person: str, words: tuple[str, ...], now: datetime) -> None:
         """See that a person could run these words now; raises CommandError, worded for them."""
         verdict = Verdict(person, proof=Proof.LOCAL, sent=now)
         case = Case("", None, Message(Kind.MAIL), verdict, now)
-        decided = self.decide(replace(case, calls=(Call(words[0].casefold(), words[1:]),)))
+        decided = self.decide(case._replace(calls=(Call(words[0].casefold(), words[1:]),)))
         if decided.word == "refuse":
             raise CommandError(decided.text)
         if decided.word == "confirm":
@@ -210,7 +208,7 @@ class Judge:
         )
         decision = rights.decide(request, ZoneInfo(self.config.timezone))
         if decision.reason == "late" and whole.door == "job":
-            decision = replace(decision, text=self._missed(command.name, request.sent))
+            decision = decision._replace(text=self._missed(command.name, request.sent))
         return Step(whole, command, args, decision)
 
     def _missed(self, name: str, due: datetime | None) -> str:

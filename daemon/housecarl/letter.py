@@ -6,9 +6,9 @@ import hashlib
 import re
 from base64 import b64encode
 from binascii import b2a_qp
-from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from typing import NamedTuple
 
 from housecarl.errors import PostRefused
 from housecarl.message.field import MESSAGE_ID
@@ -33,8 +33,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _FIELD = re.compile(r"([!-9;-~]+): ([ -~]*(?:\r\n [ -~]+)*)\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """Who writes to whom, when, and in which conversation.
 
     `subject` starts a new conversation; within a `thread` its subject is used. `message_id` stays
@@ -45,7 +44,7 @@ class Letter:
     to: str
     message_id: str
     date: datetime
-    thread: Thread = field(default_factory=Thread)
+    thread: Thread = Thread()
     subject: str = ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -40,7 +39,7 @@ class Limits:
             return case
         now = case.now.timestamp()
         if now < self._quiet_until.get(case.person, 0.0):
-            return replace(case, word="refuse", reason="limit", text="", steps=())
+            return case._replace(word="refuse", reason="limit", text="", steps=())
         if case.reason in _SLIPS:
             return self._slip(case, now)
         if case.word != "run" and case.word != "confirm":
@@ -92,14 +91,14 @@ class Limits:
         clock = datetime.fromtimestamp(until, self._zone)
         text = f"{name}: {self._most_of[name]} in an hour are the most. Nothing was done. "
         text = "" if told and alone else f"{text}Again at {clock:%H:%M}."
-        return replace(case, word="refuse", reason="limit", text=text, steps=())
+        return case._replace(word="refuse", reason="limit", text=text, steps=())
 
     def _pause(self, case: Case, until: float, why: str) -> Case:
         """Say once when it goes on; nothing of this message is done."""
         self._quiet_until[case.person] = until
         clock = datetime.fromtimestamp(until, self._zone)
         text = f"{why}. Nothing was done. I listen again at {clock:%H:%M}."
-        return replace(case, word="refuse", reason="limit", text=text, steps=())
+        return case._replace(word="refuse", reason="limit", text=text, steps=())
 
 
 def _within(times: deque[float], now: float, seconds: float) -> deque[float]:

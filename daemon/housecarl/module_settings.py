@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.config_words import Loc, near, words
 from housecarl.errors import Problem
@@ -14,8 +13,7 @@ from housecarl.errors import Problem
 Locate = Callable[[Loc, str], Problem]
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """The outcome for one module: its settings, or why it has none.
 
     `problems` are faults of a section that was written; `unset` says what a section that is missing

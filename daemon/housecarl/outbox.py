@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from housecarl.config import Limits
 from housecarl.envelope import Answer, Envelopes, Way
@@ -36,7 +36,7 @@ class Outbox:
                 self._merge(conn, held, answer, way, now)
                 return None
         out, rest = self.envelopes.seal(answer, way, now)
-        reply = replies.add(conn, out if free == now else replace(out, not_before=free))
+        reply = replies.add(conn, out if free == now else out._replace(not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or free > now:
@@ -61,7 +61,7 @@ class Outbox:
         """Put an answer behind the one that waits: one text goes, the rest by !more."""
         pages = people.pages(conn, answer.person)
         waiting = " ".join(_PAGE.sub("", page) for page in [held.text, *pages])
-        whole = replace(answer, replies=[Reply(waiting), *answer.replies], receipt=held.receipt)
+        whole = answer._replace(replies=[Reply(waiting), *answer.replies], receipt=held.receipt)
         out, rest = self.envelopes.seal(whole, way, now)
         replies.rewrite(conn, held.id, out.text, out.mail, out.parts)
         people.keep_pages(conn, answer.person, rest, now)

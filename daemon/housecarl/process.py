@@ -11,9 +11,8 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl import module_file
 from housecarl.child import start
@@ -32,8 +31,7 @@ REAP = 5.0
 TRIAL = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The bounds of one worker process: seconds, bytes of data, open files, bytes of a file.
 
     How many processes it may start is left to the unit's TasksMax: the kernel's own limit counts
@@ -46,8 +44,7 @@ class Limits:
     file_size: int = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What to run: `attribute` of the module `name`, read from `file` (or imported when empty).
 
     `payload` is the pickle of (call, positional, named); None only tries the file.
@@ -59,8 +56,7 @@ class Task:
     payload: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How it ended: the answer, or None with the reason in `how`; `output` is what it printed."""
 
     answer: dict[str, Any] | None
@@ -210,7 +206,7 @@ _clearings: set[asyncio.Future[None]] = set()
 
 
 def _request(task: Task, limits: Limits) -> bytes:
-    request = asdict(task) | asdict(limits) | {"path": sys.path}
+    request = task._asdict() | limits._asdict() | {"path": sys.path}
     data = pickle.dumps(request)
     return len(data).to_bytes(8, "big") + data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from housecarl.confirm import Challenge
 from housecarl.envelope import Answer, Way
@@ -33,8 +34,7 @@ class Repeated(Exception):
         self.first = first
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What came of a message: its runs, what to answer, and a challenge that goes with it."""
 
     runs: tuple[Run, ...] = ()
@@ -160,7 +160,7 @@ class Record:
             receipts.store(conn, replace(receipt, state=State.FAILED.value), keys)
             for run in runs.of(conn, identity):
                 if run.outcome is None:
-                    runs.finish(conn, replace(run, ended=now, outcome="failed"))
+                    runs.finish(conn, run._replace(ended=now, outcome="failed"))
             if receipt.person and receipt.proof != Proof.CLAIMED.value:
                 text = f"Something broke here. It may not have been done. Log {identity[:4]}."
                 self._send(conn, receipt, text, now)
@@ -186,7 +186,7 @@ class Record:
         for run in left:
             if run.outcome is None:
                 text = f"{run.words[0]} was interrupted by a restart. It may have been done."
-                run = replace(run, ended=now, outcome="interrupted", text=text)
+                run = run._replace(ended=now, outcome="interrupted", text=text)
                 runs.finish(conn, run)
             told.append(run.text)
         if max((run.n for run in left), default=-1) + 1 < len(receipt.calls):

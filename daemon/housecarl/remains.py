@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from housecarl import syntax
 from housecarl.alerts import owners
@@ -28,8 +29,7 @@ _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})-[0-9a-f]{16}\.eml")
 _FILED = (State.EXECUTED, State.FAILED, State.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(NamedTuple):
     """One message that is over, as far as its file tells."""
 
     receipt: Receipt

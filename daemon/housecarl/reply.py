@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -36,13 +36,16 @@ MAX_CELL = 200
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What templates may say besides the replies: the house, the journal's short id, the calls."""
 
     house: str = "house"
     id: str = ""
     asked: Sequence[str] = ()
+
+
+#: Of a reply that stands alone.
+NO_FACTS = Facts()
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,18 @@ class Renderer:
         default_factory=dict, compare=False, repr=False
     )
 
-    def pages(self, replies: Sequence[Reply], facts: Facts = Facts()) -> list[str]:
+    def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
         line = self._render("sms.txt.j2", replies, facts)
         return pages(line if plain(line) else EMPTY, self.budget, self.symbol)
 
-    def text(self, replies: Sequence[Reply], facts: Facts = Facts()) -> str:
+    def text(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> str:
         """The plain text part of a mail, lines ended by a line feed."""
         text = self._render("mail.txt.j2", replies, facts).strip("\n") + "\n"
         first = text.lstrip(folding.EDGES + "\n")[:1]
         return f"- {text}" if first and folding.same(first, self.symbol) else text
 
-    def html(self, replies: Sequence[Reply], facts: Facts = Facts()) -> str:
+    def html(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> str:
         """The HTML part of a mail; everything that is not the template's own is escaped."""
         return self._render("mail.html.j2", replies, facts).strip("\n") + "\n"
 
@@ -92,7 +95,7 @@ class Renderer:
 
     def _render(self, name: str, replies: Sequence[Reply], facts: Facts) -> str:
         shown = [_bounded(reply) for reply in replies]
-        facts = replace(facts, house=_clean(facts.house), asked=tuple(map(_clean, facts.asked)))
+        facts = facts._replace(house=_clean(facts.house), asked=tuple(map(_clean, facts.asked)))
         try:
             return self._fill(name, True, shown, facts)
         except Exception as error:  # noqa: BLE001  an operator's template can raise anything

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from housecarl.module import Risk
@@ -24,8 +23,7 @@ TABLE: dict[Proof, dict[Risk, Word]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of one call; `reason` is a stable word, `text` the sender's sentence."""
 
     word: Word
@@ -34,8 +32,7 @@ class Decision:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One call as rights see it; `sent` None means that no trusted time is known.
 
     `late` is the age in seconds at which this command is refused, `alone` whether the call is the

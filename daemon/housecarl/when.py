@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from housecarl.errors import CommandError
@@ -66,8 +66,7 @@ def next_at(at: time, after: datetime, zone: ZoneInfo) -> datetime:
     return moment if moment > after else on(day + timedelta(days=1), at, zone)
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(NamedTuple):
     """A regular time: weekdays (0 is Monday) at a local time, or a span after the last time."""
 
     text: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -199,7 +199,7 @@ class Worker:
 
     def _end(self, run: Run, outcome: str, text: str, detail: str) -> Run:
         ended = self.clock.now().timestamp()
-        return replace(run, ended=ended, outcome=outcome, text=text, detail=detail)
+        return run._replace(ended=ended, outcome=outcome, text=text, detail=detail)
 
     def _turn(self, case: Case) -> AbstractAsyncContextManager[object]:
         """Changes of one person happen one after another; who only looks need not wait."""

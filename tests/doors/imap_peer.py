@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any
 
@@ -135,7 +135,7 @@ async def watching(
         SystemClock(),
         ledger.tell,
         ledger,
-        replace(patience, **more),
+        patience._replace(**more),
     )
     await door.start()
     try:

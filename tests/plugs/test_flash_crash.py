@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,5 +144,5 @@ async def test_another_device_at_the_address_and_a_relay_that_changed_are_told()
         assert (await aftermath.found(row, device, "UTC"))[1].endswith(
             "It runs 1.2.3 now: the flash went through. It was on and is off now."
         )
-        ended, sentence = await aftermath.found(replace(row, mac="other"), device, "UTC")
+        ended, sentence = await aftermath.found(row._replace(mac="other"), device, "UTC")
     assert ended and sentence.endswith("Another device answers at its address; check it by hand.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import importlib
 import os
@@ -74,6 +73,8 @@ class Verbs(click.Group):
         """A verb that does not exist gets one suggestion."""
         name = args[0] if args else ""
         if name and name not in VERBS and not name.startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(name, VERBS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             raise click.UsageError(f"No verb '{name}'.{hint}", ctx)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl import config_text
 
@@ -15,8 +15,7 @@ _ASIDE = 36
 _PLAIN = re.compile(r"[A-Za-z/.][A-Za-z0-9 /_.@+-]*[A-Za-z0-9_]|[A-Za-z]")
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """A mail host: `secret` is the path of the password's file, empty when there is no log-in."""
 
     host: str
@@ -26,8 +25,7 @@ class Server:
     secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """All that is known of a new house; an empty text is a thing that is not there.
 
     `voice` is the Google account and its number, `smtp` where to listen and the house's address,

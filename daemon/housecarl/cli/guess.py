@@ -6,8 +6,8 @@ import os
 import pwd
 import re
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import TZPATH, ZoneInfo
 
 #: countries that measure in miles and Fahrenheit
@@ -24,8 +24,7 @@ _PROVIDERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Guesses:
+class Guesses(NamedTuple):
     """First guesses; an empty text where the machine tells nothing.
 
     `login` is who types this, also through sudo; empty for root itself.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,7 @@ def _refuse_wrong(text: str, site: Site) -> None:
         path.write_text(text, "utf-8")
         problems = config_file.check(path)
     if problems:
-        raise ConfigError(*(replace(problem, file=str(site.config)) for problem in problems))
+        raise ConfigError(*(problem._replace(file=str(site.config)) for problem in problems))
 
 
 def _write(text: str, found: Found, site: Site) -> None:

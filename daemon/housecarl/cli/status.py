@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
@@ -58,8 +57,7 @@ def verb(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(0 if well else 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """What the configuration says, or can be known when it is broken."""
 
     file: Path

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from housecarl.trust import Resolver
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What a door and a clock would have said about a file that is judged afresh."""
 
     at: datetime | None
@@ -134,15 +132,13 @@ def _answers(path: Path) -> Resolver:
 
 def _stamp(stamp: Stamp | None, how: Circumstances, now: datetime) -> Stamp | None:
     """The stamp that is known, else the one that the options stand for."""
-    from dataclasses import replace
 
     from housecarl.message import Stamp
 
     if stamp is None and how.door is None and how.mail_from is None and how.rcpt_to is None:
         return None
     base = stamp or Stamp(door=how.door or "smtp", arrived=now)
-    return replace(
-        base,
+    return base._replace(
         mail_from=base.mail_from if how.mail_from is None else how.mail_from,
         rcpt_to=base.rcpt_to if how.rcpt_to is None else how.rcpt_to,
         peer=base.peer if how.peer is None else how.peer,

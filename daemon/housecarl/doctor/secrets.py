@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
 def _placed(loc: Loc, findings: Iterator[Finding]) -> list[Finding]:
     """With the place before the text."""
     place = ".".join(map(str, loc))
-    return [replace(each, text=f"{place}: {each.text}") for each in findings]
+    return [each._replace(text=f"{place}: {each.text}") for each in findings]
 
 
 def _in_a_line(finding: Finding) -> str:

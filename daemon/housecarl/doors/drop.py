@@ -10,8 +10,8 @@ import secrets
 import stat
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -52,8 +52,7 @@ _ODD = {errno.ELOOP: "a link; copy the file instead", errno.ENXIO: "not a plain 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """One file as it was read: what it holds and what the kernel says about it."""
 
     data: bytes

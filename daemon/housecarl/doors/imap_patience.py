@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """Seconds: of connecting and reading, and between tries; a test may be less patient."""
 
     #: a TCP connection and a TLS handshake; a home router on a bad day

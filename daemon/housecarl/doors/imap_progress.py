@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.config_doors import Imap
 
@@ -18,8 +17,7 @@ OVERLAP_DAYS = 2
 SLACK = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """`validity` and `last` are UIDVALIDITY and the last UID looked at; times in seconds (UTC).
 
     `began` is the first start (0: everything is wanted), `looked` the last time all was read.
@@ -32,7 +30,7 @@ class Progress:
 
     def moved(self, last: int, now: datetime) -> Progress:
         """The same mailbox, read up to `last`."""
-        return replace(self, last=max(last, self.last), looked=now.timestamp())
+        return self._replace(last=max(last, self.last), looked=now.timestamp())
 
     def since(self) -> date:
         """The day from which to search when all numbers are new."""
@@ -48,7 +46,7 @@ class Progress:
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return asdict(self)
+        return self._asdict()
 
 
 def key_of(settings: Imap) -> str:

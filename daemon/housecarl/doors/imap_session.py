@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import imaplib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, NoReturn
@@ -180,7 +179,7 @@ class Session:
                 return False
         if self._is_renumbered:
             last = max(self._next - 1, *found) if found else self._next - 1
-            self._keep(replace(self._progress, validity=self._validity, last=0), last)
+            self._keep(self._progress._replace(validity=self._validity, last=0), last)
             self._is_renumbered = False
         return True
 

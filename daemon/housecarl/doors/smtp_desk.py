@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.doors.smtp_crowd import Crowd
 from housecarl.doors.smtp_login import Logins
@@ -14,8 +15,7 @@ from housecarl.doors.smtp_settings import SmtpSettings
 TRY_LATER = "451 4.3.0 Temporary failure, try again later"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """One message and what the session knows of it; `body` as its sender wrote it, with CR LF."""
 
     body: bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: RFC 5321 4.5.3.1.3: a path has at most 256 octets with its brackets.
 MAX_ADDRESS = 254
@@ -22,8 +22,7 @@ _ARGUMENT = re.compile(
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """An address ("" is the null sender `<>`) and its parameters with upper-case names."""
 
     address: str

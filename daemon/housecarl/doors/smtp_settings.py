@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from housecarl.config_doors import Smtp
@@ -33,8 +32,7 @@ HANDSHAKE_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpSettings:
+class SmtpSettings(NamedTuple):
     """The door's settings; times in seconds, sizes in bytes, `rules` as (from, subject) patterns.
 
     `grace` is how long a connection that has brought nothing is safe from making room for another

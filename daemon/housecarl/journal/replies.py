@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One reply, follow-up, challenge or alert, ready to send; `address` None: no way back."""
 
     person: str
@@ -24,8 +23,7 @@ class Outgoing:
     not_before: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """One reply that is to be sent now; `id` also gives the order."""
 
     id: int
@@ -48,8 +46,7 @@ _WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :la
 _TEXTED = "%@txt.voice.google.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A text that waits for the budget: nothing of it was tried yet."""
 
     id: int

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Senders and people that are named; the rest is in the counts.
 NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Strangers:
+class Strangers(NamedTuple):
     """Messages that were refused without a word, in some span of time.
 
     `unknown` counts those of nobody the house knows, `senders` who sent most of them. `claimed` are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.errors import FormError
 from housecarl.message.field import encoded_words, readable
@@ -26,8 +26,7 @@ _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"")
 _TRICK = re.compile("[@<>\x00-\x1f\x7f\ufffd]")
 
 
-@dataclass(frozen=True, slots=True)
-class From:
+class From(NamedTuple):
     """A From field: the address with its domain in lower case, and the display name as shown."""
 
     address: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.errors import FormError
 from housecarl.message.charset import decode
@@ -24,8 +24,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One header field; `value` is all that follows the colon, folds included."""
 
     name: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 HEADER = b"X-Housecarl-Stamp: v1; "
@@ -12,8 +12,7 @@ HEADER = b"X-Housecarl-Stamp: v1; "
 MAX_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What a door vouches for; an empty field was not seen by that door.
 
     `door` is smtp, imap, drop or try. `arrived` is the door's own clock in UTC (for IMAP the
@@ -46,7 +45,7 @@ class Stamp:
         return HEADER + "; ".join(parts).encode() + b"\r\n"
 
 
-_TEXTS = tuple(f.name for f in fields(Stamp) if f.name not in ("door", "arrived"))
+_TEXTS = tuple(name for name in Stamp._fields if name not in ("door", "arrived"))
 
 
 def split(stored: bytes) -> tuple[Stamp | None, bytes]:

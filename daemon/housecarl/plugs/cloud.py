@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.plugs import version
 from housecarl.plugs.device import Identity
@@ -11,8 +11,7 @@ from housecarl.plugs.preflight import NotReady, Prepared, Rules, refuse_load, re
 from housecarl.plugs.tapo import NewDevice
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What the plug says of the cloud's firmware: `asked` whether the cloud answered it.
 
     `newer` is the plug's word that it should be updated, `version` what it would then run.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.plugs.cloud import CloudReady
 from housecarl.plugs.download import (
@@ -30,8 +29,7 @@ SILENT_LOOKS = 3
 BEGINS_WITHIN = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """How far the plug is, in its own count; the times are what it announces, in seconds."""
 
     status: int

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.plugs import meter, wire
 from housecarl.plugs.settings import PlugAddress
@@ -21,8 +21,7 @@ RECHECK_AFTER = 1.0
 TEXT_LIMIT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a plug says of itself; `hw_id` are 32 hex digits or empty.
 
     `device_id` is told by newer plugs only.
@@ -46,8 +45,7 @@ class Identity:
         return self.sw_ver.split(" ", 1)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """How a plug stands: who it is, what the meter said, the energy of today."""
 
     identity: Identity

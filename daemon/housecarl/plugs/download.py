@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.plugs import wire
 from housecarl.plugs.device import Device
@@ -36,8 +35,7 @@ class NotFlashed(Exception):
     """It ended before anything was written; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """How long a second of waiting is: 1.0 for real plugs, less for simulated ones."""
 
     scale: float = 1.0
@@ -47,8 +45,7 @@ class Pace:
         return seconds * self.scale
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """What the plug announces, in seconds."""
 
     flash: int = FLASH_TIME

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from housecarl.plugs.device import Device, entries, kwh
 from housecarl.plugs.tapo import NewDevice
@@ -14,8 +14,7 @@ from housecarl.plugs.wire import Answer
 WEEK = 7
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """Days in order of time, as far as the plug has them; months of this year by number."""
 
     days: tuple[tuple[date, float], ...] = ()

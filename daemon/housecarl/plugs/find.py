@@ -7,7 +7,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.errors import CommandError
 from housecarl.plugs import wire
@@ -35,8 +35,7 @@ PRIVATE = tuple(
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A plug and where it is."""
 
     host: str

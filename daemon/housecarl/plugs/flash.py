@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -34,8 +34,7 @@ DOWNLOADED, WRITTEN, BACK = 0.4, 0.8, 0.95
 METER_READINGS, METER_PAUSE = 3, 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a flash ended; `text` is the verdict for the sender."""
 
     done: bool

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from housecarl import life
 
@@ -18,8 +17,7 @@ LAST = "flash.last"
 _here: set[float] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
+class Unfinished(NamedTuple):
     """A flash whose end was never written down; `live` while its process still works on it.
 
     `receipt` is the id of the message that asked for it, `mac` and `on` how the plug was before,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from housecarl.errors import CommandError
 
@@ -31,8 +31,7 @@ class ImageError(CommandError):
     reason = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One image file of `size` bytes; `hw_ids` are 32 upper-case hex digits each.
 
     `version` and `models` are what can be read inside; images of the first hardware version show

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -38,15 +37,14 @@ class Entry(BaseModel):
     #: 1.0, or just its first number
     hardware: _Text
     #: 1.2.6, or better the whole text with its build
-    version: Annotated[_Text, Field(pattern=r"^\d+\.\d+\.\d+")]
+    version: Annotated[_Text, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+")]
 
 
 #: made once: folders are read by several threads, and pydantic makes no two at the same time
 _MANIFEST = TypeAdapter(list[Entry])
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An image and what is known about it; `source` is manifest, name, image or nothing."""
 
     image: Image
@@ -61,8 +59,7 @@ class Candidate:
         return self.image.file
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """What lies in the folder; `refused` are files that are no images, with the reason."""
 
     candidates: tuple[Candidate, ...] = ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: watts when neither the configuration nor the model says less: a 16 A socket and some
 DEFAULT_MAX_WATTS = 4000.0
@@ -23,8 +22,7 @@ PHYSICS_SLACK = 1.05
 RECHECKS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One reading; None is what the plug does not tell, NaN what it tells that is no number."""
 
     watts: float | None
@@ -88,8 +86,7 @@ def implausible(reading: Reading, on: bool, limit: float) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What several readings say together.
 
     `reading` is the one to tell; `fault` why the meter is wrong (all readings are bad); `glitches`

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -91,6 +90,8 @@ def _folded(word: str) -> str:
 def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -> str:
     shown = "".join(c if c.isprintable() and c.isascii() else "?" for c in word)[:20]
     folded = {name.casefold(): name for name in [*plugs, *also]}
+    import difflib  # only for a slip of the finger
+
     near = difflib.get_close_matches(word.casefold(), folded, 1)
     guess = f" Did you mean {folded[near[0]]}?" if near else ""
     names = ", ".join(sorted(plugs))

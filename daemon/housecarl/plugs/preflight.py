@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.errors import CommandError
 from housecarl.plugs import image, manifest, meter, serve, version, wire
@@ -31,8 +31,7 @@ class NotReady(CommandError):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What this house asks for: `key` is the vendor's modulus when signatures are checked.
 
     Without a `folder` there are no files, but newer plugs have their cloud.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from housecarl.plugs.meter import Judgement
 
@@ -16,8 +15,7 @@ COUNTER_SLACK = 0.01
 DAY = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered of one meter; kept as JSON."""
 
     wrong: bool = False
@@ -37,11 +35,10 @@ class Memory:
 
     def stored(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        return self._asdict()
 
 
-@dataclass(frozen=True, slots=True)
-class Sensed:
+class Sensed(NamedTuple):
     """A judgement over time: `news` is fault, well, reset or empty; `why` the end of a sentence."""
 
     memory: Memory
@@ -58,21 +55,20 @@ def sense(
         why = f"counts {today_kwh:.0f} kWh today, more than a day can hold"
     total = judgement.reading.total_kwh
     known = total is not None and math.isfinite(total)
-    after = replace(
-        memory,
+    after = memory._replace(
         glitches=memory.glitches + judgement.glitches,
         total_kwh=total if known else memory.total_kwh,
     )
     if why is not None:
         news = "" if memory.wrong else "fault"
-        return Sensed(replace(after, wrong=True, good=0), news, why)
+        return Sensed(after._replace(wrong=True, good=0), news, why)
     if memory.wrong:
         if judgement.watts is None:
             return Sensed(after)  # says nothing, so it is not well either
         good = memory.good + 1
         if good >= WELL_AFTER:
-            return Sensed(replace(after, wrong=False, good=0), "well")
-        return Sensed(replace(after, good=good))
+            return Sensed(after._replace(wrong=False, good=0), "well")
+        return Sensed(after._replace(good=good))
     if known and memory.total_kwh is not None and total is not None:
         fell = memory.total_kwh - total
         if fell > COUNTER_SLACK:

@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
@@ -55,7 +55,7 @@ class NewDevice(Device):
         identity = _identity(await self._updated(left()))
         with contextlib.suppress(PlugRefused):  # old firmware does not know the question
             updating = await self.with_firmware(_updating, seconds=left())
-            return replace(identity, updating=bool(updating))
+            return identity._replace(updating=bool(updating))
         return identity
 
     async def look(self, today: date, *, seconds: float | None = None) -> Look:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from housecarl.plugs import meter
 from housecarl.plugs.device import Device, Look, judged
@@ -24,8 +23,7 @@ class Store(Protocol):
         """Add one reading to a series."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """How one plug stands and what its meter means, after all that is remembered of it."""
 
     look: Look

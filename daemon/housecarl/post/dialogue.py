@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from housecarl.errors import PostLater, PostRefused
 
@@ -40,8 +39,7 @@ class Dropped(PostLater):
         self.unheard = unheard
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One answer of the smarthost: its code, and the text of its last line."""
 
     code: int

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.config_post import Post as Settings
 from housecarl.post.dialogue import DEADLINE, VERDICT, Dialogue
 from housecarl.post.smarthost import connect
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """Limits in seconds and connections; tests make them small."""
 
     #: A connection and its login, and all that is said before a mail.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -109,7 +108,7 @@ class Trust:
             )
         found = await mail.prove(case, self._people, self._dns, self._forwarders, self._host)
         if _RANK.index(found.proof) < _RANK.index(self._require):
-            return replace(found, reason=found.reason or "no-proof")
+            return found._replace(reason=found.reason or "no-proof")
         return found
 
     def _misdirected(self, stamp: Stamp | None) -> bool:
@@ -145,7 +144,7 @@ class Trust:
         reason = freshness.stale(moment, case.now, self._max_age)
         if reason is None and not freshness.keys(case, finding):
             reason = "no-key"
-        return replace(finding, reason=reason)
+        return finding._replace(reason=reason)
 
     def _verdict(self, case: Case, finding: Finding) -> Verdict:
         proven = finding.proof is not Proof.CLAIMED

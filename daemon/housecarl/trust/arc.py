@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.trust import covered, key, signature
 from housecarl.trust.case import Case
@@ -24,8 +24,7 @@ _INSTANCE = re.compile(r"\s*i\s*=\s*([0-9]{1,2})\s*;")
 _RELAXED = b"relaxed/relaxed"  # RFC 8617 knows no other for seals
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(NamedTuple):
     """One hop's set: its seal, its signature over the message, its results without `i=`."""
 
     seal: Signature
@@ -43,8 +42,7 @@ class Set:
         return _INSTANCE.sub("", self.results_field.text, count=1).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The sets, oldest first, when the whole chain held; else one word."""
 
     sets: tuple[Set, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from housecarl.message.model import Message
 from housecarl.message.stamp import Stamp
@@ -28,8 +29,7 @@ class Case:
         return self.stamp.door if self.stamp else "smtp"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What one route found: `reason` None when `proof` holds.
 
     `times` are seconds since 1970 that the proof vouches for, `marks` name accepted signatures.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from housecarl.errors import TrustLater
 from housecarl.trust import covered, key, signature
@@ -25,8 +25,7 @@ DATE_SLACK = 2 * 86400
 _DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The first signature that held, else one word for each that did not.
 
     `marks` name every signature over this message that is sound so far: whoever sends it again

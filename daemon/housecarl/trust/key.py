@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from housecarl.trust import tags
 from housecarl.trust.tags import Unsound
@@ -20,8 +20,7 @@ MAX_EXPONENT = 1 << 32
 ED25519_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key fit for use: `kind` rsa or ed25519, `bits`, and `strict` when i= must equal d=."""
 
     kind: bytes

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from housecarl.message.form import Form
 
 _BLANKS = re.compile(rb"[\t ]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One header field; `value` is all after the colon, folds and final CR LF kept."""
 
     name: bytes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from housecarl.trust import tags
 from housecarl.trust.key import Key
@@ -22,8 +22,7 @@ _ALGORITHMS = {b"rsa-sha256": b"rsa", b"ed25519-sha256": b"ed25519"}
 _CANON = (b"simple", b"relaxed")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What one signature field says; times are seconds since 1970, `covers` lower-case names."""
 
     field: Field

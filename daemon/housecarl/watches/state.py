@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What there is to tell.
 
     "trouble": it went wrong at `since`; "well": it is well again since `over`; "past": it was wrong
@@ -20,8 +18,7 @@ class News:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """When a finding is news.
 
     It must last `after` seconds, and be over as long to be well again. `urgent` ones do not keep
@@ -34,8 +31,7 @@ class Rule:
     afterwards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What one look at one thing found.
 
     `name` is stable (`host.nas`), `title` what people call it. `ok` None: it could not be told.
@@ -50,8 +46,7 @@ class Finding:
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What is known of one thing over time; times in seconds since 1970.
 
     `since` is when it went wrong and `well` when that seemed over. `told` says that the owners
@@ -99,14 +94,14 @@ def step(state: State, found: Finding, now: float, quiet: bool) -> tuple[State, 
     if found.ok:
         return _well(state, found.rule, now, hush)
     if state.since is None:
-        state = replace(state, since=now if found.since is None else min(found.since, now))
-    state = replace(state, well=None, text=found.text)
+        state = state._replace(since=now if found.since is None else min(found.since, now))
+    state = state._replace(well=None, text=found.text)
     assert state.since is not None
     if state.told or now - state.since < found.rule.after:
         return state, None
     if hush or found.rule.afterwards:
-        return replace(state, ripe=True), None
-    told = replace(state, told=True, ripe=True)
+        return state._replace(ripe=True), None
+    told = state._replace(told=True, ripe=True)
     return told, News("trouble", state.since, now, state.text)
 
 
@@ -115,5 +110,5 @@ def _well(state: State, rule: Rule, now: float, hush: bool) -> tuple[State, News
         return State(), None
     over = now if state.well is None else state.well
     if hush or now - over < rule.after:
-        return replace(state, well=over), None
+        return state._replace(well=over), None
     return State(), News("well" if state.told else "past", state.since, over, state.text)

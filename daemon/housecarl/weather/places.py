@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housecarl.weather.web import Fault, dig, get, number, text
 
@@ -20,8 +19,7 @@ _COORDINATES = re.compile(r"(-?\d{1,2}(?:\.\d{1,6})?)\s*[, ]\s*(-?\d{1,3}(?:\.\d
 _NUMBERED = re.compile(r"(.*\D)\s+([1-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A spot on the map, in degrees; `region` and `country` tell namesakes apart."""
 
     name: str
@@ -43,7 +41,7 @@ class Place:
 
     def stored(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return asdict(self)
+        return self._asdict()
 
 
 def coordinates(asked: str) -> Place | None:

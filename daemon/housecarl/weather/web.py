@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housecarl import __version__
 
@@ -28,8 +27,7 @@ class Fault(Exception):
     """A source did not help; the text goes on from its name: "is over its limit"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back: 200 with data, or 304 without."""
 
     status: int
