@@ -37,12 +37,8 @@ def recognised(form: Form) -> Kind | None:
         return Kind.AUTO
     if "all" in (form.first("x-auto-response-suppress") or "").lower().replace(",", " ").split():
         return Kind.AUTO
-    hops = 0
-    for each in form.fields:
-        hops += each.key == "received"
-        if each.key in _MARKS or hops > MAX_HOPS:
-            return Kind.AUTO
-    return None
+    hops = sum(each.key == "received" for each in form.fields)
+    return None if _MARKS.isdisjoint(form.top) and hops <= MAX_HOPS else Kind.AUTO
 
 
 def _is_report(form: Form, kind: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from housecarl.errors import FormError
@@ -25,15 +25,14 @@ MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 
 
 class Field(NamedTuple):
-    """One header field; `value` is all that follows the colon, folds included."""
+    """One header field: its name, all that follows the colon, and the name for comparing.
+
+    `value` has its folds; `key` is the name in lower case.
+    """
 
     name: str
     value: str
-
-    @property
-    def key(self) -> str:
-        """The name for comparing: lower case."""
-        return self.name.lower()
+    key: str
 
     @property
     def unfolded(self) -> str:
@@ -58,7 +57,12 @@ def _fields(block: str) -> Iterator[Field]:
         match = _FIELD.fullmatch(line)
         if match is None:
             raise FormError("header-line", f"field {number}")
-        yield Field(match[1], match[2])
+        yield Field(match[1], match[2], match[1].lower())
+
+
+def topmost(fields: Sequence[Field]) -> dict[str, Field]:
+    """Of each key the field that stands first, which is the newest."""
+    return {each.key: each for each in reversed(fields)}
 
 
 def readable(value: str) -> str:

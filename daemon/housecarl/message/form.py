@@ -7,12 +7,13 @@ matched and what is obeyed cannot come from different readings. The bounds keep 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from housecarl.errors import FormError
 from housecarl.message.address import From, parse
-from housecarl.message.field import Field, split
+from housecarl.message.field import Field, split, topmost
 from housecarl.message.part import Part, scan
 
 #: bytes; a command is a few hundred, a signed and twice forwarded one 12 KiB
@@ -51,13 +52,14 @@ _MESSAGE_ID = re.compile(r"[!-~]{1,998}")
 class Form:
     """A message that passed the gate: its bytes, and the one reading of its header and parts.
 
-    `fields` is the header, top first, `body` the offset where the body starts. `from_address` has
+    `fields` is the header, top first, `top` the first of each key, `body` the offset where the body starts. `from_address` has
     its domain in lower case; only a note dropped as a file may have none. `root` is the message as
     a MIME part.
     """
 
     raw: bytes = field(repr=False)
     fields: tuple[Field, ...] = field(repr=False)
+    top: Mapping[str, Field] = field(repr=False)
     body: int
     from_address: str | None
     from_name: str
@@ -66,7 +68,8 @@ class Form:
 
     def first(self, key: str) -> str | None:
         """The unfolded value of the topmost field with this lower-case name."""
-        return next((each.unfolded for each in self.fields if each.key == key), None)
+        found = self.top.get(key)
+        return None if found is None else found.unfolded
 
     def every(self, key: str) -> tuple[str, ...]:
         """The unfolded values of all fields with this lower-case name, topmost first."""
@@ -91,11 +94,14 @@ def _read(raw: bytes, needs_from: bool) -> Form:
     block, body = _header(raw)
     fields = split(block)
     _fields_are_sound(fields)
-    sender = _from(fields, needs_from)
-    value = next((each.unfolded for each in fields if each.key == "message-id"), "")
+    top = topmost(fields)
+    sender = _from(top, needs_from)
+    named = top.get("message-id")
+    value = named.unfolded if named is not None else ""
     return Form(
         raw=raw,
         fields=fields,
+        top=top,
         body=body,
         from_address=sender.address if sender else None,
         from_name=sender.name if sender else "",
@@ -157,10 +163,10 @@ def _fields_are_sound(fields: tuple[Field, ...]) -> None:
             raise FormError("blank-fold", each.name)
 
 
-def _from(fields: tuple[Field, ...], needed: bool) -> From | None:
-    value = next((each.unfolded for each in fields if each.key == "from"), None)
-    if value is not None:
-        return parse(value)
+def _from(top: Mapping[str, Field], needed: bool) -> From | None:
+    found = top.get("from")
+    if found is not None:
+        return parse(found.unfolded)
     if needed:
         raise FormError("from-missing")
     return None

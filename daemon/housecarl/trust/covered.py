@@ -95,7 +95,7 @@ def _root(original: Original) -> Part:
     fields = []
     for name in ("content-type", "content-transfer-encoding"):
         found = original.only(name.encode())
-        fields += [Field(name, found.text)] if found else []
+        fields += [Field(name, found.text, name)] if found else []
     kind = original.only(b"content-type")
     return Part(tuple(fields), *content_type(kind.text if kind else ""), original.body)
 
