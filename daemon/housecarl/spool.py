@@ -71,7 +71,8 @@ def make_name(arrived: datetime) -> str:
     tells 65,536 messages of one life apart, and neighbours in time are neighbours in the journal.
     """
     identity = f"{next(_COUNT) % 0x10000:04x}{secrets.token_hex(6)}"
-    return f"{arrived.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{identity}.eml"
+    when = arrived.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f"{when.replace('-', '').replace(':', '')}-{identity}.eml"
 
 
 def id_of(name: str) -> str:

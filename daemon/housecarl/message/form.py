@@ -52,9 +52,9 @@ _MESSAGE_ID = re.compile(r"[!-~]{1,998}")
 class Form:
     """A message that passed the gate: its bytes, and the one reading of its header and parts.
 
-    `fields` is the header, top first, `top` the first of each key, `body` the offset where the body starts. `from_address` has
-    its domain in lower case; only a note dropped as a file may have none. `root` is the message as
-    a MIME part.
+    `fields` is the header, top first, `top` the first of each key, `body` the offset where the
+    body starts. `from_address` has its domain in lower case; only a note dropped as a file may have
+    none. `root` is the message as a MIME part.
     """
 
     raw: bytes = field(repr=False)
