@@ -32,19 +32,19 @@ def test_a_reply_of_pictures_only_is_not_an_empty_text() -> None:
 
 def test_a_mail_shows_rows_bars_and_the_log_id() -> None:
     facts = Facts("Elm Street", "7f3a")
-    text = Renderer().text([LAMP, WEEK], facts)
+    text = Renderer().mail([LAMP, WEEK], facts)[0]
     assert "lamp on. 43 W now.\n  Power: 43 W\n" in text
     assert "Mon        ########## 1.5 kWh\n" in text
     assert "Wed        ? kWh\n" in text
     assert text.endswith("-- \nElm Street, log 7f3a\n")
-    html = Renderer().html([LAMP, WEEK], facts)
+    html = Renderer().mail([LAMP, WEEK], facts)[1]
     assert ">43 W</td>" in html
     assert "width:100px;height:12px" in html
     assert "width:200px;height:12px" in html
 
 
 def test_html_escapes_what_the_template_did_not_write() -> None:
-    html = Renderer().html([Reply("<script>&", rows=[("<b>", '"x"')])], Facts("<i>"))
+    html = Renderer().mail([Reply("<script>&", rows=[("<b>", '"x"')])], Facts("<i>"))[1]
     assert "<script>" not in html
     assert "<b>" not in html
     assert "<i>" not in html
@@ -52,23 +52,23 @@ def test_html_escapes_what_the_template_did_not_write() -> None:
 
 @pytest.mark.parametrize("text", ["!plug off", " \u200b\u200f!plug off", "\uff01plug", "\n!plug"])
 def test_nothing_said_begins_with_the_command_symbol(text: str) -> None:
-    assert Renderer().text([Reply(text)]).startswith("- ")
+    assert Renderer().mail([Reply(text)])[0].startswith("- ")
     assert Renderer().pages([Reply(text)])[0].startswith("- ")
 
 
 def test_controls_and_endless_texts_are_cut() -> None:
-    text = Renderer().text([Reply("a\x00\x1b[2J\u202eb\r\nc" + "d" * 9000)])
+    text = Renderer().mail([Reply("a\x00\x1b[2J\u202eb\r\nc" + "d" * 9000)])[0]
     assert text.startswith("a  [2J b\ncdd")
     assert len(text) < MAX_TEXT + 50
     many = Reply("x", rows=[("a", "b" * 999)] * 999)
-    assert len(Renderer().text([many])) < 100 * 210 + 50
+    assert len(Renderer().mail([many])[0]) < 100 * 210 + 50
 
 
 def test_a_template_of_the_operator_wins_and_the_rest_stays_shipped(tmp_path: Path) -> None:
     (tmp_path / "sms.txt.j2").write_text("{{ house }}: {{ replies[0].text }}")
     renderer = Renderer(tmp_path)
     assert renderer.pages([LAMP], Facts("Elm")) == ["Elm: lamp on. 43 W now."]
-    assert "Power" in renderer.text([LAMP])
+    assert "Power" in renderer.mail([LAMP])[0]
     assert renderer.faults() == []
 
 

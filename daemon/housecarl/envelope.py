@@ -68,9 +68,12 @@ class Envelopes:
     def seal(self, answer: Answer, way: Way, now: float) -> tuple[Outgoing, list[str]]:
         """The mail to send and, for a text that is too long, the pages that wait for !more."""
         facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
-        pages = self.renderer.pages(answer.replies, facts) if way.texted else []
-        text = pages[0] if way.texted else self.renderer.text(answer.replies, facts)
-        html = None if way.texted else self.renderer.html(answer.replies, facts)
+        pages, html = [], None
+        if way.texted:
+            pages = self.renderer.pages(answer.replies, facts)
+            text = pages[0]
+        else:
+            text, html = self.renderer.mail(answer.replies, facts)
         message_id = self._message_id(answer)
         out = Outgoing(
             person=answer.person,

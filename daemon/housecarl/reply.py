@@ -18,8 +18,7 @@ from housecarl.septets import PART, pages, plain
 from housecarl.shipped import shipped
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2 import Environment, Template
 
 log = structlog.get_logger()
 
@@ -65,18 +64,20 @@ class Renderer:
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
-        line = self._render("sms.txt.j2", replies, facts)
+        line = self._render("sms.txt.j2", *_harmless(replies, facts))
         return pages(line if plain(line) else EMPTY, self.budget, self.symbol)
 
-    def text(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> str:
-        """The plain text part of a mail, lines ended by a line feed."""
-        text = self._render("mail.txt.j2", replies, facts).strip("\n") + "\n"
-        first = text.lstrip(folding.EDGES + "\n")[:1]
-        return f"- {text}" if first and folding.same(first, self.symbol) else text
+    def mail(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> tuple[str, str]:
+        """The plain text part of a mail and the HTML one, lines ended by a line feed.
 
-    def html(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> str:
-        """The HTML part of a mail; everything that is not the template's own is escaped."""
-        return self._render("mail.html.j2", replies, facts).strip("\n") + "\n"
+        In the HTML everything that is not the template's own is escaped.
+        """
+        shown, facts = _harmless(replies, facts)
+        text = self._render("mail.txt.j2", shown, facts).strip("\n") + "\n"
+        first = text.lstrip(folding.EDGES + "\n")[:1]
+        if first and folding.same(first, self.symbol):
+            text = f"- {text}"
+        return text, self._render("mail.html.j2", shown, facts).strip("\n") + "\n"
 
     def faults(self) -> list[str]:
         """What is wrong with the templates of `folder`: "file:line: text" each; none is well."""
@@ -94,13 +95,11 @@ class Renderer:
         return found
 
     def _render(self, name: str, replies: Sequence[Reply], facts: Facts) -> str:
-        shown = [_bounded(reply) for reply in replies]
-        facts = facts._replace(house=_clean(facts.house), asked=tuple(map(_clean, facts.asked)))
         try:
-            return self._fill(name, True, shown, facts)
+            return self._fill(name, True, replies, facts)
         except Exception as error:  # noqa: BLE001  an operator's template can raise anything
             log.error("template unusable", template=name, error=str(error))
-            return self._fill(name, False, shown, facts)
+            return self._fill(name, False, replies, facts)
 
     def _fill(self, name: str, own: bool, replies: Sequence[Reply], facts: Facts) -> str:
         template = self._compiled.get((name, own))
@@ -112,20 +111,23 @@ class Renderer:
         )
 
     @cached_property
-    def _own(self) -> SandboxedEnvironment:
-        return _environment([self.folder] if self.folder else [])
+    def _own(self) -> Environment:
+        return _environment(self.folder)
 
     @cached_property
-    def _shipped(self) -> SandboxedEnvironment:
-        return _environment([])
+    def _shipped(self) -> Environment:
+        return _environment(None)
 
 
-def _environment(folders: Sequence[Path]) -> SandboxedEnvironment:
-    from jinja2 import FileSystemLoader, StrictUndefined
+def _environment(folder: Path | None) -> Environment:
+    """Where templates are found; an operator's are kept in a sandbox, ours need none."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(
-        loader=FileSystemLoader([*folders, shipped("config") / "templates"]),
+    kind = Environment if folder is None else SandboxedEnvironment
+    own = [] if folder is None else [folder]
+    environment = kind(
+        loader=FileSystemLoader([*own, shipped("config") / "templates"]),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -153,8 +155,13 @@ def _number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if math.isfinite(value) else "?"
 
 
+def _harmless(replies: Sequence[Reply], facts: Facts) -> tuple[list[Reply], Facts]:
+    """The same with nothing in it that could harm a mail: no controls, no endless text or table."""
+    house, asked = _clean(facts.house), tuple(map(_clean, facts.asked))
+    return [_bounded(reply) for reply in replies], facts._replace(house=house, asked=asked)
+
+
 def _bounded(reply: Reply) -> Reply:
-    """`reply` with nothing in it that could harm a mail: no controls, no endless text or table."""
     return Reply(
         _clean(reply.text, MAX_TEXT),
         [(_clean(name), _clean(value)) for name, value in reply.rows[:MAX_ROWS]],
