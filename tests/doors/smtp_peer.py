@@ -178,6 +178,15 @@ async def secured(
     yield peer
 
 
+async def has_left(served: Served, peer: Peer) -> None:
+    """The peer says goodbye, and the door has seen it go."""
+    await peer.say("QUIT")
+    await peer.close()
+    async with asyncio.timeout(5):
+        while served.door._desk.crowd.guests:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.005)
+
+
 def coded(*parts: str) -> str:
     """What AUTH sends for these, joined by NUL, in base64."""
     return b64encode("\0".join(parts).encode()).decode()

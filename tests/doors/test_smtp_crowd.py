@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.doors.smtp_peer import Peer, Served, auth_plain, secured, serving
+from tests.doors.smtp_peer import Peer, auth_plain, has_left, secured, serving
 
 from housecarl.doors.smtp_crowd import TRIES, Crowd, Rate, counted
 from housecarl.doors.smtp_standing import (
@@ -167,6 +167,29 @@ def test_who_is_turned_away_and_tries_on_and_on_is_no_longer_as_good_as_others()
     assert bot.gone and not patient.gone
 
 
+def test_who_is_driven_out_once_is_still_as_welcome_as_others_but_not_twice() -> None:
+    """A session that was slow because we are is an honest one's, that of a flood comes again."""
+    now = [0.0]
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: now[0])
+    for at, welcome in ((1.0, True), (3.0, False)):
+        assert comes(crowd, slow := Guest("a", since=at - 1.0))
+        now[0] = at
+        assert comes(crowd, other := Guest("b", since=at)) and slow.gone
+        assert crowd.is_fruitless("a") is not welcome
+        now[0] = at + 1.0
+        other.standing = Standing.UNKNOWN
+        crowd.leave(other)
+
+
+def test_an_address_that_is_distrusted_gives_way_to_others_until_it_brings_something() -> None:
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: 0.0)
+    crowd.distrust("a")
+    assert comes(crowd, guest := Guest("a")) and crowd.is_fruitless("a")
+    guest.standing = Standing.UNKNOWN
+    crowd.leave(guest)
+    assert not crowd.is_fruitless("a")
+
+
 def test_a_standing_is_remembered_for_a_while_and_for_a_bounded_number_of_addresses() -> None:
     now = [0.0]
     standings = Standings(lambda: now[0])
@@ -202,15 +225,6 @@ async def test_who_comes_back_and_brings_nothing_makes_room_for_who_is_new() -> 
         assert [(await bot.reply())[:3] for bot in bots] == ["421"] * 3
         another = await served.peer(greet=False, source="127.0.0.2")
         assert (await another.reply()).startswith("421 ")
-
-
-async def has_left(served: Served, peer: Peer) -> None:
-    """The peer says goodbye, and the door has seen it go."""
-    await peer.say("QUIT")
-    await peer.close()
-    async with asyncio.timeout(5):
-        while served.door._desk.crowd.guests:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.005)
 
 
 async def test_who_has_brought_a_message_is_not_driven_out_by_who_is_new() -> None:

@@ -6,13 +6,25 @@ import asyncio
 import ssl
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiosmtplib
 import argon2
 import pytest
 from structlog.testing import capture_logs
-from tests.doors.smtp_peer import CMD, MESSAGE, Peer, Served, auth_plain, coded, secured, serving
+from tests.doors.smtp_peer import (
+    CMD,
+    MESSAGE,
+    Peer,
+    Served,
+    auth_plain,
+    coded,
+    has_left,
+    secured,
+    serving,
+)
 
 from housecarl.doors.smtp_login import FREE_FAILURES, MAX_WAIT, NOBODY, Logins, dialogue
 from housecarl.doors.smtp_turns import Busy
@@ -200,7 +212,7 @@ async def test_who_logs_in_goes_before_guessers_at_many_addresses() -> None:
     """Until a quarter of an hour after their last guess."""
     now = [100.0]
     cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
-    checks = Logins({"ann-user": ("ann", cheap)}, lambda: now[0])
+    checks = Logins({"ann-user": ("ann", cheap)}, now=lambda: now[0])
     guessers = [f"192.0.2.{n}" for n in range(20)]
     for each in guessers:
         assert await checks.verify("ann-user", "x", each) is None
@@ -264,7 +276,7 @@ async def test_who_guesses_from_one_address_has_to_wait(
     logins: dict[str, tuple[str, str]],
 ) -> None:
     now = [100.0]
-    checks = Logins(logins, lambda: now[0])
+    checks = Logins(logins, now=lambda: now[0])
     for _ in range(FREE_FAILURES):
         assert await checks.verify("ann-user", "x", "192.0.2.1") is None
     with pytest.raises(Busy):
@@ -284,7 +296,7 @@ async def test_guessers_are_remembered_in_bounded_memory(monkeypatch: pytest.Mon
     """Who guessed last before all the others is forgotten first."""
     monkeypatch.setattr("housecarl.doors.smtp_login.MAX_ADDRESSES", 2)
     cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
-    checks = Logins({"ann-user": ("ann", cheap)}, lambda: 100.0)
+    checks = Logins({"ann-user": ("ann", cheap)}, now=lambda: 100.0)
     old, late = ["192.0.2.1"] * FREE_FAILURES, ["192.0.2.2"] * FREE_FAILURES
     for address in [late.pop(), *old, *late, "192.0.2.3"]:
         assert await checks.verify("ann-user", "x", address) is None
@@ -321,6 +333,60 @@ async def test_who_has_guessed_is_put_off_late_too(
             async with secured(served, trusting, "tls", "127.0.0.3") as other:
                 assert (await other.say(RIGHT)).startswith("235 ")
             assert (await peer.ended()).startswith(b"421 ")
+
+
+@asynccontextmanager
+async def no_turn(served: Served) -> AsyncIterator[None]:
+    """All places for passwords are taken, each by another address, while the block runs."""
+    checks, go_on = served.door._desk.logins, threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("housecarl.doors.smtp_login._is_right", lambda *_: go_on.wait(5))
+        waiting = [asyncio.create_task(checks.verify("x", "y", f"{n}")) for n in range(17)]
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            go_on.set()
+            await asyncio.gather(*waiting)
+
+
+async def test_who_is_put_off_a_third_time_is_told_late_and_goes_behind_all_others(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    """A mail program tries PLAIN, then LOGIN, and gives up: nothing is held against that."""
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with serving(logins, **under_tls, tarpit=0.3) as served:
+        crowd = served.door._desk.crowd
+        async with no_turn(served), secured(served, trusting, "tls", "127.0.0.2") as peer:
+            for late in (False, False, True):
+                began = time.monotonic()
+                assert (await peer.say(RIGHT)).startswith("454 ")
+                assert (time.monotonic() - began >= 0.3) is late
+                assert crowd.is_fruitless("127.0.0.2") is late
+
+
+async def test_whoever_is_put_off_and_gives_up_is_not_held_to_have_brought_nothing(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with serving(logins, **under_tls) as served:
+        async with no_turn(served), secured(served, trusting, "tls", "127.0.0.2") as peer:
+            assert (await peer.say(RIGHT)).startswith("454 ")
+            await has_left(served, peer)
+        assert not served.door._desk.crowd.is_fruitless("127.0.0.2")
+
+
+async def test_an_address_that_is_doubtful_for_another_reason_goes_last_too() -> None:
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
+    checks = Logins({"ann-user": ("ann", cheap)}, lambda address: address != "home")
+    over: list[str] = []
+
+    async def log_in(address: str) -> None:
+        await checks.verify("ann-user", "correct horse", address)
+        over.append(address)
+
+    await asyncio.gather(*(log_in(each) for each in ("a", "b", "c", "home")))
+    assert over.index("home") == 1, "after the one whose check had begun"
 
 
 async def test_without_logins_auth_is_not_offered(

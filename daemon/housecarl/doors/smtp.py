@@ -57,7 +57,8 @@ class SmtpDoor:
         self._clock = clock or SystemClock()
         self._rules = Rules(settings.rules)
         crowd = Crowd(settings.connections, settings.per_address, settings.rate, settings.grace)
-        self._desk = Desk(settings, crowd, Logins(logins or {}), None, self._receive)
+        passwords = Logins(logins or {}, crowd.is_fruitless)
+        self._desk = Desk(settings, crowd, passwords, None, self._receive)
         self._storing: set[asyncio.Task[object]] = set()
         self._meeting: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []

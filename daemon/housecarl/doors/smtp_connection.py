@@ -51,7 +51,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self.person = ""
         self.busy = False
         self.proving = False
-        self._has_brought = False
+        self.excused = False
         self.sender: str | None = None
         self.rcpt_tos: list[str] = []
         self.intake = Intake(loop)
@@ -140,7 +140,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """What the door remembers its address by, once it has left."""
         if self.person:
             return Standing.PROVEN
-        return Standing.UNKNOWN if self._has_brought else Standing.FRUITLESS
+        return Standing.UNKNOWN if self.excused else Standing.FRUITLESS
 
     @property
     def keeps_its_place(self) -> bool:
@@ -252,7 +252,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """It has brought a message: bytes, commands and its place are counted anew."""
         self._calls.clear()
         self.intake.forgive()
-        self._has_brought = True
+        self.excused = True
         self.since = self.loop.time()
 
     def _set_rset_state(self) -> None:

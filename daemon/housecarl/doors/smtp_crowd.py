@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from housecarl.doors.smtp_standing import Standing, Standings
+from housecarl.doors.smtp_standing import FRUITLESS_SECONDS, Standing, Standings
 
 #: Addresses whose rate is remembered; the oldest are forgotten first.
 MAX_ADDRESSES = 4096
@@ -18,7 +18,7 @@ MAX_ADDRESSES = 4096
 PATIENCE = 10.0
 
 #: Times that an address may be turned away in so many seconds before it counts as fruitless.
-TRIES, TRIES_SECONDS = 4, 2.0
+TRIES, TRIES_SECONDS = 6, 2.0
 
 #: The addresses of this machine, which are not counted.
 OWN = frozenset({"127.0.0.1", "::1"})
@@ -77,6 +77,7 @@ class Crowd:
         self._grace = grace
         self._rate = Rate(rate, now)
         self._tries = Rate(TRIES, now, TRIES_SECONDS)
+        self._chances = Rate(1, now, FRUITLESS_SECONDS)
         self._standings = Standings(now)
         self._now = now
         self._turned_away = 0
@@ -100,9 +101,15 @@ class Crowd:
         if address and not self._rate.spend(address):
             return False
         if leaving is not None:
-            self.leave(leaving)
-            leaving.make_room()
+            self._drive_out(leaving)
         return True
+
+    def _drive_out(self, guest: Guest) -> None:
+        """End a session; we may be the slow ones, so the first time is not held against anybody."""
+        del self.guests[id(guest)]
+        if not self._chances.spend(guest.address):
+            self._standings.note(guest.address, guest.standing)
+        guest.make_room()
 
     def _longest_useless(self, standing: Standing) -> Guest | None:
         """Who must leave for one of this standing: the lowest first, then the oldest."""
@@ -121,13 +128,21 @@ class Crowd:
     def _note_full(self, address: str) -> None:
         """Remember who only tries on and on; tell the log now and then, not once for each."""
         if not self._tries.spend(address):
-            self._standings.note(address, Standing.FRUITLESS)
+            self.distrust(address)
         self._turned_away += 1
         now = self._now()
         if now >= self._quiet_until:
             log.warning("smtp-full", open=len(self.guests), turned_away=self._turned_away)
             self._turned_away = 0
             self._quiet_until = now + QUIET_SECONDS
+
+    def distrust(self, address: str) -> None:
+        """Have all others go before an address that tries on and on."""
+        self._standings.note(address, Standing.FRUITLESS)
+
+    def is_fruitless(self, address: str) -> bool:
+        """Whether the last session from there brought nothing, or many were turned away."""
+        return self._standings.of(address) is Standing.FRUITLESS
 
     def enter(self, guest: Guest) -> None:
         """Count in a session that was admitted."""

@@ -38,16 +38,19 @@ class Logins:
     """Checks passwords off the loop, one at a time: AUTH takes 19 MiB and one core at most.
 
     `accounts` maps a user name to (person, argon2id hash); it is read anew at every check.
+    `doubtful` says of an address whether there is another reason to let all others go first.
     """
 
     def __init__(
         self,
         accounts: Mapping[str, tuple[str, str]],
+        doubtful: Callable[[str], bool] = lambda _: False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.accounts = accounts
+        self._doubtful = doubtful
         self._now = now
-        self._turns = Turns(MAX_WAITING, self.has_guessed)
+        self._turns = Turns(MAX_WAITING, self.is_suspect)
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def verify(self, user: str, password: str, address: str) -> str | None:
@@ -69,7 +72,11 @@ class Logins:
             self._note_failure(address)
         return None
 
-    def has_guessed(self, address: str) -> bool:
+    def is_suspect(self, address: str) -> bool:
+        """Whether all others go first: it has guessed, or there is another reason."""
+        return self._has_guessed(address) or self._doubtful(address)
+
+    def _has_guessed(self, address: str) -> bool:
         """Whether a wrong password came from there that is not forgiven yet."""
         failed = self._failures.get(address)
         return failed is not None and self._now() - failed[1] <= MAX_WAIT
@@ -80,7 +87,7 @@ class Logins:
             raise Busy
 
     def _note_failure(self, address: str) -> None:
-        failures = self._failures[address][0] if self.has_guessed(address) else 0
+        failures = self._failures[address][0] if self._has_guessed(address) else 0
         self._failures.pop(address, None)
         failures, now = failures + 1, self._now()
         over = failures - FREE_FAILURES

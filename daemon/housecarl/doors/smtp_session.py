@@ -11,7 +11,7 @@ from housecarl.doors.smtp_connection import Goodbye, SmtpConnection
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_intake import is_clean, unstuffed
 from housecarl.doors.smtp_login import BadDialogue, dialogue
-from housecarl.doors.smtp_settings import MAX_FAILURES, MAX_RECIPIENTS
+from housecarl.doors.smtp_settings import MAX_FAILURES, MAX_RECIPIENTS, PUT_OFFS
 from housecarl.doors.smtp_turns import Busy
 
 log = structlog.get_logger()
@@ -27,6 +27,7 @@ class SmtpSession(SmtpConnection):
     ) -> None:
         super().__init__(desk, loop, under_tls, peer)
         self._failures = 0
+        self._put_offs = 0
         self._recipients = {address.casefold() for address in desk.settings.recipients}
 
     async def smtp_HELO(self, hostname: str) -> None:
@@ -202,8 +203,12 @@ class SmtpSession(SmtpConnection):
             self.proving = False
 
     async def _put_off(self) -> str:
-        """Answer late where passwords were guessed: such an address would only try on and on."""
-        if self.desk.logins.has_guessed(self.address):
+        """Answer a suspect late, which whoever tries on and on becomes."""
+        self._put_offs += 1
+        self.excused = self._put_offs <= PUT_OFFS  # that it brings nothing is our doing
+        if not self.excused:
+            self.desk.crowd.distrust(self.address)
+        if self.desk.logins.is_suspect(self.address):
             await asyncio.sleep(self.desk.settings.tarpit)
         return "454 4.7.0 Too many attempts, try again later"
 

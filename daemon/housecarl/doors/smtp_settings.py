@@ -25,6 +25,9 @@ BYTES_FACTOR = 4
 #: Failed AUTH attempts of one connection.
 MAX_FAILURES = 3
 
+#: Times that one connection may be put off with its password: clients try PLAIN, then LOGIN.
+PUT_OFFS = 2
+
 #: Seconds a TLS handshake may take.
 HANDSHAKE_SECONDS = 10.0
 
