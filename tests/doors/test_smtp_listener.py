@@ -7,10 +7,12 @@ import resource
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from housecarl.doors import smtp_listener
 from housecarl.doors.smtp_listener import AT_ONCE, Listener
@@ -34,6 +36,26 @@ class Met:
 def listening() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made
+
+
+@contextmanager
+def no_file_left() -> Iterator[None]:
+    """This process may open nothing more while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as spare:
+        free = spare.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def said(logs: list[EventDict], times: int) -> None:
+    """Return once so many lines are in the log."""
+    async with asyncio.timeout(5):
+        while len(logs) < times:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
 
 
 async def test_a_burst_leaves_time_for_who_is_in(listening: socket.socket) -> None:
@@ -61,22 +83,13 @@ async def test_without_a_file_to_spare_it_waits_and_goes_on(
     monkeypatch.setattr(smtp_listener, "RETRY_SECONDS", 0.05)
     met = Met()
     listener = Listener(asyncio.get_running_loop(), listening, met)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     peer = socket.create_connection(listening.getsockname())
-    spare = socket.socket()
-    free = spare.fileno()
-    spare.close()
     with capture_logs() as logs:
-        began = time.monotonic()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-        try:
-            async with asyncio.timeout(5):
-                while len(logs) < 2:  # noqa: ASYNC110 - it has no event
-                    await asyncio.sleep(0)
+        with no_file_left():
+            began = time.monotonic()
+            await said(logs, 2)
             assert time.monotonic() - began >= 0.05
             assert not met.connections
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         async with asyncio.timeout(5):
             await met.event.wait()
     assert logs[0] == {
@@ -99,20 +112,10 @@ async def test_a_closed_listener_does_not_begin_again(
     faults: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, fault: faults.append(fault))
     listener = Listener(loop, listening, met)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.create_connection(listening.getsockname()) as peer:
-        spare = socket.socket()
-        free = spare.fileno()
-        spare.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-        try:
-            with capture_logs() as logs:
-                async with asyncio.timeout(5):
-                    while not logs:  # noqa: ASYNC110 - it has no event
-                        await asyncio.sleep(0)
-                listener.close()
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with no_file_left(), capture_logs() as logs:
+            await said(logs, 1)
+            listener.close()
         with pytest.raises(ConnectionResetError):
             peer.recv(1)
     for _ in range(3):
