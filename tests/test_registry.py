@@ -428,6 +428,27 @@ async def test_files_that_hang_are_not_waited_for_one_after_the_other(
     assert (list(registry.commands), len(registry.broken)) == (["well"], 8)
 
 
+async def test_modules_that_ship_and_take_for_ever_are_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that does not answer: the start is told, not left waiting."""
+    monkeypatch.setattr("housecarl.registry.LOAD_LIMIT", 0.05)
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    for folder in (shipped, own):
+        folder.mkdir()
+    go_on = tmp_path / "go on"
+    wait = f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)\n"
+    write(shipped, "slow", wait + one("slow"))
+    write(own, "well", one("well"))
+    registry = Registry(shipped, [own], trial=None)
+    await registry.reload()
+    assert list(registry.commands) == ["well"]
+    [(file, fault)] = registry.broken.items()
+    assert file == str(shipped / "slow.py")
+    assert fault == f"{file}:1: the modules that come with housecarl took longer than 0.05 s"
+    go_on.touch()
+
+
 async def test_a_reload_that_is_cut_off_leaves_no_trial_behind(tmp_path: Path) -> None:
     """As at a stop: what is tried may hang."""
     write(tmp_path, "hangs", one("hangs"))

@@ -150,11 +150,12 @@ class Registry:
                 module_file.forget(module_file.private_name(path))
             files = {path: self._files[path] for path in found if path in self._files}
             two = asyncio.Semaphore(TRIALS)
-            read = [
-                self._read(path, found[path], two) for path in changed if self._is_foreign(path)
-            ]
-            for entry in (*await self._read_shipped(found, changed), *await asyncio.gather(*read)):
-                files[Path(entry.file)] = entry
+            entries = await self._read_shipped(found, changed)
+            foreign = (path for path in changed if self._is_foreign(path))
+            entries += await asyncio.gather(
+                *(self._read(path, found[path], two) for path in foreign)
+            )
+            files.update((Path(entry.file), entry) for entry in entries)
             self._files = {path: files[path] for path in found}
             self._build()
 
@@ -195,9 +196,14 @@ class Registry:
         ours = [path for path in changed if not self._is_foreign(path)]
         if not ours:
             return []
-        return await module_load.in_thread(
-            lambda: [_loaded(path, found[path]) for path in ours], LOAD_LIMIT * len(ours)
-        )
+        limit = LOAD_LIMIT * len(ours)
+        try:
+            return await module_load.in_thread(
+                lambda: [_loaded(path, found[path]) for path in ours], limit
+            )
+        except TimeoutError:
+            text = f"the modules that come with housecarl took longer than {limit:g} s"
+            return [_off(path, found[path], f"{path}:1: {text}") for path in ours]
 
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
         try:

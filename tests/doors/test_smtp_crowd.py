@@ -67,6 +67,7 @@ class Guest:
 
     keeps_its_place = False
     standing = Standing.FRUITLESS
+    excused = False
 
     def __init__(self, address: str, since: float = 0.0) -> None:
         self.address = address
@@ -181,6 +182,18 @@ def test_who_is_driven_out_once_is_still_as_welcome_as_others_but_not_twice() ->
         crowd.leave(other)
 
 
+def test_what_is_our_own_doing_leaves_an_address_as_it_was() -> None:
+    """Neither worse nor better."""
+    crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: 0.0)
+    for doubted in (False, True):
+        guest = Guest("a")
+        guest.excused = True
+        crowd.enter(guest)
+        crowd.leave(guest)
+        assert crowd.is_fruitless("a") is doubted
+        crowd.distrust("a")
+
+
 def test_an_address_that_is_distrusted_gives_way_to_others_until_it_brings_something() -> None:
     crowd = Crowd(connections=1, per_address=5, rate=0, grace=1.0, now=lambda: 0.0)
     crowd.distrust("a")
@@ -249,6 +262,22 @@ async def test_who_logged_in_before_gets_a_place_of_who_was_never_seen(
         stranger = await served.peer(source="127.0.0.3")
         async with secured(served, trusting, "tls", "127.0.0.2") as peer:
             assert (await peer.message()).startswith("250 ")
+            await has_left(served, peer)
+        assert (await stranger.reply()).startswith("421 ")
+
+
+async def test_where_somebody_is_logged_in_a_second_connection_is_as_welcome(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with (
+        serving(logins, **under_tls, connections=2, grace=60.0) as served,
+        secured(served, trusting, "tls", "127.0.0.2") as peer,
+    ):
+        assert (await peer.say(auth_plain("", "ann-user", "correct horse")))[:3] == "235"
+        stranger = await served.peer(source="127.0.0.3")
+        async with secured(served, trusting, "tls", "127.0.0.2") as second:
+            assert (await second.message()).startswith("250 ")
         assert (await stranger.reply()).startswith("421 ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import threading
 import time
@@ -335,13 +336,17 @@ async def test_who_has_guessed_is_put_off_late_too(
             assert (await peer.ended()).startswith(b"421 ")
 
 
+_NEVER_SEEN = itertools.count()
+
+
 @asynccontextmanager
 async def no_turn(served: Served) -> AsyncIterator[None]:
     """All places for passwords are taken, each by another address, while the block runs."""
     checks, go_on = served.door._desk.logins, threading.Event()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("housecarl.doors.smtp_login._is_right", lambda *_: go_on.wait(5))
-        waiting = [asyncio.create_task(checks.verify("x", "y", f"{n}")) for n in range(17)]
+        others = [f"never seen {next(_NEVER_SEEN)}" for _ in range(17)]
+        waiting = [asyncio.create_task(checks.verify("x", "y", each)) for each in others]
         await asyncio.sleep(0)
         try:
             yield
@@ -374,6 +379,55 @@ async def test_whoever_is_put_off_and_gives_up_is_not_held_to_have_brought_nothi
             assert (await peer.say(RIGHT)).startswith("454 ")
             await has_left(served, peer)
         assert not served.door._desk.crowd.is_fruitless("127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("said", "fruitless"),
+    [
+        (["WRONG", "put off"], True),
+        (["put off", "WRONG"], True),
+        (["message", "put off", "put off", "put off"], False),
+    ],
+)
+async def test_what_a_session_is_remembered_by(
+    pair: tuple[Path, Path],
+    logins: dict[str, tuple[str, str]],
+    trusting: ssl.SSLContext,
+    said: list[str],
+    fruitless: bool,
+) -> None:
+    """A guess is not excused by our being busy, before or after it; a message counts for good."""
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with (
+        serving(logins, **under_tls) as served,
+        secured(served, trusting, "tls", "127.0.0.2") as peer,
+    ):
+        for each in said:
+            if each == "message":
+                assert (await peer.message()).startswith("250 ")
+            elif each == "WRONG":
+                assert (await peer.say(WRONG)).startswith("535 ")
+            else:
+                async with no_turn(served):
+                    assert (await peer.say(RIGHT)).startswith("454 ")
+        await has_left(served, peer)
+        assert served.door._desk.crowd.is_fruitless("127.0.0.2") is fruitless
+
+
+async def test_who_is_locked_out_is_not_excused(
+    pair: tuple[Path, Path], logins: dict[str, tuple[str, str]], trusting: ssl.SSLContext
+) -> None:
+    """That it has to wait is its own doing."""
+    under_tls = {"cert": pair[0], "key": pair[1], "listen_tls": "127.0.0.1:0"}
+    async with (
+        serving(logins, **under_tls) as served,
+        secured(served, trusting, "tls", "127.0.0.2") as peer,
+    ):
+        for _ in range(FREE_FAILURES):
+            await served.door._desk.logins.verify("ann-user", "x", "127.0.0.2")
+        assert (await peer.say(RIGHT)).startswith("454 ")
+        await has_left(served, peer)
+        assert served.door._desk.crowd.is_fruitless("127.0.0.2")
 
 
 async def test_an_address_that_is_doubtful_for_another_reason_goes_last_too() -> None:

@@ -136,6 +136,22 @@ async def test_a_socket_for_tls_without_a_certificate_is_a_sentence() -> None:
         await door.start(sockets_tls=[given])
 
 
+async def test_two_places_that_are_one_are_a_sentence_and_nothing_is_served(
+    pair: tuple[Path, Path],
+) -> None:
+    """The system takes both until one is listened on."""
+    cert, key = pair
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host, port = free.getsockname()
+    place = f"{host}:{port}"
+    door = SmtpDoor(SmtpSettings((CMD,), place, place, cert, key), nowhere, None)
+    with pytest.raises(Unreachable, match=rf"cannot listen on {place}: Address already in use"):
+        await door.start()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, port)
+
+
 async def test_a_handshake_that_never_comes_holds_no_place_for_long(
     pair: tuple[Path, Path],
 ) -> None:

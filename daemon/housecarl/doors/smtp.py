@@ -114,15 +114,30 @@ class SmtpDoor:
                 raise
         for under_tls, several in ((False, self._plain), (True, self._tls)):
             for each in several:
-                meet = partial(self._meet, loop, under_tls)
-                self._listeners.append(Listener(loop, each, meet))
+                self._listen(loop, each, under_tls)
+
+    def _listen(
+        self, loop: asyncio.AbstractEventLoop, listening: socket.socket, under_tls: bool
+    ) -> None:
+        try:
+            meet = partial(self._meet, loop, under_tls)
+            self._listeners.append(Listener(loop, listening, meet))
+        except OSError as error:  # two places that are one, which only listen(2) sees
+            host, port = _address([listening])
+            self._close_listeners()
+            _close((*self._plain, *self._tls))
+            text = f"doors.smtp: cannot listen on {host}:{port}: {error.strerror}"
+            raise Unreachable(text) from None
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
 
     async def stop(self) -> None:
         """Listen no more, let messages that are being stored be stored, end every session."""
         guests = list(self._desk.crowd.guests.values())
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        self._close_listeners()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 for guest in guests:

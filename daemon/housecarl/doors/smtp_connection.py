@@ -51,6 +51,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self.person = ""
         self.busy = False
         self.proving = False
+        self.brought = False
         self.excused = False
         self.sender: str | None = None
         self.rcpt_tos: list[str] = []
@@ -121,6 +122,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         log.debug("smtp-cut", peer=self.peer, reply=reply)
         if self._raw is None:
             self._lost = True
+            self.desk.crowd.leave(self)
             return
         assert self.transport is not None
         if (
@@ -140,7 +142,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """What the door remembers its address by, once it has left."""
         if self.person:
             return Standing.PROVEN
-        return Standing.UNKNOWN if self.excused else Standing.FRUITLESS
+        return Standing.UNKNOWN if self.brought else Standing.FRUITLESS
 
     @property
     def keeps_its_place(self) -> bool:
@@ -252,7 +254,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         """It has brought a message: bytes, commands and its place are counted anew."""
         self._calls.clear()
         self.intake.forgive()
-        self.excused = True
+        self.brought = True
         self.since = self.loop.time()
 
     def _set_rset_state(self) -> None:

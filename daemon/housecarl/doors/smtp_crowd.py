@@ -34,6 +34,7 @@ class Guest(Protocol):
 
     address: str  # of whom it is counted; "" is not counted per address
     since: float  # loop time of its start, or of its last accepted message
+    excused: bool  # whether it is our doing when it has brought nothing
 
     @property
     def standing(self) -> Standing:
@@ -108,7 +109,7 @@ class Crowd:
         """End a session; we may be the slow ones, so the first time is not held against anybody."""
         del self.guests[id(guest)]
         if not self._chances.spend(guest.address):
-            self._standings.note(guest.address, guest.standing)
+            self.remember(guest)
         guest.make_room()
 
     def _longest_useless(self, standing: Standing) -> Guest | None:
@@ -151,6 +152,11 @@ class Crowd:
     def leave(self, guest: Guest) -> None:
         """Count a session out, and remember what it was; once more does no harm."""
         if self.guests.pop(id(guest), None) is not None:
+            self.remember(guest)
+
+    def remember(self, guest: Guest) -> None:
+        """What a session is by now stands for its address."""
+        if guest.standing is not Standing.FRUITLESS or not guest.excused:
             self._standings.note(guest.address, guest.standing)
 
     def may_send(self, guest: Guest) -> bool:

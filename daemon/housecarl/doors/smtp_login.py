@@ -34,6 +34,10 @@ class BadDialogue(Exception):
     """The peer broke off or sent what is no answer; the text is the reply."""
 
 
+class LockedOut(Busy):
+    """This address has to wait for its wrong passwords."""
+
+
 class Logins:
     """Checks passwords off the loop, one at a time: AUTH takes 19 MiB and one core at most.
 
@@ -56,9 +60,9 @@ class Logins:
     async def verify(self, user: str, password: str, address: str) -> str | None:
         """The person this password proves, None for nobody; `address` "" is never made to wait.
 
-        Raises Busy. Who guesses from one address waits 1, 2, 4 ... seconds after the first five,
-        and after the first wrong one behind all who have not: guessers at many addresses keep
-        nobody else waiting.
+        Raises Busy when too many wait, LockedOut for who guesses: 1, 2, 4 ... seconds after the
+        first five from one address, which after the first wrong one goes behind all who have not
+        guessed. So guessers at many addresses keep nobody else waiting.
         """
         self._refuse_early(address)
         async with self._turns.turn(address):
@@ -84,7 +88,7 @@ class Logins:
     def _refuse_early(self, address: str) -> None:
         _, until = self._failures.get(address, (0, 0.0))
         if self._now() < until:
-            raise Busy
+            raise LockedOut
 
     def _note_failure(self, address: str) -> None:
         failures = self._failures[address][0] if self._has_guessed(address) else 0

@@ -10,7 +10,7 @@ from housecarl.doors import smtp_path
 from housecarl.doors.smtp_connection import Goodbye, SmtpConnection
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_intake import is_clean, unstuffed
-from housecarl.doors.smtp_login import BadDialogue, dialogue
+from housecarl.doors.smtp_login import BadDialogue, LockedOut, dialogue
 from housecarl.doors.smtp_settings import MAX_FAILURES, MAX_RECIPIENTS, PUT_OFFS
 from housecarl.doors.smtp_turns import Busy
 
@@ -187,10 +187,11 @@ class SmtpSession(SmtpConnection):
             person = await self._proved(user, password)
         except BadDialogue as bad:
             return str(bad)
-        except Busy:
-            return await self._put_off()
+        except Busy as busy:
+            return await self._put_off(ours=not isinstance(busy, LockedOut))
         if person is not None:
             self.person = person
+            self.desk.crowd.remember(self)
             return "235 2.7.0 Welcome"
         return await self._wrong()
 
@@ -202,11 +203,11 @@ class SmtpSession(SmtpConnection):
         finally:
             self.proving = False
 
-    async def _put_off(self) -> str:
-        """Answer a suspect late, which whoever tries on and on becomes."""
+    async def _put_off(self, *, ours: bool) -> str:
+        """Answer a suspect late, which whoever tries on and on becomes; `ours`: we are too busy."""
         self._put_offs += 1
-        self.excused = self._put_offs <= PUT_OFFS  # that it brings nothing is our doing
-        if not self.excused:
+        self.excused = ours and not self._failures and self._put_offs <= PUT_OFFS
+        if self._put_offs > PUT_OFFS:
             self.desk.crowd.distrust(self.address)
         if self.desk.logins.is_suspect(self.address):
             await asyncio.sleep(self.desk.settings.tarpit)
@@ -215,6 +216,7 @@ class SmtpSession(SmtpConnection):
     async def _wrong(self) -> str:
         """Answer a wrong password late, and the last one with goodbye."""
         self._failures += 1
+        self.excused = False
         log.warning("smtp-login-failed", peer=self.peer, failures=self._failures)
         await asyncio.sleep(self.desk.settings.tarpit * self._failures)
         if self._failures >= MAX_FAILURES:
