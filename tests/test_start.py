@@ -69,3 +69,26 @@ print(*compiled)
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
         )
         assert [each for each in done.stdout.split() if each in (str(ours), str(own))] == compiled
+
+
+def test_a_start_lets_go_of_what_only_its_configuration_needed(tmp_path: Path) -> None:
+    """By the time the daemon runs: the numbering plans are gone, the libraries passed over."""
+    config = tmp_path / "housecarl.yaml"
+    phones = 'addresses: [ann@example.org], phones: ["+1 303 555 0123"], may: ["*"]'
+    config.write_text(f"house: Elm\nspool: spool\npeople:\n  ann: {{{phones}}}\n")
+    code = f"""
+import gc, sys
+from housecarl import cli, daemon
+async def run(self):
+    print(self.loaded.config.people["ann"].phones, "yaml" in sys.modules)
+    print("phonenumbers" in sys.modules, gc.get_freeze_count() > 0, gc.get_threshold()[0] > usual)
+    self.ready.set()
+daemon.Daemon.run = run
+usual = gc.get_threshold()[0]
+sys.argv = ["housecarl", "-c", {str(config)!r}, "run"]
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.splitlines() == ["['+13035550123'] True", "False True True"]

@@ -21,8 +21,8 @@ __all__ = ["Command", "Registry"]
 
 log = structlog.get_logger()
 
-#: seconds that a file may take at its top level, trial and load each; an import of a large library
-#: on a small board takes a few
+#: seconds that a file may take at its top level, trial and load each, and all that ship together;
+#: an import of a large library on a small board takes a few
 LOAD_LIMIT = 15.0
 
 #: beginnings of file names that are no modules: parts, hidden files, an author's tests
@@ -116,14 +116,14 @@ class Registry:
 
     def suggest(self, word: str, allowed: Iterable[str]) -> str | None:
         """The nearest of the allowed commands, by name or alias; None when nothing is near."""
+        import difflib  # only for a slip of the finger
+
         names = set(allowed)
         words = {
             known: command.name
             for known, command in self._index.words.items()
             if command.name in names
         }
-        import difflib  # only for a slip of the finger
-
         near = difflib.get_close_matches(word.casefold(), words, n=1)
         return words[near[0]] if near else None
 
@@ -196,13 +196,12 @@ class Registry:
         ours = [path for path in changed if not self._is_foreign(path)]
         if not ours:
             return []
-        limit = LOAD_LIMIT * len(ours)
         try:
             return await module_load.in_thread(
-                lambda: [_loaded(path, found[path]) for path in ours], limit
+                lambda: [_loaded(path, found[path]) for path in ours], LOAD_LIMIT
             )
         except TimeoutError:
-            text = f"the modules that come with housecarl took longer than {limit:g} s"
+            text = f"the modules that come with housecarl took longer than {LOAD_LIMIT:g} s"
             return [_off(path, found[path], f"{path}:1: {text}") for path in ours]
 
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:

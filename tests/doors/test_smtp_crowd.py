@@ -11,9 +11,9 @@ import pytest
 from tests.doors.smtp_peer import Peer, auth_plain, has_left, secured, serving
 
 from housecarl.doors.smtp_crowd import TRIES, Crowd, Rate, counted
+from housecarl.doors.smtp_settings import MAX_ADDRESSES
 from housecarl.doors.smtp_standing import (
     FRUITLESS_SECONDS,
-    MAX_ADDRESSES,
     PROVEN_SECONDS,
     Standing,
     Standings,

@@ -132,7 +132,6 @@ def _answers(path: Path) -> Resolver:
 
 def _stamp(stamp: Stamp | None, how: Circumstances, now: datetime) -> Stamp | None:
     """The stamp that is known, else the one that the options stand for."""
-
     from housecarl.message import Stamp
 
     if stamp is None and how.door is None and how.mail_from is None and how.rcpt_to is None:

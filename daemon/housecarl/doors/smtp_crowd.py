@@ -9,10 +9,8 @@ from typing import Protocol
 
 import structlog
 
+from housecarl.doors.smtp_settings import MAX_ADDRESSES
 from housecarl.doors.smtp_standing import FRUITLESS_SECONDS, Standing, Standings
-
-#: Addresses whose rate is remembered; the oldest are forgotten first.
-MAX_ADDRESSES = 4096
 
 #: Times `grace` that a session is safe from one of an address with a lower standing.
 PATIENCE = 10.0

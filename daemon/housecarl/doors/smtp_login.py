@@ -8,6 +8,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+from housecarl.doors.smtp_settings import MAX_ADDRESSES
 from housecarl.doors.smtp_turns import Busy, Turns
 
 #: An argon2id hash (19 MiB, t=2, p=1: OWASP) that no password has: an unknown user costs the same.
@@ -23,9 +24,6 @@ MAX_WAITING = 16
 #: Wrong passwords from one address before it has to wait, and the longest such wait in seconds.
 FREE_FAILURES = 5
 MAX_WAIT = 900.0
-
-#: Addresses with wrong passwords that are remembered; the oldest are forgotten first.
-MAX_ADDRESSES = 4096
 
 Ask = Callable[[str], Awaitable[str]]
 

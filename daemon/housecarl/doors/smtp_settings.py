@@ -16,6 +16,9 @@ MAX_LINE = 2048
 CALLS = 20
 CALLS_OF = {"RCPT": 40, "?": 5}
 
+#: Addresses that the door remembers for each reason; the oldest are forgotten first.
+MAX_ADDRESSES = 4096
+
 #: Recipients of one message: the house has one or two addresses.
 MAX_RECIPIENTS = 5
 

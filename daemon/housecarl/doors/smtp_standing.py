@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 
-#: Addresses remembered of each standing; the oldest are forgotten first.
-MAX_ADDRESSES = 4096
+from housecarl.doors.smtp_settings import MAX_ADDRESSES
 
 #: Seconds that an address is remembered after a session that brought nothing, or after a login.
 #: Who floods the door is back within seconds; somebody who logs in from home is back tomorrow.
@@ -17,7 +16,7 @@ PROVEN_SECONDS = 48 * 3600.0
 class Standing(IntEnum):
     """How welcome an address is at a full door, the least first."""
 
-    FRUITLESS = 0  # its last session brought neither a login nor a message
+    FRUITLESS = 0  # its last session brought neither a login nor a message, or it tries on and on
     UNKNOWN = 1
     PROVEN = 2  # somebody logged in from there
 
