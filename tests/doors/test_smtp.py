@@ -11,7 +11,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 from structlog.testing import capture_logs
-from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Peer, Served, has_ipv6, serving
+from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, SOON, Peer, Served, has_ipv6, serving
 
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
@@ -237,6 +237,23 @@ async def test_a_whole_session_in_one_packet_is_answered_in_order() -> None:
         codes = [line[:3] for line in (await peer.ended()).split(b"\r\n")[:-1]]
         assert codes == [b"250", b"250", b"354", b"250"] * 2 + [b"221"]
         assert len(served.kept) == 2
+
+
+async def test_commands_that_came_together_are_answered_in_one_piece() -> None:
+    """So that a sender far away waits for one round trip, not for one each (RFC 2920 3.2)."""
+    async with serving() as served:
+        peer = await served.peer()
+        peer.send(b"NOOP\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<cmd@home.example>\r\nDATA\r\n")
+        async with asyncio.timeout(SOON):
+            piece = await peer.reader.read(4096)
+        assert [line[:3] for line in piece.splitlines()] == [b"250", b"250", b"250", b"354"]
+
+
+async def test_a_reply_does_not_wait_for_half_a_command() -> None:
+    async with serving() as served:
+        peer = await served.peer()
+        peer.send(b"NOOP\r\nMAIL FR")
+        assert (await peer.reply()).startswith("250 ")
 
 
 async def test_ordinary_clients_hand_in_their_mail() -> None:

@@ -61,6 +61,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         self._lost = False
         self._parted = False
         self._calls: dict[str, int] = {}
+        self._unsaid = bytearray()
         self._heard = self.since
         self._ends_at = self.since + desk.settings.session
 
@@ -125,12 +126,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
             self.desk.crowd.leave(self)
             return
         assert self.transport is not None
-        if (
-            not self._parted
-            and not self.transport.is_closing()
-            and self.intake.transport is not None
-        ):
-            self._writer.write(reply.encode() + b"\r\n")
+        if not (self._parted or self.transport.is_closing() or self.intake.transport is None):
+            self._writer.write(bytes(self._unsaid) + reply.encode() + b"\r\n")
         self._raw.abort()
 
     def make_room(self) -> None:
@@ -186,8 +183,10 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         try:
             if self._under_tls:
                 await self.secure()
-            await self.push(f"220 {self.hostname} ESMTP")
+            await self.say(f"220 {self.hostname} ESMTP")
             while self.loop.time() < self._ends_at:
+                if self._unsaid and not self.intake.has_line:
+                    await self.flush()
                 await self._serve(await self.intake.line())
         except (Goodbye, BadLine) as goodbye:
             await self._part(str(goodbye))
@@ -203,15 +202,25 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
                 self.transport.close()
 
     async def push(self, status: str) -> None:  # type: ignore[override] # all ours are text
-        """Send one reply; a peer that does not read is waited for, as long as its session lasts."""
-        self._writer.write(status.encode("ascii") + b"\r\n")
+        """Reply to a command; commands that came together are answered together (RFC 2920 3.2)."""
+        self._unsaid += status.encode("ascii") + b"\r\n"
+
+    async def say(self, status: str) -> None:
+        """Send a reply that the peer waits for before it sends more."""
+        await self.push(status)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Send the replies; a peer that does not read is waited for, as long as its session lasts."""
+        said, self._unsaid = self._unsaid, bytearray()
+        self._writer.write(said)
         if self._writer.transport.get_write_buffer_size():
             await self._writer.drain()
 
     async def _part(self, reply: str) -> None:
         """Say goodbye and linger: closing while a peer still sends would destroy the reply."""
         try:
-            await self.push(reply)
+            await self.say(reply)
             self._parted = True
             if self._raw is not None and not self.tls_name:
                 self._raw.write_eof()

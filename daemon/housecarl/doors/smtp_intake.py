@@ -54,6 +54,11 @@ class Intake:
         """Count the peer's bytes from zero again."""
         self.fed = len(self._held)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether the next line has come already, whole."""
+        return b"\n" in self._held
+
     async def line(self) -> str:
         """The next line without its CR LF, as Latin-1. Raises BadLine."""
         seen = 0

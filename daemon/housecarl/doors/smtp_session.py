@@ -79,7 +79,7 @@ class SmtpSession(SmtpConnection):
         elif arg:
             await self.push("501 5.5.4 STARTTLS takes no argument")
         else:
-            await self.push("220 2.0.0 Ready to start TLS")
+            await self.say("220 2.0.0 Ready to start TLS")
             await self.secure()
 
     # One message
@@ -135,7 +135,7 @@ class SmtpSession(SmtpConnection):
         elif not self.rcpt_tos:
             await self.push("503 5.5.1 RCPT comes first")
         else:
-            await self.push("354 End with a dot on a line of its own")
+            await self.say("354 End with a dot on a line of its own")
             body = await self.intake.body(self.desk.settings.max_size)
             await self.push(await self._take(body))
 
@@ -224,5 +224,5 @@ class SmtpSession(SmtpConnection):
         return "535 5.7.8 Wrong user or password"
 
     async def _ask(self, challenge: str) -> str:
-        await self.push(f"334 {challenge}")
+        await self.say(f"334 {challenge}")
         return await self.intake.line()
