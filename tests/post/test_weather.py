@@ -133,6 +133,19 @@ async def test_a_smarthost_that_is_slow_with_its_verdict_gets_no_copy(house: Hou
     assert house.smarthost.taken == [("ann.1@example.org", DOTTED)]
 
 
+async def test_each_mail_has_its_own_time_on_a_kept_connection(house: House) -> None:
+    """Also the one after a mail whose verdict took longer than all before a mail may."""
+    house.bounds = Bounds(deadline=0.1, verdict=30.0)
+    house.smarthost.script = lambda step, to: slow_down(house, step)
+    async with house.running() as post:
+        post.push(await house.add())
+        await house.until("sent")
+        house.smarthost.script = lambda step, to: "hang" if step == "mail" else None
+        post.push(await house.add())
+        assert "no answer within 0.1 s" in await house.tried(1, 1)
+    assert house.smarthost.connections == 1
+
+
 def slow_down(house: House, step: str) -> None:
     house.smarthost.slow = 0.2 if step == "end" else 0.0
 

@@ -68,6 +68,11 @@ class Dialogue(asyncio.Protocol):
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = ""
+        self._loop = asyncio.get_running_loop()
+        self._patience = 0.0
+        self._until = 0.0
+        self._late = False
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def usable(self) -> bool:
@@ -99,6 +104,8 @@ class Dialogue(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self._end(f"the connection was lost ({exc})" if exc else "the connection was closed")
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def hand_in(
         self,
@@ -114,21 +121,38 @@ class Dialogue(asyncio.Protocol):
         mail from us, Dropped when it can no longer be known what became of it, as when the
         `deadline` before the mail or that for the `verdict` on it (seconds) passes.
         """
-        seconds = deadline
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                trouble = await self._offer(sender, to)
-                if trouble is None:
-                    seconds = verdict
-                    limit.reschedule(asyncio.get_running_loop().time() + seconds)
-                    (answer,) = await self._ask(_framed(mail), 1, begun=True)
-                    if 200 <= answer.code < 300:
-                        return answer
-                    trouble = _judged(answer, "the mail")
-                await self._forget(trouble)
-        except TimeoutError:
-            raise Dropped(f"no answer within {seconds:g} s") from None
+        self._allow(deadline)
+        trouble = await self._offer(sender, to)
+        if trouble is None:
+            self._allow(verdict)
+            (answer,) = await self._ask(_framed(mail), 1, begun=True)
+            if 200 <= answer.code < 300:
+                return answer
+            trouble = _judged(answer, "the mail")
+        await self._forget(trouble)
         raise trouble
+
+    def _allow(self, seconds: float) -> None:
+        """Give the smarthost so long from now; one timer for many mails looks whether it is up."""
+        self._patience = seconds
+        self._until = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._until:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._until, self._look)
+
+    def _look(self) -> None:
+        """End what takes too long; look again when it has more time by now."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._until:
+            self._timer = self._loop.call_at(self._until, self._look)
+            return
+        self._late = True
+        self._end(f"no answer within {self._patience:g} s")
+        self.transport.abort()
 
     async def _offer(self, sender: str, to: str) -> PostLater | PostRefused | None:
         """MAIL, RCPT and DATA: what the smarthost says against the mail, None when it wants it."""
@@ -172,7 +196,7 @@ class Dialogue(asyncio.Protocol):
         if self._ended or self.transport.is_closing():
             raise Dropped(self._ended or "the connection was closed", unheard=not begun)
         self._wanted = wanted
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         self.transport.write(data)
         try:
             await self._waiter
@@ -188,7 +212,7 @@ class Dialogue(asyncio.Protocol):
             self.transport.abort()
             raise Dropped(str(answers[0]), unheard=True)
         if len(answers) < wanted and not (answers and answers[-1].code == 421):
-            raise Dropped(self._ended, unheard=not (begun or answers))
+            raise Dropped(self._ended, unheard=not (begun or answers or self._late))
         return answers[:wanted]
 
     def _end(self, why: str) -> None:

@@ -31,15 +31,16 @@ class Pool:
     def __init__(self, settings: Settings, bounds: Bounds) -> None:
         self._settings = settings
         self._bounds = bounds
-        self._kept: list[tuple[Dialogue, asyncio.TimerHandle]] = []
+        #: with the loop's time since when each is idle, the longest first
+        self._kept: list[tuple[Dialogue, float]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._lent: set[Dialogue] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def borrow(self) -> tuple[Dialogue, bool]:
         """A connection, and whether it is new; raises ServiceFault when none can be had."""
         while self._kept:
-            dialogue, timer = self._kept.pop()
-            timer.cancel()
+            dialogue, _ = self._kept.pop()
             if dialogue.usable:
                 self._lent.add(dialogue)
                 return dialogue, False
@@ -54,30 +55,42 @@ class Pool:
         if not dialogue.usable:
             dialogue.transport.abort()
             return
-        timer = asyncio.get_running_loop().call_later(self._bounds.idle, self._retire, dialogue)
-        self._kept.append((dialogue, timer))
+        loop = asyncio.get_running_loop()
+        self._kept.append((dialogue, loop.time()))
+        if self._timer is None:
+            self._timer = loop.call_later(self._bounds.idle, self._look)
 
     def abort(self) -> None:
         """End every connection at once."""
-        for dialogue, timer in self._kept:
-            timer.cancel()
-            dialogue.transport.abort()
-        for dialogue in self._lent:
+        for dialogue in [*(dialogue for dialogue, _ in self._kept), *self._lent]:
             dialogue.transport.abort()
         self._kept.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def close(self) -> None:
         """Say goodbye on the kept connections, seconds at most, and end the rest."""
-        for dialogue, _ in list(self._kept):
-            self._retire(dialogue)
+        while self._kept:
+            self._retire()
         if self._leaving:
             await asyncio.wait(self._leaving)
         self.abort()
 
-    def _retire(self, dialogue: Dialogue) -> None:
-        for one in [one for one in self._kept if one[0] is dialogue]:
-            one[1].cancel()
-            self._kept.remove(one)
+    def _look(self) -> None:
+        """Retire what nobody needed for so long; look again when the next is due."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        while self._kept:
+            due = self._kept[0][1] + self._bounds.idle
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._look)
+                return
+            self._retire()
+
+    def _retire(self) -> None:
+        """Say goodbye on the connection that is idle longest."""
+        dialogue, _ = self._kept.pop(0)
         task = asyncio.get_running_loop().create_task(dialogue.quit())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
