@@ -31,7 +31,7 @@ from typing import TypeVar
 
 from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import MessageGone, SpoolFull, StorageError
-from housecarl.message.stamp import Stamp
+from housecarl.message.stamp import Stamp, Stored, split
 from housecarl.room import see_room
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
@@ -88,9 +88,9 @@ class Spool:
         self.reserve = reserve
         self.trouble: asyncio.Future[StorageError] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._pending: deque[tuple[str, bytes, asyncio.Future[str]]] = deque()
+        self._pending: deque[tuple[str, bytes, asyncio.Future[None]]] = deque()
         self._flushing = False
-        self._fresh: OrderedDict[str, bytes] = OrderedDict()
+        self._fresh: OrderedDict[str, Stored] = OrderedDict()
         self._places = {state: str(root / state) for state in State}
         self._moves: dict[str, tuple[State, State]] = {}
         self._unwanted: set[str] = set()
@@ -127,18 +127,21 @@ class Spool:
         when it is cancelled: nobody was told that the message is safe.
         """
         name = make_name(stamp.arrived)
-        data = stamp.line() + raw
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._pending.append((name, data, done))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((name, stamp.line() + raw, done))
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().create_task(self._flush(), name="spool put")
         try:
-            return await done
+            await done
         except asyncio.CancelledError:
             if not done.cancelled():
                 self._withdraw(name)
             raise
+        self._fresh[name] = stamp, raw
+        if len(self._fresh) > FRESH:
+            self._fresh.popitem(last=False)
+        return name
 
     async def _flush(self) -> None:
         """Put everything that waits, batch by batch: while one is synced the next gathers."""
@@ -152,16 +155,13 @@ class Spool:
                     results = await loop.run_in_executor(self._disk, self._put_all, work)
                 except (SpoolFull, OSError, RuntimeError) as error:
                     results = [_storage_error("put", error)] * len(batch)
-                for (name, data, done), result in zip(batch, results, strict=True):
+                for (name, _, done), result in zip(batch, results, strict=True):
                     if done.cancelled():
                         self._withdraw(name)
                     elif result is not None:
                         done.set_exception(result)
                     else:
-                        self._fresh[name] = data
-                        if len(self._fresh) > FRESH:
-                            self._fresh.popitem(last=False)
-                        done.set_result(name)
+                        done.set_result(None)
         finally:
             self._flushing = False
 
@@ -205,24 +205,23 @@ class Spool:
                 self._unwanted.discard(name)
 
     def _withdraw(self, name: str) -> None:
-        self._fresh.pop(name, None)
         with contextlib.suppress(RuntimeError):  # stopped: the next start carries it
             self._disk.submit(self.forget, [name])
 
-    async def take(self, name: str) -> bytes:
-        """new/ -> work/: the stored bytes, stamp line first. Raises StorageError."""
-        data = self._fresh.pop(name, None)
-        if data is not None:
+    async def take(self, name: str) -> Stored:
+        """new/ -> work/: the message. Raises StorageError."""
+        stored = self._fresh.pop(name, None)
+        if stored is not None:
             self.move(name, State.NEW, State.WORK)
-            return data
+            return stored
         return await self.ask(lambda: self._take(name))
 
-    def _take(self, name: str) -> bytes:
+    def _take(self, name: str) -> Stored:
         here = self.root / State.WORK / name
         try:
             if not here.exists():
                 (self.root / State.NEW / name).rename(here)
-            return here.read_bytes()
+            return split(here.read_bytes())
         except FileNotFoundError:
             raise MessageGone(name) from None
 

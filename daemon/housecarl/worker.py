@@ -20,7 +20,6 @@ from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
 from housecarl.limits import Limits
 from housecarl.message.model import Kind
-from housecarl.message.stamp import split
 from housecarl.module import Reply, Risk
 from housecarl.record import Done, Record, Repeated
 from housecarl.spool import Spool, State, id_of
@@ -113,8 +112,7 @@ class Worker:
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
-        stored = await self.spool.take(name)  # 3 take: new/ -> work/
-        stamp, raw = split(stored)
+        stamp, raw = await self.spool.take(name)  # 3 take: new/ -> work/
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         self._in_hand[name] = case
         self._wait_for_clock(case)

@@ -47,6 +47,10 @@ class Stamp(NamedTuple):
         return HEADER + "; ".join(parts).encode() + b"\r\n"
 
 
+#: What a stored file holds: the stamp, None without one, and the message below it.
+Stored = tuple[Stamp | None, bytes]
+
+
 def _quoted(value: str) -> str:
     """Percent-encoded where it must be, which is rare, and quote() takes its time to see that."""
     return value if _SAFE.fullmatch(value) else quote(value, safe="@<>:/+.-_~")
@@ -56,8 +60,8 @@ _SAFE = re.compile(r"[A-Za-z0-9@<>:/+._~-]*")
 _TEXTS = tuple(name for name in Stamp._fields if name not in ("door", "arrived"))
 
 
-def split(stored: bytes) -> tuple[Stamp | None, bytes]:
-    """The stamp of a stored file and the message below it; no stamp: (None, all of it).
+def split(stored: bytes) -> Stored:
+    """What the bytes of a stored file hold; without a stamp line all of them are the message.
 
     Only for files under the configured spool: anywhere else a first line proves nothing.
     """
