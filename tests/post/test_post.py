@@ -41,6 +41,15 @@ async def test_what_waits_is_sent_in_order_over_one_connection(
     assert {mail for _, mail in house.smarthost.taken} == {DOTTED}
     assert house.smarthost.connections == 1
     assert house.told == [True]
+    assert house.smarthost.chunks == (5 if pipelining and house.smarthost.chunking else 0)
+
+
+async def test_an_answer_too_many_is_not_taken_for_the_next(house: House) -> None:
+    house.smarthost.pipelining = False
+    house.smarthost.script = saying(rcpt="250 2.1.5 ok\r\n250 2.1.5 ok again")
+    await house.add()
+    async with house.running():
+        assert await house.until("sent") == [("sent", 0, None)]
 
 
 async def test_a_reply_that_comes_in_the_moment_a_sender_ends_is_sent(
@@ -184,6 +193,7 @@ async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
 ) -> None:
     house.bounds = Bounds(deadline=0.2 if "hang" in answers.values() else 5.0, idle=60.0)
     house.smarthost.script = saying(**answers)
+    house.smarthost.chunking &= "data" not in answers  # which it is not asked there
     first, second = await house.add("ann"), await house.add("bo")
     async with house.running() as post:
         error = await house.tried(1)
@@ -484,6 +494,18 @@ async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House, step: str)
         await house.smarthost.until(lambda: house.smarthost.open == 1)
         await house.reaches(lambda: step in asked)
     assert await house.states() == [("waiting", 0, None)]
+    await house.smarthost.until(lambda: house.smarthost.open == 0)
+
+
+async def test_a_connection_that_is_needed_stays_when_another_is_closed(house: House) -> None:
+    house.bounds = Bounds(deadline=5.0, idle=0.2)
+    pool = Pool(house.post()._settings, house.bounds)
+    idle, _ = await pool.borrow()
+    needed, _ = await pool.borrow()
+    pool.give_back(idle)
+    asyncio.get_running_loop().call_later(0.1, pool.give_back, needed)
+    await house.smarthost.until(lambda: house.smarthost.open == 1)
+    assert [dialogue for dialogue, _ in pool._kept] == [needed]
     await house.smarthost.until(lambda: house.smarthost.open == 0)
 
 

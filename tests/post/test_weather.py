@@ -133,6 +133,15 @@ async def test_a_smarthost_that_is_slow_with_its_verdict_gets_no_copy(house: Hou
     assert house.smarthost.taken == [("ann.1@example.org", DOTTED)]
 
 
+async def test_a_smarthost_that_never_says_its_verdict_is_given_up(house: House) -> None:
+    house.bounds = Bounds(deadline=0.05, verdict=0.2)
+    house.smarthost.script = lambda step, to: "hang" if step == "end" else None
+    await house.add()
+    async with house.running():
+        assert "no answer within 0.2 s" in await house.tried(1)
+    assert len(house.smarthost.taken) == 1
+
+
 async def test_each_mail_has_its_own_time_on_a_kept_connection(house: House) -> None:
     """Also the one after a mail whose verdict took longer than all before a mail may."""
     house.bounds = Bounds(deadline=0.1, verdict=30.0)

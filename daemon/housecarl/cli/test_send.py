@@ -92,7 +92,8 @@ def _sealed(loaded: Loaded, person: str) -> Outgoing:
 async def _send(settings: Post, out: Outgoing) -> str:
     """Hand it in. Raises Unreachable, PostLater and PostRefused with what the server says."""
     from housecarl.errors import Unreachable
-    from housecarl.post.dialogue import Dropped, ServiceFault, brief
+    from housecarl.post.answer import ServiceFault, brief
+    from housecarl.post.dialogue import Dropped
     from housecarl.post.smarthost import connect
 
     assert out.address is not None

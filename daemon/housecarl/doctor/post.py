@@ -17,7 +17,7 @@ async def examine(patient: Patient) -> list[Finding]:
     settings = patient.config.post
     if settings is None:
         return [skipped(PART, "no post in the configuration: nobody is answered by mail or text")]
-    from housecarl.post.dialogue import ServiceFault
+    from housecarl.post.answer import ServiceFault
     from housecarl.post.smarthost import connect
 
     await look_up(settings.host, "post")

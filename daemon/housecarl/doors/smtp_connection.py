@@ -211,7 +211,7 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         await self.flush()
 
     async def flush(self) -> None:
-        """Send the replies; a peer that does not read is waited for, as long as its session lasts."""
+        """Send the replies; a peer that does not read is waited for until its session ends."""
         said, self._unsaid = self._unsaid, bytearray()
         self._writer.write(said)
         if self._writer.transport.get_write_buffer_size():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import NamedTuple, cast
+from typing import cast
 
 from housecarl.errors import PostLater, PostRefused
+from housecarl.post.answer import Answer, ServiceFault, judged, trouble_of
 
 #: Bytes of one answer, all its lines; a real one has a few hundred.
 MAX_ANSWER = 16 * 1024
@@ -19,16 +20,8 @@ DEADLINE = 120.0
 #: brings a copy to a smarthost that was only slow.
 VERDICT = 600.0
 
-#: Characters of an error that are kept.
-MAX_ERROR = 200
-
-_NUMBER = re.compile(r"\d{3,}(?=\d{4})")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\n")
-
-
-class ServiceFault(PostLater):
-    """The smarthost takes nothing from us now; no fault of the one reply that was tried."""
 
 
 class Dropped(PostLater):
@@ -39,30 +32,17 @@ class Dropped(PostLater):
         self.unheard = unheard
 
 
-class Answer(NamedTuple):
-    """One answer of the smarthost: its code, and the text of its last line."""
-
-    code: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.text}".rstrip()
-
-    @property
-    def lasting(self) -> bool:
-        """Whether it says never; a used-up sending quota (5.4.5, Gmail) comes back by itself."""
-        return self.code >= 500 and not self.text.startswith("5.4.5")
-
-
 class Dialogue(asyncio.Protocol):
     """Speaks SMTP over a transport it was put on with `transport.set_protocol`.
 
-    Where the smarthost offers PIPELINING (RFC 2920) a mail takes two round trips instead of four.
+    A mail takes four round trips; two where the smarthost offers PIPELINING (RFC 2920), and one
+    where it offers CHUNKING (RFC 3030) with it, as Gmail, Postfix and Exim do.
     """
 
-    def __init__(self, transport: asyncio.Transport, *, pipelining: bool) -> None:
+    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, chunking: bool) -> None:
         self.transport = transport
         self._pipelining = pipelining
+        self._chunking = pipelining and chunking
         self._buffer = bytearray()
         self._answers: list[Answer] = []
         self._wanted = 0
@@ -122,14 +102,18 @@ class Dialogue(asyncio.Protocol):
         `deadline` before the mail or that for the `verdict` on it (seconds) passes.
         """
         self._allow(deadline)
-        trouble = await self._offer(sender, to)
+        if self._chunking:
+            trouble, rest = await self._offer_whole(sender, to, mail), b""
+        else:
+            trouble, rest = await self._offer(sender, to), _dotted(_lines(mail))
+        owed = self._chunking
         if trouble is None:
             self._allow(verdict)
-            (answer,) = await self._ask(_framed(mail), 1, begun=True)
+            (answer,) = await self._ask(rest, 1, begun=True)
             if 200 <= answer.code < 300:
                 return answer
-            trouble = _judged(answer, "the mail")
-        await self._forget(trouble)
+            trouble, owed = judged(answer, "the mail"), False
+        await self._forget(trouble, owed=owed)
         raise trouble
 
     def _allow(self, seconds: float) -> None:
@@ -156,8 +140,7 @@ class Dialogue(asyncio.Protocol):
 
     async def _offer(self, sender: str, to: str) -> PostLater | PostRefused | None:
         """MAIL, RCPT and DATA: what the smarthost says against the mail, None when it wants it."""
-        commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"]
-        lines = [f"{command}\r\n".encode("ascii") for command in commands]
+        lines = [*_envelope(sender, to), b"DATA\r\n"]
         if self._pipelining:
             answers = await self._ask(b"".join(lines), 3)
         else:
@@ -166,10 +149,21 @@ class Dialogue(asyncio.Protocol):
                 answers += await self._ask(line, 1, begun=bool(answers))
                 if not 200 <= answers[-1].code < 400:
                     break
-        trouble = _trouble(answers)
+        trouble = trouble_of(answers)
         if trouble is not None and answers[-1].code == 354 and len(answers) == 3:
             await self._ask(b".\r\n", 1, begun=True)
         return trouble
+
+    async def _offer_whole(
+        self, sender: str, to: str, mail: bytes
+    ) -> PostLater | PostRefused | None:
+        """The envelope with the mail behind it; as `_offer`, the answer to the mail is not read.
+
+        A smarthost that refuses the envelope throws the chunk away (RFC 3030 2).
+        """
+        chunk = _lines(mail)
+        last = f"BDAT {len(chunk)} LAST\r\n".encode("ascii")
+        return trouble_of(await self._ask(b"".join([*_envelope(sender, to), last, chunk]), 2))
 
     async def quit(self) -> None:
         """Say goodbye if it can be said at once, and close."""
@@ -182,17 +176,38 @@ class Dialogue(asyncio.Protocol):
         finally:
             self.transport.abort()
 
-    async def _forget(self, trouble: PostLater | PostRefused) -> None:
-        """After a mail that was not taken, make the connection fit for another, or end it."""
+    async def _forget(self, trouble: PostLater | PostRefused, *, owed: bool) -> None:
+        """After a mail that was not taken, make the connection fit for another, or end it.
+
+        `owed`: what it says to the mail, whose envelope it refused, is still to come.
+        """
         try:
-            if not isinstance(trouble, ServiceFault) and self.usable:
-                await self._ask(b"RSET\r\n", 1)
-                return
+            if not isinstance(trouble, ServiceFault):
+                if owed:
+                    await self._ask(b"", 1, begun=True)
+                if self.usable:
+                    await self._ask(b"RSET\r\n", 1)
+                    return
         except Dropped:
             pass
         self.transport.abort()
 
     async def _ask(self, data: bytes, wanted: int, *, begun: bool = False) -> list[Answer]:
+        """The next answers, so many; only those to `data`, unless it is empty."""
+        if data:
+            self._answers.clear()
+        if len(self._answers) < wanted:
+            await self._wait(data, wanted, begun)
+        answers, self._answers = self._answers[:wanted], self._answers[wanted:]
+        if answers and answers[0].code == 421 and not begun:
+            self.transport.abort()
+            raise Dropped(str(answers[0]), unheard=True)
+        if len(answers) < wanted and not (answers and answers[-1].code == 421):
+            raise Dropped(self._ended, unheard=not (begun or answers or self._late))
+        return answers
+
+    async def _wait(self, data: bytes, wanted: int, begun: bool) -> None:
+        """Send `data` and wait until so much was answered, or the connection has ended."""
         if self._ended or self.transport.is_closing():
             raise Dropped(self._ended or "the connection was closed", unheard=not begun)
         self._wanted = wanted
@@ -207,13 +222,6 @@ class Dialogue(asyncio.Protocol):
             raise
         finally:
             self._waiter = None
-            answers, self._answers = self._answers, []
-        if answers and answers[0].code == 421 and not begun:
-            self.transport.abort()
-            raise Dropped(str(answers[0]), unheard=True)
-        if len(answers) < wanted and not (answers and answers[-1].code == 421):
-            raise Dropped(self._ended, unheard=not (begun or answers or self._late))
-        return answers[:wanted]
 
     def _end(self, why: str) -> None:
         self._ended = self._ended or why
@@ -224,43 +232,25 @@ class Dialogue(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
-def _framed(mail: bytes) -> bytes:
-    """A mail as DATA wants it: CR LF everywhere, leading dots doubled, a lone dot at the end."""
-    lines = mail.removesuffix(b"\r\n")
-    if not lines.count(b"\r") == lines.count(b"\n") == lines.count(b"\r\n"):
-        lines = _LINE_END.sub(b"\r\n", lines)
-    dotted = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:]
-    return dotted + b"\r\n.\r\n"
+def _envelope(sender: str, to: str) -> list[bytes]:
+    return [f"MAIL FROM:<{sender}>\r\n".encode("ascii"), f"RCPT TO:<{to}>\r\n".encode("ascii")]
 
 
-def _trouble(answers: list[Answer]) -> PostLater | PostRefused | None:
-    """What the answers to MAIL, RCPT and DATA say against going on."""
-    wanted = ((200, "the sender"), (200, "the recipient"), (354, "the mail"))
-    for answer, (code, what) in zip(answers, wanted, strict=False):
-        if answer.code != code and not (code == 200 and answer.code in (250, 251, 252)):
-            return _judged(answer, what)
-    return None
+def _lines(mail: bytes) -> bytes:
+    """A mail as it goes out: every line, also the last, ends with CR LF."""
+    if not mail.count(b"\r") == mail.count(b"\n") == mail.count(b"\r\n"):
+        mail = _LINE_END.sub(b"\r\n", mail)
+    return mail if mail.endswith(b"\r\n") else mail + b"\r\n"
 
 
-def _judged(answer: Answer, what: str) -> PostLater | PostRefused:
-    """The error that an answer means; what is said to our own address is about us, not the mail."""
-    text = f"{what}: {answer}"
-    if answer.code in (421, 530, 535) or what == "the sender":
-        return ServiceFault(text)
-    if not 400 <= answer.code < 600:
-        return ServiceFault(f"{what}: not an answer to that: {answer}")
-    return PostRefused(text) if answer.lasting else PostLater(text)
+def _dotted(lines: bytes) -> bytes:
+    """Lines as DATA wants them: leading dots doubled, and a lone dot that ends them."""
+    return (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
-def brief(text: str) -> str:
-    """What went wrong as one bounded line in which no phone number can be read."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return _NUMBER.sub("...", line[:MAX_ERROR])
-
-
-def take_over(transport: asyncio.BaseTransport, *, pipelining: bool) -> Dialogue:
+def take_over(transport: asyncio.BaseTransport, *, pipelining: bool, chunking: bool) -> Dialogue:
     """A dialogue on a connection that somebody else opened."""
     stream = cast(asyncio.Transport, transport)
-    dialogue = Dialogue(stream, pipelining=pipelining)
+    dialogue = Dialogue(stream, pipelining=pipelining, chunking=chunking)
     stream.set_protocol(dialogue)
     return dialogue

@@ -17,7 +17,8 @@ from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater, PostRefused
 from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due
-from housecarl.post.dialogue import Dropped, ServiceFault, brief
+from housecarl.post.answer import ServiceFault, brief
+from housecarl.post.dialogue import Dropped
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds, Pool

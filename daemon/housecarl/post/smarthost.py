@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from housecarl.config_post import Post as Settings
 from housecarl.errors import SecretError
-from housecarl.post.dialogue import Dialogue, ServiceFault, brief, take_over
+from housecarl.post.answer import ServiceFault, brief
+from housecarl.post.dialogue import Dialogue, take_over
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP
@@ -87,7 +88,11 @@ async def _log_in(client: SMTP, settings: Settings) -> None:
 def _dialogue(client: SMTP) -> Dialogue:
     if client.transport is None:
         raise ServiceFault("it closed the connection")
-    return take_over(client.transport, pipelining=client.supports_extension("pipelining"))
+    return take_over(
+        client.transport,
+        pipelining=client.supports_extension("pipelining"),
+        chunking=client.supports_extension("chunking"),
+    )
 
 
 def _abort(client: SMTP | None) -> None:
