@@ -13,8 +13,8 @@ from benchmarks.measure import CONNECTIONS
 from benchmarks.peers import folder
 from benchmarks.postfix import Postfix
 
+from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp
-from housecarl.spool import make_name
 
 #: Seconds a reply may take before a system counts as stuck.
 PATIENCE = 60.0

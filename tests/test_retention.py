@@ -22,8 +22,9 @@ from housecarl.journal import Database, connect, past, receipts, replies, runs, 
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.runs import Run
+from housecarl.message.name import make_name
 from housecarl.retention import Sweeper, sweep_folder
-from housecarl.spool import State, make_name
+from housecarl.spool import State
 from housecarl.testing.clock import START, FakeClock
 from housecarl.testing.house import TestHouse
 

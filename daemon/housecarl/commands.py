@@ -41,11 +41,12 @@ class Command:
     long_help: str = ""
     settings: Any = None
     builtin: bool = False
+    is_async: bool = False
 
     @property
     def awaits(self) -> bool:
         """Whether it runs in the daemon's loop (async def), not in a worker process (def)."""
-        return self.builtin or inspect.iscoroutinefunction(self.function)
+        return self.builtin or self.is_async
 
     def usage(self) -> str:
         """How to write it: "plug NAME [on|off]"."""
@@ -53,7 +54,9 @@ class Command:
 
     def bind(self, call: Call) -> Args:
         """Check the words of a call; raises BadArgument with the usage."""
-        return self.arguments.bind(replace(call, name=self.name, settings=self.settings))
+        if call.name != self.name or call.settings is not self.settings:
+            call = replace(call, name=self.name, settings=self.settings)
+        return self.arguments.bind(call)
 
     def risk(self, args: Args) -> Risk:
         """What this call can do; CommandFailed when the module's own rule breaks."""
@@ -113,6 +116,7 @@ def command_of(
         help=help_.strip(),
         long_help=long_help.strip(),
         builtin=builtin,
+        is_async=inspect.iscoroutinefunction(function),
     )
 
 

@@ -60,7 +60,7 @@ class Limits:
         if self._most and len(asked) + len(case.calls) > self._most:
             until = (asked[0] if asked else now) + HOUR
             return self._pause(case, until, f"{self._most} commands in an hour are the most")
-        if case.confirmed is None:  # else it was counted when the code was asked for
+        if self._most_of and case.confirmed is None:  # else it was counted with its code
             wanted = Counter(step.command.name for step in case.steps)
             for name, number in wanted.items():
                 again = self._full(case.person, name, number, now)

@@ -19,11 +19,11 @@ from housecarl.journal import conditions, connect, events, fault, mark_of, peopl
 from housecarl.journal.conditions import Condition
 from housecarl.journal.events import Event
 from housecarl.journal.receipts import Receipt
+from housecarl.message.name import id_of
 from housecarl.module import Reply
 from housecarl.notify import Progress
 from housecarl.outbox import Outbox
 from housecarl.remains import Remains
-from housecarl.spool import id_of
 
 log = structlog.get_logger()
 

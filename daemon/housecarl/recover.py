@@ -22,10 +22,11 @@ from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.means import BACKGROUND, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
+from housecarl.message.name import id_of
 from housecarl.module import Call, House, InterruptedRule, Reply
 from housecarl.notify import Progress
 from housecarl.record import Record, way_of_receipt
-from housecarl.spool import Spool, State, id_of
+from housecarl.spool import Spool, State
 
 log = structlog.get_logger()
 

@@ -18,8 +18,9 @@ from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
+from housecarl.message.name import id_of
 from housecarl.message.stamp import MAX_BYTES, Stamp, split
-from housecarl.spool import State, id_of, names_in
+from housecarl.spool import State, names_in
 from housecarl.trust import hindsight
 
 #: What a file of ours is called; its beginning is when it arrived, in UTC.

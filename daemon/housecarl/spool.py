@@ -17,20 +17,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
-import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
-from housecarl.errors import MessageGone, SpoolFull, StorageError
+from housecarl.errors import MessageGone, StorageError
+from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
 from housecarl.room import see_room
 
@@ -48,9 +46,6 @@ FRESH = 64
 #: load most are.
 GATHER_SECONDS = 0.1
 
-#: What the ids of this process begin with; another process and another life begin elsewhere.
-_COUNT = itertools.count(secrets.randbelow(0x10000))
-
 T = TypeVar("T")
 
 
@@ -62,22 +57,6 @@ class State(StrEnum):
     EXECUTED = "executed"
     REFUSED = "refused"
     FAILED = "failed"
-
-
-def make_name(arrived: datetime) -> str:
-    """A new name for life: arrival time, so that names sort, and 16 hex digits, the id.
-
-    The first four digits of the id count, the others are random. So what a person types of an id
-    tells 65,536 messages of one life apart, and neighbours in time are neighbours in the journal.
-    """
-    identity = f"{next(_COUNT) % 0x10000:04x}{secrets.token_hex(6)}"
-    when = arrived.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-    return f"{when.replace('-', '').replace(':', '')}-{identity}.eml"
-
-
-def id_of(name: str) -> str:
-    """The id in a file name: its 16 hex digits."""
-    return name.rpartition("-")[2].partition(".")[0]
 
 
 class Spool:
@@ -127,11 +106,12 @@ class Spool:
         when it is cancelled: nobody was told that the message is safe.
         """
         name = make_name(stamp.arrived)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         self._pending.append((name, stamp.line() + raw, done))
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().create_task(self._flush(), name="spool put")
+            loop.call_soon(self._flush, loop)
         try:
             await done
         except asyncio.CancelledError:
@@ -143,27 +123,41 @@ class Spool:
             self._fresh.popitem(last=False)
         return name
 
-    async def _flush(self) -> None:
-        """Put everything that waits, batch by batch: while one is synced the next gathers."""
-        loop = asyncio.get_running_loop()
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Put all that waits; while it is written and synced the next gathers."""
+        batch = list(self._pending)
+        self._pending.clear()
+
+        def ended(work: Future[list[StorageError | None]]) -> None:
+            error = work.exception()
+            results = work.result() if error is None else _failed(error, len(batch))
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                loop.call_soon_threadsafe(self._flushed, loop, batch, results)
+
         try:
-            while self._pending:
-                batch = list(self._pending)
-                self._pending.clear()
-                work = [(name, data) for name, data, _ in batch]
-                try:
-                    results = await loop.run_in_executor(self._disk, self._put_all, work)
-                except (SpoolFull, OSError, RuntimeError) as error:
-                    results = [_storage_error("put", error)] * len(batch)
-                for (name, _, done), result in zip(batch, results, strict=True):
-                    if done.cancelled():
-                        self._withdraw(name)
-                    elif result is not None:
-                        done.set_exception(result)
-                    else:
-                        done.set_result(None)
-        finally:
-            self._flushing = False
+            work = self._disk.submit(self._put_all, [(name, data) for name, data, _ in batch])
+        except RuntimeError as error:  # stopped
+            self._flushed(loop, batch, _failed(error, len(batch)))
+        else:
+            work.add_done_callback(ended)
+
+    def _flushed(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[tuple[str, bytes, asyncio.Future[None]]],
+        results: list[StorageError | None],
+    ) -> None:
+        """Tell each who waits, and go on with those who came meanwhile."""
+        for (name, _, done), result in zip(batch, results, strict=True):
+            if done.cancelled():
+                self._withdraw(name)
+            elif result is not None:
+                done.set_exception(result)
+            else:
+                done.set_result(None)
+        self._flushing = bool(self._pending)
+        if self._flushing:
+            self._flush(loop)
 
     def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
         """Write and sync the files, rename the whole ones, sync the folder once.
@@ -182,7 +176,7 @@ class Spool:
             sync_folder(self._places[State.NEW])
         except OSError as error:
             self.forget(name for name, _ in work)
-            return [_storage_error("put", error)] * len(work)
+            return _failed(error, len(work))
         return results
 
     def _write(self, name: str, data: bytes, *, sync: bool) -> StorageError | None:
@@ -290,6 +284,11 @@ def names_in(folder: Path) -> list[str]:
 def _resolve(future: asyncio.Future[StorageError], trouble: StorageError) -> None:
     if not future.done():
         future.set_result(trouble)
+
+
+def _failed(error: BaseException, count: int) -> list[StorageError | None]:
+    """What became of messages that were put together when none of them is safe."""
+    return [_storage_error("put", error)] * count
 
 
 def _storage_error(doing: str, error: BaseException) -> StorageError:

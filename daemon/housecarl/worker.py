@@ -20,9 +20,10 @@ from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
 from housecarl.limits import Limits
 from housecarl.message.model import Kind
+from housecarl.message.name import id_of
 from housecarl.module import Reply, Risk
 from housecarl.record import Done, Record, Repeated
-from housecarl.spool import Spool, State, id_of
+from housecarl.spool import Spool, State
 from housecarl.verdict import Proof
 
 log = structlog.get_logger()

@@ -28,6 +28,7 @@ from tests.doors.smtp_peer import (
 )
 
 from housecarl.doors.smtp_login import FREE_FAILURES, MAX_WAIT, NOBODY, Logins, dialogue
+from housecarl.doors.smtp_session import SmtpSession
 from housecarl.doors.smtp_turns import Busy
 
 RIGHT = auth_plain("", "ann-user", "correct horse")
@@ -331,6 +332,7 @@ async def test_who_has_guessed_is_put_off_late_too(
             assert (await peer.say(RIGHT)).startswith("454 ")
             assert time.monotonic() - began >= 0.1
             (guest,) = served.door._desk.crowd.guests.values()
+            assert isinstance(guest, SmtpSession)
             peer.send(b"NOOP\r\n" + RIGHT.encode() + b"\r\n")
             async with asyncio.timeout(5):
                 while not guest._unsaid:  # noqa: ASYNC110 - it has no event

@@ -57,8 +57,8 @@ async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
     from housecarl.doors.drop_text import as_message
     from housecarl.house import House
     from housecarl.message import Stamp
+    from housecarl.message.name import id_of, make_name
     from housecarl.record import Done
-    from housecarl.spool import id_of, make_name
 
     house = House(loaded, SystemClock())
     name = make_name(datetime.now(UTC))

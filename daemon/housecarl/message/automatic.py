@@ -44,6 +44,7 @@ def recognised(form: Form) -> Kind | None:
 def _is_report(form: Form, kind: str) -> bool:
     if form.root.type == f"message/{kind}":
         return True
+    if form.root.type != "multipart/report":
+        return False
     says = form.root.parameters.get("report-type", "").lower()
-    held = any(part.type == f"message/{kind}" for part in form.root.walk())
-    return form.root.type == "multipart/report" and (says == kind or held)
+    return says == kind or any(part.type == f"message/{kind}" for part in form.root.walk())

@@ -90,7 +90,7 @@ def _message(
         subject=subject,
         message_id=form.message_id,
         reply_to=form.from_address if token else None,
-        thread=thread(form),
+        thread=thread(form, subject),
         facts={"gv_number": ours, "token": token, "name": _name(form, subject)},
     )
 

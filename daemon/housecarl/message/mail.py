@@ -15,15 +15,16 @@ MAX_REFERENCES = 20
 
 def read(form: Form) -> Message:
     """The message as mail; the answer goes to From and never to a Reply-To."""
+    subject = readable(form.first("subject") or "")
     return Message(
         kind=Kind.MAIL,
         sender=form.from_address,
         from_address=form.from_address,
         text=typed(form.root),
-        subject=readable(form.first("subject") or ""),
+        subject=subject,
         message_id=form.message_id,
         reply_to=form.from_address,
-        thread=thread(form),
+        thread=thread(form, subject),
     )
 
 
@@ -40,9 +41,8 @@ def plain(part: Part) -> str:
     return text
 
 
-def thread(form: Form) -> Thread:
-    """What the answer needs to land in the same conversation."""
-    subject = readable(form.first("subject") or "")
+def thread(form: Form, subject: str) -> Thread:
+    """What the answer needs to land in the same conversation; `subject` as it is read."""
     own = identifiers(form.message_id or "")
     earlier = identifiers(form.first("references") or "")
     if not earlier:
