@@ -150,7 +150,7 @@ class Life:
     async def _control(self) -> float:
         """ms that a bare server takes for a mail."""
         if self._bare.n >= PER_CONNECTION:
-            self._bare.writer.close()
+            self._bare.close()
             self._bare = Client(self._bare.port)
             await self._bare.connect()
         self._bare.n += 1

@@ -63,7 +63,7 @@ class Talker:
         """Close the connection."""
         if self.client is not None:
             await self.client.ask(b"QUIT")
-            self.client.writer.close()
+            self.client.close()
             self.client = None
 
     async def reply(self) -> tuple[float, str]:
