@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from housecarl.errors import FormError
 from housecarl.message.form import Form, gate
 from housecarl.message.model import Message
 from housecarl.message.stamp import Stamp
-from housecarl.trust import freshness, mail, original, voice
+from housecarl.trust import freshness, mail, voice
 from housecarl.trust.case import Case, Finding
 from housecarl.trust.dns import PATIENCE, Answers, NameServers, Resolver
 from housecarl.trust.identity import Known, People, plain
+from housecarl.trust.original import Original
 from housecarl.verdict import Proof, Verdict
 
 if TYPE_CHECKING:
@@ -81,15 +83,16 @@ class Trust:
         from, with proof `claimed` and the reason; nothing of it may be obeyed.
         """
         try:
-            case = Case(original.opened(_form(raw, stamp)), message, stamp, now)
+            case = Case(Original(_form(raw, stamp)), message, stamp, now)
         except FormError as fault:
             return Verdict(reason="form", checks={"form": str(fault)})
         if self._misdirected(stamp):
             return self._verdict(case, Finding(reason="wrong-recipient"))
         finding = await self._prove(case)
+        verdict = self._verdict(case, finding)
         if finding.reason is None and finding.proof is not Proof.LOCAL:
-            finding = self._fresh(case, finding)
-        return self._verdict(case, finding)
+            return self._fresh(case, verdict)
+        return verdict
 
     async def _prove(self, case: Case) -> Finding:
         """The route of its own kind: what the door saw first, then what the message carries."""
@@ -138,13 +141,12 @@ class Trust:
             return Finding(sender=f"uid:{stamp.uid}", reason="stranger")
         return Finding(person, f"uid:{stamp.uid}", Proof.LOCAL, None)
 
-    def _fresh(self, case: Case, finding: Finding) -> Finding:
+    def _fresh(self, case: Case, verdict: Verdict) -> Verdict:
         """Refuse what is too old to answer for, and what could be repeated without our noticing."""
-        moment = freshness.sent(case, finding)
-        reason = freshness.stale(moment, case.now, self._max_age)
-        if reason is None and not freshness.keys(case, finding):
+        reason = freshness.stale(verdict.sent, case.now, self._max_age)
+        if reason is None and not verdict.keys:
             reason = "no-key"
-        return finding._replace(reason=reason)
+        return verdict if reason is None else replace(verdict, reason=reason)
 
     def _verdict(self, case: Case, finding: Finding) -> Verdict:
         proven = finding.proof is not Proof.CLAIMED

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from housecarl.message.form import Form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
-from housecarl.trust import freshness, original, signature
+from housecarl.trust import freshness, signature
 from housecarl.trust.case import Case, Finding
 from housecarl.trust.identity import Known, People
 from housecarl.trust.original import Original
@@ -32,7 +32,7 @@ def person_of(people: Mapping[str, Known], message: Message, stamp: Stamp | None
 
 def keys_of(form: Form, message: Message, stamp: Stamp | None) -> tuple[str, ...]:
     """Every key the message can have had: without DNS nobody can say which proof was the one."""
-    opened = original.opened(form)
+    opened = Original(form)
     case = Case(opened, message, stamp, datetime.now(UTC))
     senders = {message.sender, message.from_address}
     if stamp is not None and stamp.login:

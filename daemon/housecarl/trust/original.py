@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from housecarl.message.form import Form
@@ -29,13 +29,26 @@ class Field(NamedTuple):
         return re.sub(rb"\r\n(?=[ \t])", b"", self.value).strip().decode("ascii", "replace")
 
 
-@dataclass(frozen=True, slots=True)
 class Original:
-    """The fields, topmost first, and the body; `hashes` keeps the body hashes made so far."""
+    """A message that passed the gate, in the gate's own reading, as it was signed.
 
-    fields: tuple[Field, ...]
-    body: bytes
-    hashes: dict[bytes, bytes] = field(default_factory=dict, compare=False)
+    Who is proved by a login or a file's owner never needs it: it is made when it is asked for.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._hashes: dict[bytes, bytes] = {}
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The header fields, topmost first."""
+        fields = self._form.fields
+        return tuple(Field(each.name.encode(), each.value.encode() + b"\r\n") for each in fields)
+
+    @cached_property
+    def body(self) -> bytes:
+        """All behind the header."""
+        return self._form.raw[self._form.body :]
 
     def all(self, name: bytes) -> tuple[Field, ...]:
         """The fields of that (lower-case) name, topmost first."""
@@ -48,18 +61,12 @@ class Original:
 
     def body_hash(self, canonicalization: bytes) -> bytes:
         """SHA-256 of the body, `simple` or `relaxed` (RFC 6376 3.4), made once."""
-        if canonicalization not in self.hashes:
+        if canonicalization not in self._hashes:
             canonical = (
                 _relaxed(self.body) if canonicalization == b"relaxed" else _simple(self.body)
             )
-            self.hashes[canonicalization] = hashlib.sha256(canonical).digest()
-        return self.hashes[canonicalization]
-
-
-def opened(form: Form) -> Original:
-    """The message that passed the gate, in the gate's own reading, as it was signed."""
-    fields = (Field(f.name.encode(), f.value.encode() + b"\r\n") for f in form.fields)
-    return Original(tuple(fields), form.raw[form.body :])
+            self._hashes[canonicalization] = hashlib.sha256(canonical).digest()
+        return self._hashes[canonicalization]
 
 
 def _simple(body: bytes) -> bytes:
