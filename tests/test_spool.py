@@ -18,7 +18,7 @@ from housecarl import disk
 from housecarl.errors import MessageGone, SpoolFull, StorageError
 from housecarl.message.name import id_of, make_name
 from housecarl.message.stamp import Stamp, split
-from housecarl.spool import FRESH, TMP_SECONDS, Spool, State, names_in
+from housecarl.spool import CROWD, FRESH, TMP_SECONDS, Spool, State, names_in
 
 STAMP = Stamp("smtp", datetime(2026, 11, 23, 12, 0, tzinfo=UTC), peer="192.0.2.1")
 
@@ -183,6 +183,33 @@ async def test_what_comes_while_one_is_synced_is_synced_together(
     await asyncio.gather(busy, *puts)
     assert len(synced) == 2, "the first alone, then the other three"
     assert names(spool) == {"new": 4}
+
+
+async def test_in_a_crowd_the_next_messages_wait_for_more_and_are_synced_together(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("housecarl.spool.sync_folder", synced.append)
+    monkeypatch.setattr("housecarl.spool.GATHER_SECONDS", 0.2)
+    hold = threading.Event()
+    busy = asyncio.create_task(spool.ask(lambda: hold.wait(10)))
+    crowd = [asyncio.create_task(spool.put(b"x", STAMP)) for _ in range(CROWD)]
+    for _ in range(3):
+        await asyncio.sleep(0)  # they are on their way
+    meanwhile = asyncio.create_task(spool.put(b"x", STAMP))
+    hold.set()
+    await asyncio.gather(busy, *crowd)
+    await asyncio.gather(meanwhile, spool.put(b"x", STAMP))
+    assert len(synced) == 2, "the crowd, then one that came meanwhile with one that came later"
+
+
+async def test_who_is_alone_never_waits_for_more(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.spool.GATHER_SECONDS", 3600.0)
+    for n in range(3):
+        await spool.put(b"x", STAMP)
+        assert names(spool) == {"new": n + 1}
 
 
 async def test_one_message_alone_does_not_flush_the_whole_disk(

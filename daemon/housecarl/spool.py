@@ -30,6 +30,7 @@ from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import MessageGone, StorageError
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
+from housecarl.renames import Renames, storage_fault
 from housecarl.room import see_room
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
@@ -41,10 +42,10 @@ RESERVE_BYTES = 64 * 1024 * 1024
 #: Messages kept in memory between `put` and `take`, so that a quiet house never reads a file back.
 FRESH = 64
 
-#: Seconds that renames gather before the disk thread is woken for all of them: waking it costs more
-#: than a rename, and a message that is through by then is renamed once, new/ -> executed/; under
-#: load most are.
-GATHER_SECONDS = 0.1
+#: Messages put together from which on the next wait for more of them, and how long: waking the disk
+#: thread and the loop costs more than writing a message does, and who is alone never waits.
+CROWD = 2
+GATHER_SECONDS = 0.005
 
 T = TypeVar("T")
 
@@ -65,15 +66,13 @@ class Spool:
     def __init__(self, root: Path, reserve: int = RESERVE_BYTES) -> None:
         self.root = root
         self.reserve = reserve
-        self.trouble: asyncio.Future[StorageError] | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._renames = Renames(self._disk)
         self._pending: deque[tuple[str, bytes, asyncio.Future[None]]] = deque()
         self._flushing = False
         self._fresh: OrderedDict[str, Stored] = OrderedDict()
         self._places = {state: str(root / state) for state in State}
-        self._moves: dict[str, tuple[State, State]] = {}
         self._unwanted: set[str] = set()
-        self._gathering: asyncio.TimerHandle | None = None
 
     def open(self, *, alone: bool = False) -> None:
         """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`."""
@@ -90,13 +89,18 @@ class Spool:
         except OSError as error:
             raise StorageError(f"spool {self.root}: {error.strerror}: {error.filename}") from error
 
+    @property
+    def trouble(self) -> asyncio.Future[StorageError] | None:
+        """Resolved by a rename that fails; None before `start`."""
+        return self._renames.trouble
+
     async def start(self) -> None:
-        """Bind to the running loop: `trouble` becomes a future that a failed rename resolves."""
-        self.trouble = asyncio.get_running_loop().create_future()
+        """Bind to the running loop."""
+        self._renames.start(asyncio.get_running_loop())
 
     async def stop(self) -> None:
         """Wait until every rename that was asked for is done."""
-        self._move_now()
+        self._renames.run()
         await asyncio.to_thread(self._disk.shutdown)
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
@@ -110,8 +114,7 @@ class Spool:
         done: asyncio.Future[None] = loop.create_future()
         self._pending.append((name, stamp.line() + raw, done))
         if not self._flushing:
-            self._flushing = True
-            loop.call_soon(self._flush, loop)
+            self._gather(loop, crowded=False)
         try:
             await done
         except asyncio.CancelledError:
@@ -122,6 +125,14 @@ class Spool:
         if len(self._fresh) > FRESH:
             self._fresh.popitem(last=False)
         return name
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, *, crowded: bool) -> None:
+        """Put what waits once those have joined it who come in this turn, or soon in a crowd."""
+        self._flushing = True
+        if crowded:
+            loop.call_later(GATHER_SECONDS, self._flush, loop)
+        else:
+            loop.call_soon(self._flush, loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put all that waits; while it is written and synced the next gathers."""
@@ -155,9 +166,9 @@ class Spool:
                 done.set_exception(result)
             else:
                 done.set_result(None)
-        self._flushing = bool(self._pending)
-        if self._flushing:
-            self._flush(loop)
+        self._flushing = False
+        if self._pending:
+            self._gather(loop, crowded=len(batch) >= CROWD)
 
     def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
         """Write and sync the files, rename the whole ones, sync the folder once.
@@ -186,7 +197,7 @@ class Spool:
             write_new(path, data, sync=sync)
         except OSError as error:
             self.forget([name])
-            return _storage_error("put", error)
+            return storage_fault("put", error)
         return None
 
     def forget(self, names: Iterable[str] = ()) -> None:
@@ -221,42 +232,10 @@ class Spool:
 
     def move(self, name: str, source: State, target: State) -> None:
         """Rename from one state to another, soon and in order; a failure shows in `trouble`."""
-        before = self._moves.get(name)
-        self._moves[name] = (before[0] if before else source, target)
-        if self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._move_now)
-
-    def _move_now(self) -> None:
-        """Hand the renames that have gathered to the disk thread."""
-        if self._gathering is None:
-            return
-        self._gathering.cancel()
-        self._gathering, moves, self._moves = None, self._moves, {}
-        self._disk.submit(self._move_all, moves).add_done_callback(self._look)
-
-    def _move_all(self, moves: dict[str, tuple[State, State]]) -> None:
-        """Rename each; what is left undone after a failure is for the restart path."""
-        for name, (source, target) in moves.items():
-            self._move(name, source, target)
-
-    def _move(self, name: str, source: State, target: State) -> None:
         goal = self._places[target]
         if target is State.EXECUTED:
             goal = f"{goal}/{name[:4]}-{name[4:6]}"
-        here, there = f"{self._places[source]}/{name}", f"{goal}/{name}"
-        try:
-            rename(here, there)
-        except FileNotFoundError:
-            # Already there: a restart repeats moves, the first of them counts.
-            if Path(there).exists():
-                return
-            Path(goal).mkdir(mode=0o700, exist_ok=True)  # the first message of a month
-            rename(here, there)
-
-    def _look(self, done: Future[None]) -> None:
-        error, future = done.exception(), self.trouble
-        if error is not None and future is not None:
-            future.get_loop().call_soon_threadsafe(_resolve, future, _storage_error("move", error))
+        self._renames.add(name, self._places[source], goal)
 
     async def settle(self) -> None:
         """Wait until the renames asked for so far are done."""
@@ -268,11 +247,11 @@ class Spool:
 
     async def ask(self, do: Callable[[], T]) -> T:
         """Run `do` in the disk thread, behind the renames asked for so far."""
-        self._move_now()
+        self._renames.run()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._disk, do)
         except OSError as error:
-            raise _storage_error("read", error) from error
+            raise storage_fault("read", error) from error
 
 
 def names_in(folder: Path) -> list[str]:
@@ -281,18 +260,6 @@ def names_in(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
 
 
-def _resolve(future: asyncio.Future[StorageError], trouble: StorageError) -> None:
-    if not future.done():
-        future.set_result(trouble)
-
-
 def _failed(error: BaseException, count: int) -> list[StorageError | None]:
     """What became of messages that were put together when none of them is safe."""
-    return [_storage_error("put", error)] * count
-
-
-def _storage_error(doing: str, error: BaseException) -> StorageError:
-    if isinstance(error, StorageError):
-        return error
-    detail = getattr(error, "strerror", None) or str(error)
-    return StorageError(f"spool: {doing}: {detail}")
+    return [storage_fault("put", error)] * count

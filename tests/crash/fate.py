@@ -9,17 +9,19 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.crash.power import Power, leave_out_sync
 
 from housecarl import daemon as daemon_module
+from housecarl import renames
 from housecarl.daemon import Daemon
 from housecarl.doors import drop
 from housecarl.journal import Database
 from housecarl.judge import Case
 from housecarl.record import Done, Record
-from housecarl.spool import Spool, State
+from housecarl.spool import State
 
 #: Messages that are filed before their outcome is written: only with that barrier left out.
 LATE: dict[str, Callable[[], object]] = {}
@@ -138,7 +140,7 @@ def leave_out_claim() -> None:
 
 def leave_out_result(daemon: Daemon) -> None:
     """A message is filed first, and its outcome and reply are committed after that."""
-    conclude, move = Record.conclude, Spool._move
+    conclude, rename = Record.conclude, renames._rename
 
     async def later(self: Record, case: Case, file: str, done: Done) -> tuple[State, None]:
         loop = asyncio.get_running_loop()
@@ -151,11 +153,12 @@ def leave_out_result(daemon: Daemon) -> None:
         LATE[file] = lambda: asyncio.run_coroutine_threadsafe(write(), loop).result(PATIENCE)
         return State.EXECUTED, None
 
-    def moved(self: Spool, name: str, source: State, target: State) -> None:
-        move(self, name, source, target)
-        if target is State.EXECUTED and name in LATE:
+    def renamed(here: str, there: str) -> None:
+        rename(here, there)
+        name = Path(there).name
+        if f"/{State.EXECUTED}/" in there and name in LATE:
             LATE[name]()
             del LATE[name]
 
     Record.conclude = later  # type: ignore[assignment,method-assign]
-    Spool._move = moved  # type: ignore[method-assign]
+    renames._rename = renamed

@@ -24,7 +24,7 @@ GROUP = 256
 #: Operations in one commit from which on the next waits for more of them, and how long: a commit
 #: writes the pages that all of them touch once, and who is alone never waits.
 CROWD = 3
-GATHER_SECONDS = 0.004
+GATHER_SECONDS = 0.007
 
 #: Seconds a writer waits for another process (a CLI verb) that holds the write lock.
 BUSY_SECONDS = 10.0
