@@ -114,7 +114,7 @@ def test_while_the_disk_hangs_nothing_is_taken_and_nothing_kept_twice(tmp_path: 
         quick(house)
         assert house.daemon is not None and house.daemon.house is not None
         spool = house.daemon.house.spool
-        house.daemon.house.intake.patience = 0.2
+        house.daemon.house.spool.patience = 0.2
         sender, on = Sender(house), threading.Event()
         house.do(house.daemon.house.settle())
         stuck = spool._disk.submit(on.wait, PATIENCE)

@@ -210,6 +210,43 @@ async def test_who_is_alone_never_waits_for_more(
     for n in range(3):
         await spool.put(b"x", STAMP)
         assert names(spool) == {"new": n + 1}
+    hold = threading.Event()
+    busy = asyncio.create_task(spool.ask(lambda: hold.wait(10)))
+    one = asyncio.create_task(spool.put(b"x", STAMP))
+    for _ in range(3):
+        await asyncio.sleep(0)  # it is on its way
+    hold.set()
+    await asyncio.gather(busy, one, spool.put(b"x", STAMP))
+    assert spool._timer.cancelled()
+
+
+async def test_while_the_disk_hangs_nobody_waits_longer_than_it_may_and_nothing_is_kept(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    write = spool._write
+
+    def watched(name: str, data: bytes, *, sync: bool) -> StorageError | None:
+        written.append(data[-1:])
+        return write(name, data, sync=sync)
+
+    monkeypatch.setattr(spool, "_write", watched)
+    spool.patience = 0.05
+    hold = threading.Event()
+    busy = asyncio.create_task(spool.ask(lambda: hold.wait(10)))
+    first = asyncio.create_task(spool.put(b"x", STAMP))
+    for _ in range(3):
+        await asyncio.sleep(0)  # it is on its way
+    for put in (first, spool.put(b"y", STAMP), spool.put(b"y", STAMP)):
+        with pytest.raises(StorageError, match=r"the disk took nothing in 0\.05 s"):
+            await put
+    hold.set()
+    await busy
+    name = await spool.put(b"x", STAMP)
+    await spool.settle()
+    assert await spool.waiting(State.NEW) == [name]
+    assert names(spool) == {"new": 1}
+    assert written == [b"x", b"x"], "what nobody waits for any more is not written at all"
 
 
 async def test_one_message_alone_does_not_flush_the_whole_disk(

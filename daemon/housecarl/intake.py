@@ -19,10 +19,6 @@ NAME = "spool.put"
 #: Seconds between two looks while it does not: a look writes one byte.
 AGAIN_SECONDS = 5.0
 
-#: Seconds a disk may take for one message: a worn-out SD card stalls for ten, and a mail server
-#: that waits any longer holds a place at the door in vain.
-PATIENCE_SECONDS = 60.0
-
 Tell = Callable[[str, bool, str], Awaitable[None]]
 
 
@@ -33,18 +29,12 @@ class Intake:
     spool: Spool
     tell: Tell
     again: float = AGAIN_SECONDS
-    patience: float = PATIENCE_SECONDS
     _looking: asyncio.Task[None] | None = field(init=False, default=None)
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
-        """As `Spool.put`, with its errors; StorageError too when the disk takes too long."""
+        """As `Spool.put`, with its errors."""
         try:
-            async with asyncio.timeout(self.patience):
-                return await self.spool.put(raw, stamp)
-        except TimeoutError:
-            error = StorageError(f"spool: the disk took nothing in {self.patience:g} s")
-            self._begin(error)
-            raise error from None
+            return await self.spool.put(raw, stamp)
         except StorageError as error:
             self._begin(error)
             raise

@@ -47,6 +47,10 @@ FRESH = 64
 CROWD = 2
 GATHER_SECONDS = 0.005
 
+#: Seconds a disk may take for one message: a worn-out SD card stalls for ten, and a mail server
+#: that waits any longer holds a place at the door in vain.
+PATIENCE_SECONDS = 60.0
+
 T = TypeVar("T")
 
 
@@ -66,6 +70,7 @@ class Spool:
     def __init__(self, root: Path, reserve: int = RESERVE_BYTES) -> None:
         self.root = root
         self.reserve = reserve
+        self.patience = PATIENCE_SECONDS
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._renames = Renames(self._disk)
         self._pending: deque[tuple[str, bytes, asyncio.Future[None]]] = deque()
@@ -106,8 +111,9 @@ class Spool:
     async def put(self, raw: bytes, stamp: Stamp) -> str:
         """Keep a message: on return it is in new/, its file and the folder are synced.
 
-        Raises SpoolFull without room, StorageError when the disk fails. Nothing stays then, nor
-        when it is cancelled: nobody was told that the message is safe.
+        Raises SpoolFull without room, StorageError when the disk fails or takes nothing for
+        `patience` seconds. Nothing stays then, nor when it is cancelled: nobody was told that the
+        message is safe.
         """
         name = make_name(stamp.arrived)
         loop = asyncio.get_running_loop()
@@ -136,8 +142,9 @@ class Spool:
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put all that waits; while it is written and synced the next gathers."""
-        batch = list(self._pending)
+        batch = [each for each in self._pending if not each[2].done()]
         self._pending.clear()
+        self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
         def ended(work: Future[list[StorageError | None]]) -> None:
             error = work.exception()
@@ -159,8 +166,9 @@ class Spool:
         results: list[StorageError | None],
     ) -> None:
         """Tell each who waits, and go on with those who came meanwhile."""
+        self._timer.cancel()
         for (name, _, done), result in zip(batch, results, strict=True):
-            if done.cancelled():
+            if done.done():  # whoever brought it has gone, or was told that it is not safe
                 self._withdraw(name)
             elif result is not None:
                 done.set_exception(result)
@@ -169,6 +177,18 @@ class Spool:
         self._flushing = False
         if self._pending:
             self._gather(loop, crowded=len(batch) >= CROWD)
+
+    def _give_up(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[tuple[str, bytes, asyncio.Future[None]]],
+    ) -> None:
+        """Let nobody wait any longer for a disk that hangs, nor who comes while it does."""
+        for _, _, done in [*batch, *self._pending]:
+            if not done.done():
+                text = f"spool: the disk took nothing in {self.patience:g} s"
+                done.set_exception(StorageError(text))
+        self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
     def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
         """Write and sync the files, rename the whole ones, sync the folder once.
