@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -49,6 +51,15 @@ async def test_a_mail_on_a_connection_that_has_ended_was_heard_by_nobody(host: S
     assert host.taken == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a socket option of Linux")
+async def test_a_connection_on_which_nothing_arrives_any_more_is_lost(host: Smarthost) -> None:
+    """A router that was switched off says nothing, and a verdict is waited for much longer."""
+    dialogue = await opened(host)
+    sock = dialogue.transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+    dialogue.transport.abort()
+
+
 async def test_where_chunking_is_offered_a_mail_takes_one_round_trip() -> None:
     """Envelope and mail leave in one piece, before the smarthost has said anything to it."""
     came: list[bytes] = []
@@ -81,7 +92,7 @@ async def test_a_connection_that_ends_while_it_is_opened_is_no_connection(host: 
     await client.connect()
     client.close()
     with pytest.raises(ServiceFault, match="it closed the connection"):
-        _dialogue(client)
+        _dialogue(client, 5.0)
 
 
 async def test_what_was_said_to_a_mail_counts_though_the_connection_ends_after_it(

@@ -191,7 +191,8 @@ def saying(**answers: str) -> Callable[[str, str], str | None]:
 async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
     house: House, answers: dict[str, str], word: str
 ) -> None:
-    house.bounds = Bounds(deadline=0.2 if "hang" in answers.values() else 5.0, idle=60.0)
+    seconds = 0.2 if "hang" in answers.values() else 5.0
+    house.bounds = Bounds(deadline=seconds, verdict=seconds, idle=60.0)
     house.smarthost.script = saying(**answers)
     house.smarthost.chunking &= "data" not in answers  # which it is not asked there
     first, second = await house.add("ann"), await house.add("bo")

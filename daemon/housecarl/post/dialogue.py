@@ -99,9 +99,10 @@ class Dialogue(asyncio.Protocol):
 
         Raises PostRefused or PostLater about this mail, ServiceFault when the smarthost wants no
         mail from us, Dropped when it can no longer be known what became of it, as when the
-        `deadline` before the mail or that for the `verdict` on it (seconds) passes.
+        `deadline` before the mail or that for the `verdict` on it (seconds) passes. Where both
+        leave together, what is said to the envelope may come with the verdict: then that counts.
         """
-        self._allow(deadline)
+        self._allow(verdict if self._chunking else deadline)
         if self._chunking:
             trouble, rest = await self._offer_whole(sender, to, mail), b""
         else:
