@@ -68,7 +68,7 @@ STEPS: tuple[tuple[str, int, Any, str], ...] = (
     ("    its statements", 2, database, "_run_together"),
     ("      queue the reply", 3, Outbox, "queue"),
     ("        render and seal", 4, Envelopes, "seal"),
-    ("hand in at the smarthost, one round trip", 0, Post, "_hand_in"),
+    ("hand in at the smarthost, two round trips", 0, Post, "_hand_in"),
 )
 
 #: Steps that other writes take too: they count when a reply was queued in them.

@@ -305,19 +305,18 @@ async def test_after_the_stop_nothing_is_taken_and_nobody_waits_for_ever(spool: 
 
 
 @pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("error", [OSError(5, "no way"), MemoryError("no way")], ids=type)
 async def test_when_a_sync_fails_nothing_stays(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch, count: int
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, count: int, error: Exception
 ) -> None:
     def fail(_: object) -> None:
-        raise OSError(5, "Input/output error")
+        raise error
 
     monkeypatch.setattr("housecarl.spool.sync_folder", fail)
     results = await asyncio.gather(
         *(spool.put(b"x", STAMP) for _ in range(count)), return_exceptions=True
     )
-    assert [repr(each) for each in results] == [
-        "StorageError('spool: put: Input/output error')"
-    ] * count
+    assert [repr(each) for each in results] == ["StorageError('spool: put: no way')"] * count
     assert names(spool) == {}
     assert list((spool.root / "tmp").iterdir()) == []
 

@@ -106,7 +106,7 @@ class Renderer:
         if template is None:
             environment = self._own if own else self._shipped
             template = self._compiled[name, own] = environment.get_template(name)
-            # a chain of two mappings, which Jinja copies for each reply, as one that is quick to
+            # copied for each reply: quick with one mapping, and not with Jinja's chain of two
             template.globals = dict(template.globals)
         return template.render(
             replies=replies, house=facts.house, id=facts.id, asked=facts.asked, symbol=self.symbol

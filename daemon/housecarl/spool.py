@@ -47,8 +47,8 @@ FRESH = 64
 CROWD = 2
 GATHER_SECONDS = 0.005
 
-#: Seconds a disk may take for one message: a worn-out SD card stalls for ten, and a mail server
-#: that waits any longer holds a place at the door in vain.
+#: Seconds a disk may take for the messages it is given at once: a worn-out SD card stalls for ten,
+#: and a mail server that waits much longer holds a place at the door in vain.
 PATIENCE_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -188,6 +188,7 @@ class Spool:
             if not done.done():
                 text = f"spool: the disk took nothing in {self.patience:g} s"
                 done.set_exception(StorageError(text))
+        self._pending.clear()
         self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
     def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
@@ -205,7 +206,7 @@ class Spool:
                 if result is None:
                     rename(f"{self.root}/tmp/{name}", f"{self._places[State.NEW]}/{name}")
             sync_folder(self._places[State.NEW])
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, its senders hear that
             self.forget(name for name, _ in work)
             return _failed(error, len(work))
         return results

@@ -333,7 +333,7 @@ async def test_who_has_guessed_is_put_off_late_too(
             assert time.monotonic() - began >= 0.1
             (guest,) = served.door._desk.crowd.guests.values()
             assert isinstance(guest, SmtpSession)
-            peer.send(b"NOOP\r\n" + RIGHT.encode() + b"\r\n")
+            peer.send(b"RSET\r\n" + RIGHT.encode() + b"\r\n")
             async with asyncio.timeout(5):
                 while not guest._unsaid:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0)

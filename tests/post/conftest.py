@@ -12,13 +12,11 @@ from tests.post.smarthost import Smarthost
 from housecarl.journal import Database
 
 
-@pytest.fixture(params=["DATA", "BDAT"])
-async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    """With a smarthost that takes a mail by either command."""
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
     database = Database(tmp_path / "journal.db")
     database.open()
     smarthost = Smarthost()
-    smarthost.chunking = request.param == "BDAT"
     await smarthost.start()
     yield House(database, smarthost)
     await smarthost.stop()

@@ -41,8 +41,6 @@ class Smarthost:
         #: seconds that it thinks before each answer
         self.slow = 0.0
         self.pipelining = True
-        self.chunking = False
-        self.chunks = 0
         self.methods = "LOGIN PLAIN"
         self._tls: ssl.SSLContext | None = None
         self._implicit = False
@@ -103,7 +101,6 @@ class Smarthost:
                 secure = writer.get_extra_info("sslcontext") is not None
                 words = ["mail.example", "8BITMIME", f"AUTH {self.methods}"]
                 words += ["PIPELINING"] if self.pipelining else []
-                words += ["CHUNKING"] if self.chunking else []
                 words += ["STARTTLS"] if self._tls is not None and not secure else []
                 lines = [f"250-{word}" for word in words[:-1]] + [f"250 {words[-1]}"]
                 await self._say(writer, "ehlo", to, "\r\n".join(lines))
@@ -131,33 +128,11 @@ class Smarthost:
                     self.secure.append(writer.get_extra_info("sslcontext") is not None)
                 await self._told()
                 await self._say(writer, "end", to)
-            elif verb == "BDAT":
-                await self._take_chunk(reader, writer, int(line.split()[1]), to)
             else:
                 to = line[9:-1] if verb == "RCPT" else to
                 await self._say(writer, verb.lower(), to)
             if verb == "QUIT":
                 return
-
-    async def _take_chunk(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size: int, to: str
-    ) -> None:
-        """The mail, kept as DATA would have brought it; thrown away after a refused envelope."""
-        self.chunks += 1
-        if self.script("body", to) == "drop":
-            await reader.readexactly(10)
-            raise ConnectionResetError
-        mail = await reader.readexactly(size)
-        refused = {self.script(step, to) or "250" for step in ("mail", "rcpt")} - {"250"}
-        if refused:
-            await self._say(writer, "end", to, "503 5.5.1 nobody to bring it to")
-        elif (said := self.script("data", to)) is not None:
-            await self._say(writer, "data", to, said)
-        else:
-            self.taken.append((to, mail.replace(b"\r\n.", b"\r\n..")))
-            self.secure.append(writer.get_extra_info("sslcontext") is not None)
-            await self._told()
-            await self._say(writer, "end", to)
 
     async def _say(
         self, writer: asyncio.StreamWriter, step: str, to: str, usual: str | None = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,7 +15,7 @@ from tests.post.smarthost import Smarthost
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater
 from housecarl.post.answer import MAX_ERROR, ServiceFault, brief
-from housecarl.post.dialogue import Dialogue, Dropped, _dotted, _lines
+from housecarl.post.dialogue import Dialogue, Dropped, _framed
 from housecarl.post.smarthost import _dialogue, connect
 
 MAIL = b"Subject: x\r\n\r\nlamp on.\r\n"
@@ -51,48 +49,12 @@ async def test_a_mail_on_a_connection_that_has_ended_was_heard_by_nobody(host: S
     assert host.taken == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a socket option of Linux")
-async def test_a_connection_on_which_nothing_arrives_any_more_is_lost(host: Smarthost) -> None:
-    """A router that was switched off says nothing, and a verdict is waited for much longer."""
-    dialogue = await opened(host)
-    sock = dialogue.transport.get_extra_info("socket")
-    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
-    dialogue.transport.abort()
-
-
-async def test_where_chunking_is_offered_a_mail_takes_one_round_trip() -> None:
-    """Envelope and mail leave in one piece, before the smarthost has said anything to it."""
-    came: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 mail.example\r\n")
-        await reader.readline()
-        writer.write(b"250-mail.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
-        came.append(await reader.readuntil(b" LAST\r\n"))
-        came.append(await reader.readexactly(int(came[0].split()[-2])))
-        writer.write(b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.0.0 queued\r\n")
-        ended.set_result(await reader.read())
-        writer.close()
-
-    ended = asyncio.get_running_loop().create_future()
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host = Smarthost()
-        host.port = server.sockets[0].getsockname()[1]
-        dialogue = await opened(host)
-        answer = await dialogue.hand_in("house@example.org", "ann@example.org", b".x\n", 5, 5)
-        assert (answer.code, dialogue.usable) == (250, True)
-        dialogue.transport.close()
-        await ended
-    envelope = b"MAIL FROM:<house@example.org>\r\nRCPT TO:<ann@example.org>\r\n"
-    assert came == [envelope + b"BDAT 4 LAST\r\n", b".x\r\n"]
-
-
 async def test_a_connection_that_ends_while_it_is_opened_is_no_connection(host: Smarthost) -> None:
     client = SMTP(hostname="127.0.0.1", port=host.port, start_tls=False, timeout=5)
     await client.connect()
     client.close()
     with pytest.raises(ServiceFault, match="it closed the connection"):
-        _dialogue(client, 5.0)
+        _dialogue(client)
 
 
 async def test_what_was_said_to_a_mail_counts_though_the_connection_ends_after_it(
@@ -120,7 +82,7 @@ async def test_a_goodbye_that_nobody_answers_ends_the_connection_all_the_same(
 @settings(max_examples=200, deadline=None)
 def test_no_mail_can_end_itself_early(pieces: list[bytes]) -> None:
     mail = b"".join(pieces)
-    framed = _dotted(_lines(mail))
+    framed = _framed(mail)
     assert framed.endswith(b"\r\n.\r\n")
     assert (b"\r\n" + framed).index(b"\r\n.\r\n") + len(b".\r\n") == len(framed)
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", framed)

@@ -142,20 +142,8 @@ async def test_a_smarthost_that_never_says_its_verdict_is_given_up(house: House)
     assert len(house.smarthost.taken) == 1
 
 
-async def test_who_holds_a_mail_with_its_envelope_has_the_time_of_a_verdict(house: House) -> None:
-    """It may answer both together, and hanging up before would bring it another copy."""
-    house.smarthost.chunking = True
-    house.bounds = Bounds(deadline=0.1, verdict=5.0)
-    house.smarthost.script = lambda step, to: slow_down(house, "end" if step == "mail" else "")
-    await house.add()
-    async with house.running():
-        assert await house.until("sent") == [("sent", 0, None)]
-    assert len(house.smarthost.taken) == 1
-
-
 async def test_each_mail_has_its_own_time_on_a_kept_connection(house: House) -> None:
     """Also the one after a mail whose verdict took longer than all before a mail may."""
-    house.smarthost.chunking = False  # where a mail leaves with its envelope, the verdict's counts
     house.bounds = Bounds(deadline=0.1, verdict=30.0)
     house.smarthost.script = lambda step, to: slow_down(house, step)
     async with house.running() as post:

@@ -183,10 +183,8 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
         try:
             if self._under_tls:
                 await self.secure()
-            await self.say(f"220 {self.hostname} ESMTP")
+            await self.push(f"220 {self.hostname} ESMTP")
             while self.loop.time() < self._ends_at:
-                if self._unsaid and not self.intake.has_line:
-                    await self.flush()
                 await self._serve(await self.intake.line())
         except (Goodbye, BadLine) as goodbye:
             await self._part(str(goodbye))
@@ -202,25 +200,29 @@ class SmtpConnection(SMTP, asyncio.BufferedProtocol):
                 self.transport.close()
 
     async def push(self, status: str) -> None:  # type: ignore[override] # all ours are text
-        """Reply to a command; commands that came together are answered together (RFC 2920 3.2)."""
-        self._unsaid += status.encode("ascii") + b"\r\n"
+        """Send a reply, and those that were held before it.
 
-    async def say(self, status: str) -> None:
-        """Send a reply that the peer waits for before it sends more."""
-        await self.push(status)
-        await self.flush()
-
-    async def flush(self) -> None:
-        """Send the replies; a peer that does not read is waited for until its session ends."""
+        A peer that does not read is waited for, as long as its session lasts.
+        """
         said, self._unsaid = self._unsaid, bytearray()
-        self._writer.write(said)
+        self._writer.write(said + status.encode("ascii") + b"\r\n")
         if self._writer.transport.get_write_buffer_size():
             await self._writer.drain()
+
+    async def hold(self, status: str) -> None:
+        """Reply to MAIL, RCPT or RSET: with the next reply where the next command is here already.
+
+        RFC 2920 3.2; for the sender they are one packet then, and one record of TLS.
+        """
+        if self.intake.has_line:
+            self._unsaid += status.encode("ascii") + b"\r\n"
+        else:
+            await self.push(status)
 
     async def _part(self, reply: str) -> None:
         """Say goodbye and linger: closing while a peer still sends would destroy the reply."""
         try:
-            await self.say(reply)
+            await self.push(reply)
             self._parted = True
             if self._raw is not None and not self.tls_name:
                 self._raw.write_eof()

@@ -59,7 +59,7 @@ class SmtpSession(SmtpConnection):
     async def smtp_RSET(self, arg: str) -> None:
         """Forget the message that was begun."""
         self._set_rset_state()
-        await self.push("250 2.0.0 OK")
+        await self.hold("250 2.0.0 OK")
 
     async def smtp_QUIT(self, arg: str) -> None:
         """End as the peer asks."""
@@ -79,14 +79,14 @@ class SmtpSession(SmtpConnection):
         elif arg:
             await self.push("501 5.5.4 STARTTLS takes no argument")
         else:
-            await self.say("220 2.0.0 Ready to start TLS")
+            await self.push("220 2.0.0 Ready to start TLS")
             await self.secure()
 
     # One message
 
     async def smtp_MAIL(self, arg: str) -> None:
         """Begin a message."""
-        await self.push(self._mail(arg))
+        await self.hold(self._mail(arg))
 
     def _mail(self, arg: str) -> str:
         assert self.session is not None
@@ -108,7 +108,7 @@ class SmtpSession(SmtpConnection):
 
     async def smtp_RCPT(self, arg: str) -> None:
         """Name one of the house's addresses."""
-        await self.push(self._rcpt(arg))
+        await self.hold(self._rcpt(arg))
 
     def _rcpt(self, arg: str) -> str:
         if self.sender is None:
@@ -135,7 +135,7 @@ class SmtpSession(SmtpConnection):
         elif not self.rcpt_tos:
             await self.push("503 5.5.1 RCPT comes first")
         else:
-            await self.say("354 End with a dot on a line of its own")
+            await self.push("354 End with a dot on a line of its own")
             body = await self.intake.body(self.desk.settings.max_size)
             await self.push(await self._take(body))
 
@@ -224,5 +224,5 @@ class SmtpSession(SmtpConnection):
         return "535 5.7.8 Wrong user or password"
 
     async def _ask(self, challenge: str) -> str:
-        await self.say(f"334 {challenge}")
+        await self.push(f"334 {challenge}")
         return await self.intake.line()

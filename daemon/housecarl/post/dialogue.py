@@ -35,14 +35,14 @@ class Dropped(PostLater):
 class Dialogue(asyncio.Protocol):
     """Speaks SMTP over a transport it was put on with `transport.set_protocol`.
 
-    A mail takes four round trips; two where the smarthost offers PIPELINING (RFC 2920), and one
-    where it offers CHUNKING (RFC 3030) with it, as Gmail, Postfix and Exim do.
+    Where the smarthost offers PIPELINING (RFC 2920) a mail takes two round trips instead of four.
+    CHUNKING (RFC 3030) would save one more, and with it the answer that says that the smarthost is
+    with us before it gets the mail: one that hangs up could have the mail or not.
     """
 
-    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, chunking: bool) -> None:
+    def __init__(self, transport: asyncio.Transport, *, pipelining: bool) -> None:
         self.transport = transport
         self._pipelining = pipelining
-        self._chunking = pipelining and chunking
         self._buffer = bytearray()
         self._answers: list[Answer] = []
         self._wanted = 0
@@ -99,22 +99,17 @@ class Dialogue(asyncio.Protocol):
 
         Raises PostRefused or PostLater about this mail, ServiceFault when the smarthost wants no
         mail from us, Dropped when it can no longer be known what became of it, as when the
-        `deadline` before the mail or that for the `verdict` on it (seconds) passes. Where both
-        leave together, what is said to the envelope may come with the verdict: then that counts.
+        `deadline` before the mail or that for the `verdict` on it (seconds) passes.
         """
-        self._allow(verdict if self._chunking else deadline)
-        if self._chunking:
-            trouble, rest = await self._offer_whole(sender, to, mail), b""
-        else:
-            trouble, rest = await self._offer(sender, to), _dotted(_lines(mail))
-        owed = self._chunking
+        self._allow(deadline)
+        trouble = await self._offer(sender, to)
         if trouble is None:
             self._allow(verdict)
-            (answer,) = await self._ask(rest, 1, begun=True)
+            (answer,) = await self._ask(_framed(mail), 1, begun=True)
             if 200 <= answer.code < 300:
                 return answer
-            trouble, owed = judged(answer, "the mail"), False
-        await self._forget(trouble, owed=owed)
+            trouble = judged(answer, "the mail")
+        await self._forget(trouble)
         raise trouble
 
     def _allow(self, seconds: float) -> None:
@@ -130,7 +125,7 @@ class Dialogue(asyncio.Protocol):
     def _look(self) -> None:
         """End what takes too long; look again when it has more time by now."""
         self._timer = None
-        if self._waiter is None:
+        if self._waiter is None or self._waiter.done():
             return
         if self._loop.time() < self._until:
             self._timer = self._loop.call_at(self._until, self._look)
@@ -141,7 +136,8 @@ class Dialogue(asyncio.Protocol):
 
     async def _offer(self, sender: str, to: str) -> PostLater | PostRefused | None:
         """MAIL, RCPT and DATA: what the smarthost says against the mail, None when it wants it."""
-        lines = [*_envelope(sender, to), b"DATA\r\n"]
+        commands = [f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"]
+        lines = [f"{command}\r\n".encode("ascii") for command in commands]
         if self._pipelining:
             answers = await self._ask(b"".join(lines), 3)
         else:
@@ -155,17 +151,6 @@ class Dialogue(asyncio.Protocol):
             await self._ask(b".\r\n", 1, begun=True)
         return trouble
 
-    async def _offer_whole(
-        self, sender: str, to: str, mail: bytes
-    ) -> PostLater | PostRefused | None:
-        """The envelope with the mail behind it; as `_offer`, the answer to the mail is not read.
-
-        A smarthost that refuses the envelope throws the chunk away (RFC 3030 2).
-        """
-        chunk = _lines(mail)
-        last = f"BDAT {len(chunk)} LAST\r\n".encode("ascii")
-        return trouble_of(await self._ask(b"".join([*_envelope(sender, to), last, chunk]), 2))
-
     async def quit(self) -> None:
         """Say goodbye if it can be said at once, and close."""
         try:
@@ -177,38 +162,17 @@ class Dialogue(asyncio.Protocol):
         finally:
             self.transport.abort()
 
-    async def _forget(self, trouble: PostLater | PostRefused, *, owed: bool) -> None:
-        """After a mail that was not taken, make the connection fit for another, or end it.
-
-        `owed`: what it says to the mail, whose envelope it refused, is still to come.
-        """
+    async def _forget(self, trouble: PostLater | PostRefused) -> None:
+        """After a mail that was not taken, make the connection fit for another, or end it."""
         try:
-            if not isinstance(trouble, ServiceFault):
-                if owed:
-                    await self._ask(b"", 1, begun=True)
-                if self.usable:
-                    await self._ask(b"RSET\r\n", 1)
-                    return
+            if not isinstance(trouble, ServiceFault) and self.usable:
+                await self._ask(b"RSET\r\n", 1)
+                return
         except Dropped:
             pass
         self.transport.abort()
 
     async def _ask(self, data: bytes, wanted: int, *, begun: bool = False) -> list[Answer]:
-        """The next answers, so many; only those to `data`, unless it is empty."""
-        if data:
-            self._answers.clear()
-        if len(self._answers) < wanted:
-            await self._wait(data, wanted, begun)
-        answers, self._answers = self._answers[:wanted], self._answers[wanted:]
-        if answers and answers[0].code == 421 and not begun:
-            self.transport.abort()
-            raise Dropped(str(answers[0]), unheard=True)
-        if len(answers) < wanted and not (answers and answers[-1].code == 421):
-            raise Dropped(self._ended, unheard=not (begun or answers or self._late))
-        return answers
-
-    async def _wait(self, data: bytes, wanted: int, begun: bool) -> None:
-        """Send `data` and wait until so much was answered, or the connection has ended."""
         if self._ended or self.transport.is_closing():
             raise Dropped(self._ended or "the connection was closed", unheard=not begun)
         self._wanted = wanted
@@ -223,6 +187,13 @@ class Dialogue(asyncio.Protocol):
             raise
         finally:
             self._waiter = None
+            answers, self._answers = self._answers, []
+        if answers and answers[0].code == 421 and not begun:
+            self.transport.abort()
+            raise Dropped(str(answers[0]), unheard=True)
+        if len(answers) < wanted and not (answers and answers[-1].code == 421):
+            raise Dropped(self._ended, unheard=not (begun or answers or self._late))
+        return answers[:wanted]
 
     def _end(self, why: str) -> None:
         self._ended = self._ended or why
@@ -233,25 +204,17 @@ class Dialogue(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
-def _envelope(sender: str, to: str) -> list[bytes]:
-    return [f"MAIL FROM:<{sender}>\r\n".encode("ascii"), f"RCPT TO:<{to}>\r\n".encode("ascii")]
-
-
-def _lines(mail: bytes) -> bytes:
-    """A mail as it goes out: every line, also the last, ends with CR LF."""
+def _framed(mail: bytes) -> bytes:
+    """A mail as DATA wants it: CR LF everywhere, leading dots doubled, a lone dot at the end."""
     if not mail.count(b"\r") == mail.count(b"\n") == mail.count(b"\r\n"):
         mail = _LINE_END.sub(b"\r\n", mail)
-    return mail if mail.endswith(b"\r\n") else mail + b"\r\n"
-
-
-def _dotted(lines: bytes) -> bytes:
-    """Lines as DATA wants them: leading dots doubled, and a lone dot that ends them."""
+    lines = mail if mail.endswith(b"\r\n") else mail + b"\r\n"
     return (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
-def take_over(transport: asyncio.BaseTransport, *, pipelining: bool, chunking: bool) -> Dialogue:
+def take_over(transport: asyncio.BaseTransport, *, pipelining: bool) -> Dialogue:
     """A dialogue on a connection that somebody else opened."""
     stream = cast(asyncio.Transport, transport)
-    dialogue = Dialogue(stream, pipelining=pipelining, chunking=chunking)
+    dialogue = Dialogue(stream, pipelining=pipelining)
     stream.set_protocol(dialogue)
     return dialogue

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
-import sys
 from typing import TYPE_CHECKING
 
 from housecarl.config_post import Post as Settings
@@ -23,8 +21,6 @@ EHLO_NAME = "[127.0.0.1]"
 
 async def connect(settings: Settings, seconds: float) -> Dialogue:
     """A connection ready for mail within `seconds`; certificates are always verified.
-
-    It is lost once what was sent on it has not arrived at the other end for as long.
 
     Raises ServiceFault with what the operator should read: unreachable, a bad certificate, a wrong
     password, a secret that cannot be read.
@@ -46,7 +42,7 @@ async def connect(settings: Settings, seconds: float) -> Dialogue:
             )
             await client.connect()
             await _log_in(client, settings)
-            return _dialogue(client, seconds)
+            return _dialogue(client)
     except TimeoutError:
         _abort(client)
         raise ServiceFault(f"{settings.host} did not answer within {seconds:g} s") from None
@@ -89,18 +85,10 @@ async def _log_in(client: SMTP, settings: Settings) -> None:
         raise SMTPException("it offers neither AUTH PLAIN nor AUTH LOGIN")
 
 
-def _dialogue(client: SMTP, seconds: float) -> Dialogue:
+def _dialogue(client: SMTP) -> Dialogue:
     if client.transport is None:
         raise ServiceFault("it closed the connection")
-    if sys.platform == "linux":
-        # A verdict is waited for much longer, but not from where nothing arrives any more.
-        sock = client.transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
-    return take_over(
-        client.transport,
-        pipelining=client.supports_extension("pipelining"),
-        chunking=client.supports_extension("chunking"),
-    )
+    return take_over(client.transport, pipelining=client.supports_extension("pipelining"))
 
 
 def _abort(client: SMTP | None) -> None:

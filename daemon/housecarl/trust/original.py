@@ -32,7 +32,7 @@ class Field(NamedTuple):
 class Original:
     """A message that passed the gate, in the gate's own reading, as it was signed.
 
-    Who is proved by a login or a file's owner never needs it: it is made when it is asked for.
+    Who is proved by a login or a file's owner hardly ever needs it: it is made when asked for.
     """
 
     def __init__(self, form: Form) -> None:
