@@ -53,6 +53,9 @@ PATIENCE_SECONDS = 60.0
 
 T = TypeVar("T")
 
+#: A message that is being put: its name, the bytes of its file, and who waits for it.
+Put = tuple[str, bytes, "asyncio.Future[None]"]
+
 
 class State(StrEnum):
     """The folders a message can be in."""
@@ -73,7 +76,7 @@ class Spool:
         self.patience = PATIENCE_SECONDS
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._renames = Renames(self._disk)
-        self._pending: deque[tuple[str, bytes, asyncio.Future[None]]] = deque()
+        self._pending: deque[Put] = deque()
         self._flushing = False
         self._fresh: OrderedDict[str, Stored] = OrderedDict()
         self._places = {state: str(root / state) for state in State}
@@ -142,7 +145,7 @@ class Spool:
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Put all that waits; while it is written and synced the next gathers."""
-        batch = [each for each in self._pending if not each[2].done()]
+        batch = [put for put in self._pending if not put[2].done()]
         self._pending.clear()
         self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
@@ -162,7 +165,7 @@ class Spool:
     def _flushed(
         self,
         loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[str, bytes, asyncio.Future[None]]],
+        batch: list[Put],
         results: list[StorageError | None],
     ) -> None:
         """Tell each who waits, and go on with those who came meanwhile."""
@@ -178,11 +181,7 @@ class Spool:
         if self._pending:
             self._gather(loop, crowded=len(batch) >= CROWD)
 
-    def _give_up(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: list[tuple[str, bytes, asyncio.Future[None]]],
-    ) -> None:
+    def _give_up(self, loop: asyncio.AbstractEventLoop, batch: list[Put]) -> None:
         """Let nobody wait any longer for a disk that hangs, nor who comes while it does."""
         for _, _, done in [*batch, *self._pending]:
             if not done.done():
