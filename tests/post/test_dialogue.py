@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.post.smarthost import Smarthost
 
 from housecarl.config_post import Post as Settings
-from housecarl.errors import PostLater
+from housecarl.errors import PostLater, PostRefused
 from housecarl.post.answer import MAX_ERROR, ServiceFault, brief
 from housecarl.post.dialogue import Dialogue, Dropped, _framed
 from housecarl.post.smarthost import _dialogue, connect
@@ -65,6 +65,16 @@ async def test_what_was_said_to_a_mail_counts_though_the_connection_ends_after_i
     with pytest.raises(PostLater, match="the recipient: 450") as later:
         await dialogue.hand_in("house@example.org", "ann@example.org", MAIL)
     assert type(later.value) is PostLater
+    assert not dialogue.usable
+
+
+async def test_what_was_said_to_a_mail_counts_though_nothing_is_said_after_it(
+    host: Smarthost,
+) -> None:
+    host.script = lambda step, to: {"rcpt": "550 5.1.1 nobody", "rset": "hang"}.get(step)
+    dialogue = await opened(host)
+    with pytest.raises(PostRefused, match="the recipient: 550"):
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL, 0.1)
     assert not dialogue.usable
 
 

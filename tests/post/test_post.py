@@ -496,12 +496,12 @@ async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House, step: str)
 
 
 async def test_a_connection_that_is_needed_stays_when_another_is_closed(house: House) -> None:
-    house.bounds = Bounds(deadline=5.0, idle=0.2)
+    house.bounds = Bounds(deadline=5.0, idle=0.5)
     pool = Pool(house.post()._settings, house.bounds)
     idle, _ = await pool.borrow()
     needed, _ = await pool.borrow()
     pool.give_back(idle)
-    asyncio.get_running_loop().call_later(0.1, pool.give_back, needed)
+    asyncio.get_running_loop().call_later(0.4, pool.give_back, needed)
     await house.smarthost.until(lambda: house.smarthost.open == 1)
     assert [dialogue for dialogue, _ in pool._kept] == [needed]
     await house.smarthost.until(lambda: house.smarthost.open == 0)
