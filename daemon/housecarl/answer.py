@@ -72,11 +72,8 @@ def _check_text(value: Any, what: str, longest: int) -> None:
 
 
 def _pairs(value: Any, what: str) -> Sequence[tuple[Any, Any]]:
-    # list and tuple first: whether anything else is a Sequence takes long to find out
-    is_list = isinstance(value, (list, tuple, Sequence))
-    if isinstance(value, str) or not is_list or len(value) > MOST_ROWS:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_ROWS:
         raise ValueError(f"returned {what} that are no list of at most {MOST_ROWS} pairs")
-    if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in value):
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in value):
         raise ValueError(f"returned {what} that are no pairs")
-    pairs: Sequence[tuple[Any, Any]] = value
-    return pairs
+    return value

@@ -41,12 +41,11 @@ class Command:
     long_help: str = ""
     settings: Any = None
     builtin: bool = False
-    is_async: bool = False
 
     @property
     def awaits(self) -> bool:
         """Whether it runs in the daemon's loop (async def), not in a worker process (def)."""
-        return self.builtin or self.is_async
+        return self.builtin or inspect.iscoroutinefunction(self.function)
 
     def usage(self) -> str:
         """How to write it: "plug NAME [on|off]"."""
@@ -116,7 +115,6 @@ def command_of(
         help=help_.strip(),
         long_help=long_help.strip(),
         builtin=builtin,
-        is_async=inspect.iscoroutinefunction(function),
     )
 
 

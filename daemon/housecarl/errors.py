@@ -81,6 +81,13 @@ class ModuleError(HousecarlError):
 class StorageError(HousecarlError):
     """The spool or the journal cannot be read or written: drop what is in hand and start again."""
 
+    @classmethod
+    def of(cls, doing: str, error: BaseException) -> StorageError:
+        """The operator's sentence about what failed at the disk; one that is made already stays."""
+        if isinstance(error, StorageError):
+            return error
+        return StorageError(f"{doing}: {getattr(error, 'strerror', None) or error}")
+
 
 class SpoolFull(StorageError):
     """There is no room for another message; nothing was stored."""

@@ -46,7 +46,7 @@ class Renames:
     def _look(self, done: Future[None]) -> None:
         error, trouble = done.exception(), self.trouble
         if error is not None and trouble is not None:
-            fault = storage_fault("move", error)
+            fault = StorageError.of("spool: move", error)
             trouble.get_loop().call_soon_threadsafe(_resolve, trouble, fault)
 
 
@@ -70,11 +70,3 @@ def _rename(here: str, there: str) -> None:
 def _resolve(trouble: asyncio.Future[StorageError], fault: StorageError) -> None:
     if not trouble.done():
         trouble.set_result(fault)
-
-
-def storage_fault(doing: str, error: BaseException) -> StorageError:
-    """The operator's sentence about an error of the spool's disk."""
-    if isinstance(error, StorageError):
-        return error
-    detail = getattr(error, "strerror", None) or str(error)
-    return StorageError(f"spool: {doing}: {detail}")

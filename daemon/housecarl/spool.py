@@ -30,7 +30,7 @@ from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import MessageGone, StorageError
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
-from housecarl.renames import Renames, storage_fault
+from housecarl.renames import Renames
 from housecarl.room import see_room
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
@@ -217,7 +217,7 @@ class Spool:
             write_new(path, data, sync=sync)
         except OSError as error:
             self.forget([name])
-            return storage_fault("put", error)
+            return StorageError.of("spool: put", error)
         return None
 
     def forget(self, names: Iterable[str] = ()) -> None:
@@ -271,7 +271,7 @@ class Spool:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._disk, do)
         except OSError as error:
-            raise storage_fault("read", error) from error
+            raise StorageError.of("spool: read", error) from error
 
 
 def names_in(folder: Path) -> list[str]:
@@ -282,4 +282,4 @@ def names_in(folder: Path) -> list[str]:
 
 def _failed(error: BaseException, count: int) -> list[StorageError | None]:
     """What became of messages that were put together when none of them is safe."""
-    return [storage_fault("put", error)] * count
+    return [StorageError.of("spool: put", error)] * count
