@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,10 +74,40 @@ def test_parts_are_those_of_texts_that_were_sent(conn: sqlite3.Connection) -> No
     assert replies.text_parts(conn, ["ann", "bo", "cy"], 10.0) == {"ann": 3}
 
 
-def test_parts_are_found_without_a_walk_through_all_replies(conn: sqlite3.Connection) -> None:
+def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.Connection) -> None:
+    """Mails, texts before that time and those that were given up use nothing of it."""
+    for created, address, not_before in [
+        (9.0, TEXTED, 0.0),
+        (10.0, TEXTED, 0.0),
+        (11.0, "ann@example.org", 0.0),
+        (12.0, TEXTED, 40.0),  # waits: it will have used the budget then
+        (13.0, TEXTED, 0.0),
+        (14.0, TEXTED, 0.0),
+    ]:
+        out = Outgoing("ann", "reply", address, "<x@y>", "x", b"x", created, not_before=not_before)
+        last = replies.add(conn, out)
+    replies.drop(conn, last, 20.0)
+    found = [replies.nth_text(conn, 10.0, n) for n in (1, 2, 3, 4)]
+    assert found == [40.0, 13.0, 10.0, None]
+
+
+QUESTIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "replies_person": lambda conn: replies.text_parts(conn, ["ann"], 10.0),
+    "replies_texts": lambda conn: replies.nth_text(conn, 10.0, 5),
+    "replies_waiting": lambda conn: replies.held(conn, "ann", TEXTED, 10.0),
+    "replies_refused": replies.queue,
+}
+
+
+@pytest.mark.parametrize("index", QUESTIONS)
+def test_no_question_about_replies_walks_through_all_of_them(
+    conn: sqlite3.Connection, index: str
+) -> None:
+    """Each text asks the second and third: a year of replies would make its answer late."""
     traced: list[str] = []
     conn.set_trace_callback(traced.append)
-    replies.text_parts(conn, ["ann"], 10.0)
+    QUESTIONS[index](conn)
     conn.set_trace_callback(None)
     plan = [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {traced[-1]}")]
-    assert any("replies_person" in step for step in plan), plan
+    assert any(index in step for step in plan), plan
+    assert not any(step == "SCAN replies" for step in plan), plan

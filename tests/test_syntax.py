@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -189,12 +190,14 @@ def test_five_commands_are_allowed() -> None:
     ids=["marks", "lines", "symbols", "bare", "quotes", "blanks"],
 )
 def test_a_hostile_quarter_megabyte_takes_no_time(text: str) -> None:
-    begun = time.process_time()
-    try:
-        words(text)
-    except CommandError:
-        pass
-    assert time.process_time() - begun < 0.2
+    """Best of three: in one of them the whole process may be collecting its garbage."""
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        with contextlib.suppress(CommandError):
+            words(text)
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.2
 
 
 @given(st.text(max_size=300), st.text(max_size=60), st.sampled_from([SPACES, BARS]))

@@ -195,6 +195,11 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS replies_waiting ON replies(id) WHERE state = 'waiting';
     """,
+    """
+    -- each text asks how many went in the last hour and day, and `queue` what was refused
+    CREATE INDEX replies_texts ON replies(created) WHERE address LIKE '%@txt.voice.google.com';
+    CREATE INDEX replies_refused ON replies(id) WHERE state = 'refused';
+    """,
 )
 
 #: The version this housecarl reads and writes.
