@@ -64,10 +64,10 @@ STEPS: tuple[tuple[str, int, Any, str], ...] = (
     ("perform: the command itself", 0, perform.Performer, "perform"),
     ("  execute", 1, perform, "execute"),
     ("conclude: outcome and reply", 0, Record, "conclude"),
+    ("  render and seal the reply", 1, Envelopes, "seal"),
     ("  one transaction and its sync (thread)", 1, database.Database, "_commit"),
     ("    its statements", 2, database, "_run_together"),
     ("      queue the reply", 3, Outbox, "queue"),
-    ("        render and seal", 4, Envelopes, "seal"),
     ("hand in at the smarthost, two round trips", 0, Post, "_hand_in"),
 )
 

@@ -48,6 +48,13 @@ class Answer(NamedTuple):
     part: str = "0"
 
 
+class Sealed(NamedTuple):
+    """An answer ready to send, and the pages of a text that was too long, which wait for !more."""
+
+    out: Outgoing
+    rest: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Envelopes:
     """Makes answers ready to send, in the house's words and from the house's address."""
@@ -65,8 +72,8 @@ class Envelopes:
         known = self.config.people.get(person)
         return Way(known.addresses[0] if known and known.addresses else None)
 
-    def seal(self, answer: Answer, way: Way, now: float) -> tuple[Outgoing, list[str]]:
-        """The mail to send and, for a text that is too long, the pages that wait for !more."""
+    def seal(self, answer: Answer, way: Way, now: float) -> Sealed:
+        """The answer in the house's words, as the mail that is sent."""
         facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
         pages, html = [], None
         if way.texted:
@@ -86,7 +93,7 @@ class Envelopes:
             receipt=answer.receipt or None,
             parts=parts(text) if way.texted else 1,
         )
-        return out, pages[1:]
+        return Sealed(out, pages[1:])
 
     def _mail(self, way: Way, message_id: str, text: str, html: str | None, now: float) -> bytes:
         letter = Letter(

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from housecarl.config import Limits
-from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.envelope import Answer, Envelopes, Sealed, Way
 from housecarl.journal import people, replies
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
@@ -24,8 +24,20 @@ class Outbox:
     envelopes: Envelopes
     limits: Limits
 
+    def seal(self, answer: Answer, own: Way | None, now: float) -> Sealed | None:
+        """The answer on its own conversation; None when only the journal knows a way.
+
+        For `queue`: a transaction in which an answer is rendered makes all others wait for that.
+        """
+        return self.envelopes.seal(answer, own, now) if own is not None and own.address else None
+
     def queue(
-        self, conn: sqlite3.Connection, answer: Answer, own: Way | None, now: float
+        self,
+        conn: sqlite3.Connection,
+        answer: Answer,
+        own: Way | None,
+        now: float,
+        sealed: Sealed | None = None,
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
         way = self.envelopes.way_back(conn, answer.person, own)
@@ -35,7 +47,7 @@ class Outbox:
             if held is not None:
                 self._merge(conn, held, answer, way, now)
                 return None
-        out, rest = self.envelopes.seal(answer, way, now)
+        out, rest = sealed or self.envelopes.seal(answer, way, now)
         reply = replies.add(conn, out if free == now else out._replace(not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)

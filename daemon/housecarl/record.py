@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from housecarl.confirm import Challenge
-from housecarl.envelope import Answer, Way
+from housecarl.envelope import Answer, Kind, Way
 from housecarl.journal import Database, codes, people, receipts, runs
 from housecarl.journal.people import Way as KnownWay
 from housecarl.journal.receipts import Receipt
@@ -112,32 +112,25 @@ class Record:
         `answered` False is for who reads the reply on a terminal: it is noted and not sent.
         """
         state = State.EXECUTED if case.word in ("run", "confirm") else State.REFUSED
+        receipt = receipt_of(case, file, state.value)
+        own, now = way_of(case), case.now.timestamp()
+        answer = _answer(case, done) if answered else None
+        sealed = self.outbox.seal(answer, own, now) if answer else None
 
         def write(conn: sqlite3.Connection) -> Due | None:
             first = receipts.find_same(conn, case.verdict.keys, case.id)
             if first is not None:
                 raise Repeated(case, first)
-            keys = case.verdict.keys if case.verdict.person else ()
-            receipts.store(conn, receipt_of(case, file, state.value), keys)
+            receipts.store(conn, receipt, case.verdict.keys if case.verdict.person else ())
             for run in done.runs:
                 runs.finish(conn, run)
             if done.challenge is not None:
                 _issue(conn, case, done.challenge)
-            return self._answer(conn, case, done) if answered else None
+            if answered:
+                _use_way(conn, case, own, now)
+            return self.outbox.queue(conn, answer, own, now, sealed) if answer else None
 
         return state, await self.db.write(write)
-
-    def _answer(self, conn: sqlite3.Connection, case: Case, done: Done) -> Due | None:
-        """The one reply to a message; strangers have none."""
-        own, now = way_of(case), case.now.timestamp()
-        if own is not None and own.texted and case.word != "ignore" and case.person:
-            people.use_way(conn, case.person, _known(case, own, now))
-        if not done.replies or not case.person:
-            return None
-        kind = "reply" if done.challenge is None else "challenge"
-        asked = [" ".join(call.words) for call in case.calls]
-        answer = Answer(case.person, done.replies, kind, case.id, asked)  # type: ignore[arg-type]
-        return self.outbox.queue(conn, answer, own, now)
 
     async def refuse_repeat(self, repeated: Repeated, file: str) -> None:
         """Note a message that was seen before; it is not answered again."""
@@ -222,9 +215,22 @@ def _issue(conn: sqlite3.Connection, case: Case, challenge: Challenge) -> None:
     )
 
 
-def _known(case: Case, way: Way, now: float) -> KnownWay:
+def _answer(case: Case, done: Done) -> Answer | None:
+    """The one reply to a message; strangers have none."""
+    if not done.replies or not case.person:
+        return None
+    asked = [" ".join(call.words) for call in case.calls]
+    kind: Kind = "reply" if done.challenge is None else "challenge"
+    return Answer(case.person, done.replies, kind, case.id, asked)
+
+
+def _use_way(conn: sqlite3.Connection, case: Case, own: Way | None, now: float) -> None:
+    """Note that a person texts on this conversation."""
+    if own is None or not own.texted or case.word == "ignore" or not case.person:
+        return
     token = str(case.message.facts.get("token") or "")
-    return KnownWay(way.address or "", case.verdict.sender or "", token, "sms", now)
+    way = KnownWay(own.address or "", case.verdict.sender or "", token, "sms", now)
+    people.use_way(conn, case.person, way)
 
 
 def way_of_receipt(receipt: Receipt) -> Way | None:

@@ -86,7 +86,7 @@ def _sealed(loaded: Loaded, person: str) -> Outgoing:
         )
     reply = Reply(f"{config.house}: a test. Replies reach you this way.")
     answer = Answer(person, [reply], part=f"test-{secrets.token_hex(8)}")
-    return envelopes.seal(answer, way, time.time())[0]
+    return envelopes.seal(answer, way, time.time()).out
 
 
 async def _send(settings: Post, out: Outgoing) -> str:

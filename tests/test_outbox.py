@@ -1,0 +1,57 @@
+"""The outbox: an answer that was made ready before the transaction, and one that could not be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from housecarl.config import Config
+from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.journal import people
+from housecarl.journal.database import connect
+from housecarl.module import Reply
+from housecarl.outbox import Outbox
+from housecarl.reply import Renderer
+
+ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
+OWN = Way("ann@example.org")
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    conn = connect(tmp_path / "journal.sqlite")
+    yield conn
+    conn.close()
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    ann = {"addresses": ["ann@example.net"], "may": ["*"]}
+    config = Config.model_validate({"people": {"ann": ann}})
+    return Outbox(Envelopes(config, Renderer()), config.limits)
+
+
+def test_what_was_sealed_before_is_queued_as_it_is(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    sealed = outbox.seal(ANN, OWN, 5.0)
+    assert sealed is not None
+    due = outbox.queue(conn, ANN._replace(replies=[Reply("lamp off.")]), OWN, 5.0, sealed)
+    assert due is not None
+    assert due.mail == sealed.out.mail
+    assert conn.execute("SELECT text FROM replies").fetchone()[0].startswith("lamp on.")
+
+
+@pytest.mark.parametrize("own", [None, Way(None)])
+def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
+    conn: sqlite3.Connection, outbox: Outbox, own: Way | None
+) -> None:
+    assert outbox.seal(ANN, own, 5.0) is None
+    people.use_way(conn, "ann", people.Way("ann@example.com", "", "", "mail", 1.0))
+    due = outbox.queue(conn, ANN, own, 5.0)
+    assert due is not None
+    assert due.to == "ann@example.com"
+    assert b"To: ann@example.com\r\n" in due.mail
