@@ -254,14 +254,19 @@ async def greeted(port: int, process: asyncio.subprocess.Process | None = None) 
 
 @asynccontextmanager
 async def housecarl(
-    folder: Path, sink: int, more: str = ""
+    folder: Path, sink: int, more: str = "", processor: int | None = None
 ) -> AsyncIterator[tuple[int, psutil.Process, float]]:
-    """`housecarl run`: its port, its process, the seconds until it said 220."""
+    """`housecarl run`: its port, its process, the seconds until it said 220.
+
+    With `processor` on that one only, as by systemd's CPUAffinity.
+    """
     port = free_port()
     path = write_house(folder, port, sink, more)
     began = time.perf_counter()
     log = (folder / "log").open("wb")
+    bound = () if processor is None else ("taskset", "-c", str(processor))
     process = await asyncio.create_subprocess_exec(
+        *bound,
         *(Path(sys.executable).with_name("housecarl"), "-q", "-c", path, "run"),
         stderr=log,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},  # bytecode is kept, as once installed
@@ -376,7 +381,7 @@ async def idle(process: psutil.Process, seconds: float) -> tuple[float, float]:
     return used / seconds * 100, woken / seconds * 60
 
 
-async def main(count: int, idle_seconds: float) -> None:
+async def main(count: int, idle_seconds: float, processor: int | None) -> None:
     """Measure both and print the table."""
     Sink.arrived = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -385,11 +390,11 @@ async def main(count: int, idle_seconds: float) -> None:
     rows: list[tuple[str, str]] = []
     starts = []
     for _ in range(5):
-        async with housecarl(Path(tempfile.mkdtemp()), sink) as (_, _, start):
+        async with housecarl(Path(tempfile.mkdtemp()), sink, "", processor) as (_, _, start):
             starts.append(start)
     rows.append(("cold start to 220, median of 5", f"{statistics.median(starts):.3f} s"))
     folder = Path(tempfile.mkdtemp())
-    async with housecarl(folder, sink) as (port, process, _):
+    async with housecarl(folder, sink, "", processor) as (port, process, _):
         await asyncio.sleep(1)
         rows.append(("RSS idle", f"{rss(process):.1f} MiB"))
         if idle_seconds:
@@ -421,6 +426,7 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--one-by-one", action="store_true", help="clients that never pipeline")
     parser.add_argument("--idle", type=float, default=0, help="seconds to watch an idle daemon")
+    parser.add_argument("--processor", type=int, help="hold housecarl on this one processor")
     parser.add_argument("--keep", type=Path, help="a folder for all files, which stay there")
     options = parser.parse_args()
     Client.one_by_one = options.one_by_one
@@ -431,4 +437,4 @@ if __name__ == "__main__":
         everything = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         everything.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(everything)
-        asyncio.run(main(options.count, options.idle))
+        asyncio.run(main(options.count, options.idle, options.processor))
