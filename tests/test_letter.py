@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from housecarl import letter as letters
 from housecarl.errors import PostRefused
 from housecarl.letter import Letter, compose
+from housecarl.message.address import is_plain
 from housecarl.message.model import Thread
 
 GOOGLE = "12025550100.12025550199.Qx7bN2mR-e@txt.voice.google.com"
@@ -128,6 +129,17 @@ def test_what_the_other_checks_miss_is_not_sent(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(letters, "_subject", lambda letter: f"hi{evil}")
     with pytest.raises(PostRefused, match="would not read back"):
         compose(LETTER, "x")
+
+
+@pytest.mark.parametrize("local", ["a", "a" * 64])
+def test_the_longest_address_that_a_configuration_takes_can_be_answered(local: str) -> None:
+    domain = ("." + "b" * 43) * 6
+    address = f"{local}@{domain[1 : 254 - len(local)]}"
+    assert len(address) == 254 and is_plain(address)
+    name = f"<housecarl.{'7' * 16}.follow-up.{'7' * 8}@{address.partition('@')[2]}>"
+    mail = compose(LETTER._replace(sender=address, to=address, message_id=name), "x")
+    parsed = message_from_bytes(mail, policy=compat32)
+    assert (parsed["From"], parsed["To"], parsed["Message-ID"]) == (address, address, name)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from housecarl.config import Config
 from housecarl.envelope import Answer, Envelopes, Way
-from housecarl.journal import people
+from housecarl.journal import people, replies
 from housecarl.journal.database import connect
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
@@ -55,3 +55,29 @@ def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
     assert due is not None
     assert due.to == "ann@example.com"
     assert b"To: ann@example.com\r\n" in due.mail
+
+
+def test_what_cannot_be_written_as_a_mail_is_recorded_and_not_sent(
+    conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command has run by then, and the journal says so: no more than an answer is lost."""
+    monkeypatch.setattr("housecarl.letter._subject", lambda letter: "hi\r\nBcc: eve@example.net")
+    sealed = outbox.seal(ANN, OWN, 5.0)
+    assert outbox.queue(conn, ANN, OWN, 5.0, sealed) is None
+    assert outbox.queue(conn, ANN._replace(part="1"), None, 5.0) is None
+    rows = conn.execute("SELECT state, address, text, mail FROM replies").fetchall()
+    assert [tuple(row)[:2] for row in rows] == [("no-way", None)] * 2
+    assert all(row["text"].startswith("lamp on.") and not row["mail"] for row in rows)
+
+
+def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_alone(
+    conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    for n in range(outbox.limits.texts_per_hour + 1):
+        outbox.queue(conn, ANN._replace(part=str(n)), texted, 5.0)
+    before = [tuple(row) for row in replies.queue(conn)]
+    monkeypatch.setattr("housecarl.letter._subject", lambda letter: "hi\r\nBcc: eve@example.net")
+    assert outbox.queue(conn, ANN._replace(part="x"), texted, 5.0) is None
+    assert [tuple(row) for row in replies.queue(conn)] == before
+    assert conn.execute("SELECT count(*) FROM replies WHERE state = 'no-way'").fetchone()[0] == 1

@@ -26,7 +26,7 @@ MAX_LINE = 990
 #: Bytes of UTF-8 in one encoded word, so that it stays within 75 characters (RFC 2047 2).
 _WORD_BYTES = 45
 
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,190}")
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 #: Never in a header, not even encoded: controls and what some readers take for a line end.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 #: One field of a header block as every reader sees it: a name, printable ASCII, and folds of both.

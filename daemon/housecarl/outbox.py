@@ -6,12 +6,17 @@ import re
 import sqlite3
 from dataclasses import dataclass
 
+import structlog
+
 from housecarl.config import Limits
 from housecarl.envelope import Answer, Envelopes, Sealed, Way
+from housecarl.errors import PostRefused
 from housecarl.journal import people, replies
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
 from housecarl.quantity import DAY, HOUR
+
+log = structlog.get_logger()
 
 #: The page number at the end of a text that has more pages.
 _PAGE = re.compile(r" \(\d+/\d+\)$")
@@ -29,7 +34,7 @@ class Outbox:
 
         For `queue`: a transaction in which an answer is rendered makes all others wait for that.
         """
-        return self.envelopes.seal(answer, own, now) if own is not None and own.address else None
+        return self._sealed(answer, own, now) if own is not None and own.address else None
 
     def queue(
         self,
@@ -41,19 +46,27 @@ class Outbox:
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
         way = self.envelopes.way_back(conn, answer.person, own)
-        free = self._free_at(conn, now) if way.texted else now
-        if free > now and way.address is not None:
-            held = replies.held(conn, answer.person, way.address, now)
+        out, rest = sealed or self._sealed(answer, way, now)
+        free = self._free_at(conn, now) if out.address is not None and way.texted else now
+        if free > now and out.address is not None:
+            held = replies.held(conn, answer.person, out.address, now)
             if held is not None:
                 self._merge(conn, held, answer, way, now)
                 return None
-        out, rest = sealed or self.envelopes.seal(answer, way, now)
         reply = replies.add(conn, out if free == now else out._replace(not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or free > now:
             return None
         return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
+
+    def _sealed(self, answer: Answer, way: Way, now: float) -> Sealed:
+        """As `Envelopes.seal`; what cannot be written as a mail is only recorded, as "no-way"."""
+        try:
+            return self.envelopes.seal(answer, way, now)
+        except PostRefused as error:
+            log.error("reply-unwritable", id=answer.receipt[:4], why=str(error))
+            return self.envelopes.seal(answer, Way(None), now)
 
     def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
         """When the next text may leave: Google flags numbers that write like scripts."""
