@@ -214,6 +214,9 @@ class Worker:
                 if not self.trouble.done():
                     self.trouble.set_result(error)
                 return
+            except Exception:
+                # not even that we broke on it could be noted: it is for the next start
+                log.exception("not-carried", id=id_of(name)[:4], file=name)
             finally:
                 self.carried += 1
                 self._names.task_done()

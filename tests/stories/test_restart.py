@@ -17,7 +17,9 @@ from housecarl.journal.conditions import Condition
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.message.stamp import Stamp
+from housecarl.record import Record
 from housecarl.testing.house import TestHouse
+from housecarl.worker import CARRIERS
 
 LOGIN_UID = "0"
 NAME = "20261123T120000.000000-7f3a90c1d2e4b5a6.eml"
@@ -219,6 +221,27 @@ def test_where_our_own_fault_comes_decides_what_is_known(
     assert (found.state, found.person) == ("failed", "ann" if told else None)
     left = house.do(at_home.db.read(lambda c: runs.of(c, found.id)))
     assert [run.outcome for run in left] == outcomes.split()
+
+
+def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: TestHouse) -> None:
+    """They stay in work/, more of them than there are carriers, and the next start carries them."""
+    house.start()
+
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Record, "conclude", fail)
+        patch.setattr(Record, "fail", fail)
+        for n in range(CARRIERS + 1):
+            house.drop("!help uptime\n", f"{n}.txt")
+        house.until(lambda: len([*(house.spool / "work").glob("*.eml")]) > CARRIERS)
+        house.settle()
+    house.drop("!help uptime\n")
+    house.inbox.wait(1)
+    house.stop()
+    house.start()
+    house.inbox.wait(CARRIERS + 2)
 
 
 def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: TestHouse) -> None:
