@@ -15,6 +15,11 @@ from housecarl.module import SPEC, Call, Risk, Spec
 
 #: a name that a phone can type and that can never be a path
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+#: parts of the house in `status`, up to their dot: what regular work finds stands beside them as
+#: MODULE.NAME, and would be taken for one of them
+PARTS = frozenset(
+    "certificate config confirmation disk door host journal meter module plug post spool".split()
+)
 #: seconds; a longer command is a background job (`call.spawn`)
 LONGEST = 3600.0
 
@@ -97,7 +102,7 @@ def command_of(
     spec: Spec = getattr(function, SPEC)
     help_, _, long_help = inspect.cleandoc(function.__doc__ or "").partition("\n")
     try:
-        _check(function, spec)
+        _check(function, spec, section)
         arguments = Arguments.of(function)
     except ModuleError as error:
         line = getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
@@ -118,7 +123,7 @@ def command_of(
     )
 
 
-def _check(function: Callable[..., Any], spec: Spec) -> None:
+def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
     for name in (spec.name, *spec.aliases):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ModuleError(f"{name!r} is no command name: a-z, then a-z 0-9 _ -, at most 32")
@@ -130,3 +135,8 @@ def _check(function: Callable[..., Any], spec: Spec) -> None:
         raise ModuleError(f"{spec.name}: timeout must be above 0 and at most {LONGEST:g} seconds")
     if not callable(spec.risk) and spec.risk not in set(Risk):
         raise ModuleError(f"{spec.name}: risk must be a Risk or a function of the arguments")
+    if spec.regular is not None and section in PARTS:
+        raise ModuleError(
+            f"{spec.name}: {section} is a part of the house itself, so a module with regular work "
+            f"has another name; name the file otherwise and say @command(name={spec.name!r})"
+        )
