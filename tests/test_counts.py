@@ -100,10 +100,10 @@ QUESTIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
 
 
 @pytest.mark.parametrize("index", QUESTIONS)
-def test_no_question_about_replies_walks_through_all_of_them(
+def test_what_is_asked_about_replies_walks_through_an_index_only(
     conn: sqlite3.Connection, index: str
 ) -> None:
-    """Each text asks the second and third: a year of replies would make its answer late."""
+    """Each text asks for the newest ones: a year of replies would make its answer late."""
     traced: list[str] = []
     conn.set_trace_callback(traced.append)
     QUESTIONS[index](conn)

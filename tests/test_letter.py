@@ -136,7 +136,8 @@ def test_the_longest_address_that_a_configuration_takes_can_be_answered(local: s
     domain = ("." + "b" * 43) * 6
     address = f"{local}@{domain[1 : 254 - len(local)]}"
     assert len(address) == 254 and is_plain(address)
-    name = f"<housecarl.{'7' * 16}.follow-up.{'7' * 8}@{address.partition('@')[2]}>"
+    # the kind and the part of what a start tells of background work, which are the longest
+    name = f"<housecarl.{'7' * 16}.follow-up.{'7' * 16}.{'7' * 19}@{address.partition('@')[2]}>"
     mail = compose(LETTER._replace(sender=address, to=address, message_id=name), "x")
     parsed = message_from_bytes(mail, policy=compat32)
     assert (parsed["From"], parsed["To"], parsed["Message-ID"]) == (address, address, name)

@@ -12,12 +12,18 @@ from housecarl.config import Config
 from housecarl.envelope import Answer, Envelopes, Way
 from housecarl.journal import people, replies
 from housecarl.journal.database import connect
+from housecarl.letter import Letter
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
 from housecarl.reply import Renderer
 
 ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
 OWN = Way("ann@example.org")
+
+
+def evil(letter: Letter) -> str:
+    """A subject that would be two header lines, as none of ours can be."""
+    return "hi\r\nBcc: eve@example.net"
 
 
 @pytest.fixture
@@ -57,17 +63,22 @@ def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
     assert b"To: ann@example.com\r\n" in due.mail
 
 
-def test_what_cannot_be_written_as_a_mail_is_recorded_and_not_sent(
-    conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("own", [OWN, None])
+def test_what_cannot_be_written_as_a_mail_is_kept_as_refused_with_the_reason(
+    conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, own: Way | None
 ) -> None:
     """The command has run by then, and the journal says so: no more than an answer is lost."""
-    monkeypatch.setattr("housecarl.letter._subject", lambda letter: "hi\r\nBcc: eve@example.net")
-    sealed = outbox.seal(ANN, OWN, 5.0)
-    assert outbox.queue(conn, ANN, OWN, 5.0, sealed) is None
-    assert outbox.queue(conn, ANN._replace(part="1"), None, 5.0) is None
-    rows = conn.execute("SELECT state, address, text, mail FROM replies").fetchall()
-    assert [tuple(row)[:2] for row in rows] == [("no-way", None)] * 2
-    assert all(row["text"].startswith("lamp on.") and not row["mail"] for row in rows)
+    monkeypatch.setattr("housecarl.letter._subject", evil)
+    assert outbox.queue(conn, ANN, own, 5.0, outbox.seal(ANN, own, 5.0)) is None
+    (left,) = replies.queue(conn)
+    assert left["text"].startswith("lamp on.")
+    assert left["address"].startswith("ann@")
+    assert (left["state"], left["error"]) == (
+        "refused",
+        "the mail would not read back as it was written",
+    )
+    assert not replies.retry(conn, left["id"], 6.0), "there is no mail to send"
+    assert replies.drop(conn, left["id"], 6.0)
 
 
 def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_alone(
@@ -77,7 +88,8 @@ def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_
     for n in range(outbox.limits.texts_per_hour + 1):
         outbox.queue(conn, ANN._replace(part=str(n)), texted, 5.0)
     before = [tuple(row) for row in replies.queue(conn)]
-    monkeypatch.setattr("housecarl.letter._subject", lambda letter: "hi\r\nBcc: eve@example.net")
+    monkeypatch.setattr("housecarl.letter._subject", evil)
     assert outbox.queue(conn, ANN._replace(part="x"), texted, 5.0) is None
-    assert [tuple(row) for row in replies.queue(conn)] == before
-    assert conn.execute("SELECT count(*) FROM replies WHERE state = 'no-way'").fetchone()[0] == 1
+    after = replies.queue(conn)
+    assert [tuple(row) for row in after[:-1]] == before
+    assert after[-1]["state"] == "refused"

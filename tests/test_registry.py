@@ -20,8 +20,10 @@ from housecarl.errors import CommandFailed, ConfigError, ModuleError
 from housecarl.module import Call, Reply, Risk, command
 from housecarl.registry import Registry
 from housecarl.watches import NOTED
+from housecarl.worker import STUCK
 
 PACKAGE = Path(housecarl.__file__).parent
+MODULES = Path(__file__).parents[1] / "docs" / "modules.md"
 HEAD = "from housecarl import Call, Reply, Rest, Risk, command\n"
 
 
@@ -147,29 +149,35 @@ async def test_a_broken_file_is_off_named_with_its_line_and_the_rest_goes_on(
     assert {name for name in set(sys.modules) - before if case in name} == set()
 
 
+@pytest.mark.parametrize("name", ["door", "door.bell"])
 async def test_a_module_with_regular_work_has_no_name_of_a_part_of_the_house(
-    tmp_path: Path,
+    tmp_path: Path, name: str
 ) -> None:
     """What it finds would be taken for the house's own doors, and theirs be forgotten for it."""
     work = "from housecarl import Regular\nregular = Regular(lambda _: 60.0, lambda call: [])\n"
-    door = write(tmp_path, "door", work + one("door", mark="regular=regular"))
+    door = write(tmp_path, name, work + one("bell", mark="regular=regular"))
     write(tmp_path, "post", one("post"))
     write(tmp_path, "garage", work + one("gate", mark="name='door', regular=regular"))
     registry = await loaded(tmp_path)
     assert sorted(registry.commands) == ["door", "post"]
     assert registry.commands["door"].module == "garage"
     assert registry.broken == {
-        str(door): f"{door}:4: door: door is a part of the house itself, so a module with regular "
-        "work has another name; name the file otherwise and say @command(name='door')"
+        str(door): f"{door}:4: bell: a module with regular work cannot be called door, which is a "
+        "part of the house itself; give the file, or the entry point, another name"
     }
 
 
 def test_each_part_that_the_house_notes_is_known_as_one() -> None:
     sources = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
-    told = re.findall(r'tell\(f?"([a-z]+)[."]', sources)
-    assert len(told) > 2
-    assert {*told, *(name.rstrip(".") for name in NOTED)} <= PARTS
-    assert {"journal", "post", "spool"} <= PARTS, "whose names are made elsewhere"
+    told = re.findall(r'(?:tell\(f?|Part\()"([a-z]+)[."]', sources)
+    assert len(told) > 4
+    assert {*told, *NOTED, STUCK, "daemon", "journal", "post", "spool"} <= PARTS
+
+
+def test_the_manual_names_every_part() -> None:
+    told = re.search(r"part of the\s+house itself: ([^.]*)\.", MODULES.read_text())
+    assert told is not None
+    assert re.findall(r"[a-z]+", told[1]) == sorted(PARTS)
 
 
 async def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

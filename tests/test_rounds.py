@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from housecarl.house import House
-from housecarl.journal import conditions
+from housecarl.journal import conditions, values
+from housecarl.journal.conditions import Condition
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 
@@ -137,6 +139,45 @@ def test_what_a_module_found_is_kept_while_its_file_is_broken(tmp_path: Path) ->
         assert found(CELLAR)
         house.settle()
         assert [each.text.splitlines()[0] for each in house.inbox.received] == ["The wet cellar."]
+
+
+def test_what_was_found_under_a_name_of_the_house_takes_nothing_of_the_house_with_it(
+    tmp_path: Path,
+) -> None:
+    """Before such a name was refused, a module could be called `door`; then it is renamed."""
+    with TestHouse(tmp_path, clock=FakeClock()) as house:
+        inside = inner(house)
+        trouble = Condition("door.drop", False, "a file is not taken", 1.0)
+
+        def before(conn: sqlite3.Connection) -> None:
+            values.put(conn, "_rounds", "modules", ["door"], 1.0)
+            conditions.note(conn, trouble)
+
+        house.do(inside.db.write(before))
+        house.do(inside.reload_modules())
+
+        def known() -> bool:
+            return bool(house.do(inside.db.read(lambda c: values.get(c, "_rounds", "modules"))))
+
+        house.until(lambda: inside.rounds.asleep)
+        assert not known()
+        assert trouble in house.do(inside.db.read(conditions.listing))
+
+
+def test_a_watch_forgets_its_own_parts_only(tmp_path: Path) -> None:
+    """One that begins with the same letters is a module's."""
+    with TestHouse(tmp_path, clock=FakeClock()) as house:
+        inside = inner(house)
+        parts = [Condition(name, False, "x", 1.0) for name in ("certificate", "certificates.shed")]
+
+        def note(conn: sqlite3.Connection) -> None:
+            for part in parts:
+                conditions.note(conn, part)
+
+        house.do(inside.db.write(note))
+        house.do(inside.watchman.open())
+        left = house.do(inside.db.read(conditions.listing))
+        assert [part for part in parts if part in left] == parts[1:]
 
 
 def inner(house: TestHouse) -> House:

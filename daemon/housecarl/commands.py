@@ -15,10 +15,11 @@ from housecarl.module import SPEC, Call, Risk, Spec
 
 #: a name that a phone can type and that can never be a path
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-#: parts of the house in `status`, up to their dot: what regular work finds stands beside them as
+#: the house's own parts in `status`, up to their dot: what regular work finds stands beside them as
 #: MODULE.NAME, and would be taken for one of them
 PARTS = frozenset(
-    "certificate config confirmation disk door host journal meter module plug post spool".split()
+    "certificate config confirmation daemon disk door host journal meter module people plug post "
+    "replies spool worker".split()
 )
 #: seconds; a longer command is a background job (`call.spawn`)
 LONGEST = 3600.0
@@ -135,8 +136,8 @@ def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
         raise ModuleError(f"{spec.name}: timeout must be above 0 and at most {LONGEST:g} seconds")
     if not callable(spec.risk) and spec.risk not in set(Risk):
         raise ModuleError(f"{spec.name}: risk must be a Risk or a function of the arguments")
-    if spec.regular is not None and section in PARTS:
+    if spec.regular is not None and (part := section.partition(".")[0]) in PARTS:
         raise ModuleError(
-            f"{spec.name}: {section} is a part of the house itself, so a module with regular work "
-            f"has another name; name the file otherwise and say @command(name={spec.name!r})"
+            f"{spec.name}: a module with regular work cannot be called {part}, which is a part of "
+            f"the house itself; give the file, or the entry point, another name"
         )

@@ -44,7 +44,7 @@ from housecarl.shipped import shipped
 from housecarl.spool import Spool
 from housecarl.trust import PATIENCE, NameServers, Resolver, Trust
 from housecarl.watches import Watchman, sources
-from housecarl.worker import Worker
+from housecarl.worker import STUCK, Worker
 
 log = structlog.get_logger()
 
@@ -133,6 +133,7 @@ class House:
         await self.reload_modules()
         self.registry.check_settings()
         await self.refresh()
+        await self.db.write(lambda conn: conditions.forget(conn, STUCK))
         await self.worker.start()
         recovery = Recovery(
             self.spool,

@@ -46,27 +46,29 @@ class Outbox:
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
         way = self.envelopes.way_back(conn, answer.person, own)
-        out, rest = sealed or self._sealed(answer, way, now)
-        free = self._free_at(conn, now) if out.address is not None and way.texted else now
-        if free > now and out.address is not None:
-            held = replies.held(conn, answer.person, out.address, now)
-            if held is not None:
-                self._merge(conn, held, answer, way, now)
+        free = self._free_at(conn, now) if way.texted else now
+        if free > now and way.address is not None:
+            held = replies.held(conn, answer.person, way.address, now)
+            if held is not None and self._merge(conn, held, answer, way, now):
                 return None
+        out, rest = sealed or self._sealed(answer, way, now)
         reply = replies.add(conn, out if free == now else out._replace(not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
-        if out.address is None or free > now:
+        if out.address is None or out.error or free > now:
             return None
         return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
 
     def _sealed(self, answer: Answer, way: Way, now: float) -> Sealed:
-        """As `Envelopes.seal`; what cannot be written as a mail is only recorded, as "no-way"."""
+        """As `Envelopes.seal`; what cannot be written as a mail gets the reason why."""
         try:
             return self.envelopes.seal(answer, way, now)
         except PostRefused as error:
-            log.error("reply-unwritable", id=answer.receipt[:4], why=str(error))
-            return self.envelopes.seal(answer, Way(None), now)
+            log.error(
+                "reply-unwritable", person=answer.person, id=answer.receipt[:4], why=str(error)
+            )
+            out, rest = self.envelopes.seal(answer, Way(None), now)
+            return Sealed(out._replace(address=way.address, error=str(error)), rest)
 
     def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
         """When the next text may leave: Google flags numbers that write like scripts."""
@@ -82,11 +84,17 @@ class Outbox:
 
     def _merge(
         self, conn: sqlite3.Connection, held: replies.Held, answer: Answer, way: Way, now: float
-    ) -> None:
-        """Put an answer behind the one that waits: one text goes, the rest by !more."""
+    ) -> bool:
+        """Put an answer behind the one that waits: one text goes, the rest by !more.
+
+        False when the two cannot be written as one mail; then nothing is changed.
+        """
         pages = people.pages(conn, answer.person)
         waiting = " ".join(_PAGE.sub("", page) for page in [held.text, *pages])
         whole = answer._replace(replies=[Reply(waiting), *answer.replies], receipt=held.receipt)
-        out, rest = self.envelopes.seal(whole, way, now)
+        out, rest = self._sealed(whole, way, now)
+        if out.error:
+            return False
         replies.rewrite(conn, held.id, out.text, out.mail, out.parts)
         people.keep_pages(conn, answer.person, rest, now)
+        return True

@@ -11,6 +11,7 @@ import structlog
 
 from housecarl.alerts import Alerts
 from housecarl.clock import rest
+from housecarl.commands import PARTS
 from housecarl.errors import StorageError
 from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
@@ -170,7 +171,7 @@ class Rounds:
         if known != here:
 
             def forget(conn: sqlite3.Connection) -> None:
-                for module in known - here:
+                for module in known - here - PARTS:
                     conditions.forget_gone(conn, module, ())
                 values.put(conn, OWN, MODULES, sorted(here), at)
 

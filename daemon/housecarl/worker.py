@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,9 @@ STOP_SECONDS = 25.0
 
 #: Refusals that a clock which is not set yet may be the only reason for.
 CLOCK_REASONS = frozenset("late stale future expired no-proof no-time until".split())
+
+#: The name under which `status` shows that a message waits for a restart; forgotten at a start.
+STUCK = "worker"
 
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
@@ -214,12 +217,18 @@ class Worker:
                 if not self.trouble.done():
                     self.trouble.set_result(error)
                 return
-            except Exception:
-                # not even that we broke on it could be noted: it is for the next start
-                log.exception("not-carried", id=id_of(name)[:4], file=name)
+            except Exception:  # noqa: BLE001 - whatever it is, the next message is served
+                await self._tell_stuck(name)
             finally:
                 self.carried += 1
                 self._names.task_done()
+
+    async def _tell_stuck(self, name: str) -> None:
+        """Show that we broke on a message, and again when that was to be noted."""
+        log.exception("not-carried", id=id_of(name)[:4], file=name)
+        text = f"{name} could not be carried: it waits in work/ for a restart, the log says why"
+        with suppress(Exception):
+            await self.tell(STUCK, False, text)
 
     async def _carry_safely(self, name: str) -> None:
         """Carry a message; whatever it does to us, the next one is served."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from housecarl.envelope import Envelopes, Sealed
 from housecarl.journal import receipts, runs
 from housecarl.testing.carrier import Carrier
 from housecarl.testing.clock import FakeClock
@@ -58,6 +60,21 @@ def test_an_answer_stays_in_the_conversation_and_is_marked_as_automatic(
     assert mail["In-Reply-To"] == mail["References"]
     assert mail["Auto-Submitted"] == "auto-replied"
     assert mail["Message-ID"].startswith("<housecarl.")
+
+
+def test_an_answer_is_rendered_once_and_not_while_the_journal_is_locked(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, seal = [], Envelopes.seal
+
+    def seen(self: Envelopes, *args: Any) -> Sealed:
+        threads.append(threading.current_thread().name)
+        return seal(self, *args)
+
+    monkeypatch.setattr(Envelopes, "seal", seen)
+    phone.text("!uptime")
+    phone.wait()
+    assert threads == ["house"]
 
 
 def test_several_commands_of_one_message_are_answered_together(phone: Phone) -> None:

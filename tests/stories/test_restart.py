@@ -227,6 +227,11 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: Test
     """They stay in work/, more of them than there are carriers, and the next start carries them."""
     house.start()
 
+    def troubles() -> list[str]:
+        assert house.daemon is not None and house.daemon.house is not None
+        parts = house.do(house.daemon.house.db.read(conditions.listing))
+        return [f"{part.name}: {part.text.partition(' ')[2]}" for part in parts if not part.ok]
+
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -239,9 +244,12 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: Test
         house.settle()
     house.drop("!help uptime\n")
     house.inbox.wait(1)
+    told = "could not be carried: it waits in work/ for a restart, the log says why"
+    assert troubles() == [f"worker: {told}"]
     house.stop()
     house.start()
     house.inbox.wait(CARRIERS + 2)
+    assert troubles() == []
 
 
 def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: TestHouse) -> None:

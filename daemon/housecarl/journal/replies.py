@@ -21,6 +21,8 @@ class Outgoing(NamedTuple):
     parts: int = 1
     #: seconds since 1970 before which it is not sent (a limit on outgoing texts)
     not_before: float = 0.0
+    #: why it can never be sent; it is kept, as one that a smarthost refused
+    error: str | None = None
 
 
 class Due(NamedTuple):
@@ -87,11 +89,14 @@ def nth_text(conn: sqlite3.Connection, since: float, n: int) -> float | None:
 
 
 def add(conn: sqlite3.Connection, out: Outgoing) -> int:
-    """Queue one; without an address it is only recorded, as "no-way". Returns its id."""
-    state = "waiting" if out.address else "no-way"
+    """Queue one; returns its id.
+
+    Without an address it is only recorded, as "no-way", and with an error as "refused".
+    """
+    state = "refused" if out.error else "waiting" if out.address else "no-way"
     cursor = conn.execute(
         "INSERT INTO replies (receipt, person, kind, address, message_id, text, mail, parts, "
-        "created, next_try, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "created, next_try, state, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             out.receipt,
             out.person,
@@ -99,11 +104,12 @@ def add(conn: sqlite3.Connection, out: Outgoing) -> int:
             out.address,
             out.message_id,
             out.text,
-            out.mail,
+            None if out.error else out.mail,
             out.parts,
             out.created,
             max(out.created, out.not_before),
             state,
+            out.error,
         ),
     )
     return int(cursor.lastrowid or 0)

@@ -20,8 +20,8 @@ _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.*-]{1,60})\?([bBqQ])\?([!->@-~]
 _BETWEEN = re.compile(r"(?<=\?=)[ \t\r\n]{1,998}(?==\?)")
 #: what would end a line or a string in some program further on
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-#: a Message-ID, as RFC 5322 3.6.4 writes it or nearly so; the longest domain and some words fit
-MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,320}>")
+#: a Message-ID, as RFC 5322 3.6.4 writes it or nearly so; our longest at the longest domain fits
+MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,400}>")
 
 
 class Field(NamedTuple):

@@ -38,8 +38,8 @@ UNSET_CLOCK = timedelta(minutes=1)
 #: Seconds that one look may take at the most; the others wait for it.
 LOOK_SECONDS = 60.0
 
-#: What the names of those conditions begin with that only a watch notes.
-NOTED = ("host.", "disk.", "plug.", "meter.", "certificate")
+#: Parts that only a watch notes: what their names are up to the first dot.
+NOTED = frozenset("host disk plug meter certificate".split())
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Watchman:
         known = await self._db.read(lambda conn: values.everything(conn, MODULE))
         noted = await self._db.read(conditions.listing)
         left = [name for name in known if name not in names]
-        gone = [c.name for c in noted if c.name.startswith(NOTED) and c.name not in names]
+        gone = [c.name for c in noted if _is_noted(c.name) and c.name not in names]
         for name in names & known.keys():
             self._states[name] = State.read(known[name])
             self._stamps[name] = str(known[name].get("stamp", ""))
@@ -148,7 +148,7 @@ class Watchman:
         self._states[found.name], self._rules[found.name] = state, found.rule
         if before.stored() != state.stored():
             round_.written[found.name] = state.stored()
-        if before.trouble != state.trouble and found.name.startswith(NOTED):
+        if before.trouble != state.trouble and _is_noted(found.name):
             since = state.since if state.since is not None else now.timestamp()
             text = f"{found.title}: {found.text}" if state.trouble else f"{found.title} is well"
             round_.conditions.append(Condition(found.name, not state.trouble, text, since))
@@ -218,3 +218,8 @@ async def _safely(source: Source, now: datetime) -> Sequence[Finding | Notice]:
     except Exception:
         log.exception("watch-failed", names=sorted(source.names))
         return ()
+
+
+def _is_noted(name: str) -> bool:
+    """Whether only a watch notes this part."""
+    return name.partition(".")[0] in NOTED
