@@ -223,7 +223,10 @@ def test_where_our_own_fault_comes_decides_what_is_known(
     assert [run.outcome for run in left] == outcomes.split()
 
 
-def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: TestHouse) -> None:
+@pytest.mark.parametrize("shown", [True, False])
+def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(
+    house: TestHouse, shown: bool
+) -> None:
     """They stay in work/, more of them than there are carriers, and the next start carries them."""
     house.start()
 
@@ -238,6 +241,8 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: Test
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Record, "conclude", fail)
         patch.setattr(Record, "fail", fail)
+        if not shown:
+            patch.setattr(conditions, "note", None)
         for n in range(CARRIERS + 1):
             house.drop("!help uptime\n", f"{n}.txt")
         house.until(lambda: len([*(house.spool / "work").glob("*.eml")]) > CARRIERS)
@@ -245,7 +250,7 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(house: Test
     house.drop("!help uptime\n")
     house.inbox.wait(1)
     told = "could not be carried: it waits in work/ for a restart, the log says why"
-    assert troubles() == [f"worker: {told}"]
+    assert troubles() == [f"worker: {told}"] * shown
     house.stop()
     house.start()
     house.inbox.wait(CARRIERS + 2)
