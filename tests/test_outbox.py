@@ -40,10 +40,10 @@ def outbox() -> Outbox:
     return Outbox(Envelopes(config, Renderer()), config.limits)
 
 
-def test_what_was_sealed_before_is_queued_as_it_is(
+async def test_what_was_sealed_before_is_queued_as_it_is(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:
-    sealed = outbox.seal(ANN, OWN, 5.0)
+    sealed = await outbox.seal(ANN, OWN, 5.0)
     assert sealed is not None
     due = outbox.queue(conn, ANN._replace(replies=[Reply("lamp off.")]), OWN, 5.0, sealed)
     assert due is not None
@@ -52,10 +52,10 @@ def test_what_was_sealed_before_is_queued_as_it_is(
 
 
 @pytest.mark.parametrize("own", [None, Way(None)])
-def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
+async def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
     conn: sqlite3.Connection, outbox: Outbox, own: Way | None
 ) -> None:
-    assert outbox.seal(ANN, own, 5.0) is None
+    assert await outbox.seal(ANN, own, 5.0) is None
     people.use_way(conn, "ann", people.Way("ann@example.com", "", "", "mail", 1.0))
     due = outbox.queue(conn, ANN, own, 5.0)
     assert due is not None
@@ -64,12 +64,12 @@ def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that(
 
 
 @pytest.mark.parametrize("own", [OWN, None])
-def test_what_cannot_be_written_as_a_mail_is_kept_as_refused_with_the_reason(
+async def test_what_cannot_be_written_as_a_mail_is_kept_as_refused_with_the_reason(
     conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, own: Way | None
 ) -> None:
     """The command has run by then, and the journal says so: no more than an answer is lost."""
     monkeypatch.setattr("housecarl.letter._subject", evil)
-    assert outbox.queue(conn, ANN, own, 5.0, outbox.seal(ANN, own, 5.0)) is None
+    assert outbox.queue(conn, ANN, own, 5.0, await outbox.seal(ANN, own, 5.0)) is None
     (left,) = replies.queue(conn)
     assert left["text"].startswith("lamp on.")
     assert left["address"].startswith("ann@")

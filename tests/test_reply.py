@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
 from structlog.testing import capture_logs
 
 from housecarl.module import Reply
@@ -70,6 +71,25 @@ def test_a_template_of_the_operator_wins_and_the_rest_stays_shipped(tmp_path: Pa
     assert renderer.pages([LAMP], Facts("Elm")) == ["Elm: lamp on. 43 W now."]
     assert "Power" in renderer.mail([LAMP])[0]
     assert renderer.faults() == []
+
+
+def test_once_loaded_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    renderer = Renderer()
+    assert not renderer.loaded
+    renderer.load()
+    monkeypatch.setattr(Environment, "compile", None)
+    renderer.load()
+    assert renderer.loaded
+    assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
+    assert "lamp on." in renderer.mail([LAMP])[1]
+
+
+def test_also_with_a_broken_template_it_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "sms.txt.j2").write_text("{% for %}")
+    renderer = Renderer(tmp_path)
+    renderer.load()
+    assert renderer.loaded
+    assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -29,11 +30,13 @@ class Outbox:
     envelopes: Envelopes
     limits: Limits
 
-    def seal(self, answer: Answer, own: Way | None, now: float) -> Sealed | None:
+    async def seal(self, answer: Answer, own: Way | None, now: float) -> Sealed | None:
         """The answer on its own conversation; None when only the journal knows a way.
 
-        For `queue`: a transaction in which an answer is rendered makes all others wait for that.
+        For `queue`: what is rendered in a transaction keeps the journal locked meanwhile.
         """
+        if not self.envelopes.renderer.loaded:
+            await asyncio.to_thread(self.envelopes.renderer.load)
         return self._sealed(answer, own, now) if own is not None and own.address else None
 
     def queue(

@@ -115,7 +115,7 @@ class Record:
         receipt = receipt_of(case, file, state.value)
         own, now = way_of(case), case.now.timestamp()
         answer = _answer(case, done) if answered else None
-        sealed = self.outbox.seal(answer, own, now) if answer else None
+        sealed = await self.outbox.seal(answer, own, now) if answer else None
 
         def write(conn: sqlite3.Connection) -> Due | None:
             first = receipts.find_same(conn, case.verdict.keys, case.id)

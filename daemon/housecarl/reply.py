@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,9 @@ MAX_ROWS = 100
 EMPTY = "(a reply without text)"
 #: Characters of one cell.
 MAX_CELL = 200
+
+#: What a reply is made with: a text, the two parts of a mail.
+TEMPLATES = ("sms.txt.j2", "mail.txt.j2", "mail.html.j2")
 
 #: Controls, lone surrogates and marks that reorder text; line feed and tab may stay in a mail.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -61,6 +65,23 @@ class Renderer:
     _compiled: dict[tuple[str, bool], Template] = field(
         default_factory=dict, compare=False, repr=False
     )
+    _loading: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it can render at once; else the first time takes a tenth of a second."""
+        return len(self._compiled) >= len(TEMPLATES)
+
+    def load(self) -> None:
+        """Import Jinja and compile the templates; blocks, and does nothing the second time."""
+        with self._loading:
+            if self.loaded:
+                return
+            for name in TEMPLATES:
+                try:
+                    self._template(name, own=True)
+                except Exception:  # noqa: BLE001  told when it is rendered
+                    self._template(name, own=False)
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
@@ -85,7 +106,7 @@ class Renderer:
 
         found = []
         sample = [Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.0)], unit="kWh")]
-        for name in ("sms.txt.j2", "mail.txt.j2", "mail.html.j2"):
+        for name in TEMPLATES:
             try:
                 self._fill(name, True, sample, Facts(id="7f3a", asked=("!plug lamp on",)))
             except TemplateSyntaxError as error:
@@ -102,15 +123,19 @@ class Renderer:
             return self._fill(name, False, replies, facts)
 
     def _fill(self, name: str, own: bool, replies: Sequence[Reply], facts: Facts) -> str:
+        return self._template(name, own=own).render(
+            replies=replies, house=facts.house, id=facts.id, asked=facts.asked, symbol=self.symbol
+        )
+
+    def _template(self, name: str, *, own: bool) -> Template:
         template = self._compiled.get((name, own))
         if template is None:
             environment = self._own if own else self._shipped
-            template = self._compiled[name, own] = environment.get_template(name)
+            template = environment.get_template(name)
             # copied for each reply: quick with one mapping, and not with Jinja's chain of two
             template.globals = dict(template.globals)
-        return template.render(
-            replies=replies, house=facts.house, id=facts.id, asked=facts.asked, symbol=self.symbol
-        )
+            self._compiled[name, own] = template
+        return template
 
     @cached_property
     def _own(self) -> Environment:

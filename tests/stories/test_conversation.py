@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
 
 from housecarl.envelope import Envelopes, Sealed
 from housecarl.journal import receipts, runs
@@ -62,19 +63,27 @@ def test_an_answer_stays_in_the_conversation_and_is_marked_as_automatic(
     assert mail["Message-ID"].startswith("<housecarl.")
 
 
-def test_an_answer_is_rendered_once_and_not_while_the_journal_is_locked(
+def test_an_answer_is_rendered_in_the_loop_but_for_what_would_hold_it_up(
     phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads, seal = [], Envelopes.seal
+    """Not while the journal is locked; and the templates are compiled elsewhere, once."""
+    rendered, compiled, seal, compile_ = [], set(), Envelopes.seal, Environment.compile
 
     def seen(self: Envelopes, *args: Any) -> Sealed:
-        threads.append(threading.current_thread().name)
+        rendered.append(threading.current_thread().name)
         return seal(self, *args)
 
+    def seen_too(self: Environment, *args: Any) -> Any:
+        compiled.add(threading.current_thread().name.partition("_")[0])
+        return compile_(self, *args)
+
     monkeypatch.setattr(Envelopes, "seal", seen)
-    phone.text("!uptime")
-    phone.wait()
-    assert threads == ["house"]
+    monkeypatch.setattr(Environment, "compile", seen_too)
+    for _ in range(2):
+        phone.text("!uptime")
+        phone.wait()
+    assert rendered == ["house", "house"]
+    assert compiled == {"asyncio"}
 
 
 def test_several_commands_of_one_message_are_answered_together(phone: Phone) -> None:
