@@ -101,9 +101,10 @@ class Workshop:
     async def send(self, answer: Answer, own: Way | None) -> None:
         """Queue one more message for a person, durable on return, and wake the post."""
         now = self.clock.now().timestamp()
+        sealed = await self.outbox.seal(answer, own, now)
 
         def queue(conn: sqlite3.Connection) -> None:
-            self.outbox.queue(conn, answer, own, now)
+            self.outbox.queue(conn, answer, own, now, sealed)
 
         await self.db.write(queue)
         self.wake_post()
@@ -114,12 +115,13 @@ class Workshop:
         Nothing is told when it was forgotten already.
         """
         now = self.clock.now().timestamp()
+        sealed = await self.outbox.seal(answer, own, now) if answer is not None else None
 
         def write(conn: sqlite3.Connection) -> None:
             known = values.get(conn, BACKGROUND, key) is not None
             values.put(conn, BACKGROUND, key, None, 0.0)
             if known and answer is not None:
-                self.outbox.queue(conn, answer, own, now)
+                self.outbox.queue(conn, answer, own, now, sealed)
 
         await self.db.write(write)
         self.wake_post()
