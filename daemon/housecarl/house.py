@@ -125,15 +125,16 @@ class House:
     async def open(self) -> None:
         """Open spool and journal, load the modules, take up what the last life left."""
         await asyncio.to_thread(self.spool.open, alone=True)
-        await asyncio.to_thread(self._rebuild().mend)
+        remains, outbox = Remains(self.config), self.workshop.outbox
+        mender = rebuild.Rebuild(self.db.path, remains, outbox, self.clock)
+        await asyncio.to_thread(mender.mend)
         await asyncio.to_thread(self.db.open)
-        await self._note_rebuilt()
+        await self._note_start()
         await self.spool.start()
         await self.registry.load_installed()
         await self.reload_modules()
         self.registry.check_settings()
         await self.refresh()
-        await self.db.write(lambda conn: conditions.forget(conn, STUCK))
         await self.worker.start()
         recovery = Recovery(
             self.spool,
@@ -157,16 +158,16 @@ class House:
         if self.watchman.sources:
             self._clocks.append(asyncio.create_task(self.watchman.run(), name="watchman"))
 
-    def _rebuild(self) -> rebuild.Rebuild:
-        """What mends a journal that is damaged."""
-        remains = Remains(self.config)
-        return rebuild.Rebuild(self.db.path, remains, self.workshop.outbox, self.clock)
-
-    async def _note_rebuilt(self) -> None:
-        """What a rebuild has left: a trouble to look at, messages that may have run before."""
+    async def _note_start(self) -> None:
+        """What a rebuild has left to look at and to doubt; what waited for a start is over."""
         now = self.clock.now().timestamp()
         names = await asyncio.to_thread(rebuild.aside, self.db.path.parent)
-        await self.db.write(lambda conn: rebuild.note_aside(conn, names, now))
+
+        def note(conn: sqlite3.Connection) -> None:
+            rebuild.note_aside(conn, names, now)
+            conditions.forget(conn, STUCK)
+
+        await self.db.write(note)
         self.doubted.update(await self.db.read(rebuild.doubted))
 
     @asynccontextmanager
