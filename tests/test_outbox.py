@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,18 @@ async def test_what_was_sealed_before_is_queued_as_it_is(
     assert due is not None
     assert due.mail == sealed.out.mail
     assert conn.execute("SELECT text FROM replies").fetchone()[0].startswith("lamp on.")
+
+
+async def test_answers_that_wait_for_the_templates_stay_in_their_order(outbox: Outbox) -> None:
+    order: list[str] = []
+
+    async def seal(part: str) -> None:
+        await outbox.seal(ANN._replace(part=part), OWN, 5.0)
+        order.append(part)
+
+    await asyncio.gather(*(seal(str(n)) for n in range(9)))
+    assert order == [str(n) for n in range(9)]
+    assert outbox.envelopes.renderer.loaded
 
 
 @pytest.mark.parametrize("own", [None, Way(None)])

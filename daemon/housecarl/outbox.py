@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -29,14 +29,16 @@ class Outbox:
 
     envelopes: Envelopes
     limits: Limits
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock, compare=False, repr=False)
 
     async def seal(self, answer: Answer, own: Way | None, now: float) -> Sealed | None:
         """The answer on its own conversation; None when only the journal knows a way.
 
         For `queue`: what is rendered in a transaction keeps the journal locked meanwhile.
         """
-        if not self.envelopes.renderer.loaded:
-            await asyncio.to_thread(self.envelopes.renderer.load)
+        async with self._loading:  # in turn, so that answers stay in the order they were asked for
+            if not self.envelopes.renderer.loaded:
+                await asyncio.to_thread(self.envelopes.renderer.load)
         return self._sealed(answer, own, now) if own is not None and own.address else None
 
     def queue(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,7 +64,6 @@ class Renderer:
     _compiled: dict[tuple[str, bool], Template] = field(
         default_factory=dict, compare=False, repr=False
     )
-    _loading: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @property
     def loaded(self) -> bool:
@@ -73,15 +71,12 @@ class Renderer:
         return len(self._compiled) >= len(TEMPLATES)
 
     def load(self) -> None:
-        """Import Jinja and compile the templates; blocks, and does nothing the second time."""
-        with self._loading:
-            if self.loaded:
-                return
-            for name in TEMPLATES:
-                try:
-                    self._template(name, own=True)
-                except Exception:  # noqa: BLE001  told when it is rendered
-                    self._template(name, own=False)
+        """Import Jinja and compile the templates; blocks."""
+        for name in TEMPLATES:
+            try:
+                self._template(name, own=True)
+            except Exception:  # noqa: BLE001  told when it is rendered
+                self._template(name, own=False)
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
