@@ -21,6 +21,7 @@ from housecarl import cli, config_file
 from housecarl.cli import journal, send
 from housecarl.errors import NotAllowed, Unreachable
 from housecarl.journal import receipts, replies
+from housecarl.journal.replies import Outgoing
 from housecarl.testing.house import TestHouse
 
 
@@ -260,7 +261,14 @@ def test_a_reply_that_was_refused_is_listed_with_the_servers_words(
         assert verb("queue", "list").stdout == "Nothing waits.\n"
         done = verb("queue", "retry", number)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith(f"no reply {number} waits or was refused; ")
+        assert done.stderr.startswith(f"no reply {number} that can be sent waits or was refused; ")
+
+        why = "the mail would not read back as it was written"
+        unwritable = Outgoing("ann", "reply", "ann@example.org", "<a@b>", "x", b"", 1.0, error=why)
+        number = str(journal.write(loaded, lambda conn: replies.add(conn, unwritable)))
+        assert f" to ann [refused: {why}] x\n" in verb("queue", "list").stdout
+        assert verb("queue", "retry", number).stderr.startswith(f"no reply {number} that can be ")
+        assert verb("queue", "drop", number).stdout == f"Reply {number} is given up.\n"
 
 
 def test_check_tells_every_fault_at_once_with_its_place(tmp_path: Path) -> None:

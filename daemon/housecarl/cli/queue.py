@@ -60,7 +60,8 @@ def retry(ctx: click.Context, number: int) -> None:
 
     loaded = journal.load(ctx.obj)
     if not journal.write(loaded, lambda conn: replies.retry(conn, number, time.time())):
-        raise HousecarlError(f"no reply {number} waits or was refused; see `housecarl queue list`")
+        text = f"no reply {number} that can be sent waits or was refused"
+        raise HousecarlError(f"{text}; see `housecarl queue list`")
     click.echo(f"Reply {number} is tried again now.")
 
 
