@@ -9,7 +9,7 @@ from jinja2 import Environment
 from structlog.testing import capture_logs
 
 from housecarl.module import Reply
-from housecarl.reply import EMPTY, MAX_TEXT, Facts, Renderer
+from housecarl.reply import EMPTY, MAX_TEXT, NO_FACTS, Facts, Renderer
 
 LAMP = Reply("lamp on. 43 W now.", rows=[("Power", "43 W")])
 WEEK = Reply(
@@ -86,7 +86,11 @@ def test_once_loaded_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_also_with_a_broken_template_it_is_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "sms.txt.j2").write_text("{% for %}")
+    (tmp_path / "mail.txt.j2").write_text("{{ 1 / 0 }}")
     renderer = Renderer(tmp_path)
+    renderer._render("sms.txt.j2", [LAMP], NO_FACTS)
+    renderer._render("mail.txt.j2", [LAMP], NO_FACTS)
+    assert not renderer.loaded, "three are compiled, and one of them twice"
     renderer.load()
     assert renderer.loaded
     assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]

@@ -68,7 +68,8 @@ class Renderer:
     @property
     def loaded(self) -> bool:
         """Whether it can render at once; else the first time takes a tenth of a second."""
-        return len(self._compiled) >= len(TEMPLATES)
+        known = self._compiled
+        return all((name, True) in known or (name, False) in known for name in TEMPLATES)
 
     def load(self) -> None:
         """Import Jinja and compile the templates; blocks."""
