@@ -390,11 +390,11 @@ async def main(count: int, idle_seconds: float, processor: int | None) -> None:
     rows: list[tuple[str, str]] = []
     starts = []
     for _ in range(5):
-        async with housecarl(Path(tempfile.mkdtemp()), sink, "", processor) as (_, _, start):
+        async with housecarl(Path(tempfile.mkdtemp()), sink, processor=processor) as (_, _, start):
             starts.append(start)
     rows.append(("cold start to 220, median of 5", f"{statistics.median(starts):.3f} s"))
     folder = Path(tempfile.mkdtemp())
-    async with housecarl(folder, sink, "", processor) as (port, process, _):
+    async with housecarl(folder, sink, processor=processor) as (port, process, _):
         await asyncio.sleep(1)
         rows.append(("RSS idle", f"{rss(process):.1f} MiB"))
         if idle_seconds:

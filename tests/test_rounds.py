@@ -155,12 +155,8 @@ def test_what_was_found_under_a_name_of_the_house_takes_nothing_of_the_house_wit
 
         house.do(inside.db.write(before))
         house.do(inside.reload_modules())
-
-        def known() -> bool:
-            return bool(house.do(inside.db.read(lambda c: values.get(c, "_rounds", "modules"))))
-
         house.until(lambda: inside.rounds.asleep)
-        assert not known()
+        assert house.do(inside.db.read(lambda conn: values.get(conn, "_rounds", "modules"))) == []
         assert trouble in house.do(inside.db.read(conditions.listing))
 
 

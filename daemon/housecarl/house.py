@@ -159,7 +159,7 @@ class House:
             self._clocks.append(asyncio.create_task(self.watchman.run(), name="watchman"))
 
     async def _note_start(self) -> None:
-        """What a rebuild has left to look at and to doubt; what waited for a start is over."""
+        """Note what a rebuild has left, to look at and to doubt; forget what waited for a start."""
         now = self.clock.now().timestamp()
         names = await asyncio.to_thread(rebuild.aside, self.db.path.parent)
 
