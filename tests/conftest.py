@@ -9,14 +9,16 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.programs import installed
 
-from housecarl import child, house, module_file, module_load, process
+from housecarl import child, house, module_load, process
+from housecarl.commands import Command
+from housecarl.shipped import shipped
 
 
 def pytest_configure() -> None:
@@ -37,10 +39,22 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def modules_compiled_once() -> Iterator[None]:
-    """Each house loads the shipped modules from their source: the same bytes, the same code."""
+def modules_loaded_once() -> Iterator[None]:
+    """Each house loads the shipped modules: they keep nothing, so the same will do."""
+    load = module_load.load
+    loaded: dict[Path, tuple[ModuleType, tuple[Command, ...]]] = {}
+
+    def load_once(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
+        if path.parent != shipped("modules"):
+            return load(path, section)
+        if path not in loaded:
+            loaded[path] = load(path, section)
+        module, _ = loaded[path]
+        sys.modules[module.__name__] = module
+        return loaded[path]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_file, "compile", lru_cache(128)(compile), raising=False)
+        patch.setattr(module_load, "load", load_once)
         yield
 
 
