@@ -72,13 +72,16 @@ async def strange(call: Call) -> Reply:
 '''
 
 
-def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["cellar", "old.cellar"])
+def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(
+    module: str, tmp_path: Path
+) -> None:
     folder, sensor, clock = tmp_path / "mine", tmp_path / "sensor", FakeClock()
     folder.mkdir()
-    (folder / "cellar.py").write_text(CELLAR)
+    (folder / f"{module}.py").write_text(CELLAR)
     (folder / "broken.py").write_text(BROKEN)
     sensor.write_text("wet dark")
-    modules = {"folders": [str(folder)], "cellar": {"sensor": str(sensor)}}
+    modules = {"folders": [str(folder)], module: {"sensor": str(sensor)}}
     people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
     with TestHouse(tmp_path, people, modules, clock=clock) as house:
         inside = inner(house)
@@ -96,7 +99,7 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: P
         def told() -> list[str]:
             return [each.text.splitlines()[0] for each in house.inbox.received]
 
-        assert [minute(), minute()] == [{"cellar.wet"}] * 2
+        assert [minute(), minute()] == [{f"{module}.wet"}] * 2
         house.inbox.wait(1)
         assert told() == ["The wet cellar."]
         sensor.write_text("dark")
@@ -104,6 +107,36 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(tmp_path: P
         assert told() == ["The wet cellar."]
         sensor.unlink()
         assert minute() == set()
+        sensor.write_text("wet")
+        assert minute() == {f"{module}.wet"}
+        (folder / f"{module}.py").unlink()
+        house.do(inside.reload_modules())
+        assert minute() == set(), "and so are the things of a module that is no more"
+
+
+def test_of_modules_with_dots_in_their_names_each_forgets_its_own(tmp_path: Path) -> None:
+    """What `cellar.old` found, `wet`, is no `old.wet` of `cellar`, and is told once."""
+    folder, clock = tmp_path / "mine", FakeClock()
+    folder.mkdir()
+    modules: dict[str, object] = {"folders": [str(folder)]}
+    for module, word in (("cellar", "dry"), ("cellar.old", "wet")):
+        text = CELLAR.replace("async def cellar", f"async def {word}")
+        (folder / f"{module}.py").write_text(text)
+        (tmp_path / module).write_text(word)
+        modules[module] = {"sensor": str(tmp_path / module)}
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    with TestHouse(tmp_path, people, modules, clock=clock) as house:
+        inside = inner(house)
+
+        async def minute() -> None:
+            clock.move(60)
+
+        for _ in range(3):
+            house.do(minute())
+            house.until(lambda: inside.rounds.asleep)
+        house.inbox.wait(1)
+        house.settle()
+        assert [each.text.splitlines()[0] for each in house.inbox.received] == ["The wet cellar."]
 
 
 def test_what_a_module_found_is_kept_while_its_file_is_broken(tmp_path: Path) -> None:

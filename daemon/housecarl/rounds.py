@@ -129,7 +129,7 @@ class Rounds:
         """State and message in one transaction: told once, also after a crash."""
         quiet = self._quiet(now)
         names = {name: each for name, each in found.items() if name not in self._told}
-        await self._forget({module: [name.partition(".")[2] for name in names]})
+        await self._forget({module: [name.removeprefix(f"{module}.") for name in names]})
 
         def write(conn: sqlite3.Connection) -> list[str]:
             news = []
@@ -150,15 +150,26 @@ class Rounds:
 
     async def _forget(self, here: Mapping[str, Collection[str]]) -> None:
         """Drop what is no more; `here` are the names that still are, by module."""
-        noted = await self._workshop.db.read(conditions.listing)
-        kinds = [each.name.partition(".") for each in noted]
-        if any(kind in here and rest not in here[kind] for kind, _, rest in kinds):
+        if self._gone(await self._workshop.db.read(conditions.listing), here):
 
             def forget(conn: sqlite3.Connection) -> None:
-                for module, names in here.items():
-                    conditions.forget_gone(conn, module, names)
+                for name in self._gone(conditions.listing(conn), here):
+                    conditions.forget(conn, name)
 
             await self._workshop.db.write(forget)
+
+    def _gone(self, noted: list[Condition], here: Mapping[str, Collection[str]]) -> list[str]:
+        """The parts of the modules `here` that are not among their names.
+
+        A module's name may hold dots too: a part belongs to the module with the longest that fits.
+        """
+        modules = {*here, *(each.module for each in self._registry.commands.values())}
+        gone = []
+        for name, *_ in noted:
+            owner = max((m for m in modules if name.startswith(f"{m}.")), key=len, default="")
+            if owner in here and name.removeprefix(f"{owner}.") not in here[owner]:
+                gone.append(name)
+        return gone
 
     async def _forget_others(self, modules: Collection[str]) -> None:
         """Drop what was found by modules that do no rounds any more, in an earlier life too.
@@ -171,8 +182,9 @@ class Rounds:
         if known != here:
 
             def forget(conn: sqlite3.Connection) -> None:
-                for module in known - here - PARTS:
-                    conditions.forget_gone(conn, module, ())
+                others = dict.fromkeys(known - here - PARTS, ())
+                for name in self._gone(conditions.listing(conn), others):
+                    conditions.forget(conn, name)
                 values.put(conn, OWN, MODULES, sorted(here), at)
 
             await db.write(forget)
