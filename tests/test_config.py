@@ -270,3 +270,15 @@ def test_the_services_spool_is_for_root_and_the_service_alone(
     assert spool_folder() == own  # no service here
     (tmp_path / "spool").mkdir()
     assert spool_folder() == (tmp_path / "spool" if login == 0 else own)
+
+
+def test_a_relative_state_folder_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder that a verb is called in would have a spool of its own."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_module, "SERVICE_SPOOL", tmp_path / "none")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert spool_folder() == tmp_path / "home/.local/state/housecarl/spool"

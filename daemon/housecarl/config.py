@@ -94,10 +94,19 @@ def spool_folder() -> Path:
         if os.geteuid() in (0, SERVICE_SPOOL.stat().st_uid):
             return SERVICE_SPOOL
     try:
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(state_home(), "housecarl", "spool").expanduser()
     except RuntimeError:  # a login without a home
         return SERVICE_SPOOL
-    return Path(home, "housecarl", "spool")
+
+
+def state_home() -> str:
+    """Where a login's programs keep what they know, `~` not resolved.
+
+    A relative `$XDG_STATE_HOME` is ignored, as the XDG Base Directory Specification says: it would
+    be another folder wherever a verb is called.
+    """
+    named = os.environ.get("XDG_STATE_HOME", "")
+    return named if named.startswith("/") else "~/.local/state"
 
 
 class Language(Section):

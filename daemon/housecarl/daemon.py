@@ -12,11 +12,10 @@ from typing import Protocol
 
 import structlog
 
-from housecarl import config_file
 from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.doors.drop import DropDoor
-from housecarl.doors.smtp import SmtpDoor, tls
+from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
@@ -25,6 +24,7 @@ from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
 from housecarl.notify import listening, notify
 from housecarl.pulse import Pulse
+from housecarl.reload import read_again
 from housecarl.trust import Resolver
 from housecarl.watch import Watch
 
@@ -59,6 +59,7 @@ class Daemon:
         self.house: House | None = None
         self.smtp: SmtpDoor | None = None
         self._doors: list[Door] = []
+        self._news: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._lock: Lock | None = None
@@ -115,7 +116,6 @@ class Daemon:
 
     async def _serve(self) -> None:
         """One configuration: open the house, open the doors, close both again."""
-        self._reload.clear()
         await self._open_house()
         watch = Watch()
         await watch.start()
@@ -127,7 +127,7 @@ class Daemon:
             log.info("ready", house=self.loaded.config.house, doors=len(self._doors))
             await self._live()
         finally:
-            notify("RELOADING=1" if self._reload.is_set() else "STOPPING=1")
+            notify("STOPPING=1" if self._stop.is_set() else "RELOADING=1")
             for door in self._doors:
                 await door.stop()
             self._doors.clear()
@@ -145,6 +145,9 @@ class Daemon:
 
     async def _close_house(self) -> None:
         house, self.house = self.house, None
+        for task in (news := list(self._news)):
+            task.cancel()
+        await asyncio.gather(*news, return_exceptions=True)
         if house is not None:
             await house.close()
 
@@ -182,8 +185,15 @@ class Daemon:
 
     def _later(self, what: Callable[[House], Awaitable[None]]) -> None:
         """Do something with the house soon; news come in bursts, the house sorts them out."""
+
+        async def do(house: House) -> None:
+            with suppress(StorageError):  # the house tells that by itself
+                await what(house)
+
         if self.house is not None:
-            asyncio.ensure_future(what(self.house))
+            task = asyncio.create_task(do(self.house))
+            self._news.add(task)
+            task.add_done_callback(self._news.discard)
 
     def _logins(self) -> dict[str, tuple[str, str]]:
         """SMTP AUTH: user -> (person, argon2id hash)."""
@@ -208,10 +218,11 @@ class Daemon:
                 await self._reopen(trouble.result())
                 continue
             trouble.cancel()
-            if self._reload.is_set() and not self._read_config():
-                self._reload.clear()
-                await self._tell_config()
-                continue
+            if self._reload.is_set():
+                self._reload.clear()  # one that comes from now on is another
+                if not await self._read_config():
+                    await self._tell_config()
+                    continue
             return
 
     async def _reopen(self, error: StorageError) -> None:
@@ -249,13 +260,11 @@ class Daemon:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
 
-    def _read_config(self) -> bool:
+    async def _read_config(self) -> bool:
         """Read the configuration again; a bad one is named and the old one stays."""
         try:
-            loaded = config_file.load(self.loaded.source.path)
-            if loaded.config.doors.smtp is not None:  # a renewal may be half written
-                tls(SmtpSettings.of(loaded.config.doors.smtp))
-        except ConfigError as error:
+            loaded = await read_again(self.loaded.source.path)
+        except (ConfigError, Unreachable) as error:
             self._refuse(error)
             return False
         self.loaded, self._former, self._refused = loaded, self.loaded, ""

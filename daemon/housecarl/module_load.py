@@ -1,14 +1,12 @@
-"""Loading modules with their commands: from a file, from installed packages, in a thread."""
+"""Loading modules with their commands: from a file, from installed packages."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,6 +14,7 @@ from housecarl import module_file
 from housecarl.command_index import Entry
 from housecarl.commands import Command, commands_of
 from housecarl.errors import ModuleError
+from housecarl.thread import in_thread
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,8 +23,6 @@ log = structlog.get_logger()
 
 #: the entry point group by which installed packages bring modules
 GROUP = "housecarl.modules"
-
-T = TypeVar("T")
 
 
 def load(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
@@ -83,34 +80,3 @@ def _installed(point: EntryPoint) -> Entry:
         fault = module_file.fault(error, path)
         log.warning("module off", file=point.value, fault=fault)
         return Entry(str(path), point.name, None, error=fault)
-
-
-async def in_thread(work: Callable[[], T], limit: float) -> T:
-    """Do some work in a thread that nobody waits for when it takes longer than `limit` seconds.
-
-    A thread of the loop's own pool that hangs would keep the daemon from ending.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(cast("T", result))
-
-    def run() -> None:
-        result, fault = None, None
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  raised again where it is awaited
-            fault = error
-        try:
-            loop.call_soon_threadsafe(settle, result, fault)
-        except RuntimeError:
-            pass  # the loop ended meanwhile
-
-    threading.Thread(target=run, name="module-load", daemon=True).start()
-    return await asyncio.wait_for(done, limit)

@@ -16,6 +16,7 @@ from housecarl.config_words import Loc
 from housecarl.errors import ConfigError, ModuleError, Problem
 from housecarl.module_settings import Locate
 from housecarl.process import try_file
+from housecarl.thread import in_thread
 
 __all__ = ["Command", "Registry"]
 
@@ -197,7 +198,7 @@ class Registry:
         if not ours:
             return []
         try:
-            return await module_load.in_thread(
+            return await in_thread(
                 lambda: [_loaded(path, found[path]) for path in ours], LOAD_LIMIT
             )
         except TimeoutError:
@@ -208,7 +209,7 @@ class Registry:
         try:
             await self._try(path, free)
             async with free:
-                return await module_load.in_thread(lambda: _loaded(path, stamp), LOAD_LIMIT)
+                return await in_thread(lambda: _loaded(path, stamp), LOAD_LIMIT)
         except ModuleError as error:
             return _off(path, stamp, str(error))
         except TimeoutError:

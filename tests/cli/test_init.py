@@ -199,14 +199,18 @@ def test_the_next_command_is_short_where_the_shell_finds_all_by_itself(config: P
 def test_what_check_would_refuse_is_never_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told as a fault of the file that would have been: here the machine names no such folder."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_STATE_HOME", "~no-such-login")
-    config = tmp_path / ".config" / "housecarl" / "housecarl.yaml"
+    """Told as a fault of the file that would have been: here a file is where the spool would be."""
+    home, state = tmp_path / "home", tmp_path / "state" / "housecarl"
+    home.mkdir()
+    state.mkdir(parents=True)
+    (state / "spool").touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    config = home / ".config" / "housecarl" / "housecarl.yaml"
     done = given(config, "name: ann\nlogin: ann\n")
     assert (done.returncode, done.stdout) == (78, "")
-    assert f"{config}:" in done.stderr and "there is no such home folder" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert f"{config}:" in done.stderr and f"{state / 'spool'} is no folder" in done.stderr
+    assert list(home.iterdir()) == []
 
 
 def test_a_spool_that_is_there_already_is_left_as_it_is(config: Path) -> None:

@@ -129,6 +129,10 @@ def test_files_go_where_the_program_looks_for_them(
     assert own.config == tmp_path / ".config/housecarl/housecarl.yaml"
     assert own.spool == "~/.local/state/housecarl/spool"
     assert own.make_spool() == tmp_path / ".local/state/housecarl/spool"
+    monkeypatch.setenv("XDG_STATE_HOME", "/srv/state")
+    assert Site.of(None).spool == "/srv/state/housecarl/spool"
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert Site.of(None).spool == "~/.local/state/housecarl/spool"
     assert Site.of(tmp_path / "config/housecarl.yaml").spool == "../spool"
     assert Site.of(tmp_path / "elm.yaml").spool == "spool"
     monkeypatch.setenv("HOUSECARL_CONFIG", str(tmp_path / "other.yaml"))

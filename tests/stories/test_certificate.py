@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import sqlite3
 import ssl
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.doors.certificate import certificate
 
+import housecarl.reload
 from housecarl.house import JOURNAL
 from housecarl.testing.house import TestHouse
 
@@ -46,12 +48,11 @@ def condition(house: TestHouse) -> tuple[int, str]:
 
 def reload(house: TestHouse) -> None:
     """As SIGHUP does."""
-    daemon = house.daemon
-    assert daemon is not None
+    assert (running := house.daemon) is not None
 
     async def do() -> None:
-        daemon.ready.clear()
-        daemon.reload()
+        running.ready.clear()
+        running.reload()
 
     house.do(do())
 
@@ -72,3 +73,51 @@ def test_a_renewed_certificate_is_taken_by_a_reload_and_half_of_one_changes_noth
     reload(house)
     house.until(lambda: bool(condition(house)[0]) and house.daemon.ready.is_set())  # type: ignore[union-attr]
     assert served(house) == cert.read_text()
+
+
+def on_a_slow_disk(path: Path) -> None:
+    """Make a file one that gives nothing until the test does."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def test_the_house_answers_while_a_reload_waits_for_a_slow_disk(
+    house: TestHouse, tmp_path: Path
+) -> None:
+    on_a_slow_disk(tmp_path / "cert.pem")
+    reload(house)
+    with (tmp_path / "cert.pem").open("w") as slow:  # open once the reload reads it
+        phone = house.phone()
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+        slow.write("no certificate")
+    house.until(lambda: not condition(house)[0])
+
+
+def test_a_reload_asked_for_while_one_reads_is_done_too(house: TestHouse, tmp_path: Path) -> None:
+    """The first may have read what the second was asked for too early."""
+    cert = tmp_path / "cert.pem"
+    good = cert.read_bytes()
+    on_a_slow_disk(cert)
+    reload(house)
+    with cert.open("w") as slow:
+        (tmp_path / "renewed.pem").write_bytes(good)
+        (tmp_path / "renewed.pem").rename(cert)
+        reload(house)
+        slow.write("no certificate")
+    house.until(lambda: bool(condition(house)[0]) and house.daemon.ready.is_set())  # type: ignore[union-attr]
+
+
+def test_a_reload_from_a_disk_that_hangs_is_refused(
+    house: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The former configuration goes on, and the house can be stopped."""
+    monkeypatch.setattr(housecarl.reload, "READ_SECONDS", 0.05)
+    former = served(house)
+    on_a_slow_disk(tmp_path / "cert.pem")
+    reload(house)
+    house.until(lambda: not condition(house)[0])
+    assert "gave nothing in 0.05 s" in condition(house)[1]
+    assert served(house) == former
+    house.stop()
+    (tmp_path / "cert.pem").open("w").close()

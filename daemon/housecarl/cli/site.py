@@ -9,7 +9,7 @@ from pathlib import Path
 
 from housecarl import service
 from housecarl.cli import private_file
-from housecarl.config import SERVICE_SPOOL
+from housecarl.config import SERVICE_SPOOL, state_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,7 @@ class Site:
         if path == service.CONFIG:
             return cls(path, str(SERVICE_SPOOL), _daemon())
         if path == home:
-            state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-            return cls(path, f"{state}/housecarl/spool")
+            return cls(path, f"{state_home()}/housecarl/spool")
         return cls(path, "../spool" if path.parent.name == "config" else "spool")
 
     def has(self, name: str) -> bool:

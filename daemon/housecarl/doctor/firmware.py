@@ -7,9 +7,9 @@ from pathlib import Path
 
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.module_load import in_thread
 from housecarl.plugs import manifest
 from housecarl.plugs.image import ImageError
+from housecarl.thread import in_thread
 
 #: Seconds to read and hash fifty images of 4 MiB.
 READ_SECONDS = 9.0

@@ -14,7 +14,7 @@ from housecarl.doctor.mail_host import advice, look_up, unread
 from housecarl.doctor.patient import Patient
 from housecarl.journal import values
 from housecarl.memory import IMAP
-from housecarl.module_load import in_thread
+from housecarl.thread import in_thread
 
 if TYPE_CHECKING:
     from housecarl.doors.imap_line import Line

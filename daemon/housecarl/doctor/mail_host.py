@@ -8,8 +8,8 @@ import socket
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble
 from housecarl.doctor.secrets import is_elsewhere
 from housecarl.errors import SecretError
-from housecarl.module_load import in_thread
 from housecarl.secret import Secret
+from housecarl.thread import in_thread
 
 #: Seconds a name may take; what is slower than this is a resolver that is down.
 LOOK_UP_SECONDS = 5.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from housecarl.doctor import access, sections
 from housecarl.doctor.finding import Finding, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.module_load import in_thread
+from housecarl.thread import in_thread
 
 #: Seconds to look at every file of every folder.
 LOOK_SECONDS = 9.0

@@ -13,7 +13,7 @@ from housecarl.doctor import certificate, unit
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.location import split
-from housecarl.module_load import in_thread
+from housecarl.thread import in_thread
 
 #: Seconds for one answer of the door, which is on this machine.
 ANSWER_SECONDS = 4.0

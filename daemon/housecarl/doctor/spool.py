@@ -13,8 +13,8 @@ from housecarl.disk import sync_folder, write_new
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.house import JOURNAL
-from housecarl.module_load import in_thread
 from housecarl.spool import RESERVE_BYTES, State
+from housecarl.thread import in_thread
 
 #: Seconds until a disk that does not answer is told.
 DISK_SECONDS = 9.0

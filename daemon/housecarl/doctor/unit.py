@@ -10,7 +10,7 @@ from pathlib import Path
 
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.module_load import in_thread
+from housecarl.thread import in_thread
 
 #: There when systemd runs this machine (sd_booted(3)).
 BOOTED = Path("/run/systemd/system")

@@ -1,0 +1,41 @@
+"""A thread for work that may never end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], limit: float) -> T:
+    """Do some work in a thread that nobody waits for when it takes longer than `limit` seconds.
+
+    A thread of the loop's own pool that hangs would keep the daemon from ending.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("T", result))
+
+    def run() -> None:
+        result, fault = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  raised again where it is awaited
+            fault = error
+        try:
+            loop.call_soon_threadsafe(settle, result, fault)
+        except RuntimeError:
+            pass  # the loop ended meanwhile
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    return await asyncio.wait_for(done, limit)
