@@ -164,3 +164,19 @@ def test_a_part_of_the_house_that_ends_is_a_fault(house: TestHouse) -> None:
     assert house.do(ended(full)) is full
     with pytest.raises(ZeroDivisionError):
         house.do(ended(ZeroDivisionError()))
+
+
+def test_a_stop_waits_for_no_module_that_is_just_being_read(tmp_path: Path) -> None:
+    """What the news of a file had begun ends with the house, and nothing of it is left."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with TestHouse(tmp_path, modules={"folders": [str(folder)]}) as house:
+        daemon = running(house)
+        (folder / "slow.py").write_text("import time\n\ntime.sleep(60)\n")
+        house.until(lambda: bool(daemon._news))
+        house.stop()
+
+        async def left() -> set[str]:
+            return {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
+
+        assert house.do(left()) == set()
