@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from housecarl import confirm
 from housecarl.confirm import Confirmation
-from housecarl.journal import Database, people
+from housecarl.journal import Database, people, receipts
 from housecarl.judge import Case, Judge
 from housecarl.module import Call, Risk
+from housecarl.record import Repeated
 from housecarl.rights import Decision
 
 #: Reasons that hold only now: before the journal was lost the same message may have been in time.
@@ -28,7 +29,7 @@ class Admission:
         self._doubted = doubted
 
     async def admit(self, case: Case) -> Case:
-        """The case as it is to be carried out."""
+        """The case as it is to be carried out; raises Repeated for a code that was seen before."""
         doubtful = case.id in self._doubted and may_have_run(case)
         if case.word not in ("run", "confirm") and not doubtful:
             return case
@@ -55,6 +56,9 @@ class Admission:
         now = case.now.timestamp()
 
         def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
+            first = receipts.find_same(conn, case.verdict.keys, case.id)
+            if first is not None:  # before it is counted as a wrong code
+                raise Repeated(case, first)
             secret = person.totp.read() if person.totp is not None else None
             return confirm.find(conn, case.person, typed, now, secret)
 

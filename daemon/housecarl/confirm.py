@@ -18,7 +18,7 @@ CODE_SECONDS = 600.0
 #: Wrong answers to one challenge; the third ends it.
 MAX_TRIES = 3
 
-#: Wrong codes within LOCK_SECONDS that lock a person out of codes for the rest of that time.
+#: Wrong codes within LOCK_SECONDS that lock a person out of codes for as long.
 LOCK_MISSES = 5
 LOCK_SECONDS = 3600.0
 
@@ -65,20 +65,20 @@ def find(
 
     Returned and not raised: what was counted must stay counted.
     """
-    if codes.misses(conn, person, now - LOCK_SECONDS) >= LOCK_MISSES:
+    if _locked(conn, person, now):
         return WrongCode("Too many wrong codes. Codes are off for you for an hour.")
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
         codes.miss(conn, person, None, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
-        return WrongCode(text, locked=_locks(conn, person, now))
+        return WrongCode(text, locked=_locked(conn, person, now))
     step = matching_step(totp, typed, now) if totp else None
     if totp and step is not None and not codes.spend_step(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code)
     tries = codes.miss(conn, person, open_code.id, now)
-    locked = _locks(conn, person, now)
+    locked = _locked(conn, person, now)
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
         return WrongCode("Wrong code, the third. Nothing was done.", locked=locked)
@@ -87,9 +87,13 @@ def find(
     return WrongCode(tell, locked=locked)
 
 
-def _locks(conn: sqlite3.Connection, person: str, now: float) -> bool:
-    """Whether the wrong code that was just counted is the one that locks the person out."""
-    return codes.misses(conn, person, now - LOCK_SECONDS) == LOCK_MISSES
+def _locked(conn: sqlite3.Connection, person: str, now: float) -> bool:
+    """Whether the last hour saw the wrong code that locks out: enough of them within an hour."""
+    times = codes.misses(conn, person, now - 2 * LOCK_SECONDS)
+    return any(
+        last - first < LOCK_SECONDS and now - last < LOCK_SECONDS
+        for first, last in zip(times, times[LOCK_MISSES - 1 :], strict=False)
+    )
 
 
 def same(one: str, other: str) -> bool:

@@ -17,7 +17,7 @@ from housecarl.errors import CommandError, FormError, UnknownCommand
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
-from housecarl.module import Call
+from housecarl.module import Call, Risk
 from housecarl.registry import Registry
 from housecarl.rights import Decision, Request
 from housecarl.trust import Trust
@@ -161,6 +161,9 @@ class Judge:
 
     def decide(self, case: Case) -> Case:
         """Bind and decide each call; if one cannot run, none does."""
+        if len(case.calls) > 1 and any(call.name == "yes" for call in case.calls):
+            text = "yes must stand alone in its message. Nothing was done."
+            return case._replace(word="refuse", reason="not-alone", text=text)
         steps = []
         for call in case.calls:
             try:
@@ -198,20 +201,33 @@ class Judge:
         args = command.bind(whole)
         rule = self.config.commands.get(command.name)
         risk = rule.risk if rule and rule.risk else command.risk(args)
+        return Step(whole, command, args, self._decision(case, command, risk, case.now))
+
+    def _decision(self, case: Case, command: Command, risk: Risk, now: datetime) -> Decision:
+        rule = self.config.commands.get(command.name)
         late = (rule.late if rule else None) or command.spec.late or self.config.trust.late
         request = Request(
             name=command.name,
             risk=risk,
             proof=case.verdict.proof,
             sent=case.verdict.sent,
-            now=case.now,
+            now=now,
             late=late,
             alone=len(case.calls) == 1,
         )
         decision = rights.decide(request, ZoneInfo(self.config.timezone))
-        if decision.reason == "late" and whole.door == "job":
+        if decision.reason == "late" and case.stamp is not None and case.stamp.door == "job":
             decision = decision._replace(text=self._missed(command.name, request.sent))
-        return Step(whole, command, args, decision)
+        return decision
+
+    def overtaken(self, case: Case, step: Step, now: datetime) -> Decision | None:
+        """Why a call that had to wait is not to be run any more: for its person, or its age."""
+        risk = step.decision.risk
+        ended = self._ended(case.person, now)
+        if ended is not None:
+            return Decision("refuse", risk, ended)
+        decision = self._decision(case, step.command, risk, now)
+        return decision if decision.word == "refuse" else None
 
     def _missed(self, name: str, due: datetime | None) -> str:
         """The sentence for a job whose time passed while the house was down."""

@@ -29,7 +29,9 @@ class Limits:
         self._asked_for: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._slips: defaultdict[str, deque[float]] = defaultdict(deque)
         self._quiet_until: dict[str, float] = {}
-        self._told_of: dict[tuple[str, str], float] = {}
+        #: until when which notice holds, and the id of the message that it answered
+        self._told_of: dict[tuple[str, str], tuple[float, str]] = {}
+        self._paused_by: dict[str, str] = {}
 
     def admit(self, case: Case) -> Case:
         """The case as it is, or refused: with a notice the first time, then without a word."""
@@ -46,6 +48,23 @@ class Limits:
             return case
         self._slips.pop(case.person, None)
         return self._count(case, now)
+
+    def take_back(self, case: Case) -> None:
+        """Count nothing of a message that turns out to be one that was seen before."""
+        at = case.now.timestamp()
+        names = {step.command.name for step in case.steps}
+        for times in (
+            self._asked[case.person],
+            self._slips[case.person],
+            *(self._asked_for[case.person, name] for name in names),
+        ):
+            while at in times:
+                times.remove(at)
+        if self._paused_by.get(case.person) == case.id:
+            del self._paused_by[case.person], self._quiet_until[case.person]
+        for notice, (_, answered) in list(self._told_of.items()):
+            if answered == case.id:
+                del self._told_of[notice]
 
     def _slip(self, case: Case, now: float) -> Case:
         slips = _within(self._slips[case.person], now, NONSENSE_SECONDS)
@@ -86,8 +105,9 @@ class Limits:
 
         Who also asked for something else must know that it was not done.
         """
-        told = self._told_of.get((case.person, name)) == until
-        self._told_of[case.person, name] = until
+        told = self._told_of.get((case.person, name), (0.0, ""))[0] == until
+        if not told:
+            self._told_of[case.person, name] = until, case.id
         clock = datetime.fromtimestamp(until, self._zone)
         text = f"{name}: {self._most_of[name]} in an hour are the most. Nothing was done. "
         text = "" if told and alone else f"{text}Again at {clock:%H:%M}."
@@ -95,7 +115,7 @@ class Limits:
 
     def _pause(self, case: Case, until: float, why: str) -> Case:
         """Say once when it goes on; nothing of this message is done."""
-        self._quiet_until[case.person] = until
+        self._quiet_until[case.person], self._paused_by[case.person] = until, case.id
         clock = datetime.fromtimestamp(until, self._zone)
         text = f"{why}. Nothing was done. I listen again at {clock:%H:%M}."
         return case._replace(word="refuse", reason="limit", text=text, steps=())

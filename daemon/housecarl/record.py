@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from housecarl.confirm import Challenge
+from housecarl.confirm import Challenge, WrongCode
 from housecarl.envelope import Answer, Kind, Way
 from housecarl.journal import Database, codes, people, receipts, runs
 from housecarl.journal.people import Way as KnownWay
@@ -85,17 +85,21 @@ class Record:
         """Note that a change begins, before it does; with the first the message's keys are taken.
 
         Returns an earlier run when the very same was asked a moment ago: then nothing is claimed
-        and its outcome is the answer. Raises Repeated for a message that was seen before.
+        and its outcome is the answer. Raises Repeated for a message that was seen before, WrongCode
+        for a code that was good when it was typed and is not any more.
         """
+
+        people_here = self.outbox.envelopes.config.people
 
         def write(conn: sqlite3.Connection) -> Run | None:
             _take_keys(conn, case, file)
-            same = runs.latest_same(conn, run.person, run.words, run.started - SAME_SECONDS)
-            if same is not None and same.receipt != case.id:
+            asked = min(case.now.timestamp(), run.started)
+            same = runs.repeated(conn, run, people_here, asked - SAME_SECONDS)
+            if same is not None:
                 return same
             runs.start(conn, run)
-            if case.confirmed is not None:
-                codes.close(conn, case.confirmed.code.id, "used")
+            if case.confirmed is not None and not codes.use(conn, case.confirmed.code, run.started):
+                raise WrongCode("This code was used, cancelled, or is too old. Nothing was done.")
             return None
 
         return await self.db.write(write)

@@ -12,7 +12,8 @@ import structlog
 
 from housecarl.admit import Admission
 from housecarl.clock import Clock
-from housecarl.confirm import LOCK_MISSES
+from housecarl.confirm import LOCK_MISSES, WrongCode
+from housecarl.crew import Crew
 from housecarl.errors import AnswerPending, MessageGone, StorageError, TrustLater
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
@@ -36,9 +37,6 @@ CLOCK_REASONS = frozenset("late stale future expired no-proof no-time until".spl
 
 #: The name under which `status` shows that a message waits for a restart; forgotten at a start.
 STUCK = "worker"
-
-#: Messages carried at once: enough to fill a commit, few enough to stay small.
-CARRIERS = 32
 
 Perform = Callable[[Case, Step], Awaitable[Outcome]]
 Challenge = Callable[[Case], Awaitable[Done]]
@@ -68,51 +66,39 @@ class Worker:
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
     carried: int = field(init=False, default=0)
-    _names: asyncio.Queue[str | None] = field(init=False, default_factory=asyncio.Queue)
+    _crew: Crew = field(init=False)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
-    _carriers: list[asyncio.Task[None]] = field(init=False, default_factory=list)
     _parked: dict[str, asyncio.Future[Any]] = field(init=False, default_factory=dict)
-    _turns: dict[str, asyncio.Lock] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._crew = Crew(self._carried)
 
     async def start(self) -> None:
         """Begin to carry."""
-        loop = asyncio.get_running_loop()
-        self.trouble = loop.create_future()
-        self._carriers = [
-            loop.create_task(self._work(), name=f"carrier {n}") for n in range(CARRIERS)
-        ]
+        self.trouble = asyncio.get_running_loop().create_future()
+        self._crew.start()
 
     async def stop(self) -> None:
         """Finish what is in hand, bounded; what waits stays where it is."""
-        while not self._names.empty():
-            self._names.get_nowait()
-            self._names.task_done()
-        for _ in self._carriers:
-            self._names.put_nowait(None)
-        if not self._carriers:
-            return  # a house that did not open
-        _, late = await asyncio.wait(self._carriers, timeout=STOP_SECONDS)
-        for carrier in late:
-            carrier.cancel()
-        await asyncio.gather(*self._carriers, return_exceptions=True)
+        await self._crew.stop(STOP_SECONDS)
         for answered in self._parked.values():
             answered.cancel()
 
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
-        self._names.put_nowait(name)
+        self._crew.offer(name)
 
     @property
     def waiting(self) -> int:
         """Messages that no carrier has in hand."""
-        return self._names.qsize()
+        return self._crew.waiting
 
     async def idle(self) -> None:
         """Return once nothing waits and nothing is in hand."""
-        await self._names.join()
+        await self._crew.idle()
         while self._parked:
             await asyncio.wait(self._parked.values())
-            await self._names.join()
+            await self._crew.idle()
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
@@ -164,7 +150,8 @@ class Worker:
             for n, step in enumerate(case.steps):
                 run, reply = await self._call(case, name, n, step)
                 runs.append(run)
-                replies.append(reply)
+                if reply.text:  # none for a person who was switched off meanwhile
+                    replies.append(reply)
         return Done(tuple(runs), tuple(replies))
 
     async def _call(self, case: Case, name: str, n: int, step: Step) -> tuple[Run, Reply]:
@@ -173,7 +160,13 @@ class Worker:
         words = tuple(step.call.words)
         run = Run(case.id, n, words, case.person, risk.value, self.clock.now().timestamp())
         if risk is not Risk.LOOK:
-            same = await self.record.claim(case, name, run)
+            overtaken = self.judge.overtaken(case, step, self.clock.now())
+            if overtaken is not None:
+                return self._refused(run, overtaken.reason or "", overtaken.text)
+            try:
+                same = await self.record.claim(case, name, run)
+            except WrongCode as gone:
+                return self._refused(run, gone.reason, str(gone))
             if same is not None:
                 return self._same(run, same)
         outcome = await self.perform(case, step)
@@ -197,7 +190,12 @@ class Worker:
         """The answer to a change that was asked for a moment ago: what came of it then."""
         said = "Already done" if earlier.outcome == "done" else "Just tried"
         text = f"{said}: {earlier.text}" if earlier.ended else f"{run.words[0]} is under way."
-        return self._end(run, "refused", text, f"the same as {earlier.receipt}"), Reply(text)
+        return self._refused(run, f"the same as {earlier.receipt}", text)
+
+    def _refused(self, run: Run, why: str, text: str) -> tuple[Run, Reply]:
+        """A call that was not carried out after all: it did no more than a look."""
+        looked = run._replace(risk=Risk.LOOK.value)
+        return self._end(looked, "refused", text, why), Reply(text)
 
     def _end(self, run: Run, outcome: str, text: str, detail: str) -> Run:
         ended = self.clock.now().timestamp()
@@ -207,21 +205,21 @@ class Worker:
         """Changes of one person happen one after another; who only looks need not wait."""
         if all(step.decision.risk is Risk.LOOK for step in case.steps):
             return nullcontext()
-        return self._turns.setdefault(case.person, asyncio.Lock())
+        return self._crew.turn(case.person)
 
-    async def _work(self) -> None:
-        while (name := await self._names.get()) is not None:
-            try:
-                await self._carry_safely(name)
-            except StorageError as error:
-                if not self.trouble.done():
-                    self.trouble.set_result(error)
-                return
-            except Exception:  # noqa: BLE001 - whatever it is, the next message is served
-                await self._tell_stuck(name)
-            finally:
-                self.carried += 1
-                self._names.task_done()
+    async def _carried(self, name: str) -> bool:
+        """Carry a message, whatever it does to us; False when the disk fails."""
+        try:
+            await self._carry_safely(name)
+        except StorageError as error:
+            if not self.trouble.done():
+                self.trouble.set_result(error)
+            return False
+        except Exception:  # noqa: BLE001 - whatever it is, the next message is served
+            await self._tell_stuck(name)
+        finally:
+            self.carried += 1
+        return True
 
     async def _tell_stuck(self, name: str) -> None:
         """Show that we broke on a message, and again when that was to be noted."""
@@ -237,6 +235,7 @@ class Worker:
         except MessageGone:
             log.warning("message-gone", id=id_of(name)[:4], file=name)
         except Repeated as repeated:
+            self.limits.take_back(repeated.case)
             await self.record.refuse_repeat(repeated, name)
             self.spool.move(name, State.WORK, State.REFUSED)
             log.info("repeated", id=id_of(name)[:4], first=repeated.first[:4])

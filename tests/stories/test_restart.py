@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import conditions, connect, receipts, runs
@@ -19,7 +20,6 @@ from housecarl.journal.runs import Run
 from housecarl.message.stamp import Stamp
 from housecarl.record import Record
 from housecarl.testing.house import TestHouse
-from housecarl.worker import CARRIERS
 
 LOGIN_UID = "0"
 NAME = "20261123T120000.000000-7f3a90c1d2e4b5a6.eml"

@@ -57,6 +57,15 @@ def close(conn: sqlite3.Connection, code: int, state: str) -> None:
     conn.execute("UPDATE codes SET state = ? WHERE id = ? AND state = 'waiting'", (state, code))
 
 
+def use(conn: sqlite3.Connection, code: Code, now: float) -> bool:
+    """Use a challenge up; False when it was answered, cancelled or too old by now."""
+    cursor = conn.execute(
+        "UPDATE codes SET state = 'used' WHERE id = ? AND state = 'waiting' AND expires > ?",
+        (code.id, now),
+    )
+    return cursor.rowcount > 0
+
+
 def cancel(conn: sqlite3.Connection, person: str) -> bool:
     """Cancel what waits for this person's !yes; False when nothing did."""
     cursor = conn.execute(
@@ -75,12 +84,12 @@ def miss(conn: sqlite3.Connection, person: str, code: int | None, at: float) -> 
     return int(row[0])
 
 
-def misses(conn: sqlite3.Connection, person: str, since: float) -> int:
-    """How many wrong codes this person sent since a time."""
-    row = conn.execute(
-        "SELECT count(*) FROM wrong_codes WHERE person = ? AND at >= ?", (person, since)
-    ).fetchone()
-    return int(row[0])
+def misses(conn: sqlite3.Connection, person: str, since: float) -> list[float]:
+    """When this person sent wrong codes since a time, the oldest first."""
+    rows = conn.execute(
+        "SELECT at FROM wrong_codes WHERE person = ? AND at >= ? ORDER BY at", (person, since)
+    )
+    return [at for (at,) in rows]
 
 
 def spend_step(conn: sqlite3.Connection, person: str, step: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -49,14 +50,33 @@ def of(conn: sqlite3.Connection, receipt: str) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def latest_same(
-    conn: sqlite3.Connection, person: str, words: tuple[str, ...], since: float
+def repeated(conn: sqlite3.Connection, run: Run, people: Iterable[str], since: float) -> Run | None:
+    """The run that this one would only repeat: of the very same words since a time.
+
+    It is of the last message with which the person changed something, and none of the other
+    `people` gave the same command after it; else the very same words may mean something again.
+    """
+    last = _latest(conn, run.person, since, "receipt <> ?", run.receipt)
+    if last is None:
+        return None
+    did = (each for each in of(conn, last.receipt) if each.risk != "look")
+    same = next((each for each in did if each.words == run.words), None)
+    if same is None:
+        return None
+    others = (name for name in people if name != run.person)
+    if any(_latest(conn, name, same.started, "command = ?", run.words[0]) for name in others):
+        return None
+    return same
+
+
+def _latest(
+    conn: sqlite3.Connection, person: str, since: float, which: str, value: str
 ) -> Run | None:
-    """The newest run of the very same words by the same person since a time."""
+    """The last run of a person since a time that may have changed something."""
     row = conn.execute(
-        "SELECT * FROM runs WHERE person = ? AND started >= ? AND words = ? "
-        "AND risk <> 'look' ORDER BY started DESC LIMIT 1",
-        (person, since, json.dumps(words)),
+        f"SELECT * FROM runs WHERE person = ? AND started >= ? AND {which} AND risk <> 'look' "
+        "ORDER BY started DESC LIMIT 1",
+        (person, since, value),
     ).fetchone()
     return None if row is None else _run(row)
 

@@ -1,0 +1,279 @@
+"""Changes of one person take turns; what had to wait is looked at again before it is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.crew import CARRIERS
+from housecarl.journal import people
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+MODULE = '''
+"""Changes that are written down, one of which waits until a file is there."""
+import asyncio
+from pathlib import Path
+
+from housecarl import Call, Reply, Risk, command
+from pydantic import BaseModel
+
+
+class Settings(BaseModel):
+    ledger: Path
+    gate: Path
+
+
+def _done(call: Call, text: str) -> Reply:
+    with call.settings.ledger.open("a") as ledger:
+        ledger.write(text + "\\n")
+    return Reply(f"{text}.")
+
+
+@command(risk=Risk.CHANGE)
+async def switch(call: Call, what: str, to: str) -> Reply:
+    """Switch something: switch lamp on"""
+    return _done(call, f"{what} {to}")
+
+
+@command(risk=Risk.CHANGE, timeout=3600)
+async def slow(call: Call) -> Reply:
+    """Wait for the gate: slow"""
+    while not call.settings.gate.exists():
+        await asyncio.sleep(0.01)
+    return _done(call, "slow")
+
+
+@command(risk=Risk.DANGER)
+async def blow(call: Call, what: str) -> Reply:
+    """Blow something up: blow shed"""
+    return _done(call, f"{what} gone")
+'''
+
+LATER = "This code was used, cancelled, or is too old. Nothing was done."
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock) -> Any:
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "deeds.py").write_text(MODULE)
+    who = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"]},
+        "bo": {"phones": ["+13035550199"], "may": ["*"]},
+    }
+    files = {"ledger": str(tmp_path / "ledger"), "gate": str(tmp_path / "gate")}
+    modules = {"folders": [str(folder)], "deeds": files}
+    with TestHouse(tmp_path, who, modules, clock) as house:
+        yield house
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Callable[[], list[str]]:
+    """What was done so far, in order."""
+    ledger = tmp_path / "ledger"
+    return lambda: ledger.read_text().splitlines() if ledger.exists() else []
+
+
+def later(house: TestHouse, clock: FakeClock, seconds: float) -> None:
+    async def move() -> None:
+        clock.move(seconds)
+
+    house.do(move())
+
+
+def in_work(house: TestHouse, count: int) -> None:
+    """Wait until so many messages are in hand."""
+    house.until(lambda: len([*(house.spool / "work").glob("*.eml")]) >= count)
+
+
+def code_in(text: str) -> str:
+    match = re.search(r"yes (\d{4})", text)
+    assert match is not None, text
+    return match[1]
+
+
+class TestTheSame:
+    """The very same change within a minute runs once, unless something was changed in between."""
+
+    @pytest.fixture(autouse=True)
+    def _ready(self, house: TestHouse, clock: FakeClock) -> None:
+        self.house, self.clock = house, clock
+        self.phones = {name: house.phone(name) for name in ("ann", "bo")}
+
+    def told(self, person: str, text: str) -> str:
+        self.phones[person].text(text)
+        later(self.house, self.clock, 5)
+        return self.phones[person].reply
+
+    def test_on_off_on_ends_with_on(self, done: Callable[[], list[str]]) -> None:
+        for to in ("on", "off", "on"):
+            assert self.told("ann", f"!switch lamp {to}") == f"lamp {to}."
+        assert done() == ["lamp on", "lamp off", "lamp on"]
+
+    def test_so_it_does_when_somebody_else_said_off(self, done: Callable[[], list[str]]) -> None:
+        self.told("ann", "!switch lamp on")
+        self.told("bo", "!switch lamp off")
+        assert self.told("ann", "!switch lamp on") == "lamp on."
+        assert done() == ["lamp on", "lamp off", "lamp on"]
+
+    def test_a_job_that_was_cancelled_can_be_made_again(self) -> None:
+        made = self.told("ann", "!in 20m switch lamp off")
+        self.told("ann", "!cancel 1")
+        assert self.told("ann", "!in 20m switch lamp off").startswith(made.partition(":")[0][:4])
+        assert "switch lamp off" in self.told("ann", "!jobs")
+
+    def test_a_message_of_several_lines_that_comes_again_is_done_once(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        for first in ("", "Already done: "):
+            said = self.told("ann", "!switch lamp on\n!switch fan on")
+            assert said.startswith(f"{first}lamp on.")
+        assert done() == ["lamp on", "fan on"]
+
+    def test_what_somebody_else_does_elsewhere_is_nothing_in_between(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        self.told("ann", "!switch lamp on")
+        self.told("bo", "!in 20m uptime")
+        assert self.told("ann", "!switch lamp on") == "Already done: lamp on."
+        assert done() == ["lamp on"]
+
+    def test_asking_again_and_again_does_not_put_it_off_for_ever(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        for _ in range(3):
+            self.told("ann", "!switch lamp on")
+            later(self.house, self.clock, 40)
+        assert done() == ["lamp on", "lamp on"]
+
+
+class TestTurns:
+    """A command that takes long keeps the next change of the same person waiting."""
+
+    @pytest.fixture(autouse=True)
+    def _busy(self, house: TestHouse, phone: Phone, tmp_path: Path) -> None:
+        self.gate = tmp_path / "gate"
+        self.house, self.phone = house, phone
+        phone.text("!uptime")
+        phone.wait()
+        phone.text("!slow")
+        in_work(house, 1)
+
+    def test_a_change_that_became_too_old_meanwhile_is_not_done(
+        self, clock: FakeClock, done: Callable[[], list[str]]
+    ) -> None:
+        self.phone.text("!switch heater on")
+        in_work(self.house, 2)
+        later(self.house, clock, 16 * 60)
+        self.gate.touch()
+        assert self.phone.reply == "slow."
+        assert self.phone.reply.startswith("switch: Not done: sent 12:00")
+        assert done() == ["slow"]
+
+    def test_nor_is_one_of_a_person_who_was_switched_off(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        self.phone.text("!switch door on")
+        in_work(self.house, 2)
+        assert self.house.daemon is not None and (inside := self.house.daemon.house) is not None
+        self.house.do(inside.db.write(lambda conn: people.switch_off(conn, "ann", 0.0)))
+        self.house.do(inside.refresh())
+        self.gate.touch()
+        self.house.settle()
+        assert done() == ["slow"]
+
+    def test_the_second_tap_of_what_took_long_is_no_second_run(
+        self, clock: FakeClock, done: Callable[[], list[str]]
+    ) -> None:
+        self.phone.text("!slow")
+        in_work(self.house, 2)
+        later(self.house, clock, 90)
+        self.gate.touch()
+        assert [self.phone.reply, self.phone.reply] == ["slow.", "Already done: slow."]
+        assert done() == ["slow"]
+
+    def test_a_flood_of_one_person_keeps_nobody_else_waiting(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        for n in range(2 * CARRIERS):
+            self.phone.text(f"!switch lamp{n} on")
+        in_work(self.house, 2 * CARRIERS)
+        bo = self.house.phone("bo")
+        bo.text("!switch fan on")
+        assert bo.reply == "fan on."
+        self.gate.touch()
+        for _ in range(2 * CARRIERS + 1):
+            self.phone.wait()
+        assert done() == ["fan on", "slow", *(f"lamp{n} on" for n in range(2 * CARRIERS))]
+
+    def test_a_stop_waits_for_none_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("housecarl.worker.STOP_SECONDS", 0.1)
+        for n in range(2 * CARRIERS):
+            self.phone.text(f"!switch lamp{n} on")
+        in_work(self.house, 2 * CARRIERS)
+        self.house.stop()
+        self.gate.touch()
+        self.house.start()
+        assert "slow was interrupted by a restart." in self.phone.reply
+
+
+class TestCodes:
+    """A right code frees its command once, also when that has to wait for its turn."""
+
+    @pytest.fixture(autouse=True)
+    def _asked(self, house: TestHouse, phone: Phone, tmp_path: Path) -> None:
+        self.gate, self.house, self.phone = tmp_path / "gate", house, phone
+        phone.text("!blow shed")
+        self.code = code_in(phone.reply)
+        phone.text("!slow")
+        in_work(house, 1)
+        phone.text(f"!yes {self.code}")
+        in_work(house, 2)
+
+    def test_typed_twice_it_is_used_once(self, done: Callable[[], list[str]]) -> None:
+        self.phone.text(f"!yes {self.code}")
+        in_work(self.house, 3)
+        self.gate.touch()
+        told = [self.phone.reply for _ in range(3)]
+        assert told == ["slow.", "shed gone.", "Already done: shed gone."]
+        assert done() == ["slow", "shed gone"]
+
+    def test_cancelled_before_its_turn_comes_it_frees_nothing(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        self.phone.text("!no")
+        assert self.phone.reply == "Cancelled. Nothing was done."
+        self.gate.touch()
+        assert [self.phone.reply, self.phone.reply] == ["slow.", LATER]
+        assert done() == ["slow"]
+
+    def test_too_old_when_its_turn_comes_it_frees_nothing(
+        self, clock: FakeClock, done: Callable[[], list[str]]
+    ) -> None:
+        later(self.house, clock, 601)
+        self.gate.touch()
+        assert [self.phone.reply, self.phone.reply] == ["slow.", LATER]
+        assert done() == ["slow"]
+
+
+def test_yes_stands_alone_in_its_message(phone: Phone, done: Callable[[], list[str]]) -> None:
+    """Else what stands beside it would be dropped without a word."""
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    for lines in (f"!yes {code}\n!switch lamp on", f"!uptime\n!yes {code}"):
+        phone.text(lines)
+        assert phone.reply == "yes must stand alone in its message. Nothing was done."
+    phone.text(f"!yes {code}")
+    assert phone.reply == "shed gone."
+    assert done() == ["shed gone"]
