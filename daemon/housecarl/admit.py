@@ -31,13 +31,12 @@ class Admission:
     async def admit(self, case: Case) -> Case:
         """The case as it is to be carried out; raises Repeated for a code that was seen before."""
         doubtful = case.id in self._doubted and may_have_run(case)
-        if case.word not in ("run", "confirm") and not doubtful:
-            return case
-        if await self._foreign_conversation(case):
+        decided = doubtful or case.word in ("run", "confirm")
+        if (decided or case.text) and await self._foreign_conversation(case):
             return case._replace(word="refuse", reason="token", text="", steps=())
         if doubtful:
             return case._replace(word="run", reason="interrupted", steps=(), doubtful=True)
-        if case.calls[0].name == "yes":
+        if decided and case.calls[0].name == "yes":
             return await self._redeem(case)
         return case
 

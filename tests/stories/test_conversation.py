@@ -144,15 +144,22 @@ def test_a_text_on_another_conversation_gets_silence(house: TestHouse, phone: Ph
     phone.text("!uptime")
     phone.wait()
     other = Elsewhere(_key=house.carrier._key)
-    raw = other.text(phone.number, "!uptime", house.clock.now())
-    house.send(raw, mail_from=other.envelope(house.address))
+    for text in ("!nonsense", "!uptime"):
+        raw = other.text(phone.number, text, house.clock.now())
+        house.send(raw, mail_from=other.envelope(house.address))
 
-    house.settle()
-    assert len(house.inbox.received) == 1
+        house.settle()
+        assert len(house.inbox.received) == 1
     assert house.daemon is not None and house.daemon.house is not None
     db = house.daemon.house.db
     last = house.do(db.read(lambda conn: receipts.listing(conn, limit=1)))[0]
     assert (last.state, last.reason, last.person) == ("refused", "token", "ann")
+    phone.text("!uptime")  # their own conversation stays theirs
+    phone.wait()
+    raw = other.text(phone.number, "!disk", house.clock.now())
+    house.send(raw, mail_from=other.envelope(house.address))
+    house.settle()
+    assert len(house.inbox.received) == 2
 
 
 def test_a_dropped_file_speaks_for_its_owner_and_is_answered_by_mail(house: TestHouse) -> None:
