@@ -244,3 +244,51 @@ def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
             phone.text(f"!yes {code}")
             assert phone.reply.startswith("Wrong code.")
             assert done(ledger) == ["shed"]
+
+
+def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
+    house: TestHouse, phone: Phone, ledger: Path
+) -> None:
+    """A mail that two doors bring, or that somebody kept, must not lock its sender out."""
+
+    def again_and_again(text: str) -> str:
+        raw = house.carrier.text(phone.number, text, house.clock.now())
+        for _ in range(6):
+            house.send(raw, mail_from=house.carrier.envelope(house.address))
+            house.settle()
+        return phone.reply
+
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    wrong = f"{(int(code) + 1) % 10_000:04d}"
+    assert again_and_again(f"!yes {wrong}") == "Wrong code. 2 tries left. Nothing was done."
+    assert again_and_again(f"!yes {code}") == "shed is gone."
+    phone.text("!blow barn")
+    phone.text(f"!yes {code_in(phone.reply)}")
+    assert phone.reply == "barn is gone."
+    assert done(ledger) == ["shed", "barn"]
+    assert phone.silent
+
+
+def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(
+    house: TestHouse, clock: FakeClock
+) -> None:
+    off, phone = "Too many wrong codes. Codes are off for you for an hour.", house.phone("bo")
+
+    def wrong() -> None:
+        phone.text("!yes 12345")
+        phone.wait()
+
+    wrong()
+    clock.move(58 * 60)
+    for _ in range(4):
+        wrong()
+    for minutes in (3, 55):
+        clock.move(minutes * 60)
+        phone.text("!blow shed")
+        code = code_in(phone.reply)
+        phone.text(f"!yes {code}")
+        assert phone.reply == off
+    clock.move(3 * 60)
+    phone.text(f"!yes {code}")
+    assert phone.reply == "shed is gone."

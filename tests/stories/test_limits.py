@@ -48,6 +48,27 @@ def test_beyond_the_hours_bound_there_is_one_notice_and_then_silence(
     assert phone.reply.startswith("Elm Street up ")
 
 
+def again_and_again(house: TestHouse, phone: Phone, text: str, times: int) -> None:
+    """One and the same mail, so many times."""
+    raw = house.carrier.text(phone.number, text, house.clock.now())
+    for _ in range(times):
+        house.send(raw, mail_from=house.carrier.envelope(house.address))
+        house.settle()
+    phone.wait()
+
+
+def test_a_message_that_comes_again_counts_for_nothing(house: TestHouse, phone: Phone) -> None:
+    """Else whoever keeps a mail could silence its sender with it."""
+    again_and_again(house, phone, "!uptime", 9)
+    again_and_again(house, phone, "!whatever", 9)
+    for _ in range(2):
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+    again_and_again(house, phone, "!uptime", 3)
+    house.settle()
+    assert phone.silent
+
+
 def test_repeated_nonsense_pauses_that_person(
     house: TestHouse, phone: Phone, clock: FakeClock
 ) -> None:
