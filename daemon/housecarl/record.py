@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from housecarl.confirm import Challenge, WrongCode
 from housecarl.envelope import Answer, Kind, Way
+from housecarl.errors import NotAllowed
 from housecarl.journal import Database, codes, people, receipts, runs
 from housecarl.journal.people import Way as KnownWay
 from housecarl.journal.receipts import Receipt
@@ -32,6 +33,12 @@ class Repeated(Exception):
         super().__init__(first)
         self.case = case
         self.first = first
+
+
+class Overtaken(NotAllowed):
+    """A change that had to wait while a later one of the same person was carried out."""
+
+    reason = "overtaken"
 
 
 class Done(NamedTuple):
@@ -85,10 +92,11 @@ class Record:
         """Note that a change begins, before it does; with the first the message's keys are taken.
 
         Returns an earlier run when the very same was asked a moment ago: then nothing is claimed
-        and its outcome is the answer. Raises Repeated for a message that was seen before, WrongCode
-        for a code that was good when it was typed and is not any more.
+        and its outcome is the answer. Raises Repeated for a message that was seen before, and
+        NotAllowed when what was decided does not hold any more: the code was used meanwhile, or a
+        later message was carried out first.
         """
-
+        arrived = (case.stamp.arrived if case.stamp else case.now).timestamp()
         people_here = self.outbox.envelopes.config.people
 
         def write(conn: sqlite3.Connection) -> Run | None:
@@ -97,6 +105,9 @@ class Record:
             same = runs.repeated(conn, run, people_here, asked - SAME_SECONDS)
             if same is not None:
                 return same
+            if runs.overtaken(conn, run, arrived):
+                text = f"{run.words[0]}: not done, a later one was done first. Text it again."
+                raise Overtaken(text)
             runs.start(conn, run)
             if case.confirmed is not None and not codes.use(conn, case.confirmed.code, run.started):
                 raise WrongCode("This code was used, cancelled, or is too old. Nothing was done.")

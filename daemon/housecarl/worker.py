@@ -12,9 +12,9 @@ import structlog
 
 from housecarl.admit import Admission
 from housecarl.clock import Clock
-from housecarl.confirm import LOCK_MISSES, WrongCode
+from housecarl.confirm import LOCK_MISSES
 from housecarl.crew import Crew
-from housecarl.errors import AnswerPending, MessageGone, StorageError, TrustLater
+from housecarl.errors import AnswerPending, MessageGone, NotAllowed, StorageError, TrustLater
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
@@ -165,7 +165,7 @@ class Worker:
                 return self._refused(run, overtaken.reason or "", overtaken.text)
             try:
                 same = await self.record.claim(case, name, run)
-            except WrongCode as gone:
+            except NotAllowed as gone:
                 return self._refused(run, gone.reason, str(gone))
             if same is not None:
                 return self._same(run, same)

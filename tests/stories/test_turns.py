@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from housecarl.crew import CARRIERS
+from housecarl.errors import TrustLater
 from housecarl.journal import people
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
+from housecarl.trust import Answers
 
 MODULE = '''
 """Changes that are written down, one of which waits until a file is there."""
@@ -277,3 +279,36 @@ def test_yes_stands_alone_in_its_message(phone: Phone, done: Callable[[], list[s
     phone.text(f"!yes {code}")
     assert phone.reply == "shed gone."
     assert done() == ["shed gone"]
+
+
+class Hesitant(Answers):
+    """DNS that has no answer for a while."""
+
+    silent = False
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        if Hesitant.silent:
+            raise TrustLater("no answer")
+        return await super().txt(name)
+
+
+def test_a_change_that_a_later_one_overtook_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first waits for DNS, the second does not: what is asked for last is what stays."""
+    monkeypatch.setattr("housecarl.testing.house.Answers", Hesitant)
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    (tmp_path / "deeds").mkdir()
+    (tmp_path / "deeds" / "deeds.py").write_text(MODULE)
+    files = {"ledger": str(tmp_path / "ledger"), "gate": str(tmp_path / "gate")}
+    modules = {"folders": [str(tmp_path / "deeds")], "deeds": files}
+    with TestHouse(tmp_path, modules=modules) as house:
+        phone = house.phone()
+        monkeypatch.setattr(Hesitant, "silent", True)
+        phone.text("!switch lamp on")
+        in_work(house, 1)
+        monkeypatch.setattr(Hesitant, "silent", False)
+        phone.text("!switch lamp off")
+        assert phone.reply == "lamp off."
+        assert phone.reply == "switch: not done, a later one was done first. Text it again."
+    assert (tmp_path / "ledger").read_text() == "lamp off\n"

@@ -55,28 +55,41 @@ def repeated(conn: sqlite3.Connection, run: Run, people: Iterable[str], since: f
 
     It is of the last message with which the person changed something, and none of the other
     `people` gave the same command after it; else the very same words may mean something again.
+    What a clock noted that was ahead and set back is passed over.
     """
-    last = _latest(conn, run.person, since, "receipt <> ?", run.receipt)
+    span = since, run.started + (run.started - since)
+    last = _latest(conn, run.person, span, "receipt <> ?", run.receipt)
     if last is None:
         return None
     did = (each for each in of(conn, last.receipt) if each.risk != "look")
     same = next((each for each in did if each.words == run.words), None)
     if same is None:
         return None
+    span = same.started, span[1]
     others = (name for name in people if name != run.person)
-    if any(_latest(conn, name, same.started, "command = ?", run.words[0]) for name in others):
+    if any(_latest(conn, name, span, "command = ?", run.words[0]) for name in others):
         return None
     return same
 
 
+def overtaken(conn: sqlite3.Connection, run: Run, arrived: float) -> bool:
+    """Whether the person's last such command came later than this one and was carried out first."""
+    span = arrived, run.started
+    last = _latest(conn, run.person, span, "command = ?", run.words[0])
+    if last is None or last.receipt == run.receipt:
+        return False
+    row = conn.execute("SELECT arrived FROM receipts WHERE id = ?", (last.receipt,)).fetchone()
+    return row is not None and row[0] > arrived
+
+
 def _latest(
-    conn: sqlite3.Connection, person: str, since: float, which: str, value: str
+    conn: sqlite3.Connection, person: str, span: tuple[float, float], which: str, value: str
 ) -> Run | None:
-    """The last run of a person since a time that may have changed something."""
+    """The last run of a person between two times that may have changed something."""
     row = conn.execute(
-        f"SELECT * FROM runs WHERE person = ? AND started >= ? AND {which} AND risk <> 'look' "
-        "ORDER BY started DESC LIMIT 1",
-        (person, since, value),
+        "SELECT * FROM runs WHERE person = ? AND started BETWEEN ? AND ? "
+        f"AND {which} AND risk <> 'look' ORDER BY started DESC LIMIT 1",
+        (person, *span, value),
     ).fetchone()
     return None if row is None else _run(row)
 
