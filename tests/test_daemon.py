@@ -7,19 +7,21 @@ import os
 import pwd
 import smtplib
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from housecarl import config_file
+from housecarl import config_file, lock
 from housecarl import daemon as daemons
 from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.errors import StorageError, Unreachable
-from housecarl.house import House
+from housecarl.house import JOURNAL, House
 from housecarl.journal import conditions
 from housecarl.memory import Memory
 from housecarl.testing.house import TestHouse
@@ -121,7 +123,8 @@ def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
 ) -> None:
     tried: list[House] = []
 
-    async def fail(house: House) -> None:
+    async def fail(house: House, *, again: bool) -> None:
+        assert again
         tried.append(house)
         raise StorageError("disk I/O error")
 
@@ -175,8 +178,101 @@ def test_a_stop_waits_for_no_module_that_is_just_being_read(tmp_path: Path) -> N
         (folder / "slow.py").write_text("import time\n\ntime.sleep(60)\n")
         house.until(lambda: bool(daemon._news))
         house.stop()
+        house.until(lambda: len(asyncio.all_tasks()) == 1)  # the one that looks
 
-        async def left() -> set[str]:
-            return {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
 
-        assert house.do(left()) == set()
+def configured(house: TestHouse, **more: Any) -> None:
+    """Have the house read another configuration."""
+    path = house.folder / "housecarl.yaml"
+    path.write_text(yaml.safe_dump({**house.config(), **more}, sort_keys=False))
+    daemon = running(house)
+
+    async def reload() -> None:
+        daemon.ready.clear()
+        daemon.reload()
+
+    house.do(reload())
+
+
+def refused(house: TestHouse) -> str:
+    """Wait until a new configuration was refused; why."""
+
+    def told() -> str:
+        with closing(sqlite3.connect(house.spool / JOURNAL)) as conn:
+            rows = conn.execute("SELECT text FROM conditions WHERE name = 'config' AND NOT ok")
+            return str((rows.fetchone() or [""])[0])
+
+    house.until(lambda: bool(told()))
+    return told()
+
+
+def test_the_spool_of_another_daemon_is_not_taken_by_a_reload(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with TestHouse(tmp_path / "one") as one, TestHouse(tmp_path / "two") as two:
+        configured(one, spool=str(two.spool))
+        assert "another housecarl already serves the spool" in refused(one)
+        assert lock.held(one.spool / JOURNAL.parent) == ""
+
+
+def test_a_reload_with_another_spool_takes_its_lock_with_it(house: TestHouse) -> None:
+    configured(house, spool="elsewhere")
+    house.until(lambda: running(house).ready.is_set())
+    other = house.folder / "elsewhere"
+    assert lock.held(other / JOURNAL.parent) == ""
+    assert lock.held(house.spool / JOURNAL.parent) is None
+
+
+def test_a_new_spool_that_cannot_be_had_is_refused_and_the_old_one_goes_on(
+    house: TestHouse,
+) -> None:
+    other = house.folder / "elsewhere"
+    other.mkdir()
+    (other / "new").touch()  # where a folder of the spool would be
+    configured(house, spool="elsewhere")
+    assert "elsewhere" in refused(house)
+    house.until(lambda: running(house).ready.is_set())
+    assert lock.held(other / JOURNAL.parent) is None
+    phone = house.phone()
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+
+
+BELL = '''
+from pydantic import BaseModel
+
+from housecarl import Call, Reply, command
+
+
+class Settings(BaseModel):
+    tone: str = ""
+
+
+@command()
+async def bell(call: Call) -> Reply:
+    """Ring."""
+    return Reply(f"Rang {call.settings.tone}.")
+'''
+
+
+def test_after_a_fault_the_house_goes_by_what_it_went_by_before(tmp_path: Path) -> None:
+    """Not by the configuration before the last reload, and no module's fault ends it."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "bell.py").write_text(BELL)
+    people = {name: {"phones": [f"+1303555012{n}"], "may": ["*"]} for n, name in enumerate("ab")}
+    modules = {"folders": [str(folder)], "bell": {"tone": "low"}}
+    with TestHouse(tmp_path, people, modules) as house:
+        a, b = house.phone("a"), house.phone("b")
+        configured(house, people={"b": people["b"]})
+        house.until(lambda: running(house).ready.is_set())
+        (folder / "bell.py").write_text(BELL.replace("tone", "pitch"))
+        house.until(lambda: bool(inner(house).registry.broken))
+        former = break_journal(house)
+        house.until(lambda: running(house).house not in (None, former))
+        a.text("!uptime")
+        b.text("!uptime")
+        assert b.reply.startswith("Elm Street up ")
+        house.settle()
+        done = sorted(line[5:] for line in house.log()[-2:])
+        assert done == ["b uptime: executed", "stranger -: stranger"]

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -16,6 +15,7 @@ from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.doors.drop import DropDoor
 from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp_login import accounts_of
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
@@ -24,7 +24,7 @@ from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
 from housecarl.notify import listening, notify
 from housecarl.pulse import Pulse
-from housecarl.reload import read_again
+from housecarl.reload import lock_of, read_again
 from housecarl.trust import Resolver
 from housecarl.watch import Watch
 
@@ -54,7 +54,9 @@ class Daemon:
         self.loaded = loaded
         self.clock = clock
         self._resolver = resolver
-        self._former: Loaded | None = None
+        #: what is served again when a new configuration cannot be: until it once was
+        self._former: tuple[Loaded, Lock] | None = None
+        self._served = False
         self._refused = ""
         self.house: House | None = None
         self.smtp: SmtpDoor | None = None
@@ -62,12 +64,12 @@ class Daemon:
         self._news: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
-        self._lock: Lock | None = None
+        self._lock: Lock
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until `stop`; raises ConfigError, JournalError, Unreachable, StorageError."""
-        self._lock = lock = await asyncio.to_thread(Lock, self.loaded.config.spool / JOURNAL.parent)
+        self._lock = await asyncio.to_thread(Lock, self.loaded.config.spool / JOURNAL.parent)
         # all life long: a reload may wait for a flash longer than the watchdog does
         pulse = asyncio.create_task(Pulse(lambda: self.house).run(), name="watchdog")
         try:
@@ -75,18 +77,21 @@ class Daemon:
                 await self._serve_or_fall_back()
         finally:
             pulse.cancel()
-            lock.release()
+            self._lock.release()
             notify("STOPPING=1\nSTATUS=")
 
     async def _serve_or_fall_back(self) -> None:
         """Serve; a new configuration that cannot be served is named and the old one taken again."""
         try:
             await self._serve()
-        except (ConfigError, Unreachable) as error:
+        except (ConfigError, Unreachable, StorageError) as error:
             if self._former is None:
                 raise
             self._refuse(error)
-            self.loaded, self._former = self._former, None
+            refused = self._lock
+            (self.loaded, self._lock), self._former = self._former, None
+            if refused is not self._lock:
+                refused.release()
 
     def stop(self) -> None:
         """End after what is in hand."""
@@ -116,12 +121,18 @@ class Daemon:
 
     async def _serve(self) -> None:
         """One configuration: open the house, open the doors, close both again."""
-        await self._open_house()
-        watch = Watch()
-        await watch.start()
         try:
+            await self._open_house()
+        except StorageError as error:
+            if self._former is not None or not self._served:
+                raise
+            await self._reopen(error)  # what served before will again, once its disk does
+        watch = Watch()
+        try:
+            await watch.start()
             await self._open_doors(watch)
             await self._tell_config()
+            self._forget_former()
             notify("READY=1\nSTATUS=serving")
             self.ready.set()
             log.info("ready", house=self.loaded.config.house, doors=len(self._doors))
@@ -134,14 +145,21 @@ class Daemon:
             await watch.stop()
             await self._close_house()
 
-    async def _open_house(self) -> None:
+    def _forget_former(self) -> None:
+        """This configuration is served; another one may only be what it is exchanged for."""
+        if self._former is not None and self._former[1] is not self._lock:
+            self._former[1].release()
+        self._former, self._served = None, True
+
+    async def _open_house(self, *, again: bool = False) -> None:
         house = House(self.loaded, self.clock, self._resolver)
         try:
-            await house.open()
+            await house.open(again=again)
         except BaseException:
             await house.close()
             raise
         self.house = house
+        await house.refresh()  # whoever was switched off meanwhile
 
     async def _close_house(self) -> None:
         house, self.house = self.house, None
@@ -154,9 +172,10 @@ class Daemon:
     async def _open_doors(self, watch: Watch) -> None:
         """Each door that the configuration names, and the folders that bring news."""
         doors, spool = self.loaded.config.doors, self.loaded.config.spool
+        people = self.loaded.config.people
         if doors.smtp is not None:
             settings = SmtpSettings.of(doors.smtp)
-            self.smtp = SmtpDoor(settings, self.deliver, self._logins(), self.clock)
+            self.smtp = SmtpDoor(settings, self.deliver, accounts_of(people), self.clock)
             given = listening()
             await self.smtp.start(given.get("smtp", ()), given.get("smtps", ()))
             self._doors.append(self.smtp)
@@ -167,21 +186,21 @@ class Daemon:
         if doors.imap is not None:
             from housecarl.doors.imap import ImapDoor
 
-            people = self.loaded.config.people.values()
-            addresses = [address for person in people for address in person.addresses]
+            addresses = [address for person in people.values() for address in person.addresses]
             memory = Memory(lambda: self.house)
             imap = ImapDoor(doors.imap, addresses, self.deliver, self.clock, self.tell, memory)
             await imap.start()
             self._doors.append(imap)
         wake = spool / JOURNAL.parent / WAKE
-        wake.touch(mode=0o600)
+        try:
+            wake.touch(mode=0o600)
+        except OSError as error:
+            raise StorageError.of(f"spool {spool}", error) from error
         watch.add(wake, lambda _: self._later(House.refresh))
-        for folder in self._module_folders():
+        self._later(House.refresh)  # what came before the watch
+        folders = self.house.registry.watched if self.house is not None else ()
+        for folder in (each for each in folders if each.is_dir()):
             watch.add(folder, lambda _: self._later(House.reload_modules))
-
-    def _module_folders(self) -> list[Path]:
-        house = self.house
-        return [] if house is None else [f for f in house.registry.watched if f.is_dir()]
 
     def _later(self, what: Callable[[House], Awaitable[None]]) -> None:
         """Do something with the house soon; news come in bursts, the house sorts them out."""
@@ -194,14 +213,6 @@ class Daemon:
             task = asyncio.create_task(do(self.house))
             self._news.add(task)
             task.add_done_callback(self._news.discard)
-
-    def _logins(self) -> dict[str, tuple[str, str]]:
-        """SMTP AUTH: user -> (person, argon2id hash)."""
-        return {
-            person.login.user: (name, person.login.hash.read())
-            for name, person in self.loaded.config.people.items()
-            if person.login is not None
-        }
 
     async def _live(self) -> None:
         """Until a stop or a reload; a storage fault reopens the house behind the open doors."""
@@ -240,9 +251,9 @@ class Daemon:
             if self._stop.is_set():
                 return
             try:
-                await self._open_house()
-            except StorageError as again:
-                error = again
+                await self._open_house(again=True)
+            except StorageError as another:
+                error = another
                 continue
             break
         if self.smtp is not None:
@@ -252,8 +263,7 @@ class Daemon:
 
     async def _say(self, trouble: str) -> None:
         """For `status`: the journal cannot tell that it cannot be written."""
-        if self._lock is not None:
-            await asyncio.to_thread(self._lock.say, trouble)
+        await asyncio.to_thread(self._lock.say, trouble)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -264,13 +274,15 @@ class Daemon:
         """Read the configuration again; a bad one is named and the old one stays."""
         try:
             loaded = await read_again(self.loaded.source.path)
-        except (ConfigError, Unreachable) as error:
+            lock = await lock_of(loaded, self.loaded, self._lock)
+        except (ConfigError, Unreachable, StorageError) as error:
             self._refuse(error)
             return False
-        self.loaded, self._former, self._refused = loaded, self.loaded, ""
+        self._former, self._refused = (self.loaded, self._lock), ""
+        self.loaded, self._lock = loaded, lock
         return True
 
-    def _refuse(self, error: ConfigError | Unreachable) -> None:
+    def _refuse(self, error: ConfigError | Unreachable | StorageError) -> None:
         """A new configuration cannot be served: say where it is wrong."""
         log.error("reload-refused", problems=str(error))
         first = error.problems[0] if isinstance(error, ConfigError) else error

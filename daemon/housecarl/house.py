@@ -122,8 +122,8 @@ class House:
             alert=self.alerts.send,
         )
 
-    async def open(self) -> None:
-        """Open spool and journal, load the modules, take up what the last life left."""
+    async def open(self, *, again: bool = False) -> None:
+        """Open every part and take up what the last life left; `again`: misfit modules are off."""
         await asyncio.to_thread(self.spool.open, alone=True)
         remains, outbox = Remains(self.config), self.workshop.outbox
         mender = rebuild.Rebuild(self.db.path, remains, outbox, self.clock)
@@ -133,7 +133,8 @@ class House:
         await self.spool.start()
         await self.registry.load_installed()
         await self.reload_modules()
-        self.registry.check_settings()
+        if not again:
+            self.registry.check_settings()
         await self.refresh()
         await self.worker.start()
         recovery = Recovery(

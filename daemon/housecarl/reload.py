@@ -1,7 +1,8 @@
-"""A configuration that is read again while the house goes by the former one."""
+"""A configuration that is read again, and its spool locked, while the house goes by the former."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from housecarl import config_file
@@ -9,6 +10,8 @@ from housecarl.config_file import Loaded
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import Unreachable
+from housecarl.house import JOURNAL
+from housecarl.lock import Lock
 from housecarl.thread import in_thread
 
 #: Seconds that the disk has for all files together: a stop waits for them.
@@ -25,6 +28,25 @@ async def read_again(path: Path) -> Loaded:
     except TimeoutError:
         text = f"{path}: its disk, or that of a file it names, gave nothing in {READ_SECONDS:g} s"
         raise Unreachable(text) from None
+
+
+async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
+    """The lock of its spool: another spool may be another daemon's.
+
+    Raises JournalError when it is, StorageError when it cannot be tried, Unreachable as above.
+    """
+    spool = new.config.spool
+
+    def take() -> Lock:
+        with suppress(OSError):
+            if spool.samefile(old.config.spool):
+                return held
+        return Lock(spool / JOURNAL.parent)
+
+    try:
+        return await in_thread(take, READ_SECONDS)
+    except TimeoutError:
+        raise Unreachable(f"{spool}: the disk gave nothing in {READ_SECONDS:g} s") from None
 
 
 def _read(path: Path) -> Loaded:

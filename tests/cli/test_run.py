@@ -124,6 +124,33 @@ def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) 
     assert " up " in done.stdout
 
 
+CLING = '''
+import asyncio
+
+from housecarl import Call, Reply, command
+
+
+@command(timeout=0.1)
+async def cling(call: Call) -> Reply:
+    """Cling."""
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+'''
+
+
+def test_what_a_module_will_not_end_ends_with_the_daemon(config: Path) -> None:
+    (config.parent / "mine").mkdir()
+    (config.parent / "mine" / "cling.py").write_text(CLING)
+    config.write_text(f"{config.read_text()}modules: {{folders: [mine]}}\n")
+    with running(config) as (log, _):
+        done = verb_of(config)("send", "!cling", "--as", "ann", "--wait")
+        assert "cling took longer than" in done.stdout
+        read_until(log, "cling")
+
+
 def test_a_second_daemon_is_refused(config: Path) -> None:
     with running(config):
         second = verb_of(config)("run")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+#: Seconds that what a module has left behind has to end when the daemon does.
+END_SECONDS = 2.0
 
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def verb(ctx: click.Context) -> None:
     """Run the daemon in the foreground until SIGTERM; SIGHUP reads the configuration again."""
+    asked_early: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: asked_early.append(number))  # else it ends us
     from housecarl import heap
 
     heap.begin()  # before all that is imported
@@ -36,14 +42,36 @@ def verb(ctx: click.Context) -> None:
 
     async def serve() -> None:
         daemon.handle_signals()
+        if asked_early:
+            daemon.reload()
         running = asyncio.create_task(daemon.run())
         ready = asyncio.create_task(daemon.ready.wait())
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         heap.settle()
-        await running
+        try:
+            await running
+        finally:
+            await _end_others(failed=running.exception() is not None)
 
     asyncio.run(serve())
+
+
+async def _end_others(*, failed: bool) -> None:
+    """End what a module has left behind; what will not be cancelled ends with the process.
+
+    `asyncio.run` would wait for it for ever.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    late = (await asyncio.wait(others, timeout=END_SECONDS))[1] if others else set()
+    if late:
+        from structlog import get_logger
+
+        names = sorted(task.get_name() for task in late)
+        get_logger().error("ended-with-the-process", tasks=names, failed=failed)
+        os._exit(int(failed))
 
 
 def _refuse_foreign(loaded: Loaded) -> None:

@@ -8,6 +8,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
+from housecarl.config_people import Person
 from housecarl.doors.smtp_settings import MAX_ADDRESSES
 from housecarl.doors.smtp_turns import Busy, Turns
 
@@ -34,6 +35,15 @@ class BadDialogue(Exception):
 
 class LockedOut(Busy):
     """This address has to wait for its wrong passwords."""
+
+
+def accounts_of(people: Mapping[str, Person]) -> dict[str, tuple[str, str]]:
+    """Who may log in: user -> (person, argon2id hash); raises SecretError."""
+    return {
+        person.login.user: (name, person.login.hash.read())
+        for name, person in people.items()
+        if person.login is not None
+    }
 
 
 class Logins:
