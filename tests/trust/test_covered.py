@@ -68,6 +68,40 @@ async def test_a_multipart_begins_with_its_boundary_and_a_field(
     assert await said(world, WIDE, body) == word
 
 
+def parts(*several: str) -> bytes:
+    """A body of parts, each as `Content-` and the rest of its header, an empty line, its text."""
+    return "".join(f"--b1\r\nContent-{each}\r\n" for each in several).encode() + b"--b1--\r\n"
+
+
+HTML, PLAIN = "Type: text/html\r\n\r\n<p>{}</p>", "Type: text/plain\r\n\r\n{}"
+NOTE = "Disposition: inline; filename=note.txt\r\nContent-Type: text/plain\r\n\r\n{}"
+FILE = "Disposition: attachment\r\nContent-Type: text/plain\r\n\r\n{}"
+HI, HEATER = "Here is his note", "!plug heater on"
+
+
+@pytest.mark.parametrize("kind", ["mixed", "alternative", "related", "signed"])
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (parts(HTML.format(HI), NOTE.format(HEATER)), REFUSED),
+        (parts(HTML.format(HEATER), NOTE.format(HI)), REFUSED),
+        (parts(HTML.format(HI), HTML.format(HI), PLAIN.format(HEATER)), REFUSED),
+        (parts(HTML.format(HEATER), PLAIN.format(HEATER)), HELD),
+        (parts(HTML.format(HEATER), PLAIN.format(f"{HEATER}\r\n-- \r\nAnn")), HELD),
+        (parts(PLAIN.format(HI), HTML.format(HI), NOTE.format(HEATER)), HELD),
+        (parts(HTML.format(HI), FILE.format(HEATER)), HELD),
+        (parts(HTML.format(""), NOTE.format(HEATER)), HELD),
+        (parts(HTML.format(HI), HTML.format(HEATER)), HELD),
+    ],
+    ids=range(9),
+)
+async def test_a_multipart_whose_kind_decides_what_is_read_is_refused(
+    world: World, kind: str, body: bytes, word: str
+) -> None:
+    """Or else who carries it could choose between a letter and the note that came with it."""
+    assert await said(world, f"multipart/{kind}; boundary=b1", body) == word
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "word"),
     [

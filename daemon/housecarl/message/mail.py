@@ -41,6 +41,11 @@ def plain(part: Part) -> str:
     return text
 
 
+def is_plain(part: Part) -> bool:
+    """Whether the plain text stands here, at any depth of one alternative."""
+    return any(each.type == "text/plain" and each.body.strip() for each in part.walk())
+
+
 def thread(form: Form, subject: str) -> Thread:
     """What the answer needs to land in the same conversation; `subject` as it is read."""
     own = identifiers(form.message_id or "")
@@ -65,7 +70,7 @@ def _found(part: Part) -> str | None:
     if part.type == "text/html":
         return html_text(part.text()) or None
     if part.type == "multipart/alternative":
-        texts = [(_is_plain(child), _found(child)) for child in part.children if not child.attached]
+        texts = [(is_plain(child), _found(child)) for child in part.children if not child.attached]
         held = [(rank, text) for rank, text in texts if text and text.strip()]
         return max(held, key=lambda each: each[0])[1] if held else None
     for child in part.children:
@@ -73,8 +78,3 @@ def _found(part: Part) -> str | None:
         if text and text.strip():
             return text
     return None
-
-
-def _is_plain(part: Part) -> bool:
-    """Whether the plain text stands here, at any depth of one alternative."""
-    return any(each.type == "text/plain" and each.body.strip() for each in part.walk())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
-from housecarl.message.field import Field
-from housecarl.message.part import Part, content_type
+from housecarl.message.mail import is_plain, typed
+from housecarl.message.part import Part
 from housecarl.trust import encoding
-from housecarl.trust.leading import mark
+from housecarl.trust.leading import leading, mark
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -52,11 +53,11 @@ def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = 
             name == b"from" and name not in signature.covers
         ):
             raise Unsound(f"uncovered-{name.decode()}")
-    if not signature.covered(original, b"content-type") and not _body_is_plain(original):
+    if not signature.covered(original, b"content-type") and not _body_is_plain(original.root):
         raise Unsound("uncovered-content-type")
     # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
     signed = encoding.NAME in signature.covers and signature.covered(original, encoding.NAME)
-    if not signed and not encoding.is_harmless(_root(original)):
+    if not signed and not encoding.is_harmless(original.root):
         raise Unsound("uncovered-content-transfer-encoding")
 
 
@@ -66,21 +67,21 @@ def notes(signature: Signature, original: Original) -> str:
     return " ".join(each.decode() for each in names if not signature.covered(original, each))
 
 
-def _body_is_plain(original: Original) -> bool:
+def _body_is_plain(root: Part) -> bool:
     """Whether an unsigned Content-Type could not change what the signed body says.
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
     boundary is the body's own first line, with a part's header below, can be cut in one way only,
     and text in a charset that keeps ASCII reads the same. Anything else could bring other lines of
     the body to the front: of `---------- Forwarded message` and what stands below, for one, the
-    words of somebody else.
+    words of somebody else; or of alternatives the one that was a note that came along.
     """
-    root = _root(original)
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
-        first, _, second = _PREAMBLE.sub(b"", original.body[:MAX_PREAMBLE]).partition(b"\r\n")
+        first, _, second = _PREAMBLE.sub(b"", root.body[:MAX_PREAMBLE]).partition(b"\r\n")
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
-        return first.rstrip() == boundary and second[:8].lower() == b"content-"
+        begun = first.rstrip() == boundary and second[:8].lower() == b"content-"
+        return begun and _reads_one_way(root)
     if parameters.get("charset", "us-ascii").lower() not in _CHARSETS:
         return False
     text = root.text()
@@ -90,14 +91,19 @@ def _body_is_plain(original: Original) -> bool:
     return kind == "text/plain" and not (flowed and _joins(text))
 
 
-def _root(original: Original) -> Part:
-    """The whole body as the reader takes it; no type that cannot be read has passed the gate."""
-    fields = []
-    for name in ("content-type", "content-transfer-encoding"):
-        found = original.only(name.encode())
-        fields += [Field(name, found.text, name)] if found else []
-    kind = original.only(b"content-type")
-    return Part(tuple(fields), *content_type(kind.text if kind else ""), original.body)
+def _reads_one_way(root: Part) -> bool:
+    """Whether the same commands lead in a mixture of these parts and in a choice between them.
+
+    Of a mixture the first text is read, of alternatives the plain one: where no plain one stands
+    below another, these are the same, and nothing need be decoded to see it.
+    """
+    ranks = [is_plain(each) for each in root.children if not each.attached]
+    if ranks == sorted(ranks, reverse=True):
+        return True
+    mixture, alternatives = (
+        leading(typed(replace(root, type=f"multipart/{kind}"))) for kind in ("mixed", "alternative")
+    )
+    return mixture == alternatives
 
 
 def _joins(text: str) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from housecarl.message.form import Form
+from housecarl.message.part import Part
 
 _BLANKS = re.compile(rb"[\t ]+")
 
@@ -49,6 +50,11 @@ class Original:
     def body(self) -> bytes:
         """All behind the header."""
         return self._form.raw[self._form.body :]
+
+    @property
+    def root(self) -> Part:
+        """The whole body as the reader takes it."""
+        return self._form.root
 
     def all(self, name: bytes) -> tuple[Field, ...]:
         """The fields of that (lower-case) name, topmost first."""
