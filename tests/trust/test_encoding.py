@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from housecarl.errors import FormError
-from housecarl.message import read
+from housecarl.message import markup, read
 from housecarl.trust.leading import leading
 
-from .conftest import World, judged, mail, signed
+from .conftest import T, World, judged, mail, signature, signed
 
 #: What Gmail signs of the mail of its users.
 GMAIL = "to:from:subject:message-id:date:mime-version"
@@ -122,6 +122,40 @@ async def test_quoted_printable_as_mail_programs_write_it_is_obeyed(
 async def test_base64_holds_nothing_else(world: World, body: bytes, word: str) -> None:
     """What is typed has a symbol, so that nothing of base64 could be a command as it stands."""
     assert await check(world, body.replace(b"\n", b"\r\n"), "base64") == word
+
+
+FORKED = (
+    b"--b\r\nContent-Type: text/html\r\n\r\n<p>!ping</p>\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\n!ping\r\n--b--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "readings"),
+    [
+        (b"<p>!lamp level=50</p>\r\n", "text/html", 2),
+        (b'<p class="MsoNormal">!plug lamp on</p>\r\n', "text/html", 0),
+        (FORKED, "multipart/mixed; boundary=b", 2),
+    ],
+)
+async def test_a_page_is_read_anew_only_in_doubt_and_once_for_all_signatures(
+    world: World, body: bytes, kind: str, readings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may put five worthless ones on 240 KiB of HTML, and the whole house would wait."""
+    raw = mail(body=body, kind=kind)
+    fields = (signature(raw, "example.org", h=GMAIL, t=str(T - n)) for n in range(5))
+    forged = b"".join(fields) + raw.replace(b"Subject: hello", b"Subject: hallo")
+    message = read(forged)
+    read_anew = []
+
+    def counted(page: str) -> str:
+        read_anew.append(page)
+        return markup.text(page)
+
+    monkeypatch.setattr("housecarl.message.mail.html_text", counted)
+    found = await judged(world, forged, message=message)
+    assert found.reason == "no-proof" and len(found.checks["dkim"].split()) == 5
+    assert len(read_anew) == readings
 
 
 TYPES = (

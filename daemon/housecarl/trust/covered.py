@@ -53,11 +53,11 @@ def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = 
             name == b"from" and name not in signature.covers
         ):
             raise Unsound(f"uncovered-{name.decode()}")
-    if not signature.covered(original, b"content-type") and not _body_is_plain(original.root):
+    if not signature.covered(original, b"content-type") and not original.says(_body_is_plain):
         raise Unsound("uncovered-content-type")
     # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
     signed = encoding.NAME in signature.covers and signature.covered(original, encoding.NAME)
-    if not signed and not encoding.is_harmless(original.root):
+    if not signed and not original.says(encoding.is_harmless):
         raise Unsound("uncovered-content-transfer-encoding")
 
 

@@ -42,11 +42,11 @@ def is_harmless(root: Part) -> bool:
     told = root.header(NAME.decode()).lower()
     if told == "base64":
         return _BASE64.fullmatch(root.body) is not None
-    if b"=" not in root.body or _commands(root, root.body) == _commands(
-        root, binascii.a2b_qp(root.body)
-    ):
+    # what costs little first: the text is read only where these do not tell
+    decoded = binascii.a2b_qp(root.body)
+    if decoded == root.body or (told == _QUOTED and _is_quoted(root.body)):
         return True
-    return told == _QUOTED and _is_quoted(root.body)
+    return _commands(root, root.body) == _commands(root, decoded)
 
 
 def _commands(root: Part, body: bytes) -> list[str]:

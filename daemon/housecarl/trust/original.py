@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Original:
     def __init__(self, form: Form) -> None:
         self._form = form
         self._hashes: dict[bytes, bytes] = {}
+        self._answers: dict[Callable[[Part], bool], bool] = {}
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -51,11 +53,6 @@ class Original:
         """All behind the header."""
         return self._form.raw[self._form.body :]
 
-    @property
-    def root(self) -> Part:
-        """The whole body as the reader takes it."""
-        return self._form.root
-
     def all(self, name: bytes) -> tuple[Field, ...]:
         """The fields of that (lower-case) name, topmost first."""
         return tuple(each for each in self.fields if each.key == name)
@@ -64,6 +61,15 @@ class Original:
         """The one field of that name; None when there is none, or more than one."""
         found = self.all(name)
         return found[0] if len(found) == 1 else None
+
+    def says(self, ask: Callable[[Part], bool]) -> bool:
+        """What `ask` finds of the whole body as the reader takes it, asked once.
+
+        Each signature wants to know it, whoever wrote them; to read 240 KiB of HTML takes 50 ms.
+        """
+        if ask not in self._answers:
+            self._answers[ask] = ask(self._form.root)
+        return self._answers[ask]
 
     def body_hash(self, canonicalization: bytes) -> bytes:
         """SHA-256 of the body, `simple` or `relaxed` (RFC 6376 3.4), made once."""
