@@ -58,6 +58,8 @@ async def test_a_body_that_reads_the_same_in_any_encoding_is_obeyed(
         b"!lamp level=41=\r\n0\r\n",
         b"!plug lamp on\r\n \r\n!lamp level=50\r\n",
         b"!note 1+1=\r\noff\r\n",
+        b"!note 1+1= \r\noff\r\n",
+        b"!plug heater=\t \r\n off\r\n",
         b"=2Fplug lamp off\r\n",
         b"!" + b"a" * 58 + b"=\r\nb\r\n",
     ],

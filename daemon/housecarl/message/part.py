@@ -57,7 +57,7 @@ class Part:
             if encoding == "base64":
                 data = binascii.a2b_base64(data)
             elif encoding == "quoted-printable":
-                data = binascii.a2b_qp(_trimmed(data))
+                data = binascii.a2b_qp(trimmed(data))
             elif encoding not in ("", "7bit", "8bit", "binary"):
                 return ""
         except ValueError:
@@ -147,14 +147,6 @@ def _squeezed(line: bytes) -> bytes:
     return _BLANKS.sub(b" ", line).rstrip(b" ")
 
 
-def _trimmed(data: bytes) -> bytes:
-    """Without blanks at line ends, which quoted-printable does not have (RFC 2045 6.7, rule 3).
-
-    Relaxed signatures do not see them, and behind a `=` they would break a line in two.
-    """
-    return b"\r\n".join(line.rstrip(b" \t") for line in data.split(b"\r\n"))
-
-
 def _taken(stack: list[_Open]) -> tuple[bytes, ...]:
     return tuple(line for part in stack for line in part.delimiters)
 
@@ -178,6 +170,14 @@ def _opened(fields: tuple[Field, ...], start: int, taken: tuple[bytes, ...]) -> 
     if line in taken or line + b"--" in taken:
         raise FormError("mime-boundary", "the same as an outer one")
     return _Open(fields, kind, parameters, start, (line, line + b"--"))
+
+
+def trimmed(data: bytes) -> bytes:
+    """Without blanks at line ends, which quoted-printable does not have (RFC 2045 6.7, rule 3).
+
+    Relaxed signatures do not see them, and behind a `=` they would break a line in two.
+    """
+    return b"\r\n".join(line.rstrip(b" \t") for line in data.split(b"\r\n"))
 
 
 def content_type(value: str) -> tuple[str, dict[str, str]]:

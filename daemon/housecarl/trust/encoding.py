@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from housecarl.message.mail import typed
-from housecarl.message.part import Part
+from housecarl.message.part import Part, trimmed
 from housecarl.trust.leading import leading
 
 #: The field that hardly any mail host signs; Google does not.
@@ -43,14 +43,15 @@ def is_harmless(root: Part) -> bool:
     if told == "base64":
         return _BASE64.fullmatch(root.body) is not None
     # what costs little first: the text is read only where these do not tell
-    decoded = binascii.a2b_qp(root.body)
-    if decoded == root.body or (told == _QUOTED and _is_quoted(root.body)):
+    if b"=" not in root.body or (told == _QUOTED and _is_quoted(root.body)):
         return True
-    return _commands(root, root.body) == _commands(root, decoded)
+    plain = trimmed(root.body)
+    decoded = binascii.a2b_qp(plain)
+    return decoded == plain or _commands(root, plain) == _commands(root, decoded)
 
 
 def _commands(root: Part, body: bytes) -> list[str]:
-    """What may be commands when that is the decoded body; blanks are left as they are."""
+    """What may be commands when that is the decoded body."""
     return leading(typed(replace(root, fields=(), body=body)))
 
 
