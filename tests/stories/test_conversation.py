@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import smtplib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_a_text_switches_the_plug_and_says_what_was_read_back(
     assert phone.reply == "lamp on. 43 W now, 0.31 kWh today."
     assert plug.relay
     assert states(house) == ["executed"]
+
+
+def test_a_text_for_two_addresses_of_the_house_is_answered(tmp_path: Path) -> None:
+    addresses = ["cmd@home.example", "house@home.example"]
+    smtp = {"smtp": {"recipients": addresses}}
+    with TestHouse(tmp_path, {"ann": ANN}, doors=smtp) as house:
+        ann, carrier = house.phone(), house.carrier
+        raw = carrier.text(ann.number, "!uptime", house.clock.now())
+        with smtplib.SMTP(*house.smtp, timeout=30) as client:
+            client.sendmail(carrier.envelope(house.address), addresses, raw)
+        assert states(house) == ["executed"]
+        assert ann.reply
 
 
 def test_an_answer_stays_in_the_conversation_and_is_marked_as_automatic(

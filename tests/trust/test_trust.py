@@ -58,6 +58,20 @@ async def test_recipients_are_those_of_the_smtp_door(world: World) -> None:
     assert found.reason == "wrong-recipient", "a house without the door has no address"
 
 
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        (f"{OURS},other@home.example", None),
+        (f"other@home.example,{OURS.upper()}", None),
+        ("other@home.example,another@home.example", "wrong-recipient"),
+    ],
+)
+async def test_one_of_several_recipients_that_is_ours_is_enough(
+    world: World, to: str, reason: str | None
+) -> None:
+    assert (await judged_by(world, signed(mail()), arrived(rcpt_to=to))).reason == reason
+
+
 async def test_authserv_id_is_whose_word_counts_by_imap(world: World) -> None:
     raw = VOUCHED + signed(mail(), s="gone")
     assert (await judged_by(world, raw, arrived("imap"))).reason == "no-proof"

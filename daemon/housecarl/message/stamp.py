@@ -18,8 +18,9 @@ class Stamp(NamedTuple):
 
     `door` is smtp, imap, drop or try. `arrived` is the door's own clock in UTC (for IMAP the
     server's INTERNALDATE is in `internal`). `key` is the door's own name for the message where the
-    message brings none (a dropped file, AUTH without a Message-ID). `login` is the person an SMTP
-    AUTH proved, `uid` the owner of a dropped file, `as_person` whom its first line names.
+    message brings none (a dropped file, AUTH without a Message-ID). `rcpt_to` are the addresses of
+    the envelope, joined by commas. `login` is the person an SMTP AUTH proved, `uid` the owner of a
+    dropped file, `as_person` whom its first line names.
     """
 
     door: str

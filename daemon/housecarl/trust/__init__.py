@@ -115,10 +115,10 @@ class Trust:
         return found
 
     def _misdirected(self, stamp: Stamp | None) -> bool:
-        """Whether it came by SMTP for an address that is not ours."""
+        """Whether it came by SMTP and for none of our addresses."""
         if stamp is None or stamp.door != "smtp" or not stamp.rcpt_to:
             return False
-        return plain(stamp.rcpt_to) not in self._recipients
+        return self._recipients.isdisjoint(plain(each) for each in stamp.rcpt_to.split(","))
 
     def _by_login(self, case: Case, stamp: Stamp) -> Finding:
         """SMTP AUTH: the door checked the password; From only says where the answer goes."""
