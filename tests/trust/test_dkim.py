@@ -484,11 +484,13 @@ async def test_missing_dns_means_later_and_never_yes(world: World) -> None:
 async def test_old_and_unborn_messages_are_known_but_refused(world: World) -> None:
     found = await judged(world, signed(mail(), t=str(T - 2 * 86400 - 60)))
     assert (found.person, found.proof, found.reason) == ("ann", Proof.SIGNED, "stale")
-    undated = signed(mail(), t=None)
     later = NOW + timedelta(days=3)
-    assert (await judged(world, undated, arrived(at=later), now=later)).reason == "expired"
+    for expires in (None, str(T + 365 * 86400)):
+        undated = signed(mail(), t=None, x=expires)
+        assert (await judged(world, undated, arrived(at=later), now=later)).reason == "expired"
 
 
+@pytest.mark.parametrize("expires", [None, str(T + 365 * 86400)], ids=["for ever", "a year"])
 @pytest.mark.parametrize(
     ("date", "word"),
     [
@@ -504,11 +506,11 @@ async def test_old_and_unborn_messages_are_known_but_refused(world: World) -> No
     ],
 )
 async def test_a_signature_without_a_time_has_the_signed_date(
-    world: World, date: str | None, word: str
+    world: World, date: str | None, word: str, expires: str | None
 ) -> None:
     line = b"Date: Wed, 25 Nov 2026 11:59:58 +0000\r\n"
     raw = mail().replace(line, b"" if date is None else f"Date: {date}\r\n".encode())
-    assert (await judged(world, signed(raw, t=None))).checks["dkim"] == word
+    assert (await judged(world, signed(raw, t=None, x=expires))).checks["dkim"] == word
 
 
 @pytest.mark.parametrize(

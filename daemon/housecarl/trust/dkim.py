@@ -118,7 +118,7 @@ def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
     signature.check_body(signed, case.original, _DEFAULT)
     # last: `expired` means that nothing else is wrong, and our mail host may speak for it
     signature.check_time(signed, case.now)
-    if signed.signed is None and signed.expires is None:
+    if signed.signed is None:
         _check_date(signed, case.original, case.now)
     return signed
 
@@ -139,7 +139,7 @@ def _identity(signed: Signature) -> str:
 
 
 def _check_date(signed: Signature, original: Original, now: datetime) -> None:
-    """A signature without t= and x= is good for ever: then the signed Date must be near."""
+    """A signature without t= has no age, whenever it may expire: the signed Date must be near."""
     field = original.only(b"date")
     if field is None or not signed.covered(original, b"date"):
         raise Unsound("no-time")
