@@ -104,6 +104,28 @@ async def test_a_machine_without_a_name_server_is_tried_later(
     assert await server[1].txt("key.example.org") == (b"v=DKIM1; p=AA",), "the config names one"
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [b"nameserver 192.168.1.", b"nameserver 127.0.0.1\nsearch a..b", b"# caf\xe9"],
+    ids=["address", "domain", "bytes"],
+)
+async def test_a_broken_line_in_resolv_conf_is_waited_for_until_it_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes
+) -> None:
+    written = tmp_path / "resolv.conf"
+    read = dns.resolver.BaseResolver.read_resolv_conf
+    monkeypatch.setattr(
+        "dns.resolver.BaseResolver.read_resolv_conf", lambda stub, _: read(stub, str(written))
+    )
+    resolver = NameServers(lifetime=0.05)
+    written.write_bytes(broken)
+    with pytest.raises(TrustLater, match=r"^/etc/resolv\.conf cannot be used: "):
+        await resolver.txt("key.example")
+    written.write_bytes(b"nameserver 127.0.0.254\n")  # where nobody serves
+    with pytest.raises(TrustLater, match=r"^no answer for key\.example: "):
+        await resolver.txt("key.example")
+
+
 @pytest.mark.parametrize("name", ["servfail.example", "silent.example"])
 async def test_no_answer_means_later_and_is_not_kept(server: Pair, name: str) -> None:
     served, resolver = server

@@ -141,6 +141,7 @@ class NameServers:
     def _configured(self) -> _Stub:
         """The stub resolver; reads /etc/resolv.conf, hence runs in a thread."""
         import dns.asyncresolver
+        import dns.exception
         import dns.nameserver
         import dns.resolver
 
@@ -149,6 +150,8 @@ class NameServers:
                 return dns.asyncresolver.Resolver()
             except dns.resolver.NoResolverConfiguration as fault:
                 raise TrustLater("this machine has no name server") from fault
+            except (dns.exception.DNSException, ValueError) as fault:  # a line in it is broken
+                raise TrustLater(f"/etc/resolv.conf cannot be used: {fault}") from fault
         stub = dns.asyncresolver.Resolver(configure=False)
         stub.nameservers = [dns.nameserver.Do53Nameserver(*split(each)) for each in self._servers]
         return stub
