@@ -8,13 +8,14 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import aiosmtplib
 import argon2
 import dns.message
+import dns.rcode
 import dns.rrset
 import pytest
 import yaml
@@ -43,6 +44,7 @@ class Silent(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.held: list[tuple[bytes, tuple[str, int]]] = []
         self.asked = asyncio.Event()
+        self.fails = False
         self._speaks = False
         self._names = json.loads((SAMPLES / "dns.json").read_bytes())
 
@@ -62,11 +64,13 @@ class Silent(asyncio.DatagramProtocol):
             query = dns.message.from_wire(data)
             name = query.question[0].name
             answer = dns.message.make_response(query)
+            if self.fails:
+                answer.set_rcode(dns.rcode.SERVFAIL)
             records = self._names.get(name.to_text().rstrip("."), {}).get("TXT", [])
             strings = (
                 " ".join(f'"{r[i : i + 255]}"' for i in range(0, len(r), 255)) for r in records
             )
-            if records:
+            if records and not self.fails:
                 answer.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *strings))
             self.transport.sendto(answer.to_wire(), addr)
         self.held.clear()
@@ -111,8 +115,8 @@ def write_house(folder: Path, name_server: int, inbox: int) -> Path:
 
 
 @asynccontextmanager
-async def living(path: Path) -> AsyncIterator[Daemon]:
-    daemon = Daemon(config_file.load(path), FakeClock(NOW))
+async def living(path: Path, at: datetime = NOW) -> AsyncIterator[Daemon]:
+    daemon = Daemon(config_file.load(path), FakeClock(at))
     running = asyncio.create_task(daemon.run())
     await asyncio.wait_for(daemon.ready.wait(), 15)
     try:
@@ -189,3 +193,24 @@ async def test_what_waits_for_dns_is_carried_on_when_it_answers(tmp_path: Path) 
         await daemon.house.settle()
         await asyncio.to_thread(inbox.wait, 1)
     assert len(inbox.received) == 1
+
+
+async def test_dns_that_never_answers_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async with world() as (server, port, inbox):
+        path, spool = write_house(tmp_path, port, inbox.port), tmp_path / "spool"
+        server.fails = True
+        server.speak()
+        for days, folder in ((0, "work"), (1, "work"), (3, "refused")):
+            async with living(path, NOW + timedelta(days=days)) as daemon:
+                assert daemon.smtp is not None and daemon.house is not None
+                if days == 0:
+                    at = daemon.smtp.address[1]
+                    async with aiosmtplib.SMTP(
+                        hostname="127.0.0.1", port=at, start_tls=False
+                    ) as client:
+                        await client.sendmail(BY, [CMD], TEXT)
+                await asyncio.wait_for(server.asked.wait(), 5)
+                server.asked.clear()
+                await daemon.house.settle()
+            assert [each.parent.name for each in spool.rglob("*.eml")] == [folder]
+        assert inbox.received == [], "it is not known whose it was"

@@ -17,7 +17,19 @@ from housecarl.errors import FormError, TrustLater
 from housecarl.message import read
 from housecarl.verdict import Proof
 
-from .conftest import NOW, T, World, arrived, judged, mail, rsa_pem, rsa_record, signed
+from .conftest import (
+    NOW,
+    PHONE,
+    T,
+    World,
+    arrived,
+    forwarded,
+    judged,
+    mail,
+    rsa_pem,
+    rsa_record,
+    signed,
+)
 
 #: made once with openssl: current libraries refuse to make so short a key
 SHORT = b"""-----BEGIN RSA PRIVATE KEY-----
@@ -479,6 +491,28 @@ async def test_missing_dns_means_later_and_never_yes(world: World) -> None:
     world.publish("example.org", selector="s2")
     for other in (signed(signed(mail()), s="s2"), signed(signed(mail(), s="s2"))):
         assert (await judged(world, other)).reason is None, "another signature held meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("raw", "sender", "name"),
+    [
+        (signed(mail()), "ann@example.org", "example.org"),
+        (forwarded(), PHONE, "google.com"),
+    ],
+    ids=["mail", "text"],
+)
+async def test_missing_dns_is_waited_for_as_long_as_a_message_may_be_old(
+    world: World, raw: bytes, sender: str, name: str
+) -> None:
+    """By the time of its arrival; then it is refused, and says whom it claims to be from."""
+    world.silent.add(f"s1._domainkey.{name}")
+    with pytest.raises(TrustLater):
+        await judged(world, raw, arrived(), now=NOW + timedelta(days=2))
+    with pytest.raises(TrustLater):
+        await judged(world, raw, arrived(at=NOW + timedelta(days=9)), now=NOW)
+    found = await judged(world, raw, arrived(), now=NOW + timedelta(days=2, seconds=1))
+    assert (found.person, found.sender, found.reason) == ("ann", sender, "stale")
+    assert (found.proof, found.keys, found.checks["dkim"]) == (Proof.CLAIMED, (), "dns")
 
 
 async def test_old_and_unborn_messages_are_known_but_refused(world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from housecarl.errors import FormError
+from housecarl.errors import FormError, TrustLater
 from housecarl.message.form import Form, gate
 from housecarl.message.model import Message
 from housecarl.message.stamp import Stamp
@@ -78,6 +78,7 @@ class Trust:
     ) -> Verdict:
         """Say who sent it and what proves it; TrustLater when DNS owes an answer, never a guess.
 
+        Once the message has waited for that as long as any may, it is stale instead.
         `raw` is the message without its stamp, or what the gate made of it; `message` what was read
         from the same bytes. The verdict of a message that is not proven names whom it claims to be
         from, with proof `claimed` and the reason; nothing of it may be obeyed.
@@ -88,7 +89,13 @@ class Trust:
             return Verdict(reason="form", checks={"form": str(fault)})
         if self._misdirected(stamp):
             return self._verdict(case, Finding(reason="wrong-recipient"))
-        finding = await self._prove(case)
+        try:
+            finding = await self._prove(case)
+        except TrustLater:
+            arrived = stamp.arrived if stamp else None
+            if freshness.stale(arrived, now, self._max_age) != "stale":
+                raise
+            finding = self._unanswered(case)
         verdict = self._verdict(case, finding)
         if finding.reason is None and finding.proof is not Proof.LOCAL:
             return self._fresh(case, verdict)
@@ -113,6 +120,13 @@ class Trust:
         if _RANK.index(found.proof) < _RANK.index(self._require):
             return found._replace(reason=found.reason or "no-proof")
         return found
+
+    def _unanswered(self, case: Case) -> Finding:
+        """What is known of a message whose key nobody could tell us: whom it claims to be from."""
+        message = case.message
+        person = self._people.by_number(message.sender)
+        person = person or self._people.by_address(message.from_address)
+        return Finding(person, message.sender, reason="stale")
 
     def _misdirected(self, stamp: Stamp | None) -> bool:
         """Whether it came by SMTP and for none of our addresses."""
