@@ -112,6 +112,7 @@ async def test_whatever_was_remembered_of_a_verdict_is_found_again(world: World)
         (mail(), arrived(login="ann")),
         (mail("eve@evil.example"), arrived(login="ann")),
         (BARE, arrived(login="ann")),
+        (BARE.replace(b"Date:", b"X-Date:"), arrived(login="ann")),
         (BARE.replace(b"ann@example.org", b"eve@evil.example"), arrived(login="ann")),
         (mail(), arrived("drop", key="k1", uid="0", as_person="bo")),
     ):

@@ -73,11 +73,42 @@ async def test_auth_without_a_message_id_is_known_by_its_content(world: World) -
     assert one.keys == again.keys and len(one.keys) == 1 and one.keys[0].startswith("auth:")
     longer = await judged(world, raw + b"\r\n\r\n", stamp)
     assert longer.keys == one.keys, "a relay may add empty lines at the end"
-    for old, new in ((b"lamp", b"heater"), (b"lamp", b" lamp"), (b"11:59:58", b"11:59:59")):
+    changed = (b"lamp", b"heater"), (b"lamp", b" lamp"), (b"11:59:58", b"11:59:59")
+    for old, new in (*changed, (b"hello", b"!ping"), (b"Subject: hello\r\n", b"")):
         other = await judged(world, raw.replace(old, new), stamp)
         assert len(other.keys) == 1 and other.keys != one.keys
     elsewhere = await judged(world, raw.replace(b"ann@example.org", b"ann@mail.example.org"), stamp)
     assert elsewhere.keys != one.keys
+
+
+@pytest.mark.parametrize("start", range(0, 1800, 450))
+@pytest.mark.parametrize(
+    ("later", "same"),
+    [
+        (timedelta(0), True),
+        (timedelta(minutes=1), True),
+        (timedelta(minutes=15), True),
+        (timedelta(minutes=30), False),
+        (timedelta(hours=12), False),
+        (timedelta(days=3), False),
+    ],
+    ids=str,
+)
+async def test_auth_without_message_id_and_date_is_known_again_for_a_while(
+    world: World, start: int, later: timedelta, same: bool
+) -> None:
+    """As long as a client may try that heard no 250; a program may want the same every hour."""
+    raw = b"From: ann@example.org\r\nSubject: !plug lamp on\r\n\r\n"
+    first = NOW + timedelta(seconds=start)
+    one, again = [
+        await judged(world, raw, arrived(at=at, login="ann"), now=at)
+        for at in (first, first + later)
+    ]
+    assert one.reason is None and again.reason is None
+    assert bool(set(one.keys) & set(again.keys)) == same
+    other = raw.replace(b"lamp on", b"heater off")
+    other_keys = (await judged(world, other, arrived(at=first, login="ann"), now=first)).keys
+    assert not set(one.keys) & set(other_keys)
 
 
 async def test_a_signed_mail_without_a_message_id_is_known_by_its_signature(world: World) -> None:

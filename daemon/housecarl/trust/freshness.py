@@ -10,6 +10,11 @@ from housecarl.trust.case import Case, Finding
 #: How far a hop's clock may run ahead of ours.
 CLOCK_SLACK = timedelta(minutes=10)
 
+#: How long a message that tells no time of its own is taken for the same one when it comes again,
+#: in seconds: a client waits ten minutes for our 250 (RFC 5321 4.5.3.2.6) before it tries again,
+#: while one that has no Date is a program, which may well mean the same twice a day.
+REPEAT_SECONDS = 15 * 60
+
 
 def sent(case: Case, finding: Finding) -> datetime | None:
     """The earliest moment a trusted hop vouches for; the Date header is nobody's word.
@@ -43,17 +48,30 @@ def keys(case: Case, finding: Finding) -> tuple[str, ...]:
     if message_id:
         found.insert(0, f"id:{finding.sender}:{message_id}")
     elif stamp is not None and stamp.login:
-        found.append(f"auth:{_content(case, finding)}")
+        content = f"auth:{_content(case, finding)}"
+        dated = case.original.all(b"date")
+        found += [content] if dated else [f"{content}:{each}" for each in _spans(stamp.arrived)]
     return tuple(found)
 
 
 def _content(case: Case, finding: Finding) -> str:
-    """Sender, Date and body: a client that gives no Message-ID repeats these when it repeats."""
+    """Sender, Date, Subject and body: a client without a Message-ID repeats these if it repeats."""
     digest = hashlib.sha256(str(finding.sender).encode() + b"\0")
-    for field in case.original.all(b"date"):
-        digest.update(field.value + b"\0")
+    for name in (b"date", b"subject"):
+        for field in case.original.all(name):
+            digest.update(name + b":" + field.value + b"\0")
     digest.update(case.original.body_hash(b"simple"))
     return digest.hexdigest()
+
+
+def _spans(moment: datetime) -> tuple[int, int]:
+    """The two spans of time that a moment lies in.
+
+    Each begins in the middle of the one before, so that moments with no more than REPEAT_SECONDS
+    between them share one, and with twice as much none.
+    """
+    number = int(moment.timestamp()) // REPEAT_SECONDS
+    return number, number + 1
 
 
 def _moment(text: str) -> datetime | None:
