@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from housecarl import config as config_module
 from housecarl.config import Config, spool_folder
+from housecarl.config_doors import Smtp
 from housecarl.config_file import likely_spool
+from housecarl.message.form import MAX_SIZE
 from housecarl.module import Risk
 from housecarl.verdict import Proof
 
@@ -38,12 +40,12 @@ def test_nothing_written_is_a_house_that_obeys_and_answers_nobody() -> None:
 
 def test_durations_and_sizes_are_seconds_and_bytes() -> None:
     found = config(
-        doors={"smtp": {"recipients": ["c@home.example"], "max_size": "1M"}},
+        doors={"smtp": {"recipients": ["c@home.example"], "max_size": "64K"}},
         trust={"late": "5m"},
         commands={"plug": {"risk": "danger", "timeout": "30s"}},
     )
     assert found.doors.smtp is not None
-    assert found.doors.smtp.max_size == 1 << 20
+    assert found.doors.smtp.max_size == 1 << 16
     assert found.trust.late == 300
     rule = found.commands["plug"]
     assert (rule.risk, rule.timeout, rule.late) == (Risk.DANGER, 30, None)
@@ -196,6 +198,15 @@ def test_names_that_python_keeps_for_itself_are_written_plainly() -> None:
 )
 def test_an_smtp_door_that_cannot_work_is_refused(smtp: dict[str, Any]) -> None:
     assert "doors.smtp" in refused(doors={"smtp": smtp})
+
+
+def test_the_door_takes_no_larger_message_than_is_read() -> None:
+    """Else the sender hears 250, and then nothing."""
+    largest = config(doors={"smtp": {"recipients": ["c@home.example"], "max_size": "256K"}})
+    assert largest.doors.smtp is not None
+    assert largest.doors.smtp.max_size == MAX_SIZE == Smtp(recipients=["c@home.example"]).max_size
+    found = refused(doors={"smtp": {"recipients": ["c@home.example"], "max_size": "257K"}})
+    assert "is more than 256K, and no larger message is ever read" in found
 
 
 @pytest.mark.parametrize("change", [{"port": 0}, {"tls": "ssl"}, {"move": "copy"}, {"host": ""}])

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from housecarl.config_section import Line, Section
 from housecarl.contact import Address
 from housecarl.location import Endpoint, Location, Port
-from housecarl.quantity import KIB, MINUTE, Duration, Size
+from housecarl.quantity import KIB, MINUTE, Duration, Size, size
 from housecarl.secret import Secret
 
 #: How a connection is protected: from the first byte, after STARTTLS, or not (only to loopback).
 Tls = Literal["tls", "starttls", "none"]
+
+
+def _read(count: int) -> int:
+    from housecarl.message.form import MAX_SIZE  # most leave it as it is
+
+    if count > MAX_SIZE:
+        raise ValueError(f"is more than {size(MAX_SIZE)}, and no larger message is ever read")
+    return count
 
 
 class Rule(Section):
@@ -51,9 +59,9 @@ class Smtp(Section):
         default=[],
         description="Mail must match one of them; none takes all. Never applied to AUTH.",
     )
-    max_size: Size = Field(
+    max_size: Annotated[Size, AfterValidator(_read)] = Field(
         default=256 * KIB,
-        description="Largest message: a command is short, a forwarded text is 10K.",
+        description="Largest message, 256K at most: a command is short, a forwarded text is 10K.",
     )
     connections: int = Field(
         default=50, ge=1, le=10000, description="Connections at once; the next one gets 421."
