@@ -109,15 +109,17 @@ def _e164(digits: str) -> str | None:
 
 
 def _subject_number(subject: str) -> str | None:
-    """The number a subject ends with: E.164, or the bare digits of a short code."""
-    text = _TEXT.fullmatch(subject)
-    if text and _UNNAMED.fullmatch(text[1]):
-        return _dialled(re.sub(r"\D", "", text[1]))
+    """The number a subject ends with: E.164, or the bare digits of a short code.
+
+    One in brackets goes first: what stands before it is the contact's name, be it `007`.
+    """
     match = _TRAILING.search(subject[-60:])
-    if match is None:
-        return None
-    digits = re.sub(r"\D", "", match[1])
-    return _dialled(digits) if match[1].startswith("(") else f"+{digits}"
+    if match is not None:
+        digits = re.sub(r"\D", "", match[1])
+        return _dialled(digits) if match[1].startswith("(") else f"+{digits}"
+    text = _TEXT.fullmatch(subject)
+    unnamed = text is not None and _UNNAMED.fullmatch(text[1])
+    return _dialled(re.sub(r"\D", "", unnamed[0])) if unnamed else None
 
 
 def _dialled(digits: str) -> str:
