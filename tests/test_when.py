@@ -49,6 +49,43 @@ def test_a_year_of_every_day_is_365_times_across_both_changes_of_the_clocks() ->
         assert all(b > a for a, b in zip(seen, seen[1:], strict=False))
 
 
+@pytest.mark.parametrize("name", ["America/Nuuk", "America/Scoresbysund"])
+@pytest.mark.parametrize(
+    ("day", "first", "then"),
+    [
+        ("saturday", "Sun 29 Mar 00:30", "Sat 04 Apr 23:30"),
+        ("sunday", "Sun 29 Mar 23:30", "Sun 05 Apr 23:30"),
+        ("day", "Sun 29 Mar 00:30", "Sun 29 Mar 23:30"),
+    ],
+)
+def test_a_time_that_is_left_out_before_midnight_still_belongs_to_its_day(
+    name: str, day: str, first: str, then: str
+) -> None:
+    """In Greenland the clocks go from 23:00 on a Saturday to 0:00 on Sunday."""
+    zone = ZoneInfo(name)
+    regular, _ = when.every((day, "23:30", "uptime"))
+    moment = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    for expected in (first, then):
+        moment = regular.next(moment, zone)
+        assert f"{moment.astimezone(zone):%a %d %b %H:%M}" == expected
+
+
+def test_the_second_of_an_hour_that_comes_twice_is_the_next_time_too() -> None:
+    first = datetime(2026, 11, 1, 7, 30, tzinfo=UTC)  # 1:30, summer time still
+    for after, following in (
+        (first - timedelta(minutes=1), first),
+        (first + timedelta(minutes=15), first + timedelta(hours=1)),
+        (first + timedelta(hours=1), first + timedelta(hours=25)),
+    ):
+        assert when.next_at(time(1, 30), after, DENVER) == following
+
+
+def test_a_time_that_is_left_out_comes_once_an_hour_later() -> None:
+    gone = datetime(2026, 3, 8, 9, 30, tzinfo=UTC)  # 2:30 would be; it is 3:30
+    assert when.next_at(time(2, 30), gone - timedelta(hours=2), DENVER) == gone
+    assert when.next_at(time(2, 30), gone, DENVER) == gone + timedelta(hours=23)
+
+
 def test_a_weekday_skips_the_weekend() -> None:
     regular, rest = when.every(("weekday", "7:00", "plug", "porch", "on"))
     friday = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -60,10 +62,19 @@ def on(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 def next_at(at: time, after: datetime, zone: ZoneInfo) -> datetime:
-    """The next moment at which the house's clocks show `at`."""
-    day = after.astimezone(zone).date()
-    moment = on(day, at, zone)
-    return moment if moment > after else on(day + timedelta(days=1), at, zone)
+    """The next moment at which the house's clocks show `at`; in autumn also the second of two."""
+    times = at, at.replace(fold=1)
+    moments = (on(day, each, zone) for day in _days(after, zone) for each in times)
+    return next(moment for moment in moments if moment > after)
+
+
+def _days(after: datetime, zone: ZoneInfo) -> Iterator[date]:
+    """The days on which the next time may be, from the one before on.
+
+    Where the change leaves out the end of a day, a time of that day comes when it is over.
+    """
+    today = after.astimezone(zone).date()
+    return (today + timedelta(days=n) for n in count(-1))
 
 
 class Every(NamedTuple):
@@ -78,11 +89,9 @@ class Every(NamedTuple):
         """The first time after `after`, whatever the clocks do in between."""
         if self.span is not None:
             return after + self.span
-        moment = next_at(self.at, after, zone)
-        while moment.astimezone(zone).weekday() not in self.days:
-            day = moment.astimezone(zone).date() + timedelta(days=1)
-            moment = on(day, self.at, zone)
-        return moment
+        days = (day for day in _days(after, zone) if day.weekday() in self.days)
+        moments = (on(day, self.at, zone) for day in days)
+        return next(moment for moment in moments if moment > after)
 
 
 def every(words: tuple[str, ...]) -> tuple[Every, tuple[str, ...]]:
