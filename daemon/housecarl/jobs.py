@@ -49,15 +49,19 @@ class Clockwork:
         """Until cancelled; sleeps as long as nothing is due."""
         while True:
             self._woken.clear()
-            now = self._clock.now()
-            for job in await self._due(now.timestamp()):
-                await self._fire(job, now)
-            due = await self._db.read(jobs.next_due)
-            until = None if due is None else datetime.fromtimestamp(due, UTC)
-            await rest(self._clock, until, self._woken)
+            await rest(self._clock, await self._work(), self._woken)
 
-    async def _due(self, now: float) -> list[Job]:
-        return await self._db.read(lambda conn: jobs.due(conn, now))
+    async def _work(self) -> datetime | None:
+        """Hand in what is due; returns when the next job is, None when there is none.
+
+        Each is read in its turn: it may be cancelled while the one before it is handed in.
+        """
+        while (job := await self._db.read(jobs.first)) is not None:
+            now = self._clock.now()
+            if job.due > now.timestamp():
+                return datetime.fromtimestamp(job.due, UTC)
+            await self._fire(job, now)
+        return None
 
     async def _fire(self, job: Job, now: datetime) -> None:
         """Hand one job in, then note when it is due again; a crash between is caught by its key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from housecarl.builtin import jobs
-from housecarl.house import JOURNAL
+from housecarl.house import JOURNAL, House
+from housecarl.journal import jobs as kept
 from housecarl.testing.clock import FakeClock
-from housecarl.testing.house import TestHouse
+from housecarl.testing.house import PATIENCE, TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
 
@@ -40,6 +42,12 @@ def move(house: TestHouse, clock: FakeClock, seconds: float) -> None:
         clock.move(seconds)
 
     house.do(do())
+
+
+def inside(house: TestHouse) -> House:
+    """What is behind the doors."""
+    assert house.daemon is not None and house.daemon.house is not None
+    return house.daemon.house
 
 
 def test_a_command_is_done_later_and_told(
@@ -69,6 +77,27 @@ def test_a_regular_command_comes_again_and_can_be_cancelled(
     assert phone.reply == "Job 1 cancelled: every day 13:00 uptime."
     move(house, clock, 24 * 3600)
     house.settle()
+    assert phone.silent
+
+
+def test_a_job_that_is_cancelled_while_others_of_its_minute_are_handed_in_is_not_done(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    for name in ("uptime", "ping", "weather"):
+        phone.text(f"!at 12:30 help {name}")
+        phone.wait()
+    house.settle()
+    spool, on = inside(house).spool, threading.Event()
+    spool._disk.submit(on.wait, PATIENCE)
+    try:
+        move(house, clock, 1800)
+        house.until(lambda: spool._flushing)
+        house.do(inside(house).db.write(lambda conn: kept.close(conn, 2, "cancelled")))
+    finally:
+        on.set()
+    told = {phone.reply.split()[0], phone.reply.split()[0]}
+    house.settle()
+    assert told == {"uptime", "weather"}
     assert phone.silent
 
 

@@ -57,19 +57,12 @@ def find(conn: sqlite3.Connection, job: int) -> Job | None:
     return None if row is None else Job(**dict(row))
 
 
-def due(conn: sqlite3.Connection, now: float) -> list[Job]:
-    """The jobs whose time has come, oldest first."""
-    rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' AND due <= ? ORDER BY due, id",
-        (now,),
-    )
-    return [Job(**dict(row)) for row in rows]
-
-
-def next_due(conn: sqlite3.Connection) -> float | None:
-    """When the next job is due."""
-    row = conn.execute("SELECT min(due) FROM jobs WHERE state = 'waiting'").fetchone()
-    return None if row[0] is None else float(row[0])
+def first(conn: sqlite3.Connection) -> Job | None:
+    """The job that is due before all others."""
+    row = conn.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' ORDER BY due, id LIMIT 1"
+    ).fetchone()
+    return None if row is None else Job(**dict(row))
 
 
 def close(conn: sqlite3.Connection, job: int, state: str) -> bool:
