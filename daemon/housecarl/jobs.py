@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -15,12 +15,15 @@ from housecarl import syntax, when
 from housecarl.clock import Clock, rest
 from housecarl.config import Config
 from housecarl.doors.drop_text import as_message
-from housecarl.errors import CommandError
+from housecarl.errors import CommandError, SpoolFull
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import Job
 from housecarl.message.stamp import Stamp
 
 log = structlog.get_logger()
+
+#: Until it is looked again whether a full disk has room (30 s: late by little, and asked rarely).
+NO_ROOM = timedelta(seconds=30)
 
 Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
@@ -52,7 +55,7 @@ class Clockwork:
             await rest(self._clock, await self._work(), self._woken)
 
     async def _work(self) -> datetime | None:
-        """Hand in what is due; returns when the next job is, None when there is none.
+        """Hand in what is due; returns when to look again, None when there is no job.
 
         Each is read in its turn: it may be cancelled while the one before it is handed in.
         """
@@ -60,7 +63,10 @@ class Clockwork:
             now = self._clock.now()
             if job.due > now.timestamp():
                 return datetime.fromtimestamp(job.due, UTC)
-            await self._fire(job, now)
+            try:
+                await self._fire(job, now)
+            except SpoolFull:  # the intake tells it
+                return self._clock.now() + NO_ROOM
         return None
 
     async def _fire(self, job: Job, now: datetime) -> None:

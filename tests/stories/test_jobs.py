@@ -13,6 +13,7 @@ import pytest
 
 from housecarl.builtin import jobs
 from housecarl.house import JOURNAL, House
+from housecarl.jobs import NO_ROOM
 from housecarl.journal import jobs as kept
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import PATIENCE, TestHouse
@@ -99,6 +100,22 @@ def test_a_job_that_is_cancelled_while_others_of_its_minute_are_handed_in_is_not
     house.settle()
     assert told == {"uptime", "weather"}
     assert phone.silent
+
+
+def test_a_job_waits_for_room_on_a_full_disk_and_the_house_goes_on(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    phone.text("!in 5m uptime")
+    phone.wait()
+    before = inside(house)
+    reserve, before.spool.reserve = before.spool.reserve, 2**62
+    for wait in (300.0, NO_ROOM.total_seconds()):
+        move(house, clock, wait)
+        house.until(lambda: clock.next == clock.now() + NO_ROOM)
+    before.spool.reserve = reserve
+    move(house, clock, NO_ROOM.total_seconds())
+    assert phone.reply.startswith("Elm Street up ")
+    assert inside(house) is before
 
 
 def test_jobs_outlive_a_restart(
