@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 #: Seconds after boot in which a clock without time service is not believed (10 min: a slow router).
 SETTLE_SECONDS = 600.0
+
+#: Between two looks whether a clock that nobody has set since the boot is set.
+UNSET_CLOCK = timedelta(minutes=1)
 
 #: The longest sleep until it is looked whether the clock was set: few wake-ups in an idle house.
 STEP_SECONDS = 60.0

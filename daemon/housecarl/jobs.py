@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from housecarl import syntax, when
-from housecarl.clock import Clock, rest
+from housecarl.clock import UNSET_CLOCK, Clock, rest
 from housecarl.config import Config
 from housecarl.doors.drop_text import as_message
 from housecarl.errors import CommandError, SpoolFull
@@ -61,7 +63,11 @@ class Clockwork:
         """
         while (job := await self._db.read(jobs.first)) is not None:
             now = self._clock.now()
+            if not self._clock.synchronised():
+                return now + UNSET_CLOCK
             if job.due > now.timestamp():
+                if await self._bring_forward(now):
+                    continue
                 return datetime.fromtimestamp(job.due, UTC)
             try:
                 await self._fire(job, now)
@@ -69,13 +75,30 @@ class Clockwork:
                 return self._clock.now() + NO_ROOM
         return None
 
+    async def _bring_forward(self, now: datetime) -> bool:
+        """Set regular jobs that a clock which was ahead has put off to their next time."""
+        nearer: dict[int, float] = {}
+        for job in await self._db.read(jobs.regular):
+            with suppress(CommandError):  # it is ended when it is due
+                at = _regular(job).next(now, self._zone).timestamp()
+                if at < job.due:
+                    nearer[job.id] = at
+
+        def write(conn: sqlite3.Connection) -> None:
+            for number, at in nearer.items():
+                jobs.postpone(conn, number, at)
+
+        if nearer:
+            await self._db.write(write)
+        return bool(nearer)
+
     async def _fire(self, job: Job, now: datetime) -> None:
         """Hand one job in, then note when it is due again; a crash between is caught by its key."""
         due = datetime.fromtimestamp(job.due, UTC)
         following: datetime | None = None
         try:
             words = tuple(map(str, json.loads(job.text)))
-            regular = when.every(tuple(job.every.split()))[0] if job.every is not None else None
+            regular = _regular(job) if job.every is not None else None
         except (CommandError, ValueError, TypeError) as error:
             # one row that another version wrote must not keep the house from living
             log.error("job-unreadable", number=job.id, person=job.person, why=str(error))
@@ -100,3 +123,8 @@ class Clockwork:
         else:
             again = following.timestamp()
             await self._db.write(lambda conn: jobs.postpone(conn, job.id, again))
+
+
+def _regular(job: Job) -> when.Every:
+    """When a regular job is due; raises CommandError for what another version wrote."""
+    return when.every(tuple((job.every or "").split()))[0]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from housecarl.alerts import Alerts
-from housecarl.clock import rest
+from housecarl.clock import UNSET_CLOCK, rest
 from housecarl.commands import PARTS
 from housecarl.errors import StorageError
 from housecarl.journal import conditions, values
@@ -26,9 +26,6 @@ OWN, MODULES = "_rounds", "modules"
 
 #: Seconds between two rounds of one module at the least: a house should sleep.
 SHORTEST = 60.0
-
-#: Until it is looked again whether a clock that nobody has set since the boot is set.
-UNSET_CLOCK = timedelta(minutes=1)
 
 
 class Rounds:

@@ -6,12 +6,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from housecarl.builtin import jobs
+from housecarl.clock import UNSET_CLOCK
 from housecarl.house import JOURNAL, House
 from housecarl.jobs import NO_ROOM
 from housecarl.journal import jobs as kept
@@ -116,6 +118,61 @@ def test_a_job_waits_for_room_on_a_full_disk_and_the_house_goes_on(
     move(house, clock, NO_ROOM.total_seconds())
     assert phone.reply.startswith("Elm Street up ")
     assert inside(house) is before
+
+
+def test_nothing_is_done_by_a_clock_that_nobody_has_set_since_the_boot(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    """It was an hour ahead; the job keeps its time."""
+    phone.text("!at 13:00 plug lamp on")
+    phone.wait()
+    house.stop()
+    clock.move(3600 + 300)
+    clock.doubt()
+    house.start()
+    house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
+    clock.doubt(doubtful=False)
+    move(house, clock, -3600)
+    phone.text("!jobs")
+    assert phone.reply == "Jobs: 1: 13:00 plug lamp on."
+    assert not plug.relay
+    move(house, clock, 55 * 60)
+    assert phone.reply.startswith("lamp on. ")
+
+
+def test_what_is_due_is_done_within_a_minute_after_the_clock_is_set(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    phone.text("!in 5m uptime")
+    phone.wait()
+    clock.doubt()
+    for wait in (timedelta(minutes=5), UNSET_CLOCK):
+        move(house, clock, wait.total_seconds())
+        house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
+    assert phone.silent
+    clock.doubt(doubtful=False)
+    move(house, clock, UNSET_CLOCK.total_seconds())
+    assert phone.reply.startswith("Elm Street up ")
+
+
+def test_a_regular_job_goes_on_after_the_clock_was_a_year_ahead(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    for regular in ("day 13:00", "30m"):
+        phone.text(f"!every {regular} help uptime")
+        phone.wait()
+    move(house, clock, 365 * 86400)
+    for _ in range(2):
+        assert phone.reply.startswith("uptime - ")
+    half = timedelta(minutes=30)
+    house.until(lambda: clock.next == clock.now() + half)
+    move(house, clock, -365 * 86400)
+    house.until(lambda: clock.next == clock.now() + half)
+    for wait in (30 * 60, 30 * 60, 0):  # 12:30, and both at 13:00
+        move(house, clock, wait)
+        assert phone.reply.startswith("uptime - ")
+    phone.text("!jobs")
+    assert phone.reply == "Jobs: 2: every 30m help uptime; 1: every day 13:00 help uptime."
 
 
 def test_jobs_outlive_a_restart(

@@ -65,6 +65,14 @@ def first(conn: sqlite3.Connection) -> Job | None:
     return None if row is None else Job(**dict(row))
 
 
+def regular(conn: sqlite3.Connection) -> list[Job]:
+    """The jobs that come again."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state = 'waiting' AND every IS NOT NULL"
+    )
+    return [Job(**dict(row)) for row in rows]
+
+
 def close(conn: sqlite3.Connection, job: int, state: str) -> bool:
     """End a job as "done", "missed" or "cancelled"; False when it had ended."""
     cursor = conn.execute(

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ import structlog
 
 from housecarl import when
 from housecarl.alerts import Alerts
-from housecarl.clock import Clock, rest
+from housecarl.clock import UNSET_CLOCK, Clock, rest
 from housecarl.config import Config
 from housecarl.errors import StorageError
 from housecarl.journal import Database, conditions, values
@@ -31,9 +31,6 @@ log = structlog.get_logger()
 
 #: Whose values in the journal the states are; no module has such a name.
 MODULE = "_watches"
-
-#: Between two looks whether a clock that nobody has set since the boot is set.
-UNSET_CLOCK = timedelta(minutes=1)
 
 #: Seconds that one look may take at the most; the others wait for it.
 LOOK_SECONDS = 60.0
