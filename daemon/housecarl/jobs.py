@@ -94,6 +94,10 @@ class Clockwork:
 
     async def _fire(self, job: Job, now: datetime) -> None:
         """Hand one job in, then note when it is due again; a crash between is caught by its key."""
+        if job.person not in self._config.people:  # its message would be a stranger's
+            log.warning("job-of-nobody", number=job.id, person=job.person)
+            await self._db.write(lambda conn: jobs.close(conn, job.id, "missed"))
+            return
         due = datetime.fromtimestamp(job.due, UTC)
         following: datetime | None = None
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from housecarl.builtin import jobs
 from housecarl.clock import UNSET_CLOCK
@@ -202,6 +203,29 @@ def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
     assert phone.reply.startswith("Elm Street up ")
     phone.text("!jobs")
     assert phone.reply == "No jobs."
+
+
+def test_the_jobs_of_a_person_who_is_gone_end_and_are_no_strangers(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    bo = house.phone("bo")
+    for text in ("!every day 13:00 uptime", "!in 30m uptime"):
+        bo.text(text)
+        bo.wait()
+    phone.text("!every day 13:05 uptime")
+    phone.wait()
+    house.stop()
+    house.people = {"ann": ANN}
+    house.start()
+    with capture_logs() as logs:
+        for _ in range(3):
+            move(house, clock, 24 * 3600)
+            assert phone.reply.startswith("Elm Street up ")
+    house.settle()
+    ended = [(each["number"], each["person"]) for each in logs if each["event"] == "job-of-nobody"]
+    assert ended == [(2, "bo"), (1, "bo")]
+    assert not [line for line in house.log() if "stranger" in line]
+    assert [job.person for job in house.do(inside(house).db.read(kept.waiting))] == ["ann"]
 
 
 def test_a_change_missed_while_the_house_was_down_is_told_and_not_done(
