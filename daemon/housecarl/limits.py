@@ -14,6 +14,10 @@ from housecarl.quantity import HOUR
 NONSENSE = 5
 NONSENSE_SECONDS = 600.0
 
+#: Seconds by which a time may lie ahead: messages are carried beside each other and do not come
+#: here in order. One further ahead is of a clock that was set back since, and counts no more.
+ASTRAY = 60.0
+
 #: Refusals that are the sender's own slip.
 _SLIPS = frozenset({"unknown-command", "bad-argument", "command-error"})
 
@@ -40,7 +44,7 @@ class Limits:
         if case.stamp and case.stamp.door in ("job", "try"):
             return case
         now = case.now.timestamp()
-        if now < self._quiet_until.get(case.person, 0.0):
+        if now < self._quiet_until.get(case.person, 0.0) <= now + HOUR + ASTRAY:
             return case._replace(word="refuse", reason="limit", text="", steps=())
         if case.reason in _SLIPS:
             return self._slip(case, now)
@@ -122,7 +126,9 @@ class Limits:
 
 
 def _within(times: deque[float], now: float, seconds: float) -> deque[float]:
-    """The same times without those that are older."""
+    """The same times without those that are older, or of a clock that was ahead."""
     while times and times[0] <= now - seconds:
         times.popleft()
+    while times and times[-1] > now + ASTRAY:
+        times.pop()
     return times

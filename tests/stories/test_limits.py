@@ -11,6 +11,9 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+#: Seconds by which a clock is ahead until somebody sets it.
+YEAR = 365 * 86400.0
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -85,6 +88,24 @@ def test_repeated_nonsense_pauses_that_person(
     assert phone.reply.startswith("Elm Street up ")
 
 
+@pytest.mark.parametrize(("text", "times"), [("!uptime", 4), ("!whatever", 5)])
+def test_who_is_silenced_by_a_clock_that_is_ahead_is_heard_once_it_is_set_back(
+    phone: Phone, clock: FakeClock, text: str, times: int
+) -> None:
+    clock.move(YEAR)
+    for _ in range(times - 1):
+        phone.text(text)
+        phone.wait()
+    phone.text(text)
+    assert "I listen again at" in phone.reply
+    clock.move(-YEAR)
+    for _ in range(3):
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+    phone.text("!uptime")
+    assert phone.reply.endswith("I listen again at 13:00.")
+
+
 class TestTexts:
     """Texts beyond the budget wait, and go as one."""
 
@@ -147,6 +168,16 @@ class TestOneCommand:
         assert phone.reply.startswith("Elm Street up ")
         phone.text("!uptime")
         assert phone.reply == notice.replace("13:00", "13:10")
+
+    def test_what_a_clock_counts_that_is_ahead_is_forgotten_once_it_is_set_back(
+        self, phone: Phone, clock: FakeClock
+    ) -> None:
+        clock.move(YEAR)
+        for ahead in (YEAR, 0.0):
+            for _ in range(2):
+                phone.text("!uptime")
+                assert phone.reply.startswith("Elm Street up ")
+            clock.move(-ahead)
 
     def test_one_message_cannot_hold_more_than_the_bound(
         self, house: TestHouse, phone: Phone
