@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -296,6 +297,28 @@ def test_one_person_has_so_many_jobs_at_most_and_the_day_of_each_is_told(
     assert phone.reply == "Job 1 cancelled: Wed 12:00 uptime."
     phone.text("!in 4d uptime")
     assert phone.reply == "Job 3: Fri 12:00 uptime."
+
+
+def test_a_day_of_next_year_is_told_with_its_year(phone: Phone) -> None:
+    phone.text("!in 320d uptime")
+    assert phone.reply == "Job 1: 09 Oct 12:00 uptime."
+    phone.text("!in 365d uptime")
+    assert phone.reply == "Job 2: 23 Nov 2027 12:00 uptime."
+
+
+def test_a_list_of_long_jobs_is_told_shortened(phone: Phone, house: TestHouse) -> None:
+    words = ("help", *["word"] * 4_000)
+
+    def fill(conn: sqlite3.Connection) -> None:
+        due = house.clock.now().timestamp() + 60
+        for number in range(57):
+            kept.add(conn, "ann", json.dumps(words), due + 3600 * number, None, "", 0.0)
+
+    house.do(inside(house).db.write(fill))
+    phone.text("!jobs")
+    assert phone.reply.startswith("Jobs, 50 of 57: 1: 12:01 help word word ")
+    phone.text("!cancel 2")
+    assert phone.reply.startswith("Job 2 cancelled: 13:01 help word word ")
 
 
 def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:

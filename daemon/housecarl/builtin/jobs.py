@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from housecarl import when
+from housecarl.answer import LONGEST_TEXT
 from housecarl.clock import Clock
 from housecarl.config import Config
 from housecarl.journal import Database, jobs
@@ -18,6 +19,13 @@ from housecarl.module import Call, CommandError, Reply, Risk, command
 
 #: Jobs one person may have waiting: more is a program, and belongs into a script.
 MOST = 50
+
+#: Characters of one job in the list: as many as a person may have fit one answer, each with 25 for
+#: its number and what is between two.
+LONGEST_LINE = LONGEST_TEXT // MOST - 25
+
+#: Days from which on a date is told with its year (11 months: else it seems to be near, or past).
+YEAR_DAYS = 330
 
 #: No number of a job: more than SQLite can count to.
 TOO_LARGE = 2**63
@@ -69,9 +77,11 @@ class Jobs:
         found = await self._db.read(lambda conn: jobs.waiting(conn, call.person))
         if not found:
             return Reply("No jobs.")
-        told = [(job.id, self._line(job)) for job in found]
+        told = [(job.id, self._line(job)) for job in found[:MOST]]
         text = "; ".join(f"{number}: {line}" for number, line in told)
-        return Reply(f"Jobs: {text}.", rows=[(str(number), line) for number, line in told])
+        # what modules do later for a person comes on top of what that person may ask for
+        head = f"Jobs, {MOST} of {len(found)}" if len(found) > MOST else "Jobs"
+        return Reply(f"{head}: {text}.", rows=[(str(number), line) for number, line in told])
 
     @command(risk=Risk.CHANGE)
     async def cancel(self, call: Call, number: int) -> Reply:
@@ -115,10 +125,10 @@ class Jobs:
         return Reply(f"Job {number}: {said} {' '.join(words)}.")
 
     def _line(self, job: Job) -> str:
-        words = " ".join(json.loads(job.text))
-        if job.every is not None:
-            return f"every {job.every} {words}"
-        return f"{self._said(datetime.fromtimestamp(job.due, UTC))} {words}"
+        due = datetime.fromtimestamp(job.due, UTC)
+        said = f"every {job.every}" if job.every else self._said(due)
+        line = f"{said} {' '.join(json.loads(job.text))}"
+        return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 2]}.."
 
     def _said(self, due: datetime) -> str:
         """A coming time as it is shortest and clear."""
@@ -126,4 +136,6 @@ class Jobs:
         days = (local.date() - today).days
         if days == 0:
             return f"{local:%H:%M}"
-        return f"{local:%a %H:%M}" if days < 7 else f"{local:%d %b %H:%M}"
+        if days < 7:
+            return f"{local:%a %H:%M}"
+        return f"{local:%d %b %H:%M}" if days < YEAR_DAYS else f"{local:%d %b %Y %H:%M}"
