@@ -51,6 +51,17 @@ def test_who_may_everything_sees_what_others_asked_others_their_own(
     assert re.fullmatch(f"Log: {told}bo log; {told}bo uptime; {told}ann ping bad-argument\\.", seen)
 
 
+def test_strangers_push_nothing_out_of_it(phone: Phone, house: TestHouse, clock: FakeClock) -> None:
+    said(phone, "!uptime")
+    for number in range(6):
+        clock.move(1)
+        raw = house.carrier.text(f"+1303555020{number}", "hello", clock.now())
+        house.send(raw, mail_from=house.carrier.envelope(house.address))
+    house.settle()
+    assert len(house.log()) == 7
+    assert re.fullmatch(r"Log: \d\d Nov \d\d:\d\d ann uptime\.", said(phone, "!log"))
+
+
 def test_four_entries_fit_a_text(phone: Phone) -> None:
     for _ in range(5):
         said(phone, "!uptime")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
+from itertools import chain
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from housecarl.config import Config
@@ -31,11 +34,14 @@ def make(db: Database, judge: Judge, config: Config) -> Callable[..., Awaitable[
         """What I did lately, or one entry: log 7f3a"""
         if id is not None:
             return await _entry(call, id.casefold())
-        person = None if owns_all(call.person) else call.person
-        entries = await db.read(
-            lambda conn: receipts.listing(conn, limit=LISTED + 1, person=person)
-        )
-        entries = [entry for entry in entries if entry.id != call.id and entry.person][:LISTED]
+        people: Collection[str] = config.people if owns_all(call.person) else (call.person,)
+
+        def newest(conn: sqlite3.Connection) -> list[Receipt]:
+            # of each by the index: one walk through all would meet every stranger on its way
+            each = (receipts.listing(conn, limit=LISTED + 1, person=person) for person in people)
+            return sorted(chain.from_iterable(each), key=attrgetter("arrived"), reverse=True)
+
+        entries = [entry for entry in await db.read(newest) if entry.id != call.id][:LISTED]
         if not entries:
             return Reply("Log is empty.")
         lines = [_line(entry, zone) for entry in entries]
