@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from housecarl.journal import receipts
+from housecarl.journal.receipts import Receipt
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -79,6 +81,21 @@ def test_one_entry_is_told_with_its_answer_to_whom_it_concerns(house: TestHouse)
         f"Log {identity[:4]}: \\d\\d Nov \\d\\d:\\d\\d ann uptime\\. {re.escape(answer)}", one
     )
     assert said(bo, f"!log {identity[:4]}") == f"No log entry {identity[:4]}."
+
+
+def test_an_entry_is_found_beside_a_newer_one_of_somebody_else_with_the_same_first_digits(
+    house: TestHouse, clock: FakeClock
+) -> None:
+    bo = house.phone("bo")
+    said(bo, "!uptime")
+    house.settle()
+    (file,) = (house.spool / "executed").rglob("*.eml")
+    digits = file.stem.rpartition("-")[2][:4]
+    later = clock.now().timestamp() + 5
+    other = Receipt(digits + "0" * 12, "x", later, "smtp", person="ann", calls=(("plug", "on"),))
+    assert house.daemon is not None and house.daemon.house is not None
+    house.do(house.daemon.house.db.write(lambda conn: receipts.store(conn, other)))
+    assert " bo uptime. " in said(bo, f"!log {digits}")
 
 
 def test_what_is_no_id_is_told(phone: Phone) -> None:

@@ -52,8 +52,9 @@ def make(db: Database, judge: Judge, config: Config) -> Callable[..., Awaitable[
     async def _entry(call: Call, identity: str) -> Reply:
         if not _ID.fullmatch(identity):
             raise CommandError(f"{identity[:16]} is no log id. It has four digits or letters a-f.")
-        entry = await db.read(lambda conn: receipts.find(conn, identity))
-        if entry is None or (entry.person != call.person and not owns_all(call.person)):
+        person = None if owns_all(call.person) else call.person
+        entry = await db.read(lambda conn: receipts.find(conn, identity, person=person))
+        if entry is None:
             raise CommandError(f"No log entry {identity}.")
         done = await db.read(lambda conn: runs.of(conn, entry.id))
         told = " ".join(run.text for run in done) or (entry.reason or entry.state)

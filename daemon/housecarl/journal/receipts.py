@@ -88,11 +88,12 @@ def find_same(conn: sqlite3.Connection, keys: Iterable[str], own: str) -> str | 
     return None
 
 
-def find(conn: sqlite3.Connection, identity: str) -> Receipt | None:
-    """The newest receipt whose id begins with `identity` (hex digits)."""
+def find(conn: sqlite3.Connection, identity: str, *, person: str | None = None) -> Receipt | None:
+    """The newest receipt whose id begins with `identity` (hex digits); of one person or of all."""
     row = conn.execute(
-        f"SELECT {_COLUMNS} FROM receipts WHERE id >= ? AND id < ? ORDER BY arrived DESC LIMIT 1",
-        (identity, identity + "g"),
+        f"SELECT {_COLUMNS} FROM receipts WHERE id >= ? AND id < ? AND (? IS NULL OR person = ?) "
+        "ORDER BY arrived DESC LIMIT 1",
+        (identity, identity + "g", person, person),
     ).fetchone()
     return None if row is None else _receipt(row)
 
