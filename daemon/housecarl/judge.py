@@ -141,7 +141,7 @@ class Judge:
         if not calls:
             return case._replace(word="ignore", reason="no-command")
         try:
-            case = case._replace(calls=self._expanded(calls))
+            case = case._replace(calls=self._expanded(case.person, calls))
         except CommandError as error:
             why = str(error)
             return case._replace(calls=calls, word="refuse", reason=error.reason, text=why)
@@ -150,12 +150,12 @@ class Judge:
             return case._replace(word="refuse", reason=case.verdict.reason, text=text)
         return self.decide(case)
 
-    def _expanded(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
-        """The calls with the house's aliases written out; a command's own name goes first."""
+    def _expanded(self, person: str, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+        """The calls with the aliases that are this person's written out."""
         own = {
-            name: lines
-            for name, lines in self.config.aliases.items()
-            if self.registry.find(name) is None
+            call.name: self.config.aliases[call.name]
+            for call in calls
+            if self.may_alias(person, call.name)
         }
         return aliases.expand(calls, own, self.config.language) if own else calls
 
@@ -181,7 +181,8 @@ class Judge:
         """See that a person could run these words now; raises CommandError, worded for them."""
         verdict = Verdict(person, proof=Proof.LOCAL, sent=now)
         case = Case("", None, Message(Kind.MAIL), verdict, now)
-        decided = self.decide(case._replace(calls=(Call(words[0].casefold(), words[1:]),)))
+        calls = self._expanded(person, (Call(words[0].casefold(), words[1:]),))
+        decided = self.decide(case._replace(calls=calls))
         if decided.word == "refuse":
             raise CommandError(decided.text)
         if decided.word == "confirm":
@@ -253,6 +254,22 @@ class Judge:
     def may(self, person: str, command: Command) -> bool:
         """Whether a person may use a command at all."""
         return rights.may_use(self.config.people[person].may, command.name, builtin=command.builtin)
+
+    def may_alias(self, person: str, name: str) -> bool:
+        """Whether a name is an alias of which a person may use every command.
+
+        A command of that name goes first. What is wrong with an alias, or a command of it that is
+        gone, is for who may everything to hear.
+        """
+        lines = self.config.aliases.get(name)
+        if lines is None or self.registry.find(name) is not None:
+            return False
+        everything = "*" in self.config.people[person].may
+        try:
+            found = [self.registry.find(n) for n in aliases.names(lines, self.config.language)]
+        except CommandError:
+            return everything
+        return all(self.may(person, command) if command else everything for command in found)
 
     def allowed(self, person: str) -> list[Command]:
         """The commands a person may use, by name."""

@@ -16,14 +16,19 @@ def make(judge: Judge, config: Config) -> Callable[..., Awaitable[Reply]]:
     async def help(call: Call, name: str | None = None) -> Reply:
         """What you can text, or how to write one command: help plug"""
         symbol = config.language.symbol
-        if name is not None and name.casefold() in config.aliases:
-            return Reply(f"{name} does: {'; '.join(config.aliases[name.casefold()])}.")
+        aliases = {
+            alias: "; ".join(lines)
+            for alias, lines in config.aliases.items()
+            if judge.may_alias(call.person, alias)
+        }
+        if name is not None and name.casefold() in aliases:
+            return Reply(f"{name} does: {aliases[name.casefold()]}.")
         if name is not None:
             return _one(judge, call.person, name, symbol)
         allowed = judge.allowed(call.person)
-        names = ", ".join([c.name for c in allowed if not c.builtin] + sorted(config.aliases))
+        names = ", ".join([c.name for c in allowed if not c.builtin] + sorted(aliases))
         rows = [(f"{symbol}{c.usage()}", c.help) for c in allowed]
-        rows += [(f"{symbol}{name}", "; ".join(ls)) for name, ls in config.aliases.items()]
+        rows += [(f"{symbol}{alias}", does) for alias, does in aliases.items()]
         if not names:
             return Reply(f"No commands for you yet. {symbol}status works.", rows=rows)
         return Reply(f"Commands: {names}. {symbol}help NAME tells more.", rows=rows)
