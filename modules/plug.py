@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.module import House
 from housecarl.plugs import busy, meter, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
@@ -150,8 +150,7 @@ async def _back(call: Call, devices: Sequence[Device], wish: Wish, until: float)
         return ""
     other = "off" if wish.state == "on" else "on"
     later = timedelta(minutes=wish.minutes)
-    names = " ".join(shlex.quote(device.name) for device in devices)
-    await call.schedule(later, f"plug {names} {other}")
+    await call.schedule(later, House().typed("plug", *(device.name for device in devices), other))
     at = datetime.now(_zone(call)) + later
 
     async def count_down(device: Device) -> None:

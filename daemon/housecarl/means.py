@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import shlex
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -17,17 +16,21 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from housecarl import life
+from housecarl import life, syntax
 from housecarl.clock import Clock
 from housecarl.envelope import Answer, Way
+from housecarl.errors import CommandError
 from housecarl.journal import Database, jobs, values
-from housecarl.module import Reply
+from housecarl.module import House, Reply
 from housecarl.outbox import Outbox
 
 log = structlog.get_logger()
 
 #: The module name under which work that goes on after its reply is noted in the journal.
 BACKGROUND = "_background"
+
+#: The language in which modules write a command for later.
+USUAL = House()
 
 #: Seconds a stop waits for work that goes on in the background (a flash takes up to two minutes).
 STOP_SECONDS = 150.0
@@ -208,13 +211,15 @@ class CallMeans:
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a command as a module writes it, "!plug lamp off" or "plug lamp off".
 
-    Kept as words, because another house has another symbol and delimiter. Raises ValueError when
-    it is no command.
+    They are parted as in a text to a house with the usual symbol and delimiter, and kept as words,
+    because this house may have others. Raises ValueError when it is no command.
     """
-    words = tuple(shlex.split(text.lstrip().removeprefix("!")))
-    if not words:
-        raise ValueError("an empty command cannot be scheduled")
-    return words
+    line = " ".join(text.splitlines()).strip().removeprefix(USUAL.symbol)
+    try:
+        (call,) = syntax.parse(USUAL.symbol + line, "", USUAL)
+    except CommandError as error:
+        raise ValueError(f"{text!r} cannot be scheduled: {error}") from None
+    return tuple(call.words)
 
 
 def note_of(person: str, command: str, receipt: str, way: Way | None) -> dict[str, Any]:

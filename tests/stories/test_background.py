@@ -134,6 +134,14 @@ def test_what_a_module_schedules_is_a_command(phone: Phone, text: str, said: str
     assert phone.reply.startswith(said)
 
 
+@pytest.mark.parametrize("words", ["brew don't", 'brew 6"', "brew C:\\pot"])
+def test_the_words_a_module_schedules_are_parted_as_in_a_text(phone: Phone, words: str) -> None:
+    phone.text(f"!later {words}")
+    number = phone.reply.removeprefix("Job ").removesuffix(".")
+    phone.text(f"!cancel {number}")
+    assert phone.reply.endswith(f" {words}.")
+
+
 def test_a_stop_waits_for_it(house: TestHouse, phone: Phone, mine: Path) -> None:
     phone.text("!brew")
     assert phone.reply == "Brewing."

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from housecarl.means import words_of
 from housecarl.module import SPEC, Call, Risk
 from housecarl.plugs.flash_log import StoreLog
 
@@ -73,11 +74,20 @@ async def test_on_for_minutes_is_scheduled_and_counted_down_by_the_plug(
     plug = make("lamp", relay=False, scale=0.0001)
     reply = await house.text("plug", "lamp", "on", "30")
     assert re.fullmatch(r"lamp on\. 43 W now, 0\.\d\d kWh today\. Off again at \d\d:\d\d\.", reply)
-    assert house.hand.jobs == [(timedelta(minutes=30), "plug lamp off")]
+    assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp off")]
     end = time.monotonic() + 5
     while plug.relay and time.monotonic() < end:
         await house.text("plug", "lamp")
     assert not plug.relay, "the plug's own countdown switches it off"
+
+
+async def test_a_plug_of_two_words_is_switched_back_by_its_name(
+    house: Commands, make: Make
+) -> None:
+    make("bo's lamp", relay=False)
+    await house.run("plug", "bo's lamp", "on", "30")
+    ((_, text),) = house.hand.jobs
+    assert words_of(text) == ("plug", "bo's lamp", "off")
 
 
 @pytest.mark.parametrize(

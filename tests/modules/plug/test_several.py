@@ -87,7 +87,7 @@ async def test_several_for_minutes_are_switched_back_together_but_none_that_fail
         r" Off again at \d\d:\d\d\.",
         reply,
     )
-    assert house.hand.jobs == [(timedelta(minutes=30), "plug lamp fan off")]
+    assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp fan off")]
     assert lamp.asked("add_rule") == fan.asked("add_rule") == 1
 
 
