@@ -5,19 +5,19 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
-from housecarl.module import House
-from housecarl.plugs import busy, meter, wire
+from housecarl.plugs import busy, meter, switch_back, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
 from housecarl.plugs.settings import Plugs
+from housecarl.plugs.switch_back import Back
 from housecarl.plugs.watch import fault
 from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent
 
@@ -96,12 +96,21 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     await wire.load()  # once, half a second that none of the plugs below is to blame for
     apart = await busy.left_alone(call.store.beside(busy.MODULE))
     devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
-    told = await asyncio.gather(*(_one(call, device, wish, until) for device in devices))
-    well = [one.device for one in told if not one.error]
-    if not well:
-        raise CommandError(" ".join(one.error for one in told))
+    back = None
+    if wish.minutes:
+        other = "off" if wish.state == "on" else "on"
+        names = [device.name for device in devices]
+        back = await switch_back.arrange(call, names, other, wish.minutes)
+    told = await asyncio.gather(*(_one(call, device, wish, back, until) for device in devices))
+    failed = [one for one in told if one.error]
+    if back and failed:
+        await switch_back.leave_out(call, back, [one.device.name for one in failed])
+    if len(failed) == len(told):
+        raise CommandError(" ".join(one.error for one in failed))
     text = _several(told) if len(told) > 1 else _sentence(call, told[0], wish)
-    text += await _back(call, well, wish, until)
+    if back:
+        at = datetime.fromtimestamp(back.due, _zone(call))
+        text += f" {back.state.capitalize()} again at {at:%H:%M}."
     measured = [(one.device.name, _power(one)) for one in told]
     bars = [(name, round(watts, 1)) for name, watts in measured if watts is not None]
     rows = [row for one in told for row in _rows(one)]
@@ -109,8 +118,10 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     return Reply(text, rows=rows, bars=shown, unit="W")
 
 
-async def _one(call: Call, device: Device, wish: Wish, until: float) -> Told:
+async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until: float) -> Told:
     """Switch one plug, if that is asked, and read it back; one call at a time per plug.
+
+    From now on only `back` switches it back; the plug's own countdown is the second belt.
 
     All is over at `until`, so that a silent plug keeps no other waiting.
     """
@@ -129,8 +140,15 @@ async def _one(call: Call, device: Device, wish: Wish, until: float) -> Told:
             if switched and look.identity.on != on:
                 state = "on" if look.identity.on else "off"
                 return Told(device, error=f"{device.name} said yes but is still {state}.")
+            if switched:
+                await switch_back.replace(call, device.name, back)
             pause, left = call.settings.recheck, until - time.monotonic()
-            return Told(device, look, await judged(device, look, pause=pause, seconds=left))
+            judgement = await judged(device, look, pause=pause, seconds=left)
+            if back:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(until - time.monotonic()):
+                        await device.count_down(wish.minutes * 60, back.state == "on")
+            return Told(device, look, judgement)
     except PlugError as error:
         return Told(device, error=f"{error}{_left(wish, error, switched)}")
 
@@ -142,25 +160,6 @@ def _left(wish: Wish, error: PlugError, switched: bool) -> str:
     if switched:
         return " It was told to switch; how it stands is not known."
     return " It may have switched." if error.sent else " Nothing was switched."
-
-
-async def _back(call: Call, devices: Sequence[Device], wish: Wish, until: float) -> str:
-    """Arrange the switching back of `on 30`; the plug's own countdown is the second belt."""
-    if not wish.minutes:
-        return ""
-    other = "off" if wish.state == "on" else "on"
-    later = timedelta(minutes=wish.minutes)
-    await call.schedule(later, House().typed("plug", *(device.name for device in devices), other))
-    at = datetime.now(_zone(call)) + later
-
-    async def count_down(device: Device) -> None:
-        async with call.lock(device.key):
-            await device.count_down(wish.minutes * 60, other == "on")
-
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(until - time.monotonic()):
-            await asyncio.gather(*map(count_down, devices))
-    return f" {other.capitalize()} again at {at:%H:%M}."
 
 
 def _sentence(call: Call, told: Told, wish: Wish) -> str:

@@ -169,17 +169,36 @@ class CallMeans:
         await self.workshop.send(answer, self.way)
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
-        """Run `text` later as the same person; the number of the job."""
+        """Run `text` later as the same person; the number of the job.
+
+        Raises CommandError for a person who has so many already that no more are kept.
+        """
         now = self.workshop.clock.now()
         due = now + when if isinstance(when, timedelta) else when
         words = json.dumps(words_of(text))
-        job = await self.workshop.db.write(
-            lambda c: jobs.add(
-                c, self.person, words, due.timestamp(), None, self.receipt, now.timestamp()
-            )
-        )
+
+        def add(c: sqlite3.Connection) -> int | None:
+            if len(jobs.waiting(c, self.person)) >= jobs.MOST:
+                return None
+            start = due.timestamp()
+            return jobs.add(c, self.person, words, start, None, self.receipt, now.timestamp())
+
+        job = await self.workshop.db.write(add)
+        if job is None:
+            raise CommandError(f"You have {jobs.MOST} jobs already. Cancel one first.")
         self.workshop.wake_jobs()
         return job
+
+    async def cancel(self, job: int, instead: str | None = None) -> bool:
+        """Cancel a job, or let it do something else; False when it is over."""
+        words = json.dumps(words_of(instead)) if instead is not None else None
+
+        def change(c: sqlite3.Connection) -> bool:
+            return jobs.reword(c, job, words) if words else jobs.close(c, job, "cancelled")
+
+        changed = await self.workshop.db.write(change)
+        self.workshop.wake_jobs()
+        return changed
 
     def progress(self, fraction: float) -> None:
         """Tell how far slow work is."""

@@ -123,7 +123,14 @@ class Means(Protocol):
         ...
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
-        """Run `text` later as the same person; the number of the job."""
+        """Run `text` later as the same person; the number of the job.
+
+        Raises CommandError for a person who has so many already that no more are kept.
+        """
+        ...
+
+    async def cancel(self, job: int, instead: str | None = None) -> bool:
+        """Cancel a job that was scheduled, or let it do `instead`; False when it is over."""
         ...
 
     def progress(self, fraction: float) -> None:
@@ -172,6 +179,13 @@ class Call:
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person, with their rights of then; `async def` only."""
         return await self._means().schedule(when, text)
+
+    async def cancel(self, job: int, instead: str | None = None) -> bool:
+        """Cancel a scheduled job, whoever's it is, or change it to `instead`; `async def` only.
+
+        False when it is over. Once it is, its number may become that of another.
+        """
+        return await self._means().cancel(job, instead)
 
     def progress(self, fraction: float) -> None:
         """Tell how far slow work is, 0.0 to 1.0; `async def` only."""

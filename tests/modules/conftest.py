@@ -94,6 +94,11 @@ class Hand:
         self.jobs.append((when, text))
         return len(self.jobs)
 
+    async def cancel(self, job: int, instead: str | None = None) -> bool:
+        when, _ = self.jobs[job - 1]
+        self.jobs[job - 1] = (when, instead or "")
+        return True
+
     def progress(self, fraction: float) -> None:
         self.fractions.append(fraction)
 

@@ -13,12 +13,9 @@ from housecarl.answer import LONGEST_TEXT
 from housecarl.clock import Clock
 from housecarl.config import Config
 from housecarl.journal import Database, jobs
-from housecarl.journal.jobs import Job
+from housecarl.journal.jobs import MOST, Job
 from housecarl.judge import Judge
 from housecarl.module import Call, CommandError, Reply, Risk, command
-
-#: Jobs one person may have waiting: more is a program, and belongs into a script.
-MOST = 50
 
 #: Characters of one job in the list: as many as a person may have fit one answer, each with 25 for
 #: its number and what is between two.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+#: Jobs one person may have waiting: more is a program, and belongs into a script.
+MOST = 50
+
 
 class Job(NamedTuple):
     """One command to run at `due` (seconds since 1970); `every` None: once."""
@@ -77,6 +80,14 @@ def close(conn: sqlite3.Connection, job: int, state: str) -> bool:
     """End a job as "done", "missed" or "cancelled"; False when it had ended."""
     cursor = conn.execute(
         "UPDATE jobs SET state = ? WHERE id = ? AND state = 'waiting'", (state, job)
+    )
+    return cursor.rowcount > 0
+
+
+def reword(conn: sqlite3.Connection, job: int, text: str) -> bool:
+    """Let a job do something else when it is due; False when it had ended."""
+    cursor = conn.execute(
+        "UPDATE jobs SET text = ? WHERE id = ? AND state = 'waiting'", (text, job)
     )
     return cursor.rowcount > 0
 

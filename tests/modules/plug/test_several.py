@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from datetime import timedelta
@@ -89,6 +90,21 @@ async def test_several_for_minutes_are_switched_back_together_but_none_that_fail
     )
     assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp fan off")]
     assert lamp.asked("add_rule") == fan.asked("add_rule") == 1
+
+
+async def test_one_that_is_switched_while_another_is_still_waited_for_is_left_alone_later(
+    house: Commands, make: Make
+) -> None:
+    lamp, fan = make("lamp", relay=False), make("fan", relay=False)
+    house.set(**dict(house.settings) | {"patience": 5.0})
+    async with house.hand.lock(f"plug {fan.host}:{fan.port}"):
+        both = asyncio.create_task(house.text("plug", "lamp", "fan", "on", "30"))
+        async with asyncio.timeout(5):
+            while not lamp.asked("add_rule"):  # noqa: ASYNC110 - a plug has no event for it
+                await asyncio.sleep(0.005)
+        await house.text("plug", "lamp", "on")
+    await both
+    assert house.hand.jobs == [(timedelta(minutes=30), "!plug fan off")]
 
 
 async def test_a_plug_that_others_talk_to_all_the_time_is_not_waited_for(

@@ -1,0 +1,128 @@
+"""A plug that is on for minutes goes off again, unless somebody switches it in the meantime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from housecarl.journal import jobs
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+from housecarl.testing.plug import SimulatedPlug
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()  # a Monday, 12:00
+
+
+@pytest.fixture
+def porch() -> Iterator[SimulatedPlug]:
+    with SimulatedPlug(alias="porch", relay=False) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock, plug: SimulatedPlug, porch: SimulatedPlug) -> Any:
+    plugs = {
+        "lamp": {"host": plug.host, "port": plug.port},
+        "porch": {"host": porch.host, "port": porch.port},
+    }
+    people = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"]},
+        "bo": {"phones": ["+13035550199"], "may": ["plug"]},
+    }
+    with TestHouse(tmp_path, people, {"plug": {"plugs": plugs}}, clock) as house:
+        yield house
+
+
+def move(house: TestHouse, clock: FakeClock, minutes: float) -> None:
+    """Move the clock in the house's own loop, as time does."""
+
+    async def do() -> None:
+        clock.move(minutes * 60)
+
+    house.do(do())
+
+
+def said(phone: Phone, text: str) -> str:
+    phone.text(text)
+    return phone.reply
+
+
+def test_who_wants_it_for_longer_gets_it_for_longer(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    assert " Off again at " in said(phone, "!plug lamp on 30")
+    move(house, clock, 10)
+    assert " Off again at " in said(phone, "!plug lamp on 60")
+    assert said(phone, "!jobs") == "Jobs: 2: 13:10 plug lamp off."
+    move(house, clock, 59)
+    house.settle()
+    assert phone.silent and plug.relay
+    move(house, clock, 1)
+    assert phone.reply.startswith("lamp off. ")
+    assert not plug.relay
+
+
+def test_what_was_switched_off_and_on_again_stays_on(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp on 30")
+    for state in ("off", "on"):
+        move(house, clock, 10)
+        said(phone, f"!plug lamp {state}")
+    assert said(phone, "!jobs") == "No jobs."
+    move(house, clock, 60)
+    house.settle()
+    assert phone.silent and plug.relay
+
+
+def test_of_several_the_one_that_somebody_else_switched_is_left_alone(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, porch: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp porch on 30")
+    said(house.phone("bo"), "!plug lamp on")
+    assert said(phone, "!jobs") == "Jobs: 1: 12:30 plug porch off."
+    move(house, clock, 30)
+    assert phone.reply.startswith("porch off. ")
+    assert (plug.relay, porch.relay) == (True, False)
+
+
+def test_to_look_at_it_changes_nothing(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp on 30")
+    said(phone, "!plug lamp")
+    move(house, clock, 30)
+    assert phone.reply.startswith("lamp off. ")
+    assert not plug.relay
+
+
+def test_a_plug_that_was_not_switched_is_not_switched_back(
+    phone: Phone, plug: SimulatedPlug
+) -> None:
+    plug.stop()
+    assert said(phone, "!plug lamp on 30") == "lamp does not answer. Nothing was switched."
+    assert said(phone, "!jobs") == "No jobs."
+
+
+def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(
+    phone: Phone,
+    house: TestHouse,
+    clock: FakeClock,
+    plug: SimulatedPlug,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "MOST", 1)
+    said(phone, "!in 2h uptime")
+    told = "You have 1 jobs already. Cancel one first. Nothing was switched."
+    assert said(phone, "!plug lamp on 30") == told
+    assert not plug.relay
+    said(phone, "!cancel 1")
+    move(house, clock, 2)
+    assert " Off again at " in said(phone, "!plug lamp on 30")
