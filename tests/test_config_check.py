@@ -98,6 +98,10 @@ def clashes(keys: dict[str, Any]) -> list[str]:
             {"retention": {"journal": {"age": "7d"}}},
             "retention.journal.age: must not be shorter than trust.remember",
         ),
+        (
+            {"limits": {"calls_per_hour": 1}, "aliases": {"night": ["plug all off", "uptime"]}},
+            "aliases.night: is 2 commands, over the 1 of an hour: it can never be texted",
+        ),
     ],
 )
 def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str) -> None:
@@ -122,6 +126,8 @@ def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str)
         {"trust": VOICE, "post": {**POST, "from": "House@gmail.com"}},
         {"trust": VOICE, "post": {**POST, "user": "relay", "password": {"env": "X"}}},
         {"trust": VOICE},
+        {"limits": {"calls_per_hour": 2}, "aliases": {"night": ["plug all off", "uptime"]}},
+        {"limits": {"calls_per_hour": 0}, "aliases": {"night": ["plug all off", "uptime"]}},
     ],
 )
 def test_what_can_work_is_left_alone(keys: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ def cross(config: Config, folder: Path) -> Iterator[Clash]:
     yield from _times(config)
     yield from _secrets(config)
     yield from _watches(config)
+    yield from _aliases(config)
 
 
 def _spool(config: Config, folder: Path) -> Iterator[Clash]:
@@ -183,6 +184,15 @@ def _watches(config: Config) -> Iterator[Clash]:
         for name in names:
             if not isinstance(known, dict) or name not in known:
                 yield ("watches", key, name), f"modules.{module}.{key} has no {name}", place
+
+
+def _aliases(config: Config) -> Iterator[Clash]:
+    """A scene beyond the limit is never run: each time it would only silence who texts it."""
+    most = config.limits.calls_per_hour
+    for name, lines in config.aliases.items():
+        if 0 < most < len(lines):
+            text = f"is {len(lines)} commands, over the {most} of an hour: it can never be texted"
+            yield ("aliases", name), text, ("limits", "calls_per_hour")
 
 
 def _secrets(config: Config) -> Iterator[Clash]:
