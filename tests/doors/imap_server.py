@@ -23,7 +23,8 @@ class ImapServer:
 
     `heard` keeps every command. With `mute`, a command of that name is never answered. `says` maps
     a command to a line that nobody asked for, said before its answer. A FETCH of what is in
-    `broken` is refused; what is in `gone` was expunged before anybody asked for the whole of it.
+    `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
+    expunged before anybody asked for the whole of it.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 
@@ -40,6 +41,7 @@ class ImapServer:
     cuts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
     broken: set[int] = field(default_factory=set)
+    torn: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
     chatty: float | None = None
     chats: int = 0
@@ -193,7 +195,7 @@ class Talk:
         uids = [int(each) for each in numbers.split(",") if int(each) in server.inbox]
         if word == "FETCH":
             whole = "BODY.PEEK[]" in what
-            if server.broken.intersection(uids):
+            if (server.broken | (server.torn if whole else set())).intersection(uids):
                 return "NO cannot read that"
             for uid in uids:
                 if not (whole and uid in server.gone):

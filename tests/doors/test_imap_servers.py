@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import threading
 import time
@@ -14,13 +15,13 @@ from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
 from tests.doors.imap_server import ALL, ImapServer, serving
 
 from housecarl.clock import SystemClock
-from housecarl.doors import imap
+from housecarl.doors import imap, imap_owed
 from housecarl.doors.imap import ImapDoor
 from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Opening
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import key_of
-from housecarl.errors import StorageError
+from housecarl.errors import SpoolFull, StorageError
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +283,97 @@ async def test_one_message_that_the_server_cannot_read_keeps_no_other_waiting() 
                 await ledger.ready()
     assert ledger.ids == ["1", "3"]
     assert {entry["uid"] for entry in logs if entry["event"] == "imap-unreadable"} == {2}
+
+
+@pytest.mark.parametrize("what", ["broken", "torn"])
+async def test_what_the_server_would_not_give_is_asked_for_again(what: str) -> None:
+    """Those behind it do not wait, and it is taken once the server has come to itself."""
+    ledger, server = Ledger(), ImapServer()
+    refused: set[int] = getattr(server, what)
+    refused |= {1, 2}
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        for n in (1, 2, 3):
+            await server.append(letter(n))
+        await ledger.holds(3)
+        refused.clear()
+        await ledger.until(lambda: len(ledger.ids) == 3)
+        await ledger.until(lambda: any(not v["owed"] for v in ledger.values.values()))
+    assert sorted(ledger.ids) == ["1", "2", "3"]
+    assert not server.inbox
+    assert [ok for ok, _ in ledger.said] == [True]
+
+
+async def test_what_a_server_owes_outlives_the_door() -> None:
+    """Its number lies behind us, and the next life asks for it all the same."""
+    ledger, server = Ledger(), ImapServer(broken={1})
+    async with serving(server):
+        given = settings(server.port, "ann")
+        async with watching(ledger, given):
+            await ledger.ready()
+            await server.append(letter(1))
+            await server.append(letter(2))
+            await ledger.until(lambda: any(v["last"] == 2 for v in ledger.values.values()))
+        ledger.values = json.loads(json.dumps(ledger.values))
+        server.broken.clear()
+        async with watching(ledger, given):
+            await ledger.holds(2, 1)
+
+
+async def test_what_a_server_owes_is_nothing_once_its_numbers_are_new() -> None:
+    """The same number means another message then, and the old one is found by its date."""
+    ledger, server = Ledger(), ImapServer(broken={1})
+    async with serving(server):
+        given = settings(server.port, "ann")
+        async with watching(ledger, given):
+            await ledger.ready()
+            await server.append(letter(1))
+            await ledger.until(lambda: any(v["owed"] for v in ledger.values.values()))
+        server.validity, server.date = 8, f"{SystemClock().now():%d-%b-%Y %H:%M:%S +0000}"
+        server.broken.clear()
+        async with watching(ledger, given):
+            await ledger.until(lambda: any(v["validity"] == 8 for v in ledger.values.values()))
+        assert ledger.ids == ["1"]
+        assert [v["owed"] for v in ledger.values.values()] == [{}]
+
+
+@pytest.mark.parametrize(("limit", "asked"), [("TRIES", 3), ("MOST", 0)])
+async def test_what_is_never_given_is_given_up_and_told_once(
+    limit: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks for it for ever, nor for more than the journal should remember."""
+    monkeypatch.setattr(imap_owed, limit, asked)
+    ledger, server = Ledger(), ImapServer(broken={1})
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        with capture_logs() as logs:
+            await server.append(letter(1))
+            await ledger.until(lambda: "would not give" in ledger.said[-1][1])
+            await server.append(letter(2))
+            await ledger.holds(2)
+            await ledger.until(lambda: any(v["last"] == 2 for v in ledger.values.values()))
+    assert len(server.words("UID FETCH 1 ")) == max(asked, 1)
+    told = [entry["again"] for entry in logs if entry["event"] == "imap-unreadable"]
+    assert told == ([True, False] if asked else [False])
+    assert ledger.said[1:] == [
+        (True, "INBOX of 127.0.0.1 is watched; a message that it would not give was left there")
+    ]
+
+
+async def test_a_full_spool_costs_no_try_of_what_a_server_owes() -> None:
+    """One that is owed waits for room like any other, and is stored once."""
+    ledger, server = Ledger(), ImapServer(broken={1}, permanent="\\Deleted", capabilities="IDLE")
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        await server.append(letter(1))
+        await ledger.until(lambda: any(v["owed"] for v in ledger.values.values()))
+        ledger.fail = SpoolFull("no room")
+        server.broken.clear()
+        await ledger.until(lambda: ledger.tries >= 3)
+        assert [v["owed"] for v in ledger.values.values()] == [{1: 1}]
+        ledger.fail = None
+        await ledger.until(lambda: any(not v["owed"] for v in ledger.values.values()))
+    assert ledger.ids == ["1"]
 
 
 async def test_a_message_expunged_between_its_header_and_its_body_is_passed_over() -> None:

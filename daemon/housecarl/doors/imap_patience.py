@@ -23,7 +23,7 @@ class Patience(NamedTuple):
     refused_last: float = 3600.0
     #: how long a connection must have lasted for the waits to start again
     steady: float = 30.0
-    #: until a message is tried again that the spool would not take
+    #: until a message is tried again that the spool would not take, or the server not give
     again: float = 5.0
     #: of the first IDLE after something came
     brief: float = 1.0

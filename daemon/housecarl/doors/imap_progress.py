@@ -20,17 +20,19 @@ SLACK = timedelta(hours=1)
 class Progress(NamedTuple):
     """`validity` and `last` are UIDVALIDITY and the last UID looked at; times in seconds (UTC).
 
-    `began` is the first start (0: everything is wanted), `looked` the last time all was read.
+    `began` is the first start (0: everything is wanted), `looked` the last time all was read,
+    `owed` the UIDs up to `last` that the server refused to give, and how often.
     """
 
     validity: int
     last: int
     began: float
     looked: float
+    owed: Mapping[int, int]
 
-    def moved(self, last: int, now: datetime) -> Progress:
-        """The same mailbox, read up to `last`."""
-        return self._replace(last=max(last, self.last), looked=now.timestamp())
+    def moved(self, last: int, owed: Mapping[int, int], now: datetime) -> Progress:
+        """The same mailbox, read up to `last` but for what is owed."""
+        return self._replace(last=max(last, self.last), owed=dict(owed), looked=now.timestamp())
 
     def since(self) -> date:
         """The day from which to search when all numbers are new."""
@@ -57,7 +59,8 @@ def key_of(settings: Imap) -> str:
 def first(validity: int, next_uid: int, now: datetime, *, all_old: bool) -> Progress:
     """The progress of a mailbox that was never seen: nothing of what is there, or all of it."""
     at = now.timestamp()
-    return Progress(validity, 0, 0.0, at) if all_old else Progress(validity, next_uid - 1, at, at)
+    last, began = (0, 0.0) if all_old else (next_uid - 1, at)
+    return Progress(validity, last, began, at, {})
 
 
 def restored(value: Mapping[str, Any] | None) -> Progress | None:
@@ -70,6 +73,8 @@ def restored(value: Mapping[str, Any] | None) -> Progress | None:
             int(value["last"]),
             float(value["began"]),
             float(value["looked"]),
+            # JSON knows numbers as keys only as text
+            {int(uid): int(tries) for uid, tries in dict(value.get("owed", {})).items()},
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import imaplib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NoReturn
 
 import structlog
@@ -14,8 +14,9 @@ from imapclient import SocketTimeout
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Bridge
 from housecarl.doors.imap_concern import Concern
-from housecarl.doors.imap_line import Cut, Line, Opening, Refused
+from housecarl.doors.imap_line import Cut, Line, Opening, Refused, plain
 from housecarl.doors.imap_oauth import token
+from housecarl.doors.imap_owed import Owed
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import Progress, first, key_of, restored
 from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
@@ -66,6 +67,7 @@ class Session:
         self._ready = ready
         self._key = key_of(settings)
         self._left = ""
+        self._refused: set[int] = set()
         self.opening = Opening()
         self.is_ready = False
 
@@ -110,6 +112,8 @@ class Session:
         self._progress = known
         # A server restored from a copy may count anew without saying so.
         self._is_renumbered = known.validity != self._validity or next_uid <= known.last
+        owed = {} if self._is_renumbered else known.owed
+        self._owed = Owed(owed, self._patience.again, self._settings.poll)
         self._next = next_uid
 
     def _highest(self) -> int:
@@ -130,7 +134,7 @@ class Session:
                 # some servers never tell, in IDLE, of what came just before it
                 wait = self._patience.brief
             else:
-                wait = self._settings.poll
+                wait = min(self._settings.poll, self._owed.wait())
             is_busy = self._wait(wait) or self._progress.last > last
 
     def _wait(self, seconds: float) -> bool:
@@ -166,7 +170,7 @@ class Session:
         return True
 
     def _take_new(self) -> bool:
-        """Take all that came; whether nothing is left that must be tried again."""
+        """Take what is owed and all that came; False when the spool would not take something."""
         if self._is_renumbered:
             criteria: Any = ["SINCE", self._progress.since()]
             found = sorted(self._line.search(criteria))
@@ -174,7 +178,9 @@ class Session:
             last = self._progress.last
             # `n:*` always names the last message, whatever its number
             found = sorted(u for u in self._line.search(f"UID {last + 1}:*") if u > last)
-        for some in chunks(found, HEADERS):
+        new = [uid for uid in found if uid not in self._owed.tries]
+        # what is owed comes in chunks of its own: one refusal costs a command for each of a chunk
+        for some in chain(chunks(self._owed.due(), HEADERS), chunks(new, HEADERS)):
             if not self._take_some(some):
                 return False
         if self._is_renumbered:
@@ -185,30 +191,37 @@ class Session:
 
     def _take_some(self, uids: Sequence[int]) -> bool:
         """Take what is ours of these, then note how far we are; False when one must wait."""
+        self._refused.clear()
         about = self._fetched(uids, _ABOUT)
         ours = [uid for uid in uids if uid in about and self._is_wanted(uid, about[uid])]
         for some in chunks(ours, BODIES):
             waits = self._take(some, about)
             if waits is not None:
-                self._note(waits - 1)
+                self._note(uids, waits - 1)
                 return False
-            self._note(some[-1])
-        self._note(uids[-1])
+            self._note(uids, some[-1])
+        self._note(uids, uids[-1])
         return True
 
-    def _note(self, last: int) -> None:
-        """Remember how far we are; while the numbers are new, only the end of it counts."""
-        if not self._is_renumbered and last > self._progress.last:
-            self._keep(self._progress, last)
+    def _note(self, uids: Sequence[int], last: int) -> None:
+        """Remember that of these all up to `last` are read, but for what was refused.
+
+        While the numbers are new, only the end of it counts.
+        """
+        self._owed.settle(uid for uid in uids if uid <= last and uid not in self._refused)
+        known = self._progress
+        if not self._is_renumbered and (last > known.last or self._owed.tries != known.owed):
+            self._keep(known, last)
 
     def _keep(self, progress: Progress, last: int) -> None:
-        self._progress = progress.moved(last, self._bridge.now())
+        self._progress = progress.moved(last, self._owed.tries, self._bridge.now())
         self._bridge.keep(self._key, self._progress.stored())
 
     def _fetched(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, dict[bytes, Any]]:
         """What the server says of these; what was expunged is missing.
 
-        One message that it cannot read must not keep us from the others: then ask for each alone.
+        One message that it cannot read must not keep us from the others: then ask for each alone,
+        and for that one again later.
         """
         try:
             return dict(self._line.fetch(uids, items))
@@ -218,8 +231,18 @@ class Session:
             if len(uids) > 1:
                 one_by_one = [self._fetched([uid], items) for uid in uids]
                 return {uid: item for each in one_by_one for uid, item in each.items()}
-            log.warning("imap-unreadable", uid=uids[0], why=str(error))
+            self._put_off(uids[0], plain(str(error)))
             return {}
+
+    def _put_off(self, uid: int, why: str) -> None:
+        """Ask for a refused message again another time, and tell of one that is given up."""
+        self._refused.add(uid)
+        is_first = uid not in self._owed.tries
+        again = self._owed.refuse(uid)
+        if is_first or not again:
+            log.warning("imap-unreadable", uid=uid, again=again, why=why)
+        if not again:
+            self._leave("a message that it would not give was left there")
 
     def _is_wanted(self, uid: int, about: dict[bytes, Any]) -> bool:
         """Whether a message concerns us and may be fetched."""
@@ -231,14 +254,15 @@ class Session:
             return False
         size = int(about.get(b"RFC822.SIZE", 0))
         if size > MAX_SIZE:
-            self._leave(uid, size)
+            log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
+            kib = f"{size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
+            self._leave(f"a message of {kib}")
             return False
         return True
 
-    def _leave(self, uid: int, size: int) -> None:
-        """Tell of a message that concerns us and is too large to be a command."""
-        log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
-        self._left = f"a message of {size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
+    def _leave(self, what: str) -> None:
+        """Tell of a message that nobody will look at again: too large to be a command, or lost."""
+        self._left = what
         self._ready(self._text())
 
     def _take(self, uids: Sequence[int], about: dict[int, dict[bytes, Any]]) -> int | None:
