@@ -48,7 +48,7 @@ class Person(Section):
         default=[], description="Numbers they text from, with + and the country code."
     )
     addresses: list[Address] = Field(
-        default=[], description="Addresses they write from, compared exactly."
+        default=[], description="Addresses they write from, compared exactly but for capitals."
     )
     may: list[Line] = Field(
         min_length=1, description='Commands they may use by name; "*" is every command.'

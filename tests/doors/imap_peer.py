@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -125,12 +125,16 @@ def settings(port: int, user: str, **more: Any) -> Imap:
 
 @asynccontextmanager
 async def watching(
-    ledger: Ledger, given: Imap, patience: Patience = QUICK, **more: Any
+    ledger: Ledger,
+    given: Imap,
+    patience: Patience = QUICK,
+    addresses: Sequence[str] = (ANN,),
+    **more: Any,
 ) -> AsyncIterator[ImapDoor]:
     """A door on that mailbox, stopped in the end."""
     door = ImapDoor(
         given,
-        [ANN],
+        addresses,
         ledger.deliver,
         SystemClock(),
         ledger.tell,

@@ -205,6 +205,20 @@ async def test_a_stop_is_quick_whatever_the_server_does_not_say(phase: str) -> N
             assert not door._thread.is_alive()
 
 
+@pytest.mark.parametrize("known", [ANN, "Ann@example.org"])
+@pytest.mark.parametrize("sender", [ANN, "Ann@example.org", "Ann <ANN@Example.ORG>"])
+async def test_a_persons_mail_is_theirs_whatever_the_capitals(known: str, sender: str) -> None:
+    """As the config spells the address, and as the mail program spells it."""
+    ledger, server = Ledger(), ImapServer()
+    async with (
+        serving(server),
+        watching(ledger, settings(server.port, "ann"), addresses=[known]),
+    ):
+        await ledger.ready()
+        await server.append(letter(1, sender=sender))
+        await ledger.holds(1)
+
+
 async def test_a_message_cannot_speak_imap() -> None:
     """What a message says is in no command that the server hears."""
     server = ImapServer()

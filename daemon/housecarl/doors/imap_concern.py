@@ -15,7 +15,8 @@ class Concern:
     """People's addresses, Google's two forms, and rules; judged on From and Subject alone."""
 
     def __init__(self, addresses: Iterable[str], rules: Iterable[Rule]) -> None:
-        self._addresses = frozenset(addresses)
+        # capitals do not matter, as in trust, which has the last word on whose an address is
+        self._addresses = frozenset(address.lower() for address in addresses)
         patterns = [(rule.from_, rule.subject) for rule in rules]
         self._rules = Rules(patterns) if patterns else None
 
@@ -29,7 +30,7 @@ class Concern:
         except FormError:
             return False
         return (
-            form.from_address in self._addresses
+            (form.from_address or "").lower() in self._addresses
             or google_voice.is_one(form)
             or gmail_confirmation.is_one(form)
             or (self._rules is not None and self._rules.admit(form))
