@@ -79,6 +79,10 @@ def clashes(keys: dict[str, Any]) -> list[str]:
             {"doors": {"imap": {**IMAP, "executed": "INBOX"}}},
             "doors.imap.executed: is the folder that is watched",
         ),
+        (
+            {"doors": {"imap": {**IMAP, "folder": "Inbox", "executed": "inbox"}}},
+            "doors.imap.executed: is the folder that is watched",
+        ),
         ({"post": {**POST, "user": "u"}}, "post.user: needs a password"),
         ({"post": {**POST, "password": {"env": "X"}}}, "post.password: needs a user"),
         ({"post": {**POST, "tls": "none"}}, "post.tls: none is for loopback"),
@@ -122,6 +126,7 @@ def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str)
         },
         {"doors": smtp(listen="0.0.0.0:25"), "people": {"ann": ANN}},
         {"doors": {"imap": {**IMAP, "tls": "none", "host": "127.0.0.1"}}},
+        {"doors": {"imap": {**IMAP, "folder": "INBOX/house", "executed": "INBOX.house"}}},
         {"post": {**POST, "tls": "none", "host": "::1"}},
         {"trust": VOICE, "post": {**POST, "from": "House@gmail.com"}},
         {"trust": VOICE, "post": {**POST, "user": "relay", "password": {"env": "X"}}},

@@ -109,7 +109,8 @@ def _imap(config: Config) -> Iterator[Clash]:
         yield at, "needs a password or oauth", (*at, "password")
     if imap.tls == "none" and not is_loopback(imap.host):
         yield (*at, "tls"), "none is for loopback only; use tls", (*at, "host")
-    if imap.executed == imap.folder:
+    # INBOX has no capitals (RFC 3501 5.1), and to some servers no folder has
+    if imap.executed.casefold() == imap.folder.casefold():
         yield (*at, "executed"), "is the folder that is watched", (*at, "folder")
 
 

@@ -215,6 +215,18 @@ OLD = "01-Jan-2020 10:00:00 +0000"
             ],
         ),
         (
+            ImapServer(delimiter=".", folders={"a.b": []}),
+            {"folder": "a/b", "executed": "a.b"},
+            [
+                ("ok", "127.0.0.1: none, log-in, a/b with 0 messages, IDLE", ""),
+                (
+                    "fail",
+                    "127.0.0.1: folder a.b is the one that is watched",
+                    "Name another folder as doors.imap.executed.",
+                ),
+            ],
+        ),
+        (
             ImapServer("IDLE"),
             {},
             [
@@ -244,7 +256,7 @@ OLD = "01-Jan-2020 10:00:00 +0000"
             [("fail", "127.0.0.1: no access token: Connection refused", ONLINE)],
         ),
     ],
-    ids=["no password", "flag", "no move", "plain", "no grant", "no token"],
+    ids=["no password", "flag", "no move", "one folder", "plain", "no grant", "no token"],
 )
 async def test_what_the_mailbox_lacks_is_told_with_its_mend(
     server: ImapServer,

@@ -107,6 +107,24 @@ async def test_a_move_that_is_insisted_on_and_not_offered_is_told(
     assert text in ledger.said[0][1]
 
 
+@pytest.mark.parametrize(
+    ("folder", "executed", "delimiter"),
+    [("INBOX", "inbox", "/"), ("INBOX/house", "INBOX.house", "."), ("house", "House", "/")],
+)
+async def test_the_folder_that_is_watched_is_no_place_for_what_is_done(
+    folder: str, executed: str, delimiter: str
+) -> None:
+    """What is moved there would be new again, thousands of times a second; so nothing is taken."""
+    ledger, server = Ledger(), ImapServer(delimiter=delimiter)
+    async with serving(server):
+        await server.append(letter(1))
+        given = settings(server.port, "ann", folder=folder, executed=executed, all_old=True)
+        async with watching(ledger, given):
+            await ledger.until(lambda: bool(ledger.said))
+    assert ledger.said == [(False, f"127.0.0.1: folder {executed} is the one that is watched")]
+    assert not ledger.stored
+
+
 async def test_a_folder_that_is_there_and_cannot_be_subscribed_is_used() -> None:
     server = ImapServer(refuse={"SUBSCRIBE"})
     await taken(server)

@@ -126,7 +126,7 @@ def _look_inside(line: Line, door: Imap, last: int | None, found: list[Finding])
     line.forget()
     state = line.select_folder(folder, readonly=True)
     words = [f"{door.tls}, log-in, {door.folder} with {_mails(line, state, last)}"]
-    words += _abilities(line, door, found)
+    words += _abilities(line, door, folder, found)
     found.insert(0, well(PART, f"{door.host}: {', '.join(words)}"))
     _tell_clock(line, state, found)
 
@@ -141,9 +141,10 @@ def _mails(line: Line, state: dict[bytes, Any], last: int | None) -> str:
     return f"{text} ({new} not looked at yet)"
 
 
-def _abilities(line: Line, door: Imap, found: list[Finding]) -> Sequence[str]:
+def _abilities(line: Line, door: Imap, folder: str, found: list[Finding]) -> Sequence[str]:
     """IDLE, tried; and how messages will be put away."""
-    from housecarl.doors.imap_shelf import located
+    from housecarl.doors.imap_line import Cut
+    from housecarl.doors.imap_shelf import beside
 
     told = []
     if line.has_capability("IDLE"):
@@ -154,8 +155,13 @@ def _abilities(line: Line, door: Imap, found: list[Finding]) -> Sequence[str]:
         told.append("no IDLE (looked at every 30 s)")
     way = next((each for each in ("MOVE", "UIDPLUS") if line.has_capability(each)), None)
     if door.move != "flag" and way is not None:
-        there = line.folder_exists(located(line, door.executed))
-        told.append(f"{way} to {door.executed}{'' if there else ' (made at the start)'}")
+        try:
+            there = line.folder_exists(beside(line, door, folder))
+        except Cut as error:
+            mend = "Name another folder as doors.imap.executed."
+            found.append(trouble(PART, f"{door.host}: {error}", mend))
+        else:
+            told.append(f"{way} to {door.executed}{'' if there else ' (made at the start)'}")
     elif door.move == "move":
         mend = "Set doors.imap.move: flag"
         found.append(trouble(PART, f"{door.host} can neither MOVE nor UID EXPUNGE", mend))

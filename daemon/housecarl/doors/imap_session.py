@@ -97,8 +97,9 @@ class Session:
 
     def _open_folder(self) -> None:
         """Select the folder, make sure of the shelf, and find out where we were."""
-        state = self._line.select_folder(located(self._line, self._settings.folder))
-        self._shelf = Shelf(self._line, self._settings, state.get(b"PERMANENTFLAGS", ()))
+        watched = located(self._line, self._settings.folder)
+        state = self._line.select_folder(watched)
+        self._shelf = Shelf(self._line, self._settings, watched, state.get(b"PERMANENTFLAGS", ()))
         self._validity = int(state.get(b"UIDVALIDITY", 0))
         next_uid = int(state.get(b"UIDNEXT", 0)) or self._highest() + 1
         try:

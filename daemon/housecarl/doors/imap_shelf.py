@@ -27,15 +27,17 @@ class Way(StrEnum):
 
 
 class Shelf:
-    """Puts messages of the selected folder away; `permanent` is its PERMANENTFLAGS."""
+    """Puts messages of the selected folder `watched` away; `permanent` is its PERMANENTFLAGS."""
 
-    def __init__(self, line: Line, settings: Imap, permanent: Sequence[bytes]) -> None:
+    def __init__(
+        self, line: Line, settings: Imap, watched: str, permanent: Sequence[bytes]
+    ) -> None:
         self._line = line
         self._flag = mark(permanent)
         self._folder = ""
         self.way = self._way(settings)
         if self.way in (Way.MOVE, Way.COPY):
-            self._folder = located(line, settings.executed)
+            self._folder = beside(line, settings, watched)
             self._prepare(settings)
 
     def _way(self, settings: Imap) -> Way:
@@ -92,6 +94,18 @@ def mark(permanent: Sequence[bytes]) -> str:
     if b"\\*" in permanent or KEYWORD.encode() in permanent:
         return KEYWORD
     return "\\Seen" if b"\\Seen" in permanent else ""
+
+
+def beside(line: Line, settings: Imap, watched: str) -> str:
+    """The folder of `executed` as the server names it. Raises Cut when it is the watched one.
+
+    What is moved there would be new there, without end. The configuration cannot tell: `a.b` is
+    `a/b` where the delimiter is a dot.
+    """
+    folder = located(line, settings.executed)
+    if folder.casefold() == watched.casefold():
+        raise Cut(f"folder {settings.executed} is the one that is watched")
+    return folder
 
 
 def located(line: Line, folder: str) -> str:
