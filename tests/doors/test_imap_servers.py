@@ -305,6 +305,24 @@ async def test_nonsense_of_a_server_is_told_until_it_speaks_imap() -> None:
     assert ledger.said[0] == (False, "127.0.0.1: it says what cannot be read (ValueError)")
 
 
+@pytest.mark.parametrize("date", ["25-Nov-2026 10:00:00 +9999", "31-Dec-9999 23:59:59 -1200"])
+async def test_a_date_that_is_no_moment_in_time_is_taken_as_unknown(date: str) -> None:
+    """Also after new numbers, when dates say what lay there before us."""
+    ledger, server = Ledger(), ImapServer(date=date)
+    async with serving(server):
+        given = settings(server.port, "ann")
+        async with watching(ledger, given):
+            await ledger.ready()
+            await server.append(letter(1))
+            await ledger.until(lambda: any(v["last"] == 1 for v in ledger.values.values()))
+        server.validity = 8
+        await server.append(letter(2))
+        async with watching(ledger, given):
+            await ledger.holds(1, 2)
+    assert [stamp.internal for _, stamp in ledger.stored] == ["", ""]
+    assert all(ok for ok, _ in ledger.said)
+
+
 async def test_one_message_that_the_server_cannot_read_keeps_no_other_waiting() -> None:
     ledger, server = Ledger(), ImapServer(broken={2})
     async with serving(server):

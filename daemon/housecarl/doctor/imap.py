@@ -172,11 +172,13 @@ def _abilities(line: Line, door: Imap, folder: str, found: list[Finding]) -> Seq
 
 def _tell_clock(line: Line, state: dict[bytes, Any], found: list[Finding]) -> None:
     """The newest message cannot have come in the future; only the clocks can differ."""
+    from housecarl.doors.imap_progress import dated
+
     if not state.get(b"EXISTS"):
         return
     newest = max(line.search("UID *"), default=0)
-    came = line.fetch([newest], ["INTERNALDATE"]).get(newest, {}).get(b"INTERNALDATE")
-    if isinstance(came, datetime) and came.tzinfo and came - datetime.now(UTC) > AHEAD:
+    came = dated(line.fetch([newest], ["INTERNALDATE"]).get(newest, {}).get(b"INTERNALDATE"))
+    if came is not None and came - datetime.now(UTC) > AHEAD:
         minutes = (came - datetime.now(UTC)).total_seconds() / 60
         text = f"the server's clock is {minutes:.0f} min ahead of ours"
         found.append(trouble(PART, text, "See the line of clock: one of the two is wrong."))

@@ -51,6 +51,16 @@ class Progress(NamedTuple):
         return self._asdict()
 
 
+def dated(internal: datetime | None) -> datetime | None:
+    """INTERNALDATE where it is a moment in time: no year is 9999 in all zones, no zone is +9999."""
+    try:
+        if internal is not None:
+            internal.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+    return internal
+
+
 def key_of(settings: Imap) -> str:
     """Under which key the progress of a folder is kept."""
     return f"{settings.user}@{settings.host}:{settings.port}/{settings.folder}"

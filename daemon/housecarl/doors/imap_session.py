@@ -18,7 +18,7 @@ from housecarl.doors.imap_line import Cut, Line, Opening, Refused, plain
 from housecarl.doors.imap_oauth import token
 from housecarl.doors.imap_owed import Owed
 from housecarl.doors.imap_patience import Patience
-from housecarl.doors.imap_progress import Progress, first, key_of, restored
+from housecarl.doors.imap_progress import Progress, dated, first, key_of, restored
 from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
 from housecarl.errors import SecretError, StorageError
 from housecarl.message.form import MAX_SIZE
@@ -249,7 +249,7 @@ class Session:
         """Whether a message concerns us and may be fetched."""
         if _PASSED.intersection(about.get(b"FLAGS", ())):
             return False
-        if self._is_renumbered and self._progress.is_before_us(about.get(b"INTERNALDATE")):
+        if self._is_renumbered and self._progress.is_before_us(dated(about.get(b"INTERNALDATE"))):
             return False
         if not self._concern.is_ours(about.get(_HEADER_KEY) or b""):
             return False
@@ -273,7 +273,7 @@ class Session:
         for uid in uids:
             raw = whole.get(uid, {}).get(_WHOLE_KEY)
             if raw and len(raw) <= MAX_SIZE:
-                letters.append((uid, raw, self._stamp(uid, about[uid].get(b"INTERNALDATE"))))
+                letters.append((uid, raw, self._stamp(uid, dated(about[uid].get(b"INTERNALDATE")))))
         safe = self._bridge.deliver([(raw, stamp) for _, raw, stamp in letters])
         stored = [letter[0] for letter, is_safe in zip(letters, safe, strict=True) if is_safe]
         self._shelf.put(stored)
