@@ -323,6 +323,24 @@ async def test_a_date_that_is_no_moment_in_time_is_taken_as_unknown(date: str) -
     assert all(ok for ok, _ in ledger.said)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["* 1 FETCH (UID 1 BODY[]<0> {629145600}", "\r\n".join(["* OK " + "x" * 999_000] * 9)],
+    ids=["literal", "lines"],
+)
+async def test_an_answer_without_end_is_not_read_into_memory(said: str) -> None:
+    """That is told as a fault of this server's, and what it has is taken once it speaks sense."""
+    ledger, server = Ledger(), ImapServer(says={"UID FETCH": said})
+    async with serving(server):
+        await server.append(letter(1))
+        async with watching(ledger, settings(server.port, "ann", all_old=True)):
+            await ledger.until(lambda: bool(ledger.said))
+            server.says.clear()
+            await ledger.holds(1)
+            await ledger.ready()
+    assert ledger.said[0] == (False, "127.0.0.1: its answer is larger than 8 MiB")
+
+
 async def test_one_message_that_the_server_cannot_read_keeps_no_other_waiting() -> None:
     ledger, server = Ledger(), ImapServer(broken={2})
     async with serving(server):

@@ -22,6 +22,10 @@ from housecarl.doors.imap_bridge import Stopped
 
 _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 
+#: Bytes of one answer, all that imaplib would hold in memory (8 MiB): 20 whole messages of 256 KiB
+#: are the most we ask for at once, and a server can say that it sends gigabytes.
+MAX_ANSWER = 8 * 1024 * 1024
+
 #: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.
 _NEWS = frozenset((b"EXISTS", b"RECENT"))
 
@@ -61,13 +65,35 @@ class Opening:
 
 
 class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
-    """imaplib with our socket: known before TLS is shaken on it."""
+    """imaplib with our socket, known before TLS is shaken on it, and a bound on what is read."""
 
     def __init__(
         self, place: tuple[str, int], context: ssl.SSLContext | None, wait: float, opening: Opening
     ) -> None:
         self._context, self._wait, self._opening = context, wait, opening
+        self._heard = 0
         super().__init__(*place, wait)
+
+    def send(self, data: bytes) -> None:
+        """What comes after it is another answer."""
+        self._heard = 0
+        super().send(data)
+
+    def read(self, size: int) -> bytes:
+        """A literal. Raises Cut when the answer is too large with it, before any of it is read."""
+        self._hear(size)
+        return bytes(super().read(size))
+
+    def readline(self) -> bytes:
+        """A line. Raises Cut when the answer is too large with it."""
+        line = bytes(super().readline())
+        self._hear(len(line))
+        return line
+
+    def _hear(self, size: int) -> None:
+        self._heard += size
+        if self._heard > MAX_ANSWER:
+            raise Cut(f"its answer is larger than {MAX_ANSWER // 1024**2} MiB")
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         sock = socket.create_connection((self.host, self.port), self._wait)
