@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +20,7 @@ from structlog.testing import capture_logs
 from tests.doors.imap_peer import Ledger, letter, settings, watching
 from tests.doors.imap_server import ImapServer, serving
 
+from housecarl.doors import imap_oauth
 from housecarl.doors.imap_line import Cut, Refused
 from housecarl.doors.imap_oauth import token
 from housecarl.testing.house import free_port
@@ -32,8 +36,9 @@ class Endpoint:
     asked: list[dict[str, list[str]]] = field(default_factory=list)
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+@contextmanager
+def answering(context: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """An endpoint on loopback, by TLS where there is a context for it."""
     given = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
@@ -52,11 +57,20 @@ def endpoint() -> Iterator[Endpoint]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         given.url = f"http://127.0.0.1:{server.server_port}/token"
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            given.url = f"https://localhost:{server.server_port}/token"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield given
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with answering() as given:
+        yield given
 
 
 def client_file(folder: Path, **more: object) -> Path:
@@ -86,6 +100,20 @@ async def test_a_mailbox_is_opened_by_a_token(endpoint: Endpoint, tmp_path: Path
             "grant_type": ["refresh_token"],
         }
     ]
+
+
+def test_an_endpoint_is_asked_by_tls_and_must_be_who_it_says(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    with answering(context) as endpoint:
+        file = client_file(tmp_path, token_uri=endpoint.url)
+        with pytest.raises(Cut, match="certificate verify failed"):
+            token(file, "imap.gmail.com")
+        monkeypatch.setenv("SSL_CERT_FILE", str(pair[0]))
+        assert token(file, "imap.gmail.com") == "fresh"
+    assert len(endpoint.asked) == 1
 
 
 def test_a_new_refresh_token_is_kept_for_its_owner_only(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -182,3 +210,43 @@ def test_an_endpoint_that_is_away_is_asked_again_later(tmp_path: Path) -> None:
     file = client_file(tmp_path, token_uri=f"http://127.0.0.1:{free_port()}/token")
     with pytest.raises(Cut, match="no access token: .*refused"):
         token(file, "imap.gmail.com")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "begins", "drips"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b" "),
+        ("http", b"HTTP/1.1 200 OK\r\nServer: a", b"a"),
+        ("https", b"\x16\x03\x03\x3f\xff\x02\0\x3f\xfb", b"\0"),
+    ],
+    ids=["body", "head", "handshake"],
+)
+def test_an_endpoint_that_drips_is_left_when_the_time_is_over(
+    scheme: str, begins: bytes, drips: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is for the whole answer, however often a little of it comes."""
+    monkeypatch.setattr(imap_oauth, "SECONDS", 0.2)
+    dripped, over = 0, threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        nonlocal dripped
+        client, _ = listening.accept()
+        with client:
+            client.recv(65536)
+            client.sendall(begins)
+            try:
+                while not over.wait(0.01) and dripped < 500:
+                    client.sendall(drips)
+                    dripped += 1
+            except OSError:
+                pass  # we were left
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/token"
+        with pytest.raises(Cut, match="no access token: not answered within 0.2 s"):
+            token(client_file(tmp_path, token_uri=url), "imap.gmail.com")
+        over.set()
+        thread.join(10)
+    assert 0 < dripped < 500

@@ -45,17 +45,17 @@ class Opening:
 
     def __init__(self) -> None:
         self.socket: socket.socket | None = None
-        self._is_cut = False
+        self.is_cut = False
 
     def hold(self, sock: socket.socket) -> None:
         """Take over a socket that has just been connected."""
         self.socket = sock
-        if self._is_cut:
+        if self.is_cut:
             self.cut()
 
     def cut(self) -> None:
         """End the connection from any thread: whoever reads or waits there returns at once."""
-        self._is_cut = True
+        self.is_cut = True
         if self.socket is not None:
             try:
                 # the plain socket below TLS: a TLS goodbye would wait for the peer

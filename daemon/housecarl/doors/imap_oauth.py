@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.client import HTTPException
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import structlog
 
-from housecarl.doors.imap_line import Cut, Refused, plain
+from housecarl.doors.imap_line import Cut, Opening, Refused, plain
 from housecarl.errors import SecretError
 from housecarl.location import is_loopback
 from housecarl.secret import Secret
@@ -23,8 +25,11 @@ from housecarl.secret import Secret
 GOOGLE = "https://oauth2.googleapis.com/token"
 MICROSOFT = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
 
-#: Seconds for the whole answer, and its largest size in bytes; one is about 2 KiB.
-SECONDS, MAX_BYTES = 15.0, 64 * 1024
+#: Seconds for all of it; only addresses that take no connection may each take as long.
+SECONDS = 15.0
+
+#: Bytes of an answer; one is about 2 KiB.
+MAX_BYTES = 64 * 1024
 
 _KEYS = ("client_id", "client_secret", "refresh_token")
 
@@ -36,6 +41,40 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+class _Plain(HTTPConnection):
+    """A connection that `opening` can cut, from its TLS handshake on."""
+
+    opening: Opening
+
+    def connect(self) -> None:
+        super().connect()
+        # a second handle on the same socket: TLS takes the first for itself
+        self.opening.hold(self.sock.dup())
+
+
+class _Tls(HTTPSConnection, _Plain):
+    """The same: below its TLS is the connection that `opening` can cut."""
+
+
+class _Web(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
+    """Connections that `opening` can cut, in place of those that urllib makes."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__()
+        self._opening = opening
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(self._made, _Plain), req)
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(self._made, _Tls), req)
+
+    def _made(self, kind: type[_Plain], host: str, /, **more: Any) -> _Plain:
+        made = kind(host, **more)
+        made.opening = self._opening
+        return made
 
 
 def token(file: Path, host: str) -> str:
@@ -83,8 +122,26 @@ def _endpoint(given: dict[str, Any], host: str) -> str:
 
 
 def _ask(url: str, fields: dict[str, str]) -> dict[str, Any]:
+    """What the endpoint answers, all of it within SECONDS. Raises Refused, Cut."""
+    opening = Opening()
+    timer = threading.Timer(SECONDS, opening.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        return _answer(url, fields, opening)
+    except Cut:
+        if opening.is_cut:
+            raise Cut(f"no access token: not answered within {SECONDS:g} s") from None
+        raise
+    finally:
+        timer.cancel()
+        if opening.socket is not None:
+            opening.socket.close()
+
+
+def _answer(url: str, fields: dict[str, str], opening: Opening) -> dict[str, Any]:
     body = urllib.parse.urlencode(fields).encode()
-    opener = urllib.request.build_opener(_Straight)
+    opener = urllib.request.build_opener(_Straight, _Web(opening))
     try:
         with opener.open(urllib.request.Request(url, body), timeout=SECONDS) as reply:
             answer = json.loads(reply.read(MAX_BYTES))
