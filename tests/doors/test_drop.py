@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from housecarl.clock import SystemClock
 from housecarl.doors.drop import MAX_BYTES, Deliver, DropDoor
 from housecarl.doors.drop_text import as_message, split_as
-from housecarl.errors import StorageError
+from housecarl.errors import SpoolFull, StorageError
 from housecarl.message import read
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
@@ -287,6 +288,35 @@ async def test_while_the_spool_takes_nothing_the_file_stays(
     box.full = False
     await box.next()
     await gone(tmp_path / "note")
+
+
+async def test_a_full_spool_is_tried_with_one_file_and_told_in_one_line(
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files wait; once there is room all of them are taken, oldest first."""
+    monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.01)
+    for n in range(20):
+        (tmp_path / f"n{n}").write_text("!uptime\n")
+        os.utime(tmp_path / f"n{n}", (1e9 + n, 1e9 + n))
+    tried: list[str] = []
+    thrice, is_full = asyncio.Event(), True
+
+    async def deliver(raw: bytes, stamp: Stamp) -> str:
+        if not is_full:
+            return await box.deliver(raw, stamp)
+        tried.append(stamp.key.rpartition(":")[2])
+        if len(tried) == 3:
+            thrice.set()
+        raise SpoolFull("no room")
+
+    with capture_logs() as logs:
+        async with watching(tmp_path, deliver, box):
+            await asyncio.wait_for(thrice.wait(), PATIENCE)
+            is_full = False
+            taken = [(await box.next())[1].key.rpartition(":")[2] for _ in range(20)]
+    assert set(tried) == {"n0"}
+    assert [entry["event"] for entry in logs] == ["drop-waits"] * len(tried)
+    assert taken == [f"n{n}" for n in range(20)]
 
 
 @pytest.mark.parametrize(

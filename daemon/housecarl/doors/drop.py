@@ -17,7 +17,7 @@ import structlog
 
 from housecarl.clock import Clock
 from housecarl.doors import drop_text
-from housecarl.errors import StorageError
+from housecarl.errors import SpoolFull, StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
 
@@ -152,6 +152,10 @@ class DropDoor:
             try:
                 if not await self._take(name):
                     wait = min(wait, SETTLED_SECONDS)
+            except SpoolFull as error:
+                # there is room for none of the others either: say so once, not for each of them
+                log.warning("drop-waits", file=shown(name), why=str(error))
+                return min(wait, AGAIN_SECONDS)
             except (StorageError, OSError) as error:
                 # stays where it is; if it was delivered already, its key tells the second time
                 log.warning("drop-waits", file=shown(name), why=str(error))
