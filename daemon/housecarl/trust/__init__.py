@@ -57,6 +57,8 @@ class Trust:
         self._require = require
         self._max_age = max_age
         self._loaded = False
+        # a lock is left in the order in which it is waited for, threads end in any
+        self._loading, self._naming = asyncio.Lock(), asyncio.Lock()
 
     @classmethod
     def of(cls, config: Config, resolver: Resolver | None = None) -> Trust:
@@ -147,7 +149,8 @@ class Trust:
 
     async def _by_owner(self, case: Case, stamp: Stamp) -> Finding:
         """A file: its owner's uid; what the file says of its sender grants nothing."""
-        person = await asyncio.to_thread(self._people.by_owner, stamp)
+        async with self._naming:
+            person = await asyncio.to_thread(self._people.by_owner, stamp)
         case.checks["owner"] = (
             f"uid {stamp.uid}" if person else f"uid {stamp.uid} speaks for nobody"
         )
@@ -176,10 +179,14 @@ class Trust:
         )
 
     async def _load(self) -> None:
-        """Import dkimpy and dnspython off the loop, once: it takes 140 ms."""
-        if not self._loaded:
-            await asyncio.to_thread(__import__, "dkim")
-            self._loaded = True
+        """Import dkimpy and dnspython off the loop, once: it takes 140 ms.
+
+        Messages that wait for it go on in their order, and none that comes then overtakes them.
+        """
+        async with self._loading:
+            if not self._loaded:
+                await asyncio.to_thread(__import__, "dkim")
+                self._loaded = True
 
 
 def _form(raw: bytes | Form, stamp: Stamp | None) -> Form:

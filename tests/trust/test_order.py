@@ -1,0 +1,63 @@
+"""Messages leave the judge in the order in which they came, whatever threads do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from housecarl.message import Message, Stamp, gate, read, read_form
+
+from .conftest import NOW, World, arrived, mail, signed, trust
+
+#: The raw message, what was read from it, its stamp.
+Given = tuple[bytes, Message, Stamp]
+
+
+class LastFirst(ThreadPoolExecutor):
+    """Does first what it was asked for last: as a pool of threads may, and rarely will."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._asked: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._asked.append(lambda: future.set_result(fn(*args, **more)))
+        # in the next turn of the loop, once all who come in this one have asked
+        asyncio.get_running_loop().call_soon(lambda: self._asked.pop()())
+        return future
+
+
+def sent(n: int) -> Given:
+    raw = signed(mail(message_id=f"<{n}@example.org>"))
+    return raw, read(raw), arrived()
+
+
+def dropped(n: int) -> Given:
+    raw = b"Content-Type: text/plain\r\n\r\n!plug lamp on\r\n"
+    stamp = arrived("drop", key=f"k{n}", uid=str(os.geteuid()), as_person="ann")
+    return raw, read_form(gate(raw, needs_from=False)), stamp
+
+
+@pytest.mark.parametrize("given", [sent, dropped])
+async def test_messages_that_come_together_are_judged_in_their_order(
+    given: Callable[[int], Given], world: World
+) -> None:
+    """The first ones wait for a library to be loaded, dropped files for the name of their owner."""
+    asyncio.get_running_loop().set_default_executor(LastFirst())
+    judge = trust(world)
+    judged: list[int] = []
+
+    async def judge_one(n: int) -> None:
+        raw, message, stamp = given(n)
+        verdict = await judge.verify(raw, message, stamp, NOW)
+        assert (verdict.person, verdict.reason) == ("ann", None)
+        judged.append(n)
+
+    await asyncio.gather(*map(judge_one, range(10)))
+    assert judged == list(range(10))
