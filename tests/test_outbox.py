@@ -16,7 +16,7 @@ from housecarl.journal.database import connect
 from housecarl.letter import Letter
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
-from housecarl.reply import Renderer
+from housecarl.reply import More, Renderer
 
 ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
 OWN = Way("ann@example.org")
@@ -106,3 +106,21 @@ def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_
     after = replies.queue(conn)
     assert [tuple(row) for row in after[:-1]] == before
     assert after[-1]["state"] == "refused"
+
+
+def test_by_mail_more_brings_all_that_is_left_of_a_text(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    people.keep_pages(conn, "ann", ["two (2/3)", "three (3/3)"], 1.0)
+    due = outbox.queue(conn, ANN._replace(replies=[More("two (2/3)")]), OWN, 5.0)
+    assert due is not None
+    assert b"two three" in due.mail
+    assert people.pages(conn, "ann") == []
+
+
+def test_where_another_message_took_the_last_page_more_says_so(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    due = outbox.queue(conn, ANN._replace(replies=[More("two (2/3)")]), OWN, 5.0)
+    assert due is not None
+    assert b"That was all." in due.mail

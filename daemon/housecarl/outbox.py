@@ -16,6 +16,7 @@ from housecarl.journal import people, replies
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
 from housecarl.quantity import DAY, HOUR
+from housecarl.reply import NOTHING_LEFT, More
 
 log = structlog.get_logger()
 
@@ -50,6 +51,8 @@ class Outbox:
         sealed: Sealed | None = None,
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
+        if any(isinstance(reply, More) for reply in answer.replies):
+            answer, sealed = _take_pages(conn, answer), None
         way = self.envelopes.way_back(conn, answer.person, own)
         free = self._free_at(conn, now) if way.texted else now
         if free > now and way.address is not None:
@@ -103,3 +106,17 @@ class Outbox:
         replies.rewrite(conn, held.id, out.text, out.mail, out.parts)
         people.keep_pages(conn, answer.person, rest, now)
         return True
+
+
+def _take_pages(conn: sqlite3.Connection, answer: Answer) -> Answer:
+    """The same with all that is left in place of `!more`, once; what does not go is kept again."""
+    pages = people.pages(conn, answer.person)
+    people.keep_pages(conn, answer.person, [], 0.0)
+    replies: list[Reply] = []
+    for reply in answer.replies:
+        if not isinstance(reply, More):
+            replies.append(reply)
+        elif pages:
+            replies.append(More(pages[0], pages=tuple(pages)))
+            pages = []
+    return answer._replace(replies=replies or [Reply(NOTHING_LEFT)])

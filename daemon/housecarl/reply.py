@@ -14,7 +14,7 @@ import structlog
 
 from housecarl import folding
 from housecarl.module import Reply
-from housecarl.septets import PART, pages, plain
+from housecarl.septets import PART, joined, pages, plain
 from housecarl.shipped import shipped
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ MAX_TEXT = 4096
 MAX_ROWS = 100
 #: What is sent when nothing of a reply can be texted (pictures only, say).
 EMPTY = "(a reply without text)"
+#: What `!more` says when no long reply has a page left.
+NOTHING_LEFT = "That was all."
 #: Characters of one cell.
 MAX_CELL = 200
 
@@ -48,6 +50,17 @@ class Facts(NamedTuple):
 
 #: Of a reply that stands alone.
 NO_FACTS = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class More(Reply):
+    """The answer to `!more`: all `pages` that are left, of which the first goes now.
+
+    They come to it in the transaction in which it is queued. Alone it goes as it was cut, with
+    other replies it is cut anew, in a mail it is whole; so nothing of it can get lost.
+    """
+
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,8 @@ class Renderer:
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
+        if len(replies) == 1 and isinstance(replies[0], More) and replies[0].pages:
+            return list(replies[0].pages)
         line = self._render("sms.txt.j2", *_harmless(replies, facts))
         return pages(line if plain(line) else EMPTY, self.budget, self.symbol)
 
@@ -185,6 +200,8 @@ def _harmless(replies: Sequence[Reply], facts: Facts) -> tuple[list[Reply], Fact
 
 
 def _bounded(reply: Reply) -> Reply:
+    if isinstance(reply, More) and reply.pages:
+        return Reply(joined(reply.pages))  # each reply in it was bounded when it was cut
     return Reply(
         _clean(reply.text, MAX_TEXT),
         [(_clean(name), _clean(value)) for name, value in reply.rows[:MAX_ROWS]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -12,6 +13,8 @@ PART = 160
 JOINED_PART = 153
 #: The least budget that still leaves room for a word beside the page number.
 MIN_BUDGET = 40
+#: The number at the end of each of several pages.
+_NUMBER = re.compile(r" \(\d+/\d+\)$")
 
 
 @cache
@@ -96,6 +99,11 @@ def pages(text: str, budget: int = PART, symbol: str = "!") -> list[str]:
     while len(found := _cut(line, budget - len(" (/)") - 2 * digits, symbol)) >= 10**digits:
         digits += 1
     return [f"{page} ({number}/{len(found)})" for number, page in enumerate(found, 1)]
+
+
+def joined(found: Sequence[str]) -> str:
+    """The line that was cut into these pages of several."""
+    return " ".join(_NUMBER.sub("", page) for page in found)
 
 
 def _guarded(text: str, symbol: str) -> str:

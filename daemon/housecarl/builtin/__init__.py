@@ -19,7 +19,7 @@ def commands(
     return [
         help.make(judge, config),
         *codes.make(db),
-        more.make(db, clock),
+        more.make(db),
         log.make(db, judge, config),
         status.make(db, config, clock),
         *jobs.Jobs(db, judge, config, clock, wake_jobs).commands,
