@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from housecarl.config import Config
 from housecarl.journal import people
-from housecarl.journal.replies import Outgoing
+from housecarl.journal.replies import Held, Outgoing
 from housecarl.letter import Letter, compose
 from housecarl.message import google_voice
 from housecarl.message.model import Thread
@@ -49,10 +49,14 @@ class Answer(NamedTuple):
 
 
 class Sealed(NamedTuple):
-    """An answer ready to send, and the pages of a text that was too long, which wait for !more."""
+    """An answer ready to send, and the pages of a text that was too long, which wait for !more.
+
+    `whole` is all of its text, which the journal keeps while a text waits for the budget.
+    """
 
     out: Outgoing
     rest: list[str]
+    whole: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,20 @@ class Envelopes:
         known = self.config.people.get(person)
         return Way(known.addresses[0] if known and known.addresses else None)
 
-    def seal(self, answer: Answer, way: Way, now: float) -> Sealed:
-        """The answer in the house's words, as the mail that is sent."""
+    def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
+        """The answer in the house's words, as the mail that is sent.
+
+        Behind a text that waits it is one with that, and keeps its Message-ID.
+        """
         facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
-        pages, html = [], None
+        html, pages = None, list[str]()
         if way.texted:
-            pages = self.renderer.pages(answer.replies, facts)
+            whole, pages = self.renderer.text(answer.replies, facts, held.text if held else "")
             text = pages[0]
         else:
             text, html = self.renderer.mail(answer.replies, facts)
-        message_id = self._message_id(answer)
+            whole = text.strip()
+        message_id = held.message_id if held else self._message_id(answer)
         out = Outgoing(
             person=answer.person,
             kind=answer.kind,
@@ -93,7 +101,7 @@ class Envelopes:
             receipt=answer.receipt or None,
             parts=parts(text) if way.texted else 1,
         )
-        return Sealed(out, pages[1:])
+        return Sealed(out, pages[1:], whole)
 
     def _mail(self, way: Way, message_id: str, text: str, html: str | None, now: float) -> bytes:
         letter = Letter(

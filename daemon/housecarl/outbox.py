@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 from dataclasses import dataclass, field
 
@@ -17,11 +16,9 @@ from housecarl.journal.replies import Due
 from housecarl.module import Reply
 from housecarl.quantity import DAY, HOUR
 from housecarl.reply import NOTHING_LEFT, More
+from housecarl.septets import joined
 
 log = structlog.get_logger()
-
-#: The page number at the end of a text that has more pages.
-_PAGE = re.compile(r" \(\d+/\d+\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +48,38 @@ class Outbox:
         sealed: Sealed | None = None,
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
-        if any(isinstance(reply, More) for reply in answer.replies):
-            answer, sealed = _take_pages(conn, answer), None
         way = self.envelopes.way_back(conn, answer.person, own)
         free = self._free_at(conn, now) if way.texted else now
+        held = None
         if free > now and way.address is not None:
             held = replies.held(conn, answer.person, way.address, now)
-            if held is not None and self._merge(conn, held, answer, way, now):
-                return None
-        out, rest = sealed or self._sealed(answer, way, now)
-        reply = replies.add(conn, out if free == now else out._replace(not_before=free))
+        if any(isinstance(reply, More) for reply in answer.replies):
+            answer, sealed = _with_pages(conn, answer, held), None
+        if held is not None and self._merge(conn, held, answer, way, now):
+            return None
+        out, rest, whole = sealed or self._sealed(answer, way, now)
+        if free > now:
+            out = out._replace(text=whole, not_before=free)
+        reply = replies.add(conn, out)
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or out.error or free > now:
             return None
         return Due(reply, out.person, out.address, out.mail, 0, out.created, out.message_id)
 
-    def _sealed(self, answer: Answer, way: Way, now: float) -> Sealed:
+    def _sealed(
+        self, answer: Answer, way: Way, now: float, held: replies.Held | None = None
+    ) -> Sealed:
         """As `Envelopes.seal`; what cannot be written as a mail gets the reason why."""
         try:
-            return self.envelopes.seal(answer, way, now)
+            return self.envelopes.seal(answer, way, now, held)
         except PostRefused as error:
             log.error(
                 "reply-unwritable", person=answer.person, id=answer.receipt[:4], why=str(error)
             )
-            out, rest = self.envelopes.seal(answer, Way(None), now)
-            return Sealed(out._replace(address=way.address, error=str(error)), rest)
+            sealed = self.envelopes.seal(answer, Way(None), now)
+            out = sealed.out._replace(address=way.address, error=str(error))
+            return sealed._replace(out=out)
 
     def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
         """When the next text may leave: Google flags numbers that write like scripts."""
@@ -97,26 +100,37 @@ class Outbox:
 
         False when the two cannot be written as one mail; then nothing is changed.
         """
-        pages = people.pages(conn, answer.person)
-        waiting = " ".join(_PAGE.sub("", page) for page in [held.text, *pages])
-        whole = answer._replace(replies=[Reply(waiting), *answer.replies], receipt=held.receipt)
-        out, rest = self._sealed(whole, way, now)
-        if out.error:
+        if not answer.replies:
+            return True  # it asked for more of what waits
+        merged = self._sealed(answer, way, now, held)
+        if merged.out.error:
             return False
-        replies.rewrite(conn, held.id, out.text, out.mail, out.parts)
-        people.keep_pages(conn, answer.person, rest, now)
+        replies.rewrite(conn, held.id, merged.whole, merged.out.mail, merged.out.parts)
+        if merged.rest:
+            people.keep_pages(conn, answer.person, merged.rest, now)
         return True
 
 
-def _take_pages(conn: sqlite3.Connection, answer: Answer) -> Answer:
-    """The same with all that is left in place of `!more`, once; what does not go is kept again."""
+def _with_pages(conn: sqlite3.Connection, answer: Answer, held: replies.Held | None) -> Answer:
+    """The same with all that is left in place of `!more`, once; what does not go is kept again.
+
+    What is left of the text that waits is in it already: it stays there, with its first page.
+    """
     pages = people.pages(conn, answer.person)
+    if pages and held is not None and _ends(held.text, joined(pages)):
+        others = [reply for reply in answer.replies if not isinstance(reply, More)]
+        return answer._replace(replies=others)
     people.keep_pages(conn, answer.person, [], 0.0)
-    replies: list[Reply] = []
+    found: list[Reply] = []
     for reply in answer.replies:
         if not isinstance(reply, More):
-            replies.append(reply)
+            found.append(reply)
         elif pages:
-            replies.append(More(pages[0], pages=tuple(pages)))
+            found.append(More(pages[0], pages=tuple(pages)))
             pages = []
-    return answer._replace(replies=replies or [Reply(NOTHING_LEFT)])
+    return answer._replace(replies=found or [Reply(NOTHING_LEFT)])
+
+
+def _ends(text: str, rest: str) -> bool:
+    """Whether a text ends in this, wherever the pages broke its words."""
+    return text.replace(" ", "").endswith(rest.replace(" ", ""))

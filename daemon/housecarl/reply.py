@@ -94,10 +94,18 @@ class Renderer:
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
-        if len(replies) == 1 and isinstance(replies[0], More) and replies[0].pages:
-            return list(replies[0].pages)
-        line = self._render("sms.txt.j2", *_harmless(replies, facts))
-        return pages(line if plain(line) else EMPTY, self.budget, self.symbol)
+        return self.text(replies, facts)[1]
+
+    def text(
+        self, replies: Sequence[Reply], facts: Facts = NO_FACTS, behind: str = ""
+    ) -> tuple[str, list[str]]:
+        """`replies` as one line, behind a line that waits, and the text messages it is cut into."""
+        line = plain(self._render("sms.txt.j2", *_harmless(replies, facts))) or EMPTY
+        if behind:
+            line = f"{behind} {line}"
+        elif len(replies) == 1 and isinstance(replies[0], More) and replies[0].pages:
+            return line, list(replies[0].pages)
+        return line, pages(line, self.budget, self.symbol)
 
     def mail(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> tuple[str, str]:
         """The plain text part of a mail and the HTML one, lines ended by a line feed.

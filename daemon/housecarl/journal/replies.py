@@ -49,11 +49,11 @@ _TEXTED = "address LIKE '%@txt.voice.google.com'"
 
 
 class Held(NamedTuple):
-    """A text that waits for the budget: nothing of it was tried yet."""
+    """A text that waits for the budget: nothing of it was tried yet; `text` is all of it."""
 
     id: int
     text: str
-    receipt: str
+    message_id: str
 
 
 def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Held | None:
@@ -62,7 +62,7 @@ def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Hel
     The index is named because the planner would walk all that was ever sent to a person.
     """
     row = conn.execute(
-        "SELECT id, text, coalesce(receipt, '') FROM replies INDEXED BY replies_waiting "
+        "SELECT id, text, message_id FROM replies INDEXED BY replies_waiting "
         "WHERE state = 'waiting' AND person = ? AND address = ? AND tries = 0 AND next_try > ? "
         "ORDER BY id LIMIT 1",
         (person, address, now),

@@ -1,0 +1,118 @@
+"""Texts beyond the budget wait: nothing of them is lost, mixed up or sent as something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.stories.talk import counted, inside, module_folder, pass_, words
+
+from housecarl.envelope import Answer, Way
+from housecarl.journal import people
+from housecarl.module import Reply
+from housecarl.testing.clock import FakeClock
+from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+#: Seconds after which the budget of these houses is free again.
+HOUR = 3601.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def house(tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
+    limits = {"texts_per_hour": 1}
+    modules = module_folder(tmp_path)
+    with TestHouse(tmp_path, modules=modules, clock=clock, limits=limits) as house:
+        yield house
+
+
+def ask(house: TestHouse, phone: Phone, *texts: str) -> None:
+    """Text what waits for the budget, one after another."""
+    for text in texts:
+        phone.text(text)
+        house.settle()
+
+
+def rest(house: TestHouse, phone: Phone, clock: FakeClock, pages: int) -> list[str]:
+    """So many pages, one an hour, each asked for when the one before has come."""
+    found: list[str] = []
+    for _ in range(pages):
+        pass_(house, clock, HOUR)
+        found.append(phone.reply)
+        ask(house, phone, "!more")
+    return found
+
+
+def test_of_many_long_answers_that_wait_every_word_is_kept(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """More than one reply may be long: 40 answers of 30 words each."""
+    phone.text("!count first 3")
+    assert phone.reply == "first0 first1 first2"
+    ask(house, phone, *(f"!count {chr(97 + n % 26)}{n} 30" for n in range(40)))
+    pass_(house, clock, HOUR)
+    pages = [phone.reply]
+    pages += house.do(inside(house).db.read(lambda conn: people.pages(conn, "ann")))
+    assert words(pages) == [
+        word for n in range(40) for word in counted(f"{chr(97 + n % 26)}{n}", 30)
+    ]
+
+
+def test_the_rest_of_an_answer_that_was_sent_stays_apart_from_what_waits(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    phone.text("!count sheep")
+    pages = [phone.reply]
+    ask(house, phone, "!count goat 2", "!count cow 2")
+    pass_(house, clock, HOUR)
+    assert phone.reply == "goat0 goat1 cow0 cow1"
+    ask(house, phone, "!more")
+    pages += rest(house, phone, clock, 3)
+    assert words(pages) == counted("sheep")
+
+
+def test_more_while_the_first_page_waits_takes_none_that_come_after_it(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count sheep", "!more", "!more")
+    pages = rest(house, phone, clock, 4)
+    assert words(pages) == counted("sheep")
+    pass_(house, clock, HOUR)
+    assert phone.reply == "That was all."
+
+
+def test_more_beside_what_waits_brings_all_that_is_left_behind_it(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    phone.text("!count sheep")
+    first = words([phone.reply])
+    ask(house, phone, "!count cow 2", "!more", "!count goat 2")
+    pages = rest(house, phone, clock, 3)
+    left = counted("sheep")[len(first) :]
+    assert words(pages) == ["cow0", "cow1", *left, "goat0", "goat1"]
+
+
+def test_what_is_merged_keeps_the_message_id_of_the_text_that_waited(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """Else another mail of the same answer, or of the same message, would seem to be this one."""
+    phone.text("!count cow 1")
+    phone.wait()
+    first = house.inbox.received[0].mail["Message-ID"]
+    receipt = first.split(".")[1]
+    answer = Answer("ann", [Reply("lamp flashed.")], "follow-up", receipt, part="abcd")
+    house.do(inside(house).workshop.send(answer, Way(phone.address)))
+    ask(house, phone, "!count goat 1")
+    pass_(house, clock, HOUR)
+    assert phone.reply == "lamp flashed. goat0"
+    last = house.inbox.received[-1].mail["Message-ID"]
+    assert last.startswith(f"<housecarl.{receipt}.follow-up.abcd@")
+    assert last != first
