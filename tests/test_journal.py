@@ -187,6 +187,17 @@ def test_a_later_reply_waits_behind_an_earlier_one_of_its_person(conn: sqlite3.C
     assert [each.id for each in replies.due(conn, 101.0, 9)][:1] == [first]
 
 
+def test_a_text_that_waits_for_the_budget_keeps_back_what_goes_to_its_own_address(
+    conn: sqlite3.Connection,
+) -> None:
+    held = replies.add(conn, out("ann", 1.0)._replace(not_before=100.0))
+    replies.add(conn, out("ann", 2.0))
+    other = replies.add(conn, out("ann", 3.0)._replace(address="ann@y.example"))
+    assert [each.id for each in replies.due(conn, 10.0, 9)] == [other]
+    replies.later(conn, held, 100.0, "busy")
+    assert replies.due(conn, 10.0, 9) == []
+
+
 def test_a_refused_reply_can_be_tried_again_and_a_sent_one_not(conn: sqlite3.Connection) -> None:
     refused, sent = replies.add(conn, out("ann", 1.0)), replies.add(conn, out("bo", 1.0))
     replies.refused(conn, refused, "550 no", 2.0)

@@ -116,3 +116,13 @@ def test_what_is_merged_keeps_the_message_id_of_the_text_that_waited(
     last = house.inbox.received[-1].mail["Message-ID"]
     assert last.startswith(f"<housecarl.{receipt}.follow-up.abcd@")
     assert last != first
+
+
+def test_a_mail_does_not_wait_behind_a_text(house: TestHouse, phone: Phone) -> None:
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count goat 1")
+    answer = Answer("ann", [Reply("lamp flashed.")], "follow-up", "f" * 16)
+    house.do(inside(house).workshop.send(answer, Way("ann@example.org")))
+    assert house.inbox.wait(1, to="ann@example.org")[0].text.startswith("lamp flashed.")
+    assert phone.silent

@@ -118,15 +118,19 @@ def add(conn: sqlite3.Connection, out: Outgoing) -> int:
 def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     """What is to be sent now, oldest first; a person's later reply waits behind an earlier one.
 
+    Behind a text that waits for the budget, which nothing was tried of, only what goes to the same
+    address does: a mail has no part in that.
+
     The indices are named because the planner would walk all that was ever sent to a person.
     """
     rows = conn.execute(
-        "WITH held(person, since) AS MATERIALIZED (SELECT person, min(id) FROM replies "
-        f"INDEXED BY replies_due WHERE state = 'waiting' AND {_WAITS} GROUP BY person) "
-        "SELECT id, r.person, address AS 'to', mail, tries, created, message_id "
-        "FROM replies AS r INDEXED BY replies_waiting LEFT JOIN held ON held.person = r.person "
-        f"WHERE state = 'waiting' AND NOT ({_WAITS}) AND (since IS NULL OR since > id) "
-        "ORDER BY id LIMIT :limit",
+        "WITH held(person, only, since) AS MATERIALIZED ("
+        "SELECT person, iif(tries = 0, address, NULL), min(id) FROM replies "
+        f"INDEXED BY replies_due WHERE state = 'waiting' AND {_WAITS} GROUP BY 1, 2) "
+        "SELECT id, person, address AS 'to', mail, tries, created, message_id "
+        f"FROM replies AS r INDEXED BY replies_waiting WHERE state = 'waiting' AND NOT ({_WAITS}) "
+        "AND NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND since < r.id "
+        "AND coalesce(only, r.address) = r.address) ORDER BY id LIMIT :limit",
         _at(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
