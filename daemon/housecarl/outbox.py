@@ -49,7 +49,8 @@ class Outbox:
     ) -> Due | None:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
         way = self.envelopes.way_back(conn, answer.person, own)
-        free = self._free_at(conn, now) if way.texted else now
+        # the code in a challenge is good for minutes only, so it waits for nothing
+        free = self._free_at(conn, now) if way.texted and answer.kind != "challenge" else now
         held = None
         if free > now and way.address is not None:
             held = replies.held(conn, answer.person, way.address, now)

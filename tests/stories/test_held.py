@@ -126,3 +126,17 @@ def test_a_mail_does_not_wait_behind_a_text(house: TestHouse, phone: Phone) -> N
     house.do(inside(house).workshop.send(answer, Way("ann@example.org")))
     assert house.inbox.wait(1, to="ann@example.org")[0].text.startswith("lamp flashed.")
     assert phone.silent
+
+
+def test_a_challenge_does_not_wait_since_its_code_is_good_for_minutes(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count goat 1", "!blow shed")
+    challenge = phone.reply
+    assert challenge.startswith("blow shed? Text !yes ")
+    ask(house, phone, f"!yes {challenge.split()[4]}")
+    assert phone.silent
+    pass_(house, clock, HOUR)
+    assert phone.reply == "goat0 shed is gone."

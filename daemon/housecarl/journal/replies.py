@@ -119,7 +119,7 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     """What is to be sent now, oldest first; a person's later reply waits behind an earlier one.
 
     Behind a text that waits for the budget, which nothing was tried of, only what goes to the same
-    address does: a mail has no part in that.
+    address does: a mail has no part in that, and a challenge would come after its end.
 
     The indices are named because the planner would walk all that was ever sent to a person.
     """
@@ -130,7 +130,7 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
         "SELECT id, person, address AS 'to', mail, tries, created, message_id "
         f"FROM replies AS r INDEXED BY replies_waiting WHERE state = 'waiting' AND NOT ({_WAITS}) "
         "AND NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND since < r.id "
-        "AND coalesce(only, r.address) = r.address) ORDER BY id LIMIT :limit",
+        "AND (only IS NULL OR only = r.address AND kind <> 'challenge')) ORDER BY id LIMIT :limit",
         _at(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
