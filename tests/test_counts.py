@@ -75,25 +75,27 @@ def test_parts_are_those_of_texts_that_were_sent(conn: sqlite3.Connection) -> No
 
 
 def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.Connection) -> None:
-    """Mails, texts before that time and those that were given up use nothing of it."""
-    for created, address, not_before in [
-        (9.0, TEXTED, 0.0),
-        (10.0, TEXTED, 0.0),
-        (11.0, "ann@example.org", 0.0),
-        (12.0, TEXTED, 40.0),  # waits: it will have used the budget then
-        (13.0, TEXTED, 0.0),
-        (14.0, TEXTED, 0.0),
+    """Mails, texts that left before that time and those that were given up use nothing of it."""
+    for created, address, not_before, left in [
+        (9.0, TEXTED, 0.0, 9.5),
+        (9.0, TEXTED, 12.0, 12.5),  # was made before that time, and left after it
+        (11.0, "ann@example.org", 0.0, 11.5),
+        (12.0, TEXTED, 40.0, None),  # waits: it will have used the budget then
+        (13.0, TEXTED, 0.0, None),
+        (14.0, TEXTED, 0.0, None),
     ]:
         out = Outgoing("ann", "reply", address, "<x@y>", "x", b"x", created, not_before=not_before)
         last = replies.add(conn, out)
+        if left is not None:
+            replies.sent(conn, [last], left)
     replies.drop(conn, last, 20.0)
     found = [replies.nth_text(conn, 10.0, n) for n in (1, 2, 3, 4)]
-    assert found == [40.0, 13.0, 10.0, None]
+    assert found == [40.0, 13.0, 12.5, None]
 
 
 QUESTIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "replies_person": lambda conn: replies.text_parts(conn, ["ann"], 10.0),
-    "replies_texts": lambda conn: replies.nth_text(conn, 10.0, 5),
+    "replies_leaving": lambda conn: replies.nth_text(conn, 10.0, 5),
     "replies_waiting": lambda conn: replies.held(conn, "ann", TEXTED, 10.0),
     "replies_refused": replies.queue,
 }
@@ -111,3 +113,5 @@ def test_what_is_asked_about_replies_walks_through_an_index_only(
     plan = [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {traced[-1]}")]
     assert any(index in step for step in plan), plan
     assert not any(step == "SCAN replies" for step in plan), plan
+    if index == "replies_leaving":
+        assert plan == ["SEARCH replies USING INDEX replies_leaving (<expr>>?)"], "and sorts none"

@@ -140,3 +140,32 @@ def test_a_challenge_does_not_wait_since_its_code_is_good_for_minutes(
     assert phone.silent
     pass_(house, clock, HOUR)
     assert phone.reply == "goat0 shed is gone."
+
+
+class TestTwoAnHour:
+    """A budget of two texts."""
+
+    @pytest.fixture
+    def house(self, tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
+        modules = module_folder(tmp_path)
+        with TestHouse(
+            tmp_path, modules=modules, clock=clock, limits={"texts_per_hour": 2}
+        ) as house:
+            yield house
+
+    def test_a_text_that_waited_counts_in_the_hour_in_which_it_left(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        ask(house, phone, "!count cow 1", "!count goat 1")
+        assert [phone.reply, phone.reply] == ["cow0", "goat0"]
+        pass_(house, clock, 60)
+        ask(house, phone, "!count hen 1")
+        pass_(house, clock, 3540)
+        assert phone.reply == "hen0"
+        pass_(house, clock, 70)
+        ask(house, phone, "!count pig 1", "!count cat 1")
+        assert phone.reply == "pig0"
+        pass_(house, clock, 3500)
+        assert phone.silent
+        pass_(house, clock, 40)
+        assert phone.reply == "cat0"

@@ -44,7 +44,7 @@ LONGEST_PAUSE, SET_BACK = 1800.0, 60.0
 #: Whether a reply has to wait at `:now`, which `_at` spells out.
 _WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :latest)"
 
-#: Whether a reply goes where a mail becomes a text (Google Voice); the words of `replies_texts`.
+#: Whether a reply goes where a mail becomes a text (Google Voice); the words of `replies_leaving`.
 _TEXTED = "address LIKE '%@txt.voice.google.com'"
 
 
@@ -79,10 +79,11 @@ def rewrite(conn: sqlite3.Connection, reply: int, text: str, mail: bytes, parts:
 
 
 def nth_text(conn: sqlite3.Connection, since: float, n: int) -> float | None:
-    """When the n-th newest text since a time was made, None when there were fewer."""
+    """When the n-th newest text after a time left or is due to, None when there are fewer."""
     row = conn.execute(
-        "SELECT max(created, next_try) FROM replies INDEXED BY replies_texts WHERE created >= ? "
-        f"AND {_TEXTED} AND state IN ('waiting', 'sent') ORDER BY 1 DESC LIMIT 1 OFFSET ?",
+        "SELECT coalesce(ended, next_try) FROM replies INDEXED BY replies_leaving "
+        f"WHERE coalesce(ended, next_try) > ? AND {_TEXTED} AND state IN ('waiting', 'sent') "
+        "ORDER BY 1 DESC LIMIT 1 OFFSET ?",
         (since, n - 1),
     ).fetchone()
     return None if row is None else float(row[0])

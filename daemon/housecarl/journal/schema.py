@@ -200,6 +200,12 @@ MIGRATIONS = (
     CREATE INDEX replies_texts ON replies(created) WHERE address LIKE '%@txt.voice.google.com';
     CREATE INDEX replies_refused ON replies(id) WHERE state = 'refused';
     """,
+    """
+    -- a text counts when it leaves or is due to, which may be long after it was made; replies_texts
+    -- stays for a daemon of the former version
+    CREATE INDEX replies_leaving ON replies(coalesce(ended, next_try))
+        WHERE address LIKE '%@txt.voice.google.com' AND state IN ('waiting', 'sent');
+    """,
 )
 
 #: The version this housecarl reads and writes.
