@@ -212,8 +212,9 @@ def test_the_first_use_pins_a_conversation(conn: sqlite3.Connection) -> None:
     for address, token, used in (("a@x", "one", 1.0), ("b@x", "two", 2.0)):
         people.use_way(conn, "ann", Way(address, "+13035550123", token, "sms", used))
     assert people.pinned(conn, "ann", "+13035550123") == "one"
-    last = people.last_way(conn, "ann")
+    last = people.last_way(conn, "ann", ["+13035550123"])
     assert last is not None and last.address == "b@x"
+    assert people.last_way(conn, "ann", ["+13035550777"]) is None
     people.forget_ways(conn, "ann")
     assert people.pinned(conn, "ann", "+13035550123") is None
 

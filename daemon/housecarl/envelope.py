@@ -67,14 +67,19 @@ class Envelopes:
     renderer: Renderer
 
     def way_back(self, conn: sqlite3.Connection, person: str, own: Way | None = None) -> Way:
-        """This conversation; else the one this person used last; else their first address."""
+        """This conversation; else the one this person used last; else their first address.
+
+        A conversation with a number that is no longer theirs is somebody else's.
+        """
         if own is not None and own.address:
             return own
-        last = people.last_way(conn, person)
+        known = self.config.people.get(person)
+        if known is None:
+            return Way(None)
+        last = people.last_way(conn, person, [*known.phones, *known.addresses])
         if last is not None:
             return Way(last.address)
-        known = self.config.people.get(person)
-        return Way(known.addresses[0] if known and known.addresses else None)
+        return Way(known.addresses[0] if known.addresses else None)
 
     def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
         """The answer in the house's words, as the mail that is sent.

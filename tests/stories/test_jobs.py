@@ -338,3 +338,24 @@ def test_a_plug_that_is_on_for_minutes_goes_off_again_also_after_a_restart(
     move(house, clock, 30 * 60)
     assert phone.reply.startswith("lamp off")
     assert not plug.relay
+
+
+@pytest.mark.parametrize("addresses", [["ann@example.org"], []])
+def test_a_number_that_is_no_longer_theirs_hears_nothing_of_a_person(
+    phone: Phone, house: TestHouse, clock: FakeClock, addresses: list[str]
+) -> None:
+    """Their job is answered by another way, or, where there is none, in the log only."""
+    phone.text("!in 30m uptime")
+    assert phone.reply == "Job 1: 12:30 uptime."
+    house.stop()
+    house.people = {
+        "ann": {**ANN, "phones": ["+13035550777"], "addresses": addresses},
+        "cy": {"phones": ANN["phones"], "may": ["uptime"]},
+    }
+    house.start()
+    move(house, clock, 1800)
+    house.until(lambda: len([*(house.spool / "executed").rglob("*.eml")]) == 2)
+    for address in addresses:
+        assert house.inbox.wait(1, to=address)[0].text.startswith("Elm Street up ")
+    phone.text("!help uptime")
+    assert phone.reply.startswith("uptime - "), "and this is the first that came"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -51,14 +52,13 @@ def pinned(conn: sqlite3.Connection, person: str, sender: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def last_way(conn: sqlite3.Connection, person: str) -> Way | None:
-    """The conversation this person used last."""
-    row = conn.execute(
-        "SELECT address, sender, token, kind, used FROM ways WHERE person = ? "
-        "ORDER BY used DESC LIMIT 1",
+def last_way(conn: sqlite3.Connection, person: str, senders: Collection[str]) -> Way | None:
+    """The conversation this person used last from one of these numbers or addresses."""
+    rows = conn.execute(
+        "SELECT address, sender, token, kind, used FROM ways WHERE person = ? ORDER BY used DESC",
         (person,),
-    ).fetchone()
-    return None if row is None else Way(**dict(row))
+    )
+    return next((Way(**dict(row)) for row in rows if row["sender"] in senders), None)
 
 
 def forget_ways(conn: sqlite3.Connection, person: str) -> int:
