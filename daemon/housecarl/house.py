@@ -87,8 +87,8 @@ class House:
             budget=config.limits.reply_septets,
         )
         outbox = Outbox(Envelopes(config, renderer), config.limits)
-        tell_post = partial(self.tell, "post")
-        self.post = Post(config.post, self.db, clock, tell_post) if config.post else None
+        tell, off = partial(self.tell, "post"), self.off.__contains__
+        self.post = Post(config.post, self.db, clock, tell, off=off) if config.post else None
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
         self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.watch = LoopWatch(asyncio.get_running_loop())

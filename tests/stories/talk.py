@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
-from housecarl.house import House
+from housecarl.house import JOURNAL, House
+from housecarl.journal import connect, people, replies
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 
@@ -57,3 +59,18 @@ def pass_(house: TestHouse, clock: FakeClock, seconds: float) -> None:
         clock.move(seconds)
 
     house.do(move())
+
+
+def switch(house: TestHouse, person: str, *, on: bool) -> None:
+    """What `person off` and `person on` do."""
+    if on:
+        house.do(inside(house).db.write(lambda conn: people.switch_on(conn, person)))
+    else:
+        house.do(inside(house).db.write(lambda conn: people.switch_off(conn, person, 0.0)))
+    house.do(inside(house).refresh())
+
+
+def queue(house: TestHouse) -> list[tuple[int, str, str | None]]:
+    """The number, state and reason of each reply that `queue list` shows."""
+    with closing(connect(house.spool / JOURNAL, readonly=True)) as conn:
+        return [(row["id"], row["state"], row["error"]) for row in replies.queue(conn)]

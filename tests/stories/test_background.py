@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tests.stories.talk import queue, switch
 
 from housecarl import means
 from housecarl.house import JOURNAL
@@ -83,6 +84,7 @@ def house(mine: Path) -> Iterator[TestHouse]:
     people = {
         "ann": {"phones": ["+13035550123"], "may": ["*"]},
         "bo": {"phones": ["+13035550199"], "may": ["*"]},
+        "cy": {"phones": ["+13035550188"], "may": ["*"]},
     }
     with TestHouse(mine.parent, people, {"folders": [str(mine)]}) as house:
         yield house
@@ -98,6 +100,18 @@ def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone) -> None:
     told = sorted([phone.reply, phone.reply])
     assert told[0] == "Brewing."
     assert told[1].startswith("spill failed. Log ")
+
+
+def test_who_is_off_when_it_ends_is_not_told(house: TestHouse, mine: Path) -> None:
+    phone = house.phone("cy")
+    (mine / "hot").unlink(missing_ok=True)
+    phone.text("!brew now")
+    assert phone.reply == "Brewing."
+    switch(house, "cy", on=False)
+    (mine / "hot").touch()
+    house.until(lambda: [line[1:] for line in queue(house)] == [("refused", "cy is switched off")])
+    assert phone.silent
+    switch(house, "cy", on=True)
 
 
 def test_what_takes_longer_than_a_stop_may_is_told_at_the_next_start(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.stories.talk import counted, inside, module_folder, pass_, words
+from tests.stories.talk import counted, inside, module_folder, pass_, queue, switch, words
 
 from housecarl.envelope import Answer, Way
-from housecarl.journal import people
+from housecarl.journal import people, replies
 from housecarl.module import Reply
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -118,6 +118,25 @@ def test_what_is_merged_keeps_the_message_id_of_the_text_that_waited(
     assert last != first
 
 
+def test_who_was_switched_off_gets_nothing_of_what_waited_until_it_is_tried_again(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """A lost phone: the rest of the house's words are not for who has found it."""
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count goat 1")
+    switch(house, "ann", on=False)
+    pass_(house, clock, HOUR)
+    house.until(lambda: [line[1:] for line in queue(house)] == [("refused", "ann is switched off")])
+    assert phone.silent
+    switch(house, "ann", on=True)
+    (number, _, _) = queue(house)[0]
+    now = clock.now().timestamp()
+    assert house.do(inside(house).db.write(lambda conn: replies.retry(conn, number, now)))
+    inside(house).wake_post()
+    assert phone.reply == "goat0"
+
+
 def test_a_mail_does_not_wait_behind_a_text(house: TestHouse, phone: Phone) -> None:
     phone.text("!count cow 1")
     assert phone.reply == "cow0"
@@ -158,10 +177,12 @@ class TestTwoAnHour:
     ) -> None:
         ask(house, phone, "!count cow 1", "!count goat 1")
         assert [phone.reply, phone.reply] == ["cow0", "goat0"]
+        house.until(lambda: not queue(house))  # the journal knows when they left
         pass_(house, clock, 60)
         ask(house, phone, "!count hen 1")
         pass_(house, clock, 3540)
         assert phone.reply == "hen0"
+        house.until(lambda: not queue(house))
         pass_(house, clock, 70)
         ask(house, phone, "!count pig 1", "!count cat 1")
         assert phone.reply == "pig0"

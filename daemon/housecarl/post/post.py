@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from random import random
 from sqlite3 import Connection
 from typing import Any
@@ -54,6 +55,7 @@ class Post:
         tell: Tell | None = None,
         bounds: Bounds | None = None,
         draw: Callable[[], float] = random,
+        off: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -61,6 +63,7 @@ class Post:
         self._tell = tell
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
+        self._off = off
         self._outage = Outage(f"{settings.host}:{settings.port}", draw)
         self._pool = Pool(settings, bounds)
         self._lanes = Lanes()
@@ -180,6 +183,8 @@ class Post:
 
     async def _hand_in(self, due: Due) -> None:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
+        if self._off(due.person):
+            raise PostRefused(f"{due.person} is switched off")
         limits = self._bounds.deadline, self._bounds.verdict
         while True:
             dialogue, new = await self._pool.borrow()
@@ -275,7 +280,7 @@ class Post:
                     async with asyncio.timeout(GATHER_SECONDS):
                         await self._ending.wait()
             ids, self._sent = self._sent, []
-            await self._database.write(_sent(ids, self._now()))
+            await self._database.write(partial(replies.sent, ids=ids, at=self._now()))
             self._lanes.settle(ids)
         self._noting = False
         if self._lanes.ready < BATCH // 4 and self._full or self._lanes.empty and not self._clear:
@@ -288,7 +293,3 @@ class Post:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _sent(ids: list[int], at: float) -> Callable[[Connection], None]:
-    return lambda conn: replies.sent(conn, ids, at)
