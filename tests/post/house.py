@@ -77,7 +77,7 @@ class House:
         to = to or f"{person}.{self.count}@example.org"
         out = Outgoing(person, "reply", to, f"<{self.count}@x>", "lamp on.", mail, created)
         reply = await self.database.write(lambda conn: replies.add(conn, out))
-        return Due(reply, person, to, mail, 0, created, f"<{self.count}@x>")
+        return Due(reply, person, to, mail, 0, created, created, f"<{self.count}@x>")
 
     async def states(self) -> list[tuple[str, int, str | None]]:
         rows = await self.database.read(

@@ -7,7 +7,8 @@ from housecarl.post.lanes import Lanes
 
 
 def due(number: int, person: str = "ann") -> Due:
-    return Due(number, person, "x@example.org", b"", 0, float(number), f"<{number}@x>")
+    at = float(number)
+    return Due(number, person, "x@example.org", b"", 0, at, at, f"<{number}@x>")
 
 
 def filled(*dues: Due) -> Lanes:

@@ -362,11 +362,31 @@ async def test_a_reply_too_old_is_given_up_after_one_more_try(house: House) -> N
     house.smarthost.script = saying(rcpt="450 4.2.1 no")
     house.settings = {"give_up": "4d"}
     await house.add("ann")
-    house.clock.move(timedelta(days=4))
-    await house.add("bo")
     async with house.running():
+        await house.tried(1)
+        house.clock.move(timedelta(days=4) - timedelta(minutes=1))
+        await house.tried(2)
+        house.clock.move(timedelta(minutes=2))
+        await house.add("bo")
         states = await house.until("refused", "waiting")
     assert (states[0][2] or "").startswith("expired: the recipient: 450")
+
+
+async def test_what_nobody_could_send_for_so_long_is_given_up_when_it_is_found(
+    house: House,
+) -> None:
+    """A house that was off for a month, or got a post only then, does not tell of old times."""
+    house.settings = {"give_up": "4d"}
+    await house.add("ann")
+    house.clock.move(timedelta(days=30))
+    await house.add("ann")
+    async with house.running() as post:
+        states = await house.until("refused", "sent")
+        assert states[0][2] == "expired: it was due for too long"
+        now = house.clock.now().timestamp()
+        assert await house.database.write(lambda conn: replies.retry(conn, 1, now))
+        post.wake()
+        await house.until("sent", "sent")
 
 
 async def test_a_long_outage_gives_up_what_is_old_and_keeps_the_rest(house: House) -> None:

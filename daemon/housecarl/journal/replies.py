@@ -26,7 +26,7 @@ class Outgoing(NamedTuple):
 
 
 class Due(NamedTuple):
-    """One reply that is to be sent now; `id` also gives the order."""
+    """One reply that is to be sent now, due `since` then; `id` also gives the order."""
 
     id: int
     person: str
@@ -34,6 +34,7 @@ class Due(NamedTuple):
     mail: bytes
     tries: int
     created: float
+    since: float
     message_id: str
 
 
@@ -125,12 +126,12 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     The indices are named because the planner would walk all that was ever sent to a person.
     """
     rows = conn.execute(
-        "WITH held(person, only, since) AS MATERIALIZED ("
+        "WITH held(person, only, first) AS MATERIALIZED ("
         "SELECT person, iif(tries = 0, address, NULL), min(id) FROM replies "
         f"INDEXED BY replies_due WHERE state = 'waiting' AND {_WAITS} GROUP BY 1, 2) "
-        "SELECT id, person, address AS 'to', mail, tries, created, message_id "
+        "SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, message_id "
         f"FROM replies AS r INDEXED BY replies_waiting WHERE state = 'waiting' AND NOT ({_WAITS}) "
-        "AND NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND since < r.id "
+        "AND NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND first < r.id "
         "AND (only IS NULL OR only = r.address AND kind <> 'challenge')) ORDER BY id LIMIT :limit",
         _at(now) | {"limit": limit},
     )

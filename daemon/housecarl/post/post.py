@@ -185,6 +185,9 @@ class Post:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
         if self._off(due.person):
             raise PostRefused(f"{due.person} is switched off")
+        # nothing was tried all the while: the house was off, or had no post
+        if self._now() - due.since >= self._settings.give_up:
+            raise PostRefused("expired: it was due for too long")
         limits = self._bounds.deadline, self._bounds.verdict
         while True:
             dialogue, new = await self._pool.borrow()
