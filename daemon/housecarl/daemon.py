@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -196,7 +197,7 @@ class Daemon:
             wake.touch(mode=0o600)
         except OSError as error:
             raise StorageError.of(f"spool {spool}", error) from error
-        watch.add(wake, lambda _: self._later(House.refresh))
+        watch.add(wake, lambda _: self._later(partial(House.refresh, asked=True)))
         self._later(House.refresh)  # what came before the watch
         folders = self.house.registry.watched if self.house is not None else ()
         for folder in (each for each in folders if each.is_dir()):

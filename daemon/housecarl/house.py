@@ -236,11 +236,13 @@ class House:
         await self.worker.idle()
         await self.spool.settle()
 
-    async def refresh(self) -> None:
-        """Take over what another process wrote into the journal."""
+    async def refresh(self, *, asked: bool = False) -> None:
+        """Take over what another process wrote into the journal; `asked` by a verb, just now."""
         off = await self.db.read(people.off)
         self.off.clear()
         self.off.update(off)
+        if asked and self.post is not None:
+            await self.post.recheck()
         self.wake_post()
         self.wake_jobs()
 
@@ -275,11 +277,8 @@ class House:
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
         """Note how a part of the house is; a change is one log line and one event."""
-        at = self.clock.now().timestamp()
-        news = await self.db.write(
-            lambda conn: conditions.note(conn, Condition(name, ok, text, at))
-        )
-        if news:
+        condition = Condition(name, ok, text, self.clock.now().timestamp())
+        if await self.db.write(lambda conn: conditions.note(conn, condition)):
             (log.info if ok else log.warning)(name, well=ok, text=text)
         self.watchman.wake()
 

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import pytest
 from tests.post.house import DOTTED, House
 
-from housecarl.journal import values
-from housecarl.post import Bounds
+from housecarl.journal import replies, values
+from housecarl.post import Bounds, Post
 
 
 def saying(**answers: str) -> Callable[[str, str], str | None]:
@@ -340,3 +341,45 @@ async def test_another_smarthost_in_the_configuration_is_tried_at_once(house: Ho
     house.smarthost.script = saying()
     async with house.running():
         await house.until("waiting", "sent")
+
+
+async def test_what_is_dropped_during_an_outage_is_not_sent_after_it(house: House) -> None:
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    for person in ("ann", "bo", "bo", "cy"):
+        await house.add(person)
+    async with house.running() as post:
+        await house.failed(post, 1)
+        now = house.clock.now().timestamp()
+        for reply in (2, 4):
+            assert await house.database.write(partial(replies.drop, reply=reply, now=now))
+        await post.recheck()
+        house.smarthost.script = saying()
+        house.clock.move(120)
+        await house.until("sent", "dropped", "sent", "dropped")
+    assert len(house.smarthost.taken) == 2
+
+
+async def test_a_reply_that_is_tried_again_by_hand_ends_the_pause(house: House) -> None:
+    """One connection looks, now; if in vain the pause is as long as it would have been."""
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    await house.add("ann")
+    await house.add("bo")
+    async with house.running() as post:
+        await house.failed(post, 1)
+        for rounds in (2, 3):
+            await again(house, post)
+            await house.failed(post, rounds)
+            reach = await house.reach(post)
+            assert reach.next_try == house.clock.now() + timedelta(minutes=2 ** (rounds - 1))
+        house.smarthost.script = saying()
+        await again(house, post)
+        await house.until("sent", "waiting")
+        house.clock.move(1800)
+        await house.until("sent", "sent")
+
+
+async def again(house: House, post: Post) -> None:
+    """As `queue retry 1`, and what the daemon does when it sees that."""
+    now = house.clock.now().timestamp()
+    assert await house.database.write(lambda conn: replies.retry(conn, 1, now))
+    await post.recheck()

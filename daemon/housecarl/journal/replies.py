@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 
@@ -196,6 +197,16 @@ def drop(conn: sqlite3.Connection, reply: int, now: float) -> bool:
         (now, reply),
     )
     return cursor.rowcount > 0
+
+
+def over(conn: sqlite3.Connection, ids: Collection[int]) -> set[int]:
+    """Which of these are waiting no more."""
+    rows = conn.execute(
+        "SELECT value FROM json_each(?) WHERE value NOT IN "
+        "(SELECT id FROM replies INDEXED BY replies_waiting WHERE state = 'waiting')",
+        (json.dumps(list(ids)),),
+    )
+    return {int(number) for (number,) in rows}
 
 
 def queue(conn: sqlite3.Connection, limit: int = 1000) -> list[sqlite3.Row]:

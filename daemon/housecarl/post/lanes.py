@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from housecarl.journal.replies import Due
 
@@ -89,6 +89,22 @@ class Lanes:
             self._known.difference_update(ids)
         if person is not None:
             self._freed.add(person)
+
+    @property
+    def ids(self) -> list[int]:
+        """Every reply in hand."""
+        return [one.id for lane in self._lanes.values() for one in lane]
+
+    def forget(self, gone: Collection[int]) -> None:
+        """Let go of those that are over; one on its way is no longer to be stopped."""
+        for person, lane in list(self._lanes.items()) if gone else ():
+            on_its_way = 0 if person in self._ready else 1
+            kept = [one for n, one in enumerate(lane) if n < on_its_way or one.id not in gone]
+            if kept:
+                self._lanes[person] = deque(kept)
+            else:
+                del self._lanes[person]
+                self._ready.remove(person)
 
     def overdue(self, before: float) -> list[Due]:
         """Take out of hand what was created at `before` or earlier and is not on its way."""

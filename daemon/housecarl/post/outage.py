@@ -82,6 +82,10 @@ class Outage:
         self.until = now + pause(self.tries, self.draw)
         return first
 
+    def look(self) -> None:
+        """Let one connection try now, whatever the pause; the next failure doubles that as ever."""
+        self.until = None
+
     def mend(self) -> None:
         """Note a mail that was taken by who was in doubt."""
         self.since, self.until, self.tries = None, None, 0

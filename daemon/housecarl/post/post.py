@@ -23,6 +23,7 @@ from housecarl.post.dialogue import Dropped
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds, Pool
+from housecarl.post.withheld import withheld
 
 log = structlog.get_logger()
 
@@ -111,6 +112,12 @@ class Post:
         else:
             self._woken.set()
 
+    async def recheck(self) -> None:
+        """Somebody changed the queue: forget what was dropped, try now what is to be tried."""
+        self._lanes.forget(await self._database.read(partial(replies.over, ids=self._lanes.ids)))
+        self._outage.look()
+        self._woken.set()
+
     def stop(self) -> None:
         """Let `run` end once the mails being handed in are through, seconds at most."""
         self._ending.set()
@@ -171,7 +178,8 @@ class Post:
             try:
                 await self._hand_in(due)
             except PostRefused as error:
-                self._refuse(due, str(error))
+                self._lanes.done(due)
+                self._bury(due, str(error))
             except ServiceFault as error:
                 self._fail(due, error)
             except PostLater as error:
@@ -183,11 +191,8 @@ class Post:
 
     async def _hand_in(self, due: Due) -> None:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
-        if self._off(due.person):
-            raise PostRefused(f"{due.person} is switched off")
-        # nothing was tried all the while: the house was off, or had no post
-        if self._now() - due.since >= self._settings.give_up:
-            raise PostRefused("expired: it was due for too long")
+        if (why := withheld(due, self._off, self._now(), self._settings.give_up)) is not None:
+            raise PostRefused(why)
         limits = self._bounds.deadline, self._bounds.verdict
         while True:
             dialogue, new = await self._pool.borrow()
@@ -245,16 +250,13 @@ class Post:
 
     def _postpone(self, due: Due, until: datetime, error: str) -> None:
         if self._now() - due.created >= self._settings.give_up:
-            self._refuse(due, f"expired: {error}")
+            self._lanes.done(due)
+            self._bury(due, f"expired: {error}")
             return
         ids, text, when = self._lanes.hold(due), brief(error), until.timestamp()
         self._tasks.create_task(
             self._note(lambda conn: replies.later(conn, due.id, when, text), ids, due.person)
         )
-
-    def _refuse(self, due: Due, error: str) -> None:
-        self._lanes.done(due)
-        self._bury(due, error)
 
     def _bury(self, due: Due, error: str) -> None:
         text, now = brief(error), self._now()
