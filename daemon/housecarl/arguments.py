@@ -93,7 +93,7 @@ class Argument:
             if first["type"] == "value_error":  # a check of the author's own: their words
                 raise ValueError(str(first.get("ctx", {}).get("error", ""))) from None
             raise ValueError(f"must be {self._wanted()}") from None
-        except Exception as error:  # a validator of the author's that breaks
+        except BaseException as error:  # a validator of the author's that breaks, or calls sys.exit
             from structlog import get_logger
 
             get_logger().warning("argument check failed", argument=self.name, error=repr(error))

@@ -70,7 +70,7 @@ class Command:
             return Risk(rule)
         try:
             return Risk(rule(args))
-        except Exception as error:
+        except BaseException as error:  # sys.exit in a rule ends the call, not the daemon
             from structlog import get_logger
 
             get_logger().warning(

@@ -101,7 +101,7 @@ async def _contained(command: Command, args: Args, call: Call) -> Outcome:
         state: State = "failed" if isinstance(error, CommandFailed) else "refused"
         return _said(state, command, call, str(error), _trace(error))
     except BaseException as error:  # sys.exit ends the call, not the daemon
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        if is_cancelled(error):
             raise
         return _failed(command, args, call, _trace(error))
     try:
@@ -117,10 +117,13 @@ async def _cancel(task: asyncio.Task[Outcome], name: str) -> None:
         log.error("command will not be cancelled", command=name, at=_where(task))
 
 
-def _is_cancelled() -> bool:
-    """Whether somebody cancelled this call, rather than the module raising it by itself."""
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody cancelled this task, rather than a module raising it by itself.
+
+    All else that a module raises, SystemExit too, must be caught in the task that called it.
+    """
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _where(task: asyncio.Task[Outcome]) -> str:

@@ -20,6 +20,7 @@ from housecarl import life, syntax
 from housecarl.clock import Clock
 from housecarl.envelope import Answer, Way
 from housecarl.errors import CommandError
+from housecarl.execute import is_cancelled
 from housecarl.journal import Database, jobs, values
 from housecarl.module import House, Reply
 from housecarl.outbox import Outbox
@@ -221,7 +222,9 @@ class CallMeans:
         )
         try:
             await work
-        except Exception:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             log.exception("background-failed", command=self.command, id=self.receipt[:4])
             await self.follow_up(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
         await self.workshop.forget(key)

@@ -14,7 +14,7 @@ import structlog
 from housecarl.config import CommandRule, Config
 from housecarl.confirm import make_challenge
 from housecarl.errors import CommandError
-from housecarl.execute import Outcome, execute
+from housecarl.execute import Outcome, execute, is_cancelled
 from housecarl.judge import Case, Step
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import CallMeans, JournalStore, Workshop
@@ -68,7 +68,9 @@ class Performer:
                 return str(await said if inspect.isawaitable(said) else said)
         except CommandError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             log.exception("confirm-failed", command=step.command.name, id=case.id[:4])
             raise CommandError(
                 f"{step.command.name} cannot be prepared. Nothing was done. Log {case.id[:4]}."

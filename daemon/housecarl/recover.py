@@ -17,6 +17,7 @@ from housecarl.clock import Clock
 from housecarl.commands import Command
 from housecarl.envelope import Answer, Way
 from housecarl.errors import StorageError
+from housecarl.execute import is_cancelled
 from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
@@ -194,7 +195,9 @@ class Recovery:
                 reply = await command.spec.interrupted(call)
             except StorageError:
                 raise
-            except Exception:
+            except BaseException as error:
+                if is_cancelled(error):
+                    raise
                 log.exception("interrupted-failed", command=name, id=receipt[:4])
             await self._tell(key, note, reply)
 

@@ -13,6 +13,7 @@ from housecarl.alerts import Alerts
 from housecarl.clock import UNSET_CLOCK, rest
 from housecarl.commands import PARTS
 from housecarl.errors import StorageError
+from housecarl.execute import is_cancelled
 from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
 from housecarl.means import CallMeans, JournalStore
@@ -110,7 +111,9 @@ class Rounds:
             names = {f"{command.module}.{each.name}": each for each in found}
         except StorageError:
             raise
-        except Exception:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             log.exception("regular-failed", command=name)
             return
         await self._note(command.module, names, now)
@@ -201,7 +204,7 @@ def _every(command: Command) -> float | None:
     try:
         seconds = command.spec.regular.every(command.settings)
         return None if seconds is None else float(seconds)
-    except Exception:
+    except BaseException:  # sys.exit in a rule must not end the daemon
         log.exception("regular-failed", command=command.name)
         return None
 
