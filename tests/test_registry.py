@@ -383,6 +383,41 @@ async def test_a_module_that_forbids_unknown_keys_names_them_in_the_same_words(
     assert said in f"{caught.value}\n"
 
 
+CHECKED = """
+from pydantic import BaseModel, Field, field_validator
+
+class Settings(BaseModel):
+    watts: int = Field(default_factory=lambda: {}["watts"])
+
+    @field_validator("watts")
+    @classmethod
+    def check(cls, watts: int) -> int:
+        raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "fault"),
+    [
+        (CHECKED, {"watts": 5}, "11: SystemExit: 3"),
+        (CHECKED, None, "6: KeyError: 'watts'"),
+        ("class Settings:\n    watts = 5\n", None, "1: TypeError: Settings is no pydantic model"),
+        ("Settings = {}\n", {"watts": 5}, "1: TypeError: Settings is no pydantic model"),
+    ],
+)
+async def test_a_module_whose_own_settings_break_is_off_and_the_rest_goes_on(
+    tmp_path: Path, text: str, section: Any, fault: str
+) -> None:
+    """The fault is not the configuration's: a house starts with it."""
+    path = write(tmp_path, "plug", text + one("plug"))
+    registry = await loaded(tmp_path, settings={"plug": section} if section else {})
+    write(tmp_path, "well", one("well"))
+    await registry.reload()
+    registry.check_settings()
+    assert list(registry.commands) == ["well"]
+    assert registry.broken == {str(path): f"{path}:{fault}"}
+
+
 async def test_a_section_that_is_missing_leaves_the_module_unset_not_broken(tmp_path: Path) -> None:
     path = write(tmp_path, "plug", SETTINGS)
     registry = await loaded(tmp_path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from housecarl import module_settings
+from housecarl import module_file, module_settings
 from housecarl.commands import Command
 from housecarl.config_words import near
 from housecarl.errors import Problem
@@ -59,7 +60,11 @@ def index_of(
         if entry.module is None:
             index.broken[entry.file] = entry.error
             continue
-        checked = module_settings.check(entry.module, entry.section, sections, locate, context)
+        try:
+            checked = module_settings.check(entry.module, entry.section, sections, locate, context)
+        except BaseException as error:  # noqa: BLE001  a model's code may do anything, sys.exit too
+            index.broken[entry.file] = module_file.fault(error, Path(entry.file)).splitlines()[0]
+            continue
         if checked.problems:
             problems += checked.problems
             index.broken[entry.file] = str(checked.problems[0]).splitlines()[0]

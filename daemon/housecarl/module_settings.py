@@ -37,7 +37,7 @@ def check(
     `borrows = {"plugs": "plug"}` fills the key `plugs` from the section of plug, unless the
     module's own section has it: what is configured once is not written twice, and its faults stand
     where it is. `context` is pydantic's validation context: it makes files and secrets relative to
-    the config.
+    the config. Raises TypeError when `Settings` is no pydantic model, and whatever its code raises.
     """
     model = getattr(module, "Settings", None)
     given = sections.get(section)
@@ -46,6 +46,7 @@ def check(
         if not given:
             return Checked()
         return Checked(problems=(locate(where, f"module {section} has no settings"),))
+    _check_model(model)
     if not isinstance(given, Mapping | None):
         return Checked(problems=(locate(where, f"{section} must be a section of keys"),))
     owners = _owners(model, given or {}, sections)
@@ -57,6 +58,13 @@ def check(
 
     whole = {**borrowed, **(given or {})} if borrowed else given
     return _validate(model, section, whole, at_home, context)
+
+
+def _check_model(model: Any) -> None:
+    from pydantic import BaseModel
+
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise TypeError("Settings is no pydantic model")
 
 
 def _owners(model: Any, given: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, str]:
