@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from housecarl.house import House
 from housecarl.journal import conditions, values
@@ -112,6 +113,67 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(
         (folder / f"{module}.py").unlink()
         house.do(inside.reload_modules())
         assert minute() == set(), "and so are the things of a module that is no more"
+
+
+ODD = '''
+"""One of many that are odd."""
+from housecarl import Call, Finding, Regular, Reply, command
+
+
+async def look(call: Call) -> list[Finding]:
+    return [{finding}]
+
+
+@command(regular=Regular(lambda _: {every}, look))
+async def odd(call: Call) -> Reply:
+    """Be odd."""
+    return Reply("odd.")
+'''
+
+
+@pytest.mark.parametrize(
+    ("finding", "every"),
+    [
+        *(
+            (finding, "60")
+            for finding in (
+                "Finding('x', False, None)",
+                "Finding('x', False, 'half \\ud800')",
+                "Finding('half \\ud800', False, 'x')",
+                "Finding('x', False, 'x' * 20_000)",
+                "Finding(' ', False, 'x')",
+                "Finding(5, False, 'x')",
+                "Finding('x', [1], 'x')",
+                "Finding('x', 10**30, 'x')",
+                "('x', False, 'x')",
+            )
+        ),
+        *(("", every) for every in ("float('inf')", "float('nan')", "1e13", "-5", "'often'")),
+    ],
+)
+def test_what_is_odd_is_the_failure_of_its_command_and_the_others_go_on(
+    finding: str, every: str, tmp_path: Path
+) -> None:
+    folder, clock = tmp_path / "mine", FakeClock()
+    folder.mkdir()
+    (tmp_path / "sensor").write_text("wet")
+    (folder / "cellar.py").write_text(CELLAR)
+    (folder / "odd.py").write_text(ODD.format(finding=finding, every=every))
+    modules = {"folders": [str(folder)], "cellar": {"sensor": str(tmp_path / "sensor")}}
+    with TestHouse(tmp_path, modules=modules, clock=clock) as house, capture_logs() as logs:
+        inside = inner(house)
+
+        async def minute() -> None:
+            clock.move(60)
+
+        for _ in range(2):
+            house.do(minute())
+            house.until(lambda: inside.rounds.asleep)
+        noted = house.do(inside.db.read(conditions.listing))
+    assert "cellar.wet" in {each.name for each in noted}
+    assert not [each.name for each in noted if each.name.startswith("odd")]
+    failed = [each["command"] for each in logs if each["event"] == "regular-failed"]
+    assert len(failed) > 1 and set(failed) == {"odd"}
 
 
 def test_of_modules_with_dots_in_their_names_each_forgets_its_own(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a command returned: a `Reply` that can be sent, or why it is none."""
+"""What a module returned: a `Reply` that can be sent, a `Finding` to note, or why it is none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from housecarl.module import Reply
+from housecarl.module import Finding, Reply
 
 #: characters of a reply's text; an e-mail shows all, an SMS the beginning and `!more` the rest
 LONGEST_TEXT = 16_384
@@ -34,6 +34,19 @@ def answer(value: Any) -> Reply:
         _check_text(label, "label of a bar", LONGEST_CELL)
         if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
             raise ValueError(f"returned a bar of {number!r:.40}, not a number")
+    return value
+
+
+def finding(value: Any) -> Finding:
+    """A finding that can be noted and told; raises ValueError for anything else."""
+    if not isinstance(value, Finding):
+        raise ValueError(f"returned {type(value).__name__}, not a Finding")
+    _check_text(value.name, "name", LONGEST_CELL)
+    _check_text(value.text, "text", LONGEST_TEXT)
+    if not value.name.strip():
+        raise ValueError("returned an empty name")
+    if not isinstance(value.well, bool | None):
+        raise ValueError(f"returned a well that is {type(value.well).__name__}, not bool or None")
     return value
 
 

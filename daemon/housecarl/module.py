@@ -228,9 +228,9 @@ class Finding:
 class Regular:
     """What a module does without being asked: `work` every so many seconds, a minute at the least.
 
-    `every` gets the settings; None: never. `work` gets a call that has a store and locks, and
-    nobody to answer. It returns how everything is that it looks at, each time all of it: the owners
-    are told what goes wrong and what is well again, each once.
+    `every` gets the settings; None: never; a year at the most. `work` gets a call that has a store
+    and locks, and nobody to answer. It returns how everything is that it looks at, each time all of
+    it: the owners are told what goes wrong and what is well again, each once.
     """
 
     every: Callable[[Any], float | None]

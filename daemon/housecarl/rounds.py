@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from housecarl.alerts import Alerts
+from housecarl.answer import finding
 from housecarl.clock import UNSET_CLOCK, rest
 from housecarl.commands import PARTS
 from housecarl.errors import StorageError
@@ -18,6 +19,7 @@ from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
 from housecarl.means import CallMeans, JournalStore
 from housecarl.module import Call, Finding, House, Reply
+from housecarl.quantity import DAY
 from housecarl.registry import Command, Registry
 
 log = structlog.get_logger()
@@ -27,6 +29,9 @@ OWN, MODULES = "_rounds", "modules"
 
 #: Seconds between two rounds of one module at the least: a house should sleep.
 SHORTEST = 60.0
+
+#: Seconds between two rounds of one module at the most, a year: what comes later never comes.
+LONGEST = 366 * DAY
 
 
 class Rounds:
@@ -107,16 +112,16 @@ class Rounds:
             return
         try:
             async with asyncio.timeout(command.spec.timeout):
-                found = await command.spec.regular.work(self._call(command))
+                returned = await command.spec.regular.work(self._call(command))
+            found = [finding(each) for each in returned]
             names = {f"{command.module}.{each.name}": each for each in found}
+            await self._note(command.module, names, now)
         except StorageError:
             raise
         except BaseException as error:
             if is_cancelled(error):
                 raise
             log.exception("regular-failed", command=name)
-            return
-        await self._note(command.module, names, now)
 
     def _call(self, command: Command) -> Call:
         """A call that nobody asked for: it has a store and locks, and nobody to answer."""
@@ -138,7 +143,7 @@ class Rounds:
                     continue
                 text = each.text.removesuffix(".")
                 condition = Condition(name, each.well, text, now.timestamp())
-                if conditions.note(conn, condition) and each.text:
+                if conditions.note(conn, condition) and each.text.strip():
                     news.append(each.text)
             if news:
                 self._alerts.queue(conn, Reply(" ".join(news)), now.timestamp())
@@ -198,12 +203,16 @@ class Rounds:
 
 
 def _every(command: Command) -> float | None:
-    """Seconds between two rounds of a command; None for one without, or whose rule breaks."""
+    """Seconds between two rounds of a command; None for one without, or whose rule is at fault."""
     if command.spec.regular is None:
         return None
     try:
         seconds = command.spec.regular.every(command.settings)
-        return None if seconds is None else float(seconds)
+        if seconds is None:
+            return None
+        if not 0 <= (seconds := float(seconds)) <= LONGEST:
+            raise ValueError(f"every {seconds:g} seconds is no interval of at most a year")
+        return seconds
     except BaseException:  # sys.exit in a rule must not end the daemon
         log.exception("regular-failed", command=command.name)
         return None
