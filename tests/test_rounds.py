@@ -201,6 +201,76 @@ def test_of_modules_with_dots_in_their_names_each_forgets_its_own(tmp_path: Path
         assert [each.text.splitlines()[0] for each in house.inbox.received] == ["The wet cellar."]
 
 
+HOUSE = '''
+"""Watch two things, in one file."""
+from pathlib import Path
+
+from housecarl import Call, Finding, Regular, Reply, command
+
+HERE = Path(__file__).parent
+
+
+def words(name: str) -> list[Finding]:
+    return [Finding(word, False, f"The {word}.") for word in (HERE / name).read_text().split()]
+
+
+async def look_down(call: Call) -> list[Finding]:
+    return words("down")
+
+
+async def look_up(call: Call) -> list[Finding]:
+    return words("up")
+
+
+@command(regular=Regular(lambda _: 60, look_down))
+async def down(call: Call) -> Reply:
+    """Tell how it is below."""
+    return Reply("down.")
+
+
+@command(regular=Regular(lambda _: 120, look_up))
+async def up(call: Call) -> Reply:
+    """Tell how it is above."""
+    return Reply("up.")
+'''
+
+
+def test_two_commands_of_one_file_forget_what_neither_finds_any_more(tmp_path: Path) -> None:
+    """Neither forgets what the other found, also when only one has looked since the start."""
+    folder, clock = tmp_path / "mine", FakeClock()
+    folder.mkdir()
+    (folder / "floors.py").write_text(HOUSE)
+    (folder / "down").write_text("cellar drain")
+    (folder / "up").write_text("roof")
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    with TestHouse(tmp_path, people, {"folders": [str(folder)]}, clock=clock) as house:
+
+        def minute() -> set[str]:
+            """The troubles after one more minute."""
+
+            async def do() -> None:
+                clock.move(60)
+
+            inside = inner(house)
+            house.do(do())
+            house.until(lambda: inside.rounds.asleep)
+            noted = house.do(inside.db.read(conditions.listing))
+            return {each.name.removeprefix("floors.") for each in noted if not each.ok}
+
+        assert minute() == {"cellar", "drain"}
+        assert [minute(), minute()] == [{"cellar", "drain", "roof"}] * 2
+        house.stop()
+        house.start()
+        (folder / "down").write_text("cellar")
+        minute()
+        assert [minute(), minute()] == [{"cellar", "roof"}] * 2
+        (folder / "up").write_text("")
+        assert [minute(), minute()][-1] == {"cellar"}
+        house.settle()
+        told = [each.text.splitlines()[0] for each in house.inbox.received]
+        assert told == ["The cellar. The drain.", "The roof."]
+
+
 def test_what_a_module_found_is_kept_while_its_file_is_broken(tmp_path: Path) -> None:
     """Also over a restart; once it is mended, nothing of it is told a second time."""
     folder, sensor, clock = tmp_path / "mine", tmp_path / "sensor", FakeClock()

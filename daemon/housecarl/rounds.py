@@ -62,6 +62,8 @@ class Rounds:
             for part in ("", ".counter")
         }
         self._due: dict[str, datetime] = {}
+        #: the names that each command found when its work was last done, in this life
+        self._names: dict[str, Collection[str]] = {}
         self._woken = asyncio.Event()
         #: until when it sleeps, at the latest; None while it is awake
         self._until: datetime | None = None
@@ -99,6 +101,7 @@ class Rounds:
         }
         for name in self._due.keys() - every.keys():
             del self._due[name]
+            self._names.pop(name, None)
         for name, seconds in every.items():
             due = self._due.get(name, now)
             if not now < due <= now + timedelta(seconds=seconds):
@@ -115,7 +118,7 @@ class Rounds:
                 returned = await command.spec.regular.work(self._call(command))
             found = [finding(each) for each in returned]
             names = {f"{command.module}.{each.name}": each for each in found}
-            await self._note(command.module, names, now)
+            await self._note(command, names, now)
         except StorageError:
             raise
         except BaseException as error:
@@ -130,11 +133,12 @@ class Rounds:
         settings, house = command.settings, self._house
         return Call(command.name, settings=settings, house=house, means=means)
 
-    async def _note(self, module: str, found: Mapping[str, Finding], now: datetime) -> None:
+    async def _note(self, command: Command, found: Mapping[str, Finding], now: datetime) -> None:
         """State and message in one transaction: told once, also after a crash."""
-        quiet = self._quiet(now)
+        module, quiet = command.module, self._quiet(now)
         names = {name: each for name, each in found.items() if name not in self._told}
-        await self._forget({module: [name.removeprefix(f"{module}.") for name in names]})
+        self._names[command.name] = names.keys()
+        await self._forget(self._here(module))
 
         def write(conn: sqlite3.Connection) -> list[str]:
             news = []
@@ -152,6 +156,17 @@ class Rounds:
         for text in await self._workshop.db.write(write):
             log.info("found", module=module, told=text)
         self._alerts.wake()
+
+    def _here(self, module: str) -> Mapping[str, Collection[str]]:
+        """The names that a module has now; none at all before each of its commands has looked."""
+        its = [
+            name
+            for name, command in self._registry.commands.items()
+            if command.module == module and name in self._due
+        ]
+        if not self._names.keys() >= set(its):
+            return {}
+        return {module: {part.removeprefix(f"{module}.") for n in its for part in self._names[n]}}
 
     async def _forget(self, here: Mapping[str, Collection[str]]) -> None:
         """Drop what is no more; `here` are the names that still are, by module."""
