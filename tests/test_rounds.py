@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from housecarl.house import House
 from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
 from housecarl.testing.clock import FakeClock
-from housecarl.testing.house import TestHouse
+from housecarl.testing.house import PATIENCE, TestHouse
 
 CELLAR = '''
 """Watch the cellar."""
@@ -233,6 +235,120 @@ async def up(call: Call) -> Reply:
     """Tell how it is above."""
     return Reply("up.")
 '''
+
+
+SLOW = '''
+"""Wait for a sensor that does not answer."""
+import asyncio
+from pathlib import Path
+
+from housecarl import Call, Finding, Regular, Reply, command
+
+HERE = Path(__file__).parent
+
+
+async def look(call: Call) -> list[Finding]:
+    with (HERE / "slow.log").open("a") as log:
+        log.write("began ")
+    try:
+        while not (HERE / "answer").exists():
+            await asyncio.sleep(0.005)
+    finally:
+        with (HERE / "slow.log").open("a") as log:
+            log.write("ended ")
+    return [Finding("answer", False, "The sensor is wet.")]
+
+
+@command(timeout=3600, regular=Regular(lambda _: 60, look))
+async def slow(call: Call) -> Reply:
+    """Be slow."""
+    return Reply("slow.")
+'''
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[TestHouse]:
+    """A house with a sensor that answers once there is a file, and with a cellar that is dry."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "slow.py").write_text(SLOW)
+    (folder / "cellar.py").write_text(CELLAR)
+    (tmp_path / "sensor").write_text("dry")
+    modules = {"folders": [str(folder)], "cellar": {"sensor": str(tmp_path / "sensor")}}
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    with TestHouse(tmp_path, people, modules, clock=FakeClock()) as house:
+        yield house
+
+
+def pass_minute(house: TestHouse) -> None:
+    """Let a minute pass, and no more than that."""
+    clock = house.clock
+    assert isinstance(clock, FakeClock)
+
+    async def do() -> None:
+        clock.move(60)
+
+    house.do(do())
+
+
+def troubles(house: TestHouse) -> set[str]:
+    noted = house.do(inner(house).db.read(conditions.listing))
+    return {each.name for each in noted if not each.ok}
+
+
+def wait_for(house: TestHouse, wanted: set[str]) -> None:
+    """Wait until just these parts are in trouble, while other work may go on."""
+    end = time.monotonic() + PATIENCE
+    while (found := troubles(house)) != wanted:
+        assert time.monotonic() < end, found
+
+
+def test_slow_work_keeps_no_other_waiting_and_is_not_begun_twice(slow: TestHouse) -> None:
+    folder = slow.folder / "mine"
+    for words in ("wet", "dry", "wet"):
+        (slow.folder / "sensor").write_text(words)
+        pass_minute(slow)
+        wait_for(slow, {"cellar.wet"} if words == "wet" else set())
+    assert (folder / "slow.log").read_text() == "began "
+    assert not inner(slow).rounds.asleep, "there is work"
+    (folder / "answer").touch()
+    slow.until(lambda: inner(slow).rounds.asleep)
+    assert troubles(slow) == {"cellar.wet", "slow.answer"}
+    pass_minute(slow)
+    slow.until(lambda: inner(slow).rounds.asleep)
+    assert (folder / "slow.log").read_text() == "began ended " * 2
+
+
+def test_a_stop_ends_slow_work(slow: TestHouse) -> None:
+    pass_minute(slow)
+    log = slow.folder / "mine" / "slow.log"
+    slow.until(log.exists)
+    slow.stop()
+    assert log.read_text() == "began ended "
+
+
+def test_a_disk_that_fails_under_regular_work_takes_the_restart_path(slow: TestHouse) -> None:
+    folder, first = slow.folder / "mine", inner(slow)
+    fault = "from housecarl.errors import StorageError"
+    text = SLOW.replace("finally:", "finally:\n        raise StorageError('no disk')")
+    (folder / "slow.py").write_text(text.replace("import asyncio", f"import asyncio\n{fault}", 1))
+    slow.do(first.reload_modules())
+    pass_minute(slow)
+    slow.until((folder / "slow.log").exists)
+    (folder / "answer").touch()
+    slow.until(lambda: slow.daemon is not None and slow.daemon.house not in (first, None))
+
+
+def test_what_slow_work_finds_after_its_module_was_taken_away_is_not_noted(slow: TestHouse) -> None:
+    folder, inside = slow.folder / "mine", inner(slow)
+    pass_minute(slow)
+    slow.until((folder / "slow.log").exists)
+    (folder / "slow.py").unlink()
+    slow.do(inside.reload_modules())
+    (folder / "answer").touch()
+    slow.until(lambda: inside.rounds.asleep)
+    assert troubles(slow) == set()
+    assert (folder / "slow.log").read_text() == "began ended "
 
 
 def test_two_commands_of_one_file_forget_what_neither_finds_any_more(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ class Rounds:
         self._due: dict[str, datetime] = {}
         #: the names that each command found when its work was last done, in this life
         self._names: dict[str, Collection[str]] = {}
+        #: the work that goes on now, each on its own: a slow one keeps no other waiting
+        self._working: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         #: until when it sleeps, at the latest; None while it is awake
         self._until: datetime | None = None
@@ -75,22 +77,41 @@ class Rounds:
     @property
     def asleep(self) -> bool:
         """Whether everything that was due is done and told."""
-        return self._until is not None and self._until > self._clock.now()
+        rests = self._until is not None and self._until > self._clock.now()
+        return rests and not self._working and not self._woken.is_set()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            self._woken.clear()
-            await self._plan(self._clock.now())
-            until = min(self._due.values(), default=None)
-            if until is not None and not self._clock.synchronised():
-                until = self._clock.now() + UNSET_CLOCK
-            await self._rest(until)
-            if self._clock.synchronised():
+        """Until cancelled, which ends all work too; raises StorageError."""
+        try:
+            while True:
+                self._woken.clear()
+                self._collect()
                 now = self._clock.now()
-                await asyncio.gather(
-                    *(self._go(name, now) for name, due in self._due.items() if due <= now)
-                )
+                if self._clock.synchronised():
+                    self._begin(now)
+                await self._plan(now)
+                until = min(self._due.values(), default=None)
+                if until is not None and not self._clock.synchronised():
+                    until = now + UNSET_CLOCK
+                await self._rest(until)
+        finally:
+            for task in self._working.values():
+                task.cancel()
+
+    def _collect(self) -> None:
+        """Let go of the work that has ended; raises the StorageError that it met."""
+        for name in [name for name, task in self._working.items() if task.done()]:
+            task = self._working.pop(name)
+            if not task.cancelled():
+                task.result()
+
+    def _begin(self, now: datetime) -> None:
+        """Start the work that is due; where the former still goes on, that round is left out."""
+        for name, due in self._due.items():
+            if due <= now and name not in self._working:
+                task = asyncio.create_task(self._go(name), name=f"regular {name}")
+                task.add_done_callback(lambda _: self._woken.set())
+                self._working[name] = task
 
     async def _plan(self, now: datetime) -> None:
         """When each is due next; one that is off or gone, and what it found, is forgotten."""
@@ -108,7 +129,7 @@ class Rounds:
                 self._due[name] = _next(now, seconds)
         await self._forget_others({self._registry.commands[name].module for name in every})
 
-    async def _go(self, name: str, now: datetime) -> None:
+    async def _go(self, name: str) -> None:
         """Do the work of one command once; whatever breaks in it, the others go on."""
         command = self._registry.commands.get(name)
         if command is None or command.spec.regular is None:
@@ -118,13 +139,19 @@ class Rounds:
                 returned = await command.spec.regular.work(self._call(command))
             found = [finding(each) for each in returned]
             names = {f"{command.module}.{each.name}": each for each in found}
-            await self._note(command, names, now)
+            if name in self._due and self._module(name) == command.module:
+                await self._note(command, names)
         except StorageError:
             raise
         except BaseException as error:
             if is_cancelled(error):
                 raise
             log.exception("regular-failed", command=name)
+
+    def _module(self, name: str) -> str | None:
+        """The module of a command now: it may have been taken away while the work went on."""
+        command = self._registry.commands.get(name)
+        return None if command is None else command.module
 
     def _call(self, command: Command) -> Call:
         """A call that nobody asked for: it has a store and locks, and nobody to answer."""
@@ -133,15 +160,18 @@ class Rounds:
         settings, house = command.settings, self._house
         return Call(command.name, settings=settings, house=house, means=means)
 
-    async def _note(self, command: Command, found: Mapping[str, Finding], now: datetime) -> None:
+    async def _note(self, command: Command, found: Mapping[str, Finding]) -> None:
         """State and message in one transaction: told once, also after a crash."""
-        module, quiet = command.module, self._quiet(now)
+        module, now = command.module, self._clock.now()
+        quiet = self._quiet(now)
         names = {name: each for name, each in found.items() if name not in self._told}
         self._names[command.name] = names.keys()
-        await self._forget(self._here(module))
+        here = self._here(module)
 
         def write(conn: sqlite3.Connection) -> list[str]:
             news = []
+            for name in self._gone(conditions.listing(conn), here):
+                conditions.forget(conn, name)
             for name, each in names.items():
                 if each.well is None or quiet:
                     continue
@@ -167,16 +197,6 @@ class Rounds:
         if not self._names.keys() >= set(its):
             return {}
         return {module: {part.removeprefix(f"{module}.") for n in its for part in self._names[n]}}
-
-    async def _forget(self, here: Mapping[str, Collection[str]]) -> None:
-        """Drop what is no more; `here` are the names that still are, by module."""
-        if self._gone(await self._workshop.db.read(conditions.listing), here):
-
-            def forget(conn: sqlite3.Connection) -> None:
-                for name in self._gone(conditions.listing(conn), here):
-                    conditions.forget(conn, name)
-
-            await self._workshop.db.write(forget)
 
     def _gone(self, noted: list[Condition], here: Mapping[str, Collection[str]]) -> list[str]:
         """The parts of the modules `here` that are not among their names.
