@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from housecarl.house import House
 from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
-from housecarl.testing.clock import FakeClock
+from housecarl.testing.clock import START, FakeClock
 from housecarl.testing.house import PATIENCE, TestHouse
 
 CELLAR = '''
@@ -506,3 +506,101 @@ def test_it_waits_until_the_clock_is_set_and_ends_with_its_module(
             house.do(just_before_its_time())
         assert troubles() == set(), "a module that is gone has no trouble"
         assert troubles(60) == set()
+
+
+NIGHT = '''
+"""Look at what a file says, each hour."""
+from pathlib import Path
+
+from housecarl import Call, Finding, Regular, Reply, command
+
+HERE = Path(__file__).parent
+
+
+async def look(call: Call) -> list[Finding]:
+    pairs = [line.split() for line in (HERE / "seen").read_text().splitlines()]
+    return [Finding(name, how == "well", f"{name} is {how}.") for name, how in pairs]
+
+
+@command(regular=Regular(lambda _: 3600, look))
+async def night(call: Call) -> Reply:
+    """Tell how the night is."""
+    return Reply("night.")
+'''
+
+
+class Night:
+    """A house whose quiet hours are from 13:30 to 17:30, and which looks at each full hour."""
+
+    def __init__(self, house: TestHouse) -> None:
+        self.house = house
+
+    def at(self, hour: int, minute: int = 0, **seen: str) -> None:
+        """Let it be that time; what is seen from then on."""
+        text = "".join(f"{name} {how}\n" for name, how in seen.items())
+        if seen:
+            (self.house.folder / "mine" / "seen").write_text(text)
+        clock = self.house.clock
+        assert isinstance(clock, FakeClock)
+
+        async def do() -> None:
+            clock.set(START.replace(hour=hour, minute=minute))
+
+        self.house.do(do())
+        self.house.until(lambda: inner(self.house).rounds.asleep)
+
+    @property
+    def told(self) -> list[str]:
+        self.house.settle()
+        return [each.text.splitlines()[0] for each in self.house.inbox.received]
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[Night]:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "night.py").write_text(NIGHT)
+    modules = {"folders": [str(folder)]}
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    quiet = {"from": "13:30", "to": "17:30"}
+    with TestHouse(tmp_path, people, modules, FakeClock(), quiet=quiet) as house:
+        yield Night(house)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_goes_wrong_in_quiet_hours_shows_at_once_and_is_told_once_they_are_over(
+    night: Night, restart: bool
+) -> None:
+    """At their end, not when it is looked again; once, also over restarts."""
+    night.at(14, cellar="wet", roof="well")
+    assert troubles(night.house) == {"night.cellar"}
+    night.at(15, cellar="flooded", roof="well")
+    if restart:
+        night.house.stop()
+        night.house.start()
+    night.at(17, 29)
+    assert night.told == []
+    night.at(17, 30)
+    night.house.inbox.wait(1)
+    if restart:
+        night.house.stop()
+        night.house.start()
+    night.at(18)
+    night.at(19)
+    assert night.told == ["cellar is flooded."]
+
+
+def test_what_is_again_as_it_was_told_before_the_quiet_hours_is_not_told_after_them(
+    night: Night,
+) -> None:
+    night.at(13, cellar="wet", roof="well")
+    night.house.inbox.wait(1)
+    night.at(14, cellar="well", roof="leaking")
+    assert troubles(night.house) == {"night.roof"}
+    night.at(15, cellar="wet", roof="well")
+    night.at(16, cellar="wet", roof="well", gate="open")
+    night.at(17, cellar="wet", roof="well")
+    assert troubles(night.house) == {"night.cellar"}, "the gate is no more"
+    night.at(17, 30)
+    night.at(18)
+    assert night.told == ["cellar is wet."]

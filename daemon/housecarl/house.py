@@ -100,7 +100,7 @@ class House:
         self.sweeper = Sweeper(config, self.db, clock)
         watched = sources(config, self.workshop, self._plugs)
         self.watchman = Watchman(config, self.db, clock, self.alerts, watched)
-        self.rounds = Rounds(self.registry, self.facts, self.alerts, self.watchman.quiet)
+        self.rounds = Rounds(self.registry, self.facts, self.alerts, self.watchman.quiet_until)
         self._tasks: list[asyncio.Task[None]] = []
         self._clocks: list[asyncio.Task[None]] = []
         self._sweep_task: asyncio.Task[None] | None = None

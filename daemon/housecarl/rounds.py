@@ -27,6 +27,9 @@ log = structlog.get_logger()
 #: The name and the key under which the journal keeps which modules do rounds.
 OWN, MODULES = "_rounds", "modules"
 
+#: The name under which the journal keeps what is told after the quiet hours, by what was found.
+HELD = "_rounds_held"
+
 #: Seconds between two rounds of one module at the least: a house should sleep.
 SHORTEST = 60.0
 
@@ -39,7 +42,7 @@ class Rounds:
 
     The times are the multiples of the interval, so a restart neither shifts nor repeats one. What
     is found becomes a condition of the house; the owners are told when it goes wrong and when it is
-    well again, each once and not in quiet hours.
+    well again, each once: after the quiet hours, if it is still so then.
     """
 
     def __init__(
@@ -47,14 +50,14 @@ class Rounds:
         registry: Registry,
         house: House,
         alerts: Alerts,
-        quiet: Callable[[datetime], bool],
+        quiet_until: Callable[[datetime], datetime | None],
     ) -> None:
         self._registry = registry
         self._house = house
         self._workshop = alerts.workshop
         self._clock = alerts.workshop.clock
         self._alerts = alerts
-        self._quiet = quiet
+        self._quiet_until = quiet_until
         #: what a watch on a plug tells, so that it is not told twice
         self._told = {
             f"energy.{name}{part}"
@@ -89,14 +92,19 @@ class Rounds:
                 now = self._clock.now()
                 if self._clock.synchronised():
                     self._begin(now)
+                    await self._tell_held(now)
                 await self._plan(now)
-                until = min(self._due.values(), default=None)
-                if until is not None and not self._clock.synchronised():
-                    until = now + UNSET_CLOCK
-                await self._rest(until)
+                await self._rest(self._wake_at(now))
         finally:
             for task in self._working.values():
                 task.cancel()
+
+    def _wake_at(self, now: datetime) -> datetime | None:
+        """When something is due, or what was found can be told."""
+        if self._due and not self._clock.synchronised():
+            return now + UNSET_CLOCK
+        end = self._quiet_until(now) if self._due else None
+        return min((*self._due.values(), *([end] if end else [])), default=None)
 
     def _collect(self) -> None:
         """Let go of the work that has ended; raises the StorageError that it met."""
@@ -163,28 +171,51 @@ class Rounds:
     async def _note(self, command: Command, found: Mapping[str, Finding]) -> None:
         """State and message in one transaction: told once, also after a crash."""
         module, now = command.module, self._clock.now()
-        quiet = self._quiet(now)
+        at, quiet = now.timestamp(), self._quiet_until(now) is not None
         names = {name: each for name, each in found.items() if name not in self._told}
         self._names[command.name] = names.keys()
         here = self._here(module)
 
         def write(conn: sqlite3.Connection) -> list[str]:
-            news = []
-            for name in self._gone(conditions.listing(conn), here):
-                conditions.forget(conn, name)
+            self._drop(conn, here)
+            held, told = values.everything(conn, HELD), []
             for name, each in names.items():
-                if each.well is None or quiet:
+                if each.well is None:
                     continue
-                text = each.text.removesuffix(".")
-                condition = Condition(name, each.well, text, now.timestamp())
-                if conditions.note(conn, condition) and each.text.strip():
-                    news.append(each.text)
-            if news:
-                self._alerts.queue(conn, Reply(" ".join(news)), now.timestamp())
-            return news
+                condition = Condition(name, each.well, each.text.removesuffix("."), at)
+                news, text = conditions.note(conn, condition), each.text.strip()
+                if name in held:  # what is news now is as the owners know it
+                    values.put(conn, HELD, name, None if news else text or held[name], at)
+                elif news and text and quiet:
+                    values.put(conn, HELD, name, text, at)
+                elif news and text:
+                    told.append(text)
+            self._tell(conn, told, at)
+            return told
 
         for text in await self._workshop.db.write(write):
             log.info("found", module=module, told=text)
+        self._alerts.wake()
+
+    def _tell(self, conn: sqlite3.Connection, texts: Collection[str], at: float) -> None:
+        if texts:
+            self._alerts.queue(conn, Reply(" ".join(texts)), at)
+
+    async def _tell_held(self, now: datetime) -> None:
+        """Tell what was found in quiet hours, once they are over."""
+        db, at = self._workshop.db, now.timestamp()
+        if self._quiet_until(now) or not await db.read(lambda c: values.everything(c, HELD)):
+            return
+
+        def write(conn: sqlite3.Connection) -> list[str]:
+            held = values.everything(conn, HELD)
+            for name in held:
+                values.put(conn, HELD, name, None, at)
+            self._tell(conn, held.values(), at)
+            return [*held.values()]
+
+        for text in await db.write(write):
+            log.info("found", told=text)
         self._alerts.wake()
 
     def _here(self, module: str) -> Mapping[str, Collection[str]]:
@@ -197,6 +228,12 @@ class Rounds:
         if not self._names.keys() >= set(its):
             return {}
         return {module: {part.removeprefix(f"{module}.") for n in its for part in self._names[n]}}
+
+    def _drop(self, conn: sqlite3.Connection, here: Mapping[str, Collection[str]]) -> None:
+        """Forget what is no more, and what was still to be told of it."""
+        for name in self._gone(conditions.listing(conn), here):
+            conditions.forget(conn, name)
+            values.put(conn, HELD, name, None, 0.0)
 
     def _gone(self, noted: list[Condition], here: Mapping[str, Collection[str]]) -> list[str]:
         """The parts of the modules `here` that are not among their names.
@@ -222,9 +259,7 @@ class Rounds:
         if known != here:
 
             def forget(conn: sqlite3.Connection) -> None:
-                others = dict.fromkeys(known - here - PARTS, ())
-                for name in self._gone(conditions.listing(conn), others):
-                    conditions.forget(conn, name)
+                self._drop(conn, dict.fromkeys(known - here - PARTS, ()))
                 values.put(conn, OWN, MODULES, sorted(here), at)
 
             await db.write(forget)

@@ -116,6 +116,7 @@ class TestQuietHours:
         plug.device.meter.glitch_watts = 28321.7
         rest(home, 45)
         assert home.phone.silent
+        assert home.parts()["energy.heater"] is False, "who asks for the status is not kept waiting"
         rest(home, 15)
         assert home.phone.reply == WRONG
 

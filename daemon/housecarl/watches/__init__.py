@@ -120,7 +120,7 @@ class Watchman:
         ]
         self._due |= {source: at for source in due if (at := next_[source]) is not None}
         found = await asyncio.gather(*(_safely(source, now) for source in due))
-        round_, quiet = Round(), self.quiet(now)
+        round_, quiet = Round(), self.quiet_until(now) is not None
         held, self._held = self._held, {}
         for each in (one for several in (held.values(), *found) for one in several):
             if isinstance(each, Notice):
@@ -171,17 +171,18 @@ class Watchman:
             log.info("watch", told=text)
         self._alerts.wake()
 
-    def quiet(self, now: datetime) -> bool:
-        """Whether it is an hour in which nothing is told that can wait."""
-        if self._quiet is None:
-            return False
-        return within(now.astimezone(self._zone).time(), self._quiet.from_, self._quiet.to)
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """When the quiet hours end, in which nothing is told that can wait; None outside them."""
+        quiet = self._quiet
+        if quiet is None or not within(now.astimezone(self._zone).time(), quiet.from_, quiet.to):
+            return None
+        return when.next_at(quiet.to, now, self._zone)
 
     def _wake_at(self, now: datetime) -> datetime | None:
         """When to look again, unless something is told before."""
         times = [*self._due.values(), *self._ripening(now)]
-        if self._quiet is not None and self.quiet(now):
-            times.append(when.next_at(self._quiet.to, now, self._zone))
+        if (end := self.quiet_until(now)) is not None:
+            times.append(end)
         return min(times, default=None)
 
     def _ripening(self, now: datetime) -> Iterator[datetime]:
