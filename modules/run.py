@@ -184,8 +184,12 @@ async def _carry_out(name: str, program: Program) -> Ended:
             pass
         except asyncio.CancelledError as cancelled:
             stopped_by = str(cancelled.args[0]) if cancelled.args else "the end of housecarl"
-        await _kill(process)
-        await asyncio.wait({asyncio.ensure_future(output.closed.wait())}, timeout=GRACE)
+        ending = asyncio.ensure_future(_end(process, output))
+        while not ending.done():
+            try:
+                await asyncio.wait({ending})
+            except asyncio.CancelledError:
+                pass  # stopped once more: it ends already, and who waits is to hear how
     finally:
         pipe.close()
     return Ended(code, time.monotonic() - started, output.lines(), stopped_by)
@@ -208,6 +212,12 @@ async def _start(name: str, program: Program, output: int) -> asyncio.subprocess
         raise CommandError(f"{name} cannot be started: {why or 'its argv is wrong'}.") from error
     finally:
         os.close(output)
+
+
+async def _end(process: asyncio.subprocess.Process, output: Output) -> None:
+    """End it with all it started, and wait for the last it has to say; bounded."""
+    await _kill(process)
+    await asyncio.wait({asyncio.ensure_future(output.closed.wait())}, timeout=GRACE)
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

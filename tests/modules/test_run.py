@@ -165,6 +165,31 @@ async def test_stop_kills_it_and_tells_who_started_it(run: Commands) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("again", ["stop", "the end of housecarl"])
+async def test_one_that_is_stopped_twice_before_it_has_ended_is_told_as_stopped(
+    run: Commands, tmp_path: Path, again: str
+) -> None:
+    """By two people, or by one and the end of housecarl: it takes its time after SIGTERM."""
+    ready, asked = tmp_path / "ready", tmp_path / "asked"
+    script = f"trap 'echo > {asked}' TERM; echo > {ready}; while :; do sleep 0.02; done"
+    program(run, "/bin/sh", "-c", script)
+    await run.run("run", "job")
+    await written(ready)
+    run.person = "bo"
+    stopped = [asyncio.create_task(run.text("stop", 1))]
+    await written(asked)
+    if again == "stop":
+        run.person = "cy"
+        stopped.append(asyncio.create_task(run.text("stop", 1)))
+    else:
+        run.hand.work[0].cancel()
+    for text in await asyncio.gather(*stopped):
+        assert re.fullmatch(r"job stopped after \d s\. What it did so far stays\.", text)
+    assert sms(await run.hand.later()).startswith("job was stopped by bo after ")
+    await asyncio.wait_for(run.hand.work[0], 5)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_who_stops_their_own_program_is_told_once(run: Commands) -> None:
     program(run, *SLEEP)
     await run.run("run", "job")

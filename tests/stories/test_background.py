@@ -13,7 +13,8 @@ from tests.stories.talk import queue, switch
 
 from housecarl import means
 from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import connect, values
+from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
@@ -49,6 +50,19 @@ async def brew(call: Call, when: str = "soon") -> Reply:
 async def spill(call: Call) -> Reply:
     """Spill."""
     call.spawn(_spilt(call))
+    return Reply("Brewing.")
+
+
+async def _dropped(call: Call) -> None:
+    pot = asyncio.ensure_future(asyncio.sleep(60))
+    pot.cancel()
+    await pot
+
+
+@command(risk=Risk.CHANGE)
+async def drop(call: Call) -> Reply:
+    """Drop."""
+    call.spawn(_dropped(call))
     return Reply("Brewing.")
 
 
@@ -95,11 +109,17 @@ def phone(house: TestHouse) -> Phone:
     return house.phone()
 
 
-def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone) -> None:
-    phone.text("!spill")
+@pytest.mark.parametrize("word", ["spill", "drop"])
+def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone, word: str) -> None:
+    """Also when it cancels what it waits for, by itself: no restart has interrupted it."""
+    phone.text(f"!{word}")
     told = sorted([phone.reply, phone.reply])
     assert told[0] == "Brewing."
-    assert told[1].startswith("spill failed. Log ")
+    assert told[1].startswith(f"{word} failed. Log ")
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    house.until(lambda: not at_home.workshop.tasks)
+    assert house.do(at_home.db.read(lambda conn: values.everything(conn, BACKGROUND))) == {}
 
 
 def test_who_is_off_when_it_ends_is_not_told(house: TestHouse, mine: Path) -> None:
