@@ -256,6 +256,39 @@ async def test_arguments_and_settings_reach_the_worker_process(run: Run) -> None
     assert (await run("gift ECO a b")).reply.text == "eco a,b Denver ann gift"
 
 
+async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_path: Path) -> None:
+    """The former version answers until both are read."""
+    go, loaded = asyncio.Event(), tmp_path / "loaded"
+
+    async def trial(path: Path) -> str:
+        if path.stem == "long":
+            await go.wait()
+        return ""
+
+    async def say(mine: Registry) -> str:
+        command, call = mine.commands["gift"], Call("gift", ("eco",))
+        return (await execute(command, command.bind(call), call)).reply.text
+
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "gift.py").write_text(GIFT)
+    registry = Registry(None, [folder], trial=trial)
+    await registry.reload()
+    (folder / "gift.py").write_text(GIFT + f"open({str(loaded)!r}, 'w').close()\n")
+    (folder / "long.py").write_text("1 / 0")
+    reload = asyncio.create_task(registry.reload())
+    async with asyncio.timeout(10):
+        while not loaded.exists() or "aside" in {  # noqa: ASYNC110  a thread has no event
+            each.name for each in threading.enumerate()
+        }:
+            await asyncio.sleep(0)
+    assert await say(registry) == "eco  Denver  gift"
+    go.set()
+    await reload
+    assert len(registry.broken) == 1
+    assert await say(registry) == "eco  Denver  gift"
+
+
 async def test_a_def_has_no_further_means_and_is_told_so(run: Run) -> None:
     outcome = await run("reach")
     assert outcome.state == "failed"

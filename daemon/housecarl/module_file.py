@@ -37,13 +37,22 @@ def load(path: Path, name: str) -> ModuleType:
     if spec is None:
         raise ModuleError(f"{path}:1: not a Python file")
     module = importlib.util.module_from_spec(spec)
-    _register(name, module)
+    register(name, module)
     try:
         exec(_code(path, name, source), module.__dict__)
     except BaseException as error:  # sys.exit in a module must not end the daemon
         forget(name)
         raise ModuleError(fault(error, path)) from error
     return module
+
+
+def register(name: str, module: ModuleType) -> None:
+    """Put a module into `sys.modules`, before it runs: dataclasses and pickle look it up there."""
+    if PREFIX not in sys.modules:
+        parent = ModuleType(PREFIX, "The modules that housecarl loaded by path.")
+        parent.__path__ = []
+        sys.modules[PREFIX] = parent
+    sys.modules[name] = module
 
 
 def forget(name: str) -> None:
@@ -92,12 +101,3 @@ def _code(path: Path, name: str, source: bytes) -> CodeType:
         if kept is not None:
             return kept
     return compile(source, str(path), "exec", dont_inherit=True)
-
-
-def _register(name: str, module: ModuleType) -> None:
-    """Before it runs: dataclasses and pickle look a class's module up by its name."""
-    if PREFIX not in sys.modules:
-        parent = ModuleType(PREFIX, "The modules that housecarl loaded by path.")
-        parent.__path__ = []
-        sys.modules[PREFIX] = parent
-    sys.modules[name] = module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,9 @@ class Registry:
             entries += await asyncio.gather(
                 *(self._read(path, found[path], two) for path in foreign)
             )
+            for entry in entries:
+                if entry.module is not None:
+                    module_file.register(module_file.private_name(Path(entry.file)), entry.module)
             files.update((Path(entry.file), entry) for entry in entries)
             self._files = {path: files[path] for path in found}
             self._build()
@@ -240,11 +244,19 @@ class Registry:
 
 
 def _loaded(path: Path, stamp: Stamp | None) -> Entry:
-    """A file with its commands, or with what is wrong with it; blocks."""
+    """A file with its commands, or with what is wrong with it; blocks.
+
+    A version that was loaded before stays in `sys.modules`: it is in use until all that changed was
+    read, which may take long, and pickle hands a worker process only what it finds there.
+    """
+    name = module_file.private_name(path)
+    former = sys.modules.get(name)
     try:
         module, commands = module_load.load(path, path.stem)
     except ModuleError as error:
         return _off(path, stamp, str(error))
+    if former is not None and sys.modules.get(name) is module:
+        module_file.register(name, former)
     return Entry(str(path), path.stem, stamp, module, commands)
 
 
