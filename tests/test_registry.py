@@ -115,6 +115,7 @@ BROKEN = {
     "raises": ("\n\n1 / 0\n", 4, "ZeroDivisionError"),
     "exits": ("import sys\nsys.exit(3)\n", 3, "SystemExit: 3"),
     "interrupts": ("raise KeyboardInterrupt\n", 2, "KeyboardInterrupt"),
+    "half": ("raise ValueError('\\ud800')\n", 2, "ValueError: ?"),
     "nothing": ("x = 1\n", 1, "no @command in it"),
     "nul": ("x = '\0'\n", 1, ""),
     "path": (

@@ -62,9 +62,9 @@ def forget(name: str) -> None:
 
 def fault(error: BaseException, path: Path) -> str:
     """What went wrong in a file, as "file:line: Kind: text"; its deepest line in the trace."""
+    text = str(error).encode(errors="replace").decode()  # the journal takes no half a character
     if isinstance(error, ModuleError):
-        return str(error)
-    text = str(error)
+        return text
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f"{path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}"
     lines = [
