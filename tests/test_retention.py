@@ -167,6 +167,32 @@ def test_no_transaction_of_a_sweep_takes_more_than_its_part(
         assert [past.forget_rest(conn, LATE, LATE) for _ in range(5)] == [9, 9, 9, 3, 0]
 
 
+def test_a_transaction_of_a_sweep_costs_the_same_however_long_a_series_is(tmp_path: Path) -> None:
+    """Messages wait behind it, so it steps over the readings that stay and does not read them."""
+
+    def instructions(path: Path, length: int) -> int:
+        with closing(connect(path)) as conn:
+            conn.execute("BEGIN")
+            for n in range(length):
+                for series in ("heater", "lamp"):
+                    values.read(conn, "energy", series, float(n), 40.0)
+                values.read(conn, "tank", "level", float(n), 40.0)
+            conn.execute("COMMIT")
+            hundreds = 0
+
+            def count() -> int:
+                nonlocal hundreds
+                hundreds += 1
+                return 0
+
+            conn.set_progress_handler(count, 100)
+            assert past.forget_rest(conn, 0.0, 0.0) == 0
+            conn.set_progress_handler(None, 0)
+            return hundreds * 100
+
+    assert instructions(tmp_path / "long", 2000) == instructions(tmp_path / "short", 10)
+
+
 def fill(conn: sqlite3.Connection, count: int, last: float) -> None:
     """So many messages with run, reply and key, an hour apart; the newest came at `last`."""
     conn.execute("BEGIN")

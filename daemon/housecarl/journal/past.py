@@ -92,12 +92,22 @@ def oldest(conn: sqlite3.Connection, share: float) -> float | None:
 
 
 def _series(conn: sqlite3.Connection) -> Iterator[tuple[str, str]]:
-    """Every series of readings, from one to the next without reading what lies between."""
+    """Every series of readings, from one to the next without reading what lies between.
+
+    Two statements: SQLite seeks by the first column alone in `(module, series) > (?, ?)`, and
+    reads every row of a module to leave the series it is at.
+    """
     last = ("", "")
-    while row := conn.execute(
-        "SELECT module, series FROM readings WHERE (module, series) > (?, ?) "
-        "ORDER BY module, series LIMIT 1",
-        last,
-    ).fetchone():
+    while row := (
+        conn.execute(
+            "SELECT module, series FROM readings WHERE module = ? AND series > ? "
+            "ORDER BY series LIMIT 1",
+            last,
+        ).fetchone()
+        or conn.execute(
+            "SELECT module, series FROM readings WHERE module > ? ORDER BY module, series LIMIT 1",
+            last[:1],
+        ).fetchone()
+    ):
         last = (str(row[0]), str(row[1]))
         yield last
