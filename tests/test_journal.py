@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from housecarl.errors import JournalError, StorageError
 from housecarl.journal import (
@@ -249,6 +250,31 @@ def test_a_value_has_a_bound(conn: sqlite3.Connection) -> None:
     values.put(conn, "m", "k", [1], 0.0)
     values.put(conn, "m", "k", None, 0.0)
     assert values.get(conn, "m", "k") is None
+
+
+def test_a_series_that_is_too_long_is_answered_by_its_newest_readings(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "MAX_READINGS", 3)
+    for at in (5.0, 1.0, 4.0, 2.0, 3.0):
+        values.read(conn, "m", "s", at, -at)
+    assert values.readings(conn, "m", "s", 0.0, 5.0) == [(2.0, -2.0), (3.0, -3.0), (4.0, -4.0)]
+
+
+@pytest.mark.parametrize("damage", [b'{"a": tsue}', b'"secre\xf4"', b""])
+def test_a_damaged_value_is_told_once_by_its_key_and_is_as_if_not_there(
+    conn: sqlite3.Connection, damage: bytes
+) -> None:
+    key = f"key {damage!r}"
+    for name in (key, "other"):
+        values.put(conn, "m", name, "secret", 1.0)
+    conn.execute("UPDATE stored SET value = CAST(? AS TEXT) WHERE key = ?", (damage, key))
+    with capture_logs() as told:
+        for _ in range(2):
+            assert values.get(conn, "m", key) is None
+            assert values.everything(conn, "m") == {"other": "secret"}
+    assert told == [{"event": "value-damaged", "log_level": "warning", "module": "m", "key": key}]
+    assert values.take(conn, "m", key, 1, 2.0) and values.get(conn, "m", key) == 1
 
 
 def begin(conn: sqlite3.Connection) -> None:

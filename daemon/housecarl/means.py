@@ -74,7 +74,7 @@ class JournalStore:
     async def series(
         self, series: str, since: datetime, until: datetime | None = None
     ) -> list[tuple[datetime, float]]:
-        """The readings of a series in order of time, at most 100,000."""
+        """The readings of a series in order of time, of more than 100,000 the newest."""
         end = (until or self.clock.now() + timedelta(seconds=1)).timestamp()
         start = since.timestamp()
         rows = await self.db.read(lambda c: values.readings(c, self.module, series, start, end))

@@ -13,7 +13,7 @@ import pytest
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect, receipts, runs
+from housecarl.journal import conditions, connect, receipts, runs, values
 from housecarl.journal.conditions import Condition
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
@@ -65,6 +65,18 @@ def test_a_message_the_journal_does_not_know_is_carried_out(house: TestHouse, fo
     house.start()
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
     assert folders(house) == ["executed"]
+
+
+def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: TestHouse) -> None:
+    """A damaged value is not damage that SQLite would see."""
+    conn = connect(house.spool / JOURNAL)
+    for module, key in (("_watches", "host.load"), ("_rounds", "modules"), ("_background", "7f.0")):
+        values.put(conn, module, key, {}, 1.0)
+    conn.execute("UPDATE stored SET value = '{\"a\": tsue}'")
+    conn.close()
+    leave(house, "new", "!help uptime")
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
 
 
 def test_a_message_that_waited_for_dns_is_tried_again(house: TestHouse) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import cache
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
 
 #: Bytes of JSON one value may take (64 KiB: a note, not a file).
 MAX_VALUE = 64 * 1024
@@ -12,19 +17,25 @@ MAX_VALUE = 64 * 1024
 #: Readings one answer may hold; a minute's readings of two months.
 MAX_READINGS = 100_000
 
+#: As bytes: a text that is no UTF-8 any more cannot be fetched as one.
+_VALUE = "CAST(value AS BLOB)"
+
 
 def get(conn: sqlite3.Connection, module: str, key: str) -> Any:
-    """The value of a key, None when there is none."""
+    """The value of a key, None when there is none or what is there is damaged."""
     row = conn.execute(
-        "SELECT value FROM stored WHERE module = ? AND key = ?", (module, key)
+        f"SELECT {_VALUE} FROM stored WHERE module = ? AND key = ?", (module, key)
     ).fetchone()
-    return None if row is None else json.loads(row[0])
+    return None if row is None else _parsed(module, key, row[0])
 
 
 def everything(conn: sqlite3.Connection, module: str) -> dict[str, Any]:
-    """All values of a module by key."""
-    rows = conn.execute("SELECT key, value FROM stored WHERE module = ? ORDER BY key", (module,))
-    return {str(key): json.loads(value) for key, value in rows}
+    """All values of a module by key, but for damaged ones."""
+    rows = conn.execute(
+        f"SELECT key, {_VALUE} FROM stored WHERE module = ? ORDER BY key", (module,)
+    )
+    found = {str(key): _parsed(module, str(key), value) for key, value in rows}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> None:
@@ -67,10 +78,25 @@ def read(conn: sqlite3.Connection, module: str, series: str, at: float, value: f
 def readings(
     conn: sqlite3.Connection, module: str, series: str, since: float, until: float
 ) -> list[tuple[float, float]]:
-    """The readings of a series in order of time: (seconds since 1970, value)."""
+    """The newest readings of a series, in order of time: (seconds since 1970, value)."""
     rows = conn.execute(
         "SELECT at, value FROM readings WHERE module = ? AND series = ? AND at >= ? AND at < ? "
-        "ORDER BY at LIMIT ?",
+        "ORDER BY at DESC LIMIT ?",
         (module, series, since, until, MAX_READINGS),
     )
-    return [(float(at), float(value)) for at, value in rows]
+    return [(float(at), float(value)) for at, value in rows][::-1]
+
+
+def _parsed(module: str, key: str, value: bytes) -> Any:
+    """What was stored; damage of one value costs that value and not the house."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        _tell_damaged(module, key)
+        return None
+
+
+@cache
+def _tell_damaged(module: str, key: str) -> None:
+    """Log it once in a life, however often it is read; the value may be a secret."""
+    log.warning("value-damaged", module=module, key=key)
