@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import smtplib
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import verb_of
 
+from housecarl.errors import JournalDamaged, StorageError
 from housecarl.house import JOURNAL, House
 from housecarl.intake import NAME
-from housecarl.journal import conditions
+from housecarl.journal import conditions, connect
 from housecarl.journal.conditions import Condition
 from housecarl.lock import held
 from housecarl.spool import State
@@ -226,6 +229,18 @@ def test_the_whole_spool_is_read_only(tiny: Path) -> None:
         house.inbox.wait(1)
         assert status("status").returncode == 0
         sender.client.close()
+
+
+def test_a_journal_on_a_disk_that_is_read_only_is_not_called_damaged(tiny: Path) -> None:
+    """SQLite says the same of it as of one whose header forbids to write."""
+    live, dead = tiny / "live", tiny / "dead"
+    live.mkdir()
+    with closing(connect(live / "journal.sqlite")):
+        shutil.copytree(live, dead)  # with the side files of a life that was killed
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny)], check=True)
+    with pytest.raises(StorageError, match="SQLITE_READONLY") as met:
+        connect(dead / "journal.sqlite")
+    assert not isinstance(met.value, JournalDamaged)
 
 
 def test_status_says_why_a_house_cannot_be_opened(tmp_path: Path) -> None:

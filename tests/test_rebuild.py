@@ -118,6 +118,26 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
+def write_at(offset: int, *values: int) -> Callable[[Path], None]:
+    """Damage in SQLite's header: https://sqlite.org/fileformat2.html#the_database_header"""
+
+    def damage(path: Path) -> None:
+        with path.open("r+b") as file:
+            file.seek(offset)
+            file.write(bytes(values))
+
+    return damage
+
+
+HEADERS = {
+    "of a later SQLite, to be read only": write_at(18, 3),
+    "of an unknown schema format": write_at(47, 5),
+    "version too small": write_at(63, VERSION - 1),
+    "version 0": write_at(63, 0),
+    "negative version": write_at(60, 0x80),
+    "version of nobody": write_at(63, VERSION | 0x80),
+}
+
 DAMAGES = (overwrite, halve, replace, empty)
 
 
@@ -156,6 +176,18 @@ def test_it_is_set_aside_and_no_change_that_waited_runs(
     assert [run.outcome for run in read(house, lambda c: runs.of(c, ID))] == ["interrupted"]
     assert read(house, lambda c: events.latest(c, "journal-rebuilt"))
     assert [c.name for c in read(house, conditions.listing) if not c.ok] == [kept]
+
+
+@pytest.mark.parametrize("damage", HEADERS.values(), ids=HEADERS.keys())
+def test_damage_in_the_header_is_damage_too(
+    house: TestHouse, damage: Callable[[Path], None]
+) -> None:
+    """SQLite itself does not call it so: each start would fail at it, or call it a newer one."""
+    damage(house.spool / JOURNAL)
+    house.start()
+    assert house.phone().reply.startswith("My journal was damaged; I built it anew.")
+    assert len(aside(house)) == 1
+    assert read(house, lambda c: events.latest(c, "journal-rebuilt"))
 
 
 def test_of_what_waited_only_what_may_have_run_is_called_interrupted(house: TestHouse) -> None:
@@ -293,9 +325,10 @@ def test_a_crash_while_it_is_put_in_place_is_taken_up(house: TestHouse) -> None:
     assert not (folder / "journal.rebuilt").exists()
 
 
-def test_a_newer_journal_is_refused_and_left_alone(house: TestHouse) -> None:
+@pytest.mark.parametrize("ahead", [1, 50])
+def test_a_newer_journal_is_refused_and_left_alone(house: TestHouse, ahead: int) -> None:
     raw = sqlite3.connect(house.spool / JOURNAL)
-    raw.execute(f"PRAGMA user_version = {VERSION + 1}")
+    raw.execute(f"PRAGMA user_version = {VERSION + ahead}")
     raw.close()
     with pytest.raises(JournalError, match="install the newer housecarl again"):
         house.start()

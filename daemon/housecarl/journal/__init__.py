@@ -15,7 +15,8 @@ from housecarl.journal import (
     runs,
     values,
 )
-from housecarl.journal.database import Database, connect, fault, mark_of
+from housecarl.journal.damage import fault, mark_of
+from housecarl.journal.database import Database, connect
 
 __all__ = [
     "Database",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from housecarl.errors import JournalDamaged, JournalError, StorageError
+from housecarl.errors import JournalDamaged, JournalError
+from housecarl.journal.damage import fault
 from housecarl.journal.schema import check, migrate
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         raise fault(path, error) from error
     try:
         _set_up(conn, readonly)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, JournalDamaged) as error:
         conn.close()
         raise fault(path, error) from error
     except JournalError:
@@ -84,24 +85,8 @@ def _set_up(conn: sqlite3.Connection, readonly: bool) -> None:
     conn.execute("PRAGMA synchronous = FULL")
     conn.execute("PRAGMA foreign_keys = OFF")
     migrate(conn)
-
-
-def fault(path: Path, error: sqlite3.Error) -> StorageError:
-    """The operator's sentence; damage is told apart from a disk that is full or failing.
-
-    Damage leaves a mark beside the file, so that the next start of the daemon looks at all of it.
-    """
-    code = getattr(error, "sqlite_errorname", "")
-    if not code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StorageError(f"the journal {path}: {error} ({code or type(error).__name__})")
-    try:
-        mark_of(path).touch(mode=0o600)
-    except OSError:
-        pass  # of another login, or full: a start looks at what it meets anyway
-    return JournalDamaged(
-        f"the journal {path} is damaged: {error}. "
-        "The daemon sets it aside and builds a new one when it starts: restart it"
-    )
+    # changes no row: a damaged header may let SQLite read the file and never write it
+    conn.execute("DELETE FROM stored WHERE false")
 
 
 def _empty_log(path: Path, conn: sqlite3.Connection) -> None:
@@ -115,11 +100,6 @@ def _empty_log(path: Path, conn: sqlite3.Connection) -> None:
     except sqlite3.DatabaseError as error:
         conn.close()
         raise fault(path, error) from error
-
-
-def mark_of(path: Path) -> Path:
-    """The empty file that says that damage was met in this journal."""
-    return path.with_name(f"{path.name}.suspect")
 
 
 class Database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from housecarl.errors import JournalError, JournalNewer
+from housecarl.errors import JournalDamaged, JournalError, JournalNewer
 
 #: Each entry brings a journal from version n (its index) to n + 1. An entry that is here never
 #: changes: add one. It may only add (tables, indices, columns with a default), since a daemon of
@@ -211,9 +211,16 @@ MIGRATIONS = (
 #: The version this housecarl reads and writes.
 VERSION = len(MIGRATIONS)
 
+#: Versions that a newer housecarl may be ahead of this one. A version is one step of years; what is
+#: further away was never written by anybody.
+AHEAD = 100
+
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the journal to VERSION, all steps in one transaction; raises JournalNewer."""
+    """Bring the journal to VERSION, all steps in one transaction.
+
+    Raises JournalNewer, and JournalDamaged when the version is not that of what is there.
+    """
     if _known(conn) == VERSION:
         return
     conn.execute("BEGIN IMMEDIATE")
@@ -224,14 +231,16 @@ def migrate(conn: sqlite3.Connection) -> None:
                 conn.execute(statement)
         conn.execute(f"PRAGMA user_version = {VERSION}")
         conn.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         if conn.in_transaction:
             conn.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError) and "already exists" in str(error):
+            raise JournalDamaged(f"its version is too small, {error}") from error
         raise
 
 
 def check(conn: sqlite3.Connection) -> None:
-    """For who only reads: raises JournalNewer, or JournalError for one that is older."""
+    """For who only reads: raises what `migrate` does, or JournalError for one that is older."""
     version = _known(conn)
     if version < VERSION:
         raise JournalError(
@@ -241,17 +250,15 @@ def check(conn: sqlite3.Connection) -> None:
 
 
 def _known(conn: sqlite3.Connection) -> int:
-    version = _version(conn)
+    version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    if not 0 <= version <= VERSION + AHEAD:
+        raise JournalDamaged(f"its version is {version}")
     if version > VERSION:
         raise JournalNewer(
             f"the journal is of version {version}, this housecarl knows {VERSION}: "
             "install the newer housecarl again, or restore the backup made before it"
         )
     return version
-
-
-def _version(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _statements(script: str) -> Iterator[str]:
