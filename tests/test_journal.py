@@ -74,6 +74,28 @@ async def test_what_a_dead_life_left_in_the_log_is_in_the_file_before_more_is_wr
     await again.close()
 
 
+async def test_somebody_who_reads_does_not_hold_up_a_start(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is emptied by the first start that nobody reads beside."""
+    monkeypatch.setattr("housecarl.journal.database.BUSY_SECONDS", 60.0)
+    log, again = tmp_path / "journal.sqlite-wal", Database(tmp_path / "journal.sqlite")
+    with closing(connect(db.path, readonly=True)) as reader:
+        reader.execute("BEGIN")
+        assert values.get(reader, "m", "key") is None
+        await db.write(lambda conn: values.put(conn, "m", "key", 1, 0.0))
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(again.open)
+        assert values.get(reader, "m", "key") is None and log.stat().st_size > 0
+    patience = await again.write(lambda conn: conn.execute("PRAGMA busy_timeout").fetchone()[0])
+    assert patience == 60_000
+    await again.close()
+    again.open()
+    assert log.stat().st_size == 0
+    assert await again.read(lambda conn: values.get(conn, "m", "key")) == 1
+    await again.close()
+
+
 async def test_a_fault_of_one_undoes_only_its_own_changes(db: Database) -> None:
     def broken(conn: sqlite3.Connection) -> None:
         values.put(conn, "m", "half", 1, 0.0)

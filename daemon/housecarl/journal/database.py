@@ -30,6 +30,10 @@ GATHER_SECONDS = 0.007
 #: Seconds a writer waits for another process (a CLI verb) that holds the write lock.
 BUSY_SECONDS = 10.0
 
+#: Seconds a start waits for others who read before it empties the log. Somebody with sqlite3 at a
+#: terminal may read for hours: then a later start does it.
+EMPTY_SECONDS = 1.0
+
 #: What SQLite says when the statement is at fault and not the disk or the file.
 _OWN_FAULTS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
 
@@ -96,7 +100,9 @@ def _empty_log(path: Path, conn: sqlite3.Connection) -> None:
     was committed behind such a hole would be lost with the power.
     """
     try:
+        conn.execute(f"PRAGMA busy_timeout = {EMPTY_SECONDS * 1000:.0f}")
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        conn.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
     except sqlite3.DatabaseError as error:
         conn.close()
         raise fault(path, error) from error
