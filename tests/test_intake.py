@@ -246,7 +246,7 @@ def test_a_journal_on_a_disk_that_is_read_only_is_not_called_damaged(tiny: Path)
 def test_status_says_why_a_house_cannot_be_opened(tmp_path: Path) -> None:
     with TestHouse(tmp_path) as house:
         assert house.daemon is not None and house.daemon.house is not None
-        odd, end = house.spool / "work" / ".probe", time.monotonic() + PATIENCE
+        odd, end = house.spool / "tmp" / "odd", time.monotonic() + PATIENCE
         odd.mkdir()
         house.do(fault(house.daemon.house))
         while "Is a directory" not in (held(house.spool / JOURNAL.parent) or ""):

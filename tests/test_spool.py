@@ -446,6 +446,26 @@ def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+async def test_it_may_be_opened_by_many_while_messages_are_put(spool: Spool) -> None:
+    """Each verb that carries a message out opens it, beside the daemon and other verbs."""
+    over = threading.Event()
+
+    def open_often() -> None:
+        while not over.is_set():
+            Spool(spool.root).open()
+
+    async def put_often() -> None:
+        try:
+            for _ in range(200):
+                await spool.put(b"x", STAMP)
+        finally:
+            over.set()
+
+    await asyncio.gather(put_often(), *(asyncio.to_thread(open_often) for _ in range(3)))
+    assert names(spool) == {"new": 200}
+    assert [*(spool.root / "tmp").iterdir()] == [] == [*(spool.root / "work").iterdir()]
+
+
 def test_the_names_of_its_folders_are_on_the_disk_before_it_takes_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -83,17 +84,22 @@ class Spool:
         self._unwanted: set[str] = set()
 
     def open(self, *, alone: bool = False) -> None:
-        """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`."""
+        """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`.
+
+        Others may do the same at this moment, or put messages: what is gone from tmp/ is no fault.
+        """
         try:
             for folder in ("tmp", *State, ".journal"):
                 (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(self.root)
-            probe = self.root / "tmp" / ".probe"
-            probe.touch(mode=0o600)
-            probe.rename(self.root / "work" / ".probe").unlink()
+            probe = self.root / "tmp" / f".probe-{secrets.token_hex(4)}"
+            with contextlib.suppress(FileNotFoundError):
+                probe.touch(mode=0o600)
+                probe.rename(self.root / "work" / probe.name).unlink()
             for left in (self.root / "tmp").iterdir():
-                if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
-                    left.unlink()
+                with contextlib.suppress(FileNotFoundError):
+                    if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
+                        left.unlink()
         except OSError as error:
             raise StorageError(f"spool {self.root}: {error.strerror}: {error.filename}") from error
 
