@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from housecarl.house import JOURNAL
 from housecarl.testing.house import TestHouse
+
+PAGE = (Path(__file__).parents[1] / "docs" / "backup.md").read_text()
 
 MODULE = '''
 from pathlib import Path
@@ -75,19 +78,26 @@ def test_a_copy_of_a_stopped_house_knows_what_it_did(
     assert any("replay" in line for line in house.log())
 
 
+def recipe() -> str:
+    """What docs/backup.md says to SQLite."""
+    found = re.search(r'^    sqlite3 \S+ "(.+)"$', PAGE, re.M)
+    assert found is not None
+    return found[1]
+
+
 def test_the_journal_can_be_copied_while_the_house_runs(
-    house: TestHouse, tmp_path: Path, bell: Path
+    house: TestHouse, tmp_path: Path, bell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = texted(house)
     told = (house.inbox.received[0].mail["Message-ID"], "Rang.")
     copy = tmp_path / "new" / "spool" / JOURNAL
     shutil.copytree(house.spool, tmp_path / "new" / "spool", ignore=lambda *_: [".journal"])
     copy.parent.mkdir(parents=True)
-    with (
-        closing(sqlite3.connect(house.spool / JOURNAL)) as running,
-        closing(sqlite3.connect(copy)) as other,
-    ):
-        running.backup(other)
+    monkeypatch.chdir(copy.parent)
+    with closing(sqlite3.connect(house.spool / JOURNAL)) as running:
+        running.execute(recipe())
+        with pytest.raises(sqlite3.OperationalError, match="already exists"):
+            running.execute(recipe())
     house.stop()
     move(house, tmp_path / "new")
     send(house, raw)
