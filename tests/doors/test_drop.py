@@ -276,6 +276,20 @@ async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
     assert ok and box.told.empty()
 
 
+@pytest.mark.parametrize(("links", "more"), [(3, ""), (4, "; and 1 more"), (300, "; and 297 more")])
+async def test_of_many_that_cannot_be_taken_the_oldest_are_named(
+    tmp_path: Path, box: Box, links: int, more: str
+) -> None:
+    """It is one line of `status`, however many there are."""
+    for n in range(links):
+        (tmp_path / f"{n}").symlink_to("elsewhere")
+        os.utime(tmp_path / f"{n}", (1e9 + n, 1e9 + n), follow_symlinks=False)
+    async with watching(tmp_path, box.deliver, box):
+        ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
+    why = "in the spool cannot be taken: a link; copy the file instead"
+    assert (ok, text) == (False, f"0 {why}; 1 {why}; 2 {why}{more}")
+
+
 async def test_while_the_spool_takes_nothing_the_file_stays(
     door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

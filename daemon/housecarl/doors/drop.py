@@ -46,6 +46,9 @@ _NAME_BYTES = 200
 #: writing, and so its key (Linux stamps files by the tick of its clock, 10 ms at most).
 _TICK_SECONDS = 0.02
 
+#: Files that cannot be taken which are named; thousands would be no line that can be read or sent.
+_NAMED = 3
+
 #: What the kernel says on opening what is no plain file, in words for who put it there.
 _ODD = {errno.ELOOP: "a link; copy the file instead", errno.ENXIO: "not a plain file"}
 
@@ -133,7 +136,7 @@ class DropDoor:
             self._unread[""] = f"the spool cannot be looked into: {why or 'see the log'}"
             wait = AGAIN_SECONDS
         try:
-            await self._tell_news("; ".join(self._unread.values()))
+            await self._tell_news(_news([*self._unread.values()]))
         except Exception as error:  # noqa: BLE001 - no fault of the journal's ends the door
             log.warning("drop-not-told", fault=type(error).__name__, why=str(error))
             wait = min(wait, AGAIN_SECONDS)
@@ -197,6 +200,12 @@ class DropDoor:
         )
         await self._deliver(raw, stamp)
         return await asyncio.to_thread(_remove, path, dropped)
+
+
+def _news(troubles: list[str]) -> str:
+    """One line of what cannot be taken."""
+    more = len(troubles) - _NAMED
+    return "; ".join([*troubles[:_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _candidates(root: Path) -> list[tuple[str, float]]:
