@@ -55,6 +55,22 @@ def test_try_prints_the_sms_and_its_length_and_sends_nothing(verb: Verb, house: 
     assert len(house.inbox.received) == before
 
 
+@pytest.mark.parametrize("words", [("send", "--wait"), ("try",)])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("!help " + "x" * 1000, "That line is over 1000 characters long. Nothing was done."),
+        ("!help " + "ü" * 900, "No command üüü"),
+    ],
+    ids=["too long", "long for a mail"],
+)
+def test_a_line_of_somebody_known_is_answered_however_long(
+    verb: Verb, words: tuple[str, ...], asked: str, told: str
+) -> None:
+    done = verb(*words, asked, "--as", "ann")
+    assert (done.returncode, done.stdout[: len(told)]) == (1, told), done.stderr
+
+
 def test_try_fails_when_the_command_does(verb: Verb) -> None:
     done = verb("try", "plug lamp on", "--as", "bo")
     assert done.returncode == 1

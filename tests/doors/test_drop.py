@@ -16,6 +16,7 @@ from housecarl.doors.drop import MAX_BYTES, Deliver, DropDoor
 from housecarl.doors.drop_text import as_message, split_as
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message import read
+from housecarl.message.form import MAX_LINE
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
 
@@ -351,6 +352,14 @@ def test_an_e_mail_stays_one_and_a_text_becomes_one() -> None:
     assert as_message(mail) == mail.replace(b"\n", b"\r\n")
     note = b"!uptime: now\nFrom: me\n"
     assert as_message(note).startswith(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime")
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("length", [MAX_LINE, MAX_LINE + 1, 50_000])
+def test_a_text_with_lines_of_any_length_reads_back_as_it_was(codec: str, length: int) -> None:
+    line = "ü" + "x" * (length - len("ü".encode(codec)))
+    for text in (line, f"!say a\n{line}\n\n {line} \n.\nEnd"):
+        assert read(as_message(text.encode(codec)), needs_from=False).text == text
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import re
+
+from housecarl.message.form import MAX_LINE
 
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]?")
 _AS = re.compile(rb"As:[ \t]*([A-Za-z0-9_.-]{1,64})[ \t]*\r?\n")
@@ -53,13 +56,18 @@ def split_as(data: bytes) -> tuple[str, bytes]:
 def as_message(data: bytes) -> bytes:
     """A dropped file with CR LF: an e-mail as it is, a text below a Content-Type.
 
-    A text that is no UTF-8 is taken for Windows-1252, of which Latin-1's letters are a part.
+    A text that is no UTF-8 is taken for Windows-1252, of which Latin-1's letters are a part. One
+    with lines that are too long for a mail is encoded as a mail encodes it.
     """
     lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if looks_like_mail(data):
         return lines
     charset = "utf-8" if _is_utf8(lines) else "windows-1252"
-    return f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode() + lines
+    head = f"Content-Type: text/plain; charset={charset}\r\n"
+    if max(map(len, lines.split(b"\r\n"))) > MAX_LINE:
+        head += "Content-Transfer-Encoding: base64\r\n"
+        lines = base64.encodebytes(lines).replace(b"\n", b"\r\n")
+    return f"{head}\r\n".encode() + lines
 
 
 def looks_like_mail(data: bytes) -> bool:
