@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from housecarl import child, module_file
+from housecarl.errors import ModuleLater
 from housecarl.module import Call
 from housecarl.process import ANSWER, OUTPUT, Ended, Limits, Task, _request, run, try_file
 
@@ -412,6 +414,20 @@ async def test_a_file_is_tried_with_its_checks(module: Module) -> None:
         "@command()\ndef f(call, n: Annotated[int, Field(pattern='x')]): ...\n"
     )
     assert "argument n" in await try_file(module.path)
+
+
+async def test_that_no_process_can_be_started_is_no_fault_of_a_file(module: Module) -> None:
+    module.write("from housecarl import command\n@command()\ndef f(call): ...\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(ModuleLater, match="cannot start a process: Too many open files"):
+            await try_file(module.path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert await try_file(module.path) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import housecarl
 from housecarl import module_file
 from housecarl.commands import PARTS
-from housecarl.errors import CommandFailed, ConfigError, ModuleError
+from housecarl.errors import CommandFailed, ConfigError, ModuleError, ModuleLater
 from housecarl.module import Call, Reply, Risk, command
 from housecarl.registry import Registry
 from housecarl.watches import NOTED
@@ -217,6 +218,34 @@ async def test_a_file_is_tried_in_a_process_first_so_that_nothing_hurts_the_daem
     assert faults["hangs"].endswith(":4: its top level took longer than 1.5 s and was stopped")
     assert marker.read_text() == "xx", "once in the trial, once in the daemon"
     assert await say(registry, "well") == "x"
+
+
+async def test_a_file_that_cannot_be_tried_now_is_tried_again_and_its_former_version_stays(
+    tmp_path: Path,
+) -> None:
+    """What the machine lacks for a moment is no fault of the file."""
+    lacks = ""
+
+    async def trial(path: Path) -> str:
+        if lacks:
+            raise ModuleLater(lacks)
+        return ""
+
+    path = write(tmp_path, "bell", one("bell", "old"))
+    registry = Registry(None, [tmp_path], trial=trial)
+    await registry.reload()
+    path.write_text(HEAD + one("bell", "newer"))
+    fresh = write(tmp_path, "fresh", one("fresh"))
+    lacks = "no room"
+    with capture_logs() as logs:
+        await registry.reload()
+    assert await say(registry, "bell") == "old"
+    assert registry.broken == {str(fresh): f"{fresh}:1: it could not be tried: no room"}
+    kept = {"event": "module kept", "log_level": "warning", "file": str(path), "why": "no room"}
+    assert kept in logs
+    lacks = ""
+    await registry.reload()
+    assert await say(registry, "bell") == "newer" and not registry.broken
 
 
 async def test_a_saved_file_is_live_and_only_what_changed_is_read(tmp_path: Path) -> None:

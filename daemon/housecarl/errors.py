@@ -4,6 +4,7 @@
     ├── ConfigError          operator   file:line:col, the line, what to do; all faults at once
     │   └── SecretError      operator   a secret cannot be read, or others can read it too
     ├── ModuleError          operator   a module file that cannot be used, with file:line
+    ├── ModuleLater          operator   a module file cannot be tried now
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
     │   └── JournalError     operator   the journal is of another version, or held by another
@@ -76,6 +77,10 @@ class SecretError(ConfigError):
 
 class ModuleError(HousecarlError):
     """A module file cannot be used; the text names file and line."""
+
+
+class ModuleLater(HousecarlError):
+    """A module file cannot be tried now, which says nothing about it: the machine has no room."""
 
 
 class StorageError(HousecarlError):

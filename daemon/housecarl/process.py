@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from housecarl import module_file
 from housecarl.child import start
+from housecarl.errors import ModuleLater
 
 #: bytes of what a worker process printed that are kept, the last ones; the rest is read and dropped
 OUTPUT = 65_536
@@ -57,12 +58,16 @@ class Task(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How it ended: the answer, or None with the reason in `how`; `output` is what it printed."""
+    """How it ended: the answer, or None with the reason in `how`; `output` is what it printed.
+
+    `started` says whether there ever was a process.
+    """
 
     answer: dict[str, Any] | None
     how: str
     output: str
     timed_out: bool = False
+    started: bool = True
 
 
 async def run(task: Task, limits: Limits) -> Ended:
@@ -70,7 +75,7 @@ async def run(task: Task, limits: Limits) -> Ended:
     try:
         worker = _Worker(task, limits)
     except OSError as error:
-        return Ended(None, f"cannot start a process: {error.strerror}", "")
+        return Ended(None, f"cannot start a process: {error.strerror}", "", started=False)
     timed_out = False
     try:
         async with asyncio.timeout(limits.timeout):
@@ -83,9 +88,14 @@ async def run(task: Task, limits: Limits) -> Ended:
 
 
 async def try_file(path: Path) -> str:
-    """Load a module file where it can harm nothing: its fault as "file:line: text", else ""."""
+    """Load a module file where it can harm nothing: its fault as "file:line: text", else "".
+
+    Raises ModuleLater when there is no process to be had for it.
+    """
     task = Task(str(path), module_file.private_name(path))
     ended = await run(task, Limits(timeout=TRIAL))
+    if not ended.started:
+        raise ModuleLater(ended.how)
     if ended.answer is not None:
         return str(ended.answer.get("fault", "")) if "fault" in ended.answer else f"{path}:1: lied"
     found = re.search(rf'File "{re.escape(str(path))}", line (\d+)', ended.output)

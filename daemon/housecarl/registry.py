@@ -14,7 +14,7 @@ from housecarl import module_file, module_load
 from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of
 from housecarl.config_words import Loc
-from housecarl.errors import ConfigError, ModuleError, Problem
+from housecarl.errors import ConfigError, ModuleError, ModuleLater, Problem
 from housecarl.module_settings import Locate
 from housecarl.process import try_file
 from housecarl.thread import in_thread
@@ -33,7 +33,8 @@ NOT_MODULES = ("_", ".", "test_")
 TRIALS = 2
 #: seconds after which a file that is tried is not one of these any more: it hangs, most likely
 SLOW = 4.0
-#: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound
+#: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound; may raise
+#: ModuleLater
 Trial = Callable[[Path], Awaitable[str]]
 
 
@@ -214,10 +215,20 @@ class Registry:
             await self._try(path, free)
             async with free:
                 return await in_thread(lambda: _loaded(path, stamp), LOAD_LIMIT)
+        except ModuleLater as error:
+            return self._kept(path, str(error))
         except ModuleError as error:
             return _off(path, stamp, str(error))
         except TimeoutError:
             return _off(path, stamp, f"{path}:1: its top level took longer than {LOAD_LIMIT:g} s")
+
+    def _kept(self, path: Path, why: str) -> Entry:
+        """The former version of a file, if it had a sound one; the next `reload` tries it again."""
+        former = self._files.get(path)
+        if former is None or former.module is None:
+            return _off(path, None, f"{path}:1: it could not be tried: {why}")
+        log.warning("module kept", file=str(path), why=why)
+        return former
 
     async def _try(self, path: Path, free: asyncio.Semaphore) -> None:
         """Try a file; one that hangs makes room for the next, or ten of them would end a start."""
