@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from housecarl.arguments import Argument
+from housecarl.hints import kind_of
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
@@ -30,6 +33,20 @@ def house_config(tmp_path: Path) -> dict[str, Any]:
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.S):
         modules |= yaml.safe_load(block)["modules"]
     return {"modules": modules | {"folders": [str(folder)]}}
+
+
+@pytest.mark.parametrize("hint", [date, datetime, time, timedelta])
+def test_a_time_is_texted_as_the_page_says(hint: type) -> None:
+    """Behind a "not" stands what is refused."""
+    row = re.search(rf"^\| `{hint.__name__}` \| (.+) \|$", PAGE, re.M)
+    assert row is not None
+    taken, _, refused = row[1].partition("; not")
+    one = Argument("at", "word", kind_of(hint), None)
+    words = re.findall(r"`(\S+)`", taken)
+    assert words and all(isinstance(one.read(word), hint) for word in words)
+    for word in re.findall(r"`(\S+)`", refused):
+        with pytest.raises(ValueError, match="must be a time"):
+            one.read(word)
 
 
 def test_each_conversation_on_the_page_is_true(house: TestHouse, phone: Phone) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from housecarl.cli import VERBS
+from housecarl.confirm import WrongCode
+from housecarl.errors import BadArgument, CommandError, NotAllowed, UnknownCommand
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -22,6 +24,13 @@ def reasons() -> list[str]:
 @pytest.mark.parametrize("reason", reasons())
 def test_a_reason_on_the_page_is_one_the_program_gives(reason: str) -> None:
     assert f'"{reason}"' in CODE
+
+
+def test_why_a_message_was_not_obeyed_is_on_the_page() -> None:
+    """What the sender is told, and what silence leaves to the operator."""
+    known = {each.reason for each in (CommandError, UnknownCommand, BadArgument, NotAllowed)}
+    assert known | {WrongCode.reason, "off", "until", "expired", "stranger"} <= set(reasons())
+    assert "`housecarl why ID`, line `reason`" in PAGE
 
 
 def test_each_command_on_the_page_is_a_verb() -> None:
