@@ -184,15 +184,20 @@ def _said(one: Measured, period: Period, today: date) -> str:
     if period == "now":
         counted = [f"{one.look.today_kwh:.2f} kWh today"] if one.look.today_kwh is not None else []
         return ", ".join([now, *counted, *_month(one, today)])
-    days = _days(one, period, today)
-    total = sum(energy for _, energy in days)
+    total = _value(one, period, today)
     if period == "today":
-        return f"{one.look.today_kwh or total:.2f} kWh today, {now}"
+        return f"{'no count of' if total is None else f'{total:.2f} kWh'} today, {now}"
+    days = _days(one, period, today)
     if period == "week":
+        if total is None:
+            return f"no count of the last {WEEK} days"
         shown = ", ".join(f"{day:%a} {energy:.2f}" for day, energy in days)
         return f"{total:.2f} kWh in {WEEK} days: {shown}"
+    if total is None:
+        return "no count of this month"
     counted = _month(one, today) or [f"{total:.2f} kWh this month"]
-    return f"{counted[0]}, {total / max(1, len(days)):.2f} a day"
+    average = [f"{sum(kwh for _, kwh in days) / len(days):.2f} a day"] if days else []
+    return ", ".join([*counted, *average])
 
 
 def _month(one: Measured, today: date) -> list[str]:
@@ -214,27 +219,32 @@ def _several(measured: list[Measured], errors: list[str], period: Period, today:
         f"{name} {_number(value, unit)}" if not one.now.sensed.why else f"{name} meter wrong"
         for one, (name, value) in zip(measured, values, strict=True)
     )
-    total = _number(sum(value or 0.0 for _, value in values), unit)
-    text = f"{total} {unit} {period if period != 'now' else 'in all'}: {shown}."
     bars = [(name, round(value, 2)) for name, value in values if value is not None]
+    text = f"{shown}."
+    if bars:
+        total = _number(sum(value or 0.0 for _, value in values), unit)
+        text = f"{total} {unit} {period if period != 'now' else 'in all'}: {text}"
     rows = [row for one in measured for row in _rows(one)]
     return Reply(" ".join([text, *errors]), rows=rows, bars=bars, unit=unit)
 
 
 def _value(one: Measured, period: Period, today: date) -> float | None:
-    """What is told of one among several; None when there is nothing that can be believed."""
+    """What one plug drew or counted; None when there is nothing that can be believed."""
     if one.now.sensed.why:
         return None
     if period == "now":
         return one.now.watts
     if period == "today":
         return one.look.today_kwh
-    return sum(energy for _, energy in _days(one, period, today))
+    days = _days(one, period, today)
+    if not days and period == "month":  # newer plugs tell the month only
+        return dict(one.history.months).get(today.month)
+    return sum(energy for _, energy in days) if days else None
 
 
 def _number(value: float | None, unit: str) -> str:
     if value is None:
-        return "no reading"
+        return "no reading" if unit == "W" else "no count"
     return f"{value:.0f}" if unit == "W" else f"{value:.2f}"
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.plugs.test_tapo import StandIn
 
 from housecarl import Call, CommandError
 from housecarl.module import House
+from housecarl.plugs import tapo, wire
 from housecarl.plugs.flash_log import StoreLog
 from housecarl.plugs.sense import WELL_AFTER
 from housecarl.testing.plug import SimulatedPlug
@@ -57,6 +60,51 @@ async def test_each_period_has_its_numbers(house: Commands, make: Make) -> None:
     assert await house.text("energy", "lamp", "today") == "lamp 0.31 kWh today, 43 W now."
     assert await house.text("energy", "lamp", "week") == (f"lamp 0.31 kWh in 7 days: {today} 0.31.")
     assert await house.text("energy", "lamp", "month") == ("lamp 0.3 kWh this month, 0.31 a day.")
+
+
+async def test_today_is_never_the_whole_week(house: Commands, make: Make) -> None:
+    """Neither while nothing was counted today, nor while the plug has no entry of it yet."""
+    lamp = make("lamp", relay=False, today_kwh=0.0)
+    lamp.device.meter.days[date.today() - timedelta(days=1)] = 0.7
+    assert await house.text("energy", "lamp", "today") == "lamp 0.00 kWh today, 0 W now."
+    lamp.device.faults.words["no_today"] = 0.0
+    assert await house.text("energy", "lamp", "today") == "lamp no count of today, 0 W now."
+    day = f"{date.today() - timedelta(days=1):%a}"
+    assert await house.text("energy", "lamp", "week") == f"lamp 0.70 kWh in 7 days: {day} 0.70."
+
+
+async def test_what_no_plug_counted_is_not_0_kwh(house: Commands, make: Make) -> None:
+    """Such a plug is left out of a sum, and nothing is an average of no days."""
+    make("lamp", fault="no_days")
+    assert await house.text("energy", "lamp") == "lamp 43 W now."
+    assert await house.text("energy", "lamp", "today") == "lamp no count of today, 43 W now."
+    assert await house.text("energy", "lamp", "week") == "lamp no count of the last 7 days."
+    assert await house.text("energy", "lamp", "month") == "lamp no count of this month."
+    make("fan")
+    assert await house.text("energy", "week") == "0.31 kWh week: fan 0.31, lamp no count."
+    make("fan", fault="no_days")
+    for period in ("today", "week", "month"):
+        assert await house.text("energy", period) == "fan no count, lamp no count."
+
+
+async def test_a_newer_plug_tells_its_month_without_days(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAPO_PASSWORD", "secret")
+    await wire.load()
+    loop, plug = asyncio.get_running_loop(), StandIn()
+    plug.is_on = True
+    key = ("192.0.2.1", "ann@example.org")
+    session = tapo.Session(plug, loop, loop.call_later(60, lambda: None))
+    monkeypatch.setitem(tapo._sessions, key, session)
+    den = {"host": key[0], "user": key[1], "password": {"env": "TAPO_PASSWORD"}}
+    lamp = make("lamp")
+    plugs = {"den": den, "lamp": f"{lamp.host}:{lamp.port}"}
+    house.set(plugs=plugs, recheck=0.0, patience=0.5)
+    assert await house.text("energy", "den", "week") == "den no count of the last 7 days."
+    assert await house.text("energy", "den", "month") == "den 5.2 kWh this month."
+    assert await house.text("energy", "month") == "5.51 kWh month: den 5.20, lamp 0.31."
+    await tapo.close()
 
 
 async def test_a_mail_gets_a_chart_of_the_days(house: Commands, make: Make) -> None:

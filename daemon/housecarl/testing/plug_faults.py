@@ -15,6 +15,8 @@ KNOWN = {
     "nan_reply": "reports a power that is not a number",
     "no_watts": "has a meter that tells no power, only the rest",
     "no_meter": "refuses to read its meter, though it says it has one",
+    "no_days": "refuses to tell what it counted by days and by months",
+    "no_today": "has no entry of today yet",
     "empty_reply": "answers length zero and closes",
     "drip_reply": "sends one byte a second",
     "rst": "resets each connection after the request",

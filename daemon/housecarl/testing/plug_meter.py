@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from housecarl.testing.plug_faults import Faults
@@ -29,6 +30,8 @@ class Meter:
         self.glitch_watts = nature.glitch_watts
         #: what the thing in the socket draws
         self.watts = nature.watts
+        #: kWh that it counted on days before
+        self.days: dict[date, float] = {}
 
     def members(self, faults: Faults) -> dict[str, Callable[[Args], Args]]:
         """What the plug's `emeter` module understands."""
@@ -93,14 +96,24 @@ class Meter:
         return {"energy_wh": int(kwh * 1000)}
 
     def _daystat(self, args: Args) -> Args:
+        if "no_days" in self._faults:
+            return {"err_code": -7, "err_msg": "unknown error"}
         self.settle()
-        now = time.localtime()
-        if (args.get("year"), args.get("month")) != (now.tm_year, now.tm_mon):
-            return {"day_list": []}
-        day = {"year": now.tm_year, "month": now.tm_mon, "day": now.tm_mday}
-        return {"day_list": [day | self._energy(self._today)]}
+        counted = dict(self.days)
+        if "no_today" not in self._faults:
+            counted[date.today()] = self._today
+        asked = args.get("year"), args.get("month")
+        return {
+            "day_list": [
+                {"year": day.year, "month": day.month, "day": day.day} | self._energy(kwh)
+                for day, kwh in sorted(counted.items())
+                if (day.year, day.month) == asked
+            ]
+        }
 
     def _monthstat(self, args: Args) -> Args:
+        if "no_days" in self._faults:
+            return {"err_code": -7, "err_msg": "unknown error"}
         self.settle()
         now = time.localtime()
         if args.get("year") != now.tm_year:
