@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
+from housecarl import life
 from housecarl.clock import SystemClock
 from housecarl.journal import Database
 from housecarl.means import JournalStore
@@ -109,3 +112,28 @@ async def test_a_flash_that_was_cut_off_in_a_process_that_lives_on_is_not_live(
     assert [row.live for row in await StoreLog(stores[1]).unfinished()] == [True]
     log.leave()
     assert [row.live for row in await StoreLog(stores[1]).unfinished()] == [False]
+
+
+async def test_a_flash_stays_live_when_the_clock_is_set(
+    stores: list[JournalStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that is set the machine booted at another time; no second flash begins."""
+    assert await StoreLog(stores[0]).claim("lamp", {})
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted + 1.0)
+    assert [row.live for row in await StoreLog(stores[1]).unfinished()] == [True]
+
+
+def test_a_process_number_that_came_back_is_another_process() -> None:
+    """Neither one of this boot that began at another tick, nor one of another boot."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        boot = str(life.mark()["born"]).split()[0]
+        began = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        for born, live in (
+            (f"{boot} {began}", True),
+            (f"{boot} {int(began) - 1}", False),
+            (f"another {began}", False),
+        ):
+            assert life.runs({"pid": other.pid, "born": born}) is live
+        other.communicate(b"\n", 10)
+    assert not life.runs({"pid": other.pid, "born": f"{boot} {began}"})

@@ -139,6 +139,7 @@ def test_killed_before_the_work_was_noted_the_verdict_still_comes(house: TestHou
 
 
 def test_work_of_a_process_that_is_still_at_it_is_left_alone(house: TestHouse) -> None:
+    """As an older version noted it: by the time of day at which the process began."""
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     born = psutil.Process(other.pid).create_time()
     leave(house, BACKGROUND, f"{ID}.1", NOTE | {"pid": other.pid, "born": born})
