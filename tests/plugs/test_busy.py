@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from housecarl.plugs.busy import SETTLE, PlugBusy, leave_alone
-from housecarl.plugs.flash_log import KEY, StoreLog
+from housecarl.plugs.busy import SETTLE, PlugBusy, leave_alone, writing
+from housecarl.plugs.flash_log import KEY, StoreLog, Unfinished
 
 from .flasher import FileStore
 
@@ -33,7 +33,13 @@ async def test_the_flashed_plug_only_and_only_until_the_end(store: FileStore) ->
 
 @pytest.mark.parametrize(
     ("last", "age", "free"),
-    [("commit", 1.0, False), ("flashing", SETTLE + 1, True), ("download", 1.0, True)],
+    [
+        ("commit", 1.0, False),
+        ("flashing", SETTLE + 1, True),
+        ("download", 1.0, True),
+        ("flashing", -600.0, False),  # by a clock that a power cut has set back
+        ("download", -600.0, True),
+    ],
 )
 async def test_one_told_to_write_by_a_process_that_is_gone_is_left_alone_until_it_has_written(
     store: FileStore, last: str, age: float, free: bool
@@ -47,3 +53,16 @@ async def test_one_told_to_write_by_a_process_that_is_gone_is_left_alone_until_i
     with pytest.raises(PlugBusy) as caught:
         await leave_alone(store, "lamp")
     assert str(caught.value) == "lamp may be writing its firmware; do not unplug it."
+
+
+def test_an_order_noted_in_the_future_has_settled_after_our_own_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    row = Unfinished("lamp", "", TARGET, False, 0.0, "flashing", False, at=time.time() + 3600)
+    assert writing(row)
+    now += SETTLE - 1
+    assert writing(row)
+    now += 1
+    assert not writing(row)

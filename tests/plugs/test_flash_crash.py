@@ -126,12 +126,13 @@ async def test_a_plug_still_writing_after_a_crash_is_left_alone() -> None:
     assert sentence.endswith("It says it is updating. Do not unplug it.")
 
 
+@pytest.mark.parametrize("skew", [0.0, 600.0], ids=["", "clock set back since"])
 @pytest.mark.parametrize(("last", "ended"), [("commit", False), ("download", True)])
 async def test_a_plug_told_to_write_is_not_called_unflashed_too_soon(
-    last: str, ended: bool
+    last: str, ended: bool, skew: float
 ) -> None:
     with SimulatedPlug(sw_ver=OLD) as plug:
-        row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time())
+        row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time() + skew)
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
         assert (await aftermath.found(row, device, "UTC"))[0] is ended
 

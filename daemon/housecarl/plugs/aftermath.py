@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from housecarl.plugs import version
-from housecarl.plugs.busy import SETTLE
+from housecarl.plugs.busy import SETTLE, writing
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.download import Pace
 from housecarl.plugs.flash import LOOK_EVERY, PATIENCE
@@ -60,7 +60,7 @@ async def found(
         return False, f"{head} It says it is updating. Do not unplug it."
     if version.same(row.target, seen.sw_ver):
         return True, f"{head} It runs {runs} now: the flash went through.{_relay(row, seen)}"
-    if row.ordered and 0 <= time.time() - row.at < settle:
+    if writing(row, settle):
         return False, f"{head} It still runs {runs} and may be writing. Do not unplug it."
     return True, f"{head} It runs {runs}, working: it was NOT flashed."
 

@@ -10,13 +10,16 @@ from typing import Any
 
 from housecarl.plugs import flash_log, version
 from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME
-from housecarl.plugs.flash_log import KeyValue
+from housecarl.plugs.flash_log import KeyValue, Unfinished
 from housecarl.plugs.wire import PlugError
 
 #: the module in whose store a flash is noted
 MODULE = "firmware"
 #: seconds after its last order in which a plug may be writing, though nobody watches it any more
 SETTLE = float(FLASH_TIME + REBOOT_TIME)
+
+#: by the time of a last order that is in the future: when this process first saw it, monotonic
+_seen: dict[float, float] = {}
 
 
 class PlugBusy(PlugError):
@@ -33,9 +36,22 @@ def apart(row: Mapping[str, Any]) -> dict[str, str]:
         if one.live:
             target = version.short(one.target)
             plugs[one.plug] = f"is being flashed to {target}; do not unplug it."
-        elif one.ordered and 0 <= time.time() - one.at < SETTLE:
+        elif writing(one):
             plugs[one.plug] = "may be writing its firmware; do not unplug it."
     return plugs
+
+
+def writing(one: Unfinished, settle: float = SETTLE) -> bool:
+    """Whether its plug, which nobody watches any more, may still be writing.
+
+    A last order in the future, as after a power cut on a machine without a clock of its own, may
+    have been given just before we first saw it.
+    """
+    age = time.time() - one.at
+    if age < 0:
+        now = time.monotonic()
+        age = now - _seen.setdefault(one.at, now)
+    return one.ordered and age < settle
 
 
 async def left_alone(store: KeyValue) -> dict[str, str]:
