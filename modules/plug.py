@@ -45,7 +45,7 @@ class Wish:
 
     names: tuple[str, ...]
     state: State | None = None
-    minutes: int = 0
+    minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ class Told:
 def wished(words: tuple[str, ...], state: State | None = None) -> Wish:
     """Names, then perhaps a state, then perhaps minutes; commas between names are fine."""
     names = [part for word in words for part in word.split(",") if part]
-    minutes = 0
+    minutes = None
     if state is None and len(names) > 1 and names[-1].isdecimal() and _state(names[-2]):
-        minutes = int(names.pop()[:6])
+        digits = names.pop()
+        minutes = int(digits) if len(digits) < 10 else LONGEST + 1
     if state is None and names and (state := _state(names[-1])):
         names.pop()
     return Wish(tuple(names), state, minutes)
@@ -91,7 +92,7 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         raise CommandError(
             f"plug {wish.state}: which plug? {', '.join(sorted(call.settings.plugs))}"
         )
-    if wish.minutes > LONGEST or (wish.minutes and wish.state == "toggle"):
+    if wish.minutes is not None and (wish.state == "toggle" or not 1 <= wish.minutes <= LONGEST):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
     await wire.load()  # once, half a second that none of the plugs below is to blame for
     apart = await busy.left_alone(call.store.beside(busy.MODULE))
@@ -144,7 +145,7 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
                 await switch_back.replace(call, device.name, back)
             pause, left = call.settings.recheck, until - time.monotonic()
             judgement = await judged(device, look, pause=pause, seconds=left)
-            if back:
+            if back and wish.minutes:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(until - time.monotonic()):
                         await device.count_down(wish.minutes * 60, back.state == "on")

@@ -68,11 +68,12 @@ async def test_odd_manners_of_honest_plugs_are_understood(
     assert plug.relay
 
 
+@pytest.mark.parametrize("minutes", ["30", "0000030"])
 async def test_on_for_minutes_is_scheduled_and_counted_down_by_the_plug(
-    house: Commands, make: Make
+    house: Commands, make: Make, minutes: str
 ) -> None:
     plug = make("lamp", relay=False, scale=0.0001)
-    reply = await house.text("plug", "lamp", "on", "30")
+    reply = await house.text("plug", "lamp", "on", minutes)
     assert re.fullmatch(r"lamp on\. 43 W now, 0\.\d\d kWh today\. Off again at \d\d:\d\d\.", reply)
     assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp off")]
     end = time.monotonic() + 5
@@ -98,6 +99,9 @@ async def test_a_plug_of_two_words_is_switched_back_by_its_name(
         (("lamp", "onn"), "No plug onn. Did you mean on? Plugs: heater, lamp."),
         (("off",), "plug off: which plug? heater, lamp"),
         (("lamp", "toggle", "5"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+        (("lamp", "on", "0"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+        (("lamp", "on", "1441"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+        (("lamp", "on", "0" * 99), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
         (("lamp", "on", "9999"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
     ],
 )
