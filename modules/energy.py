@@ -18,7 +18,7 @@ from housecarl.plugs.image import ImageError
 from housecarl.plugs.names import device, named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.watch import Measurement, fault, measure, reset
-from housecarl.plugs.wire import DEADLINE, PlugError
+from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 from housecarl.quantity import Duration
 
 Period = Literal["now", "today", "week", "month"]
@@ -79,8 +79,9 @@ async def _reading(call: Call, one: Device) -> list[Finding]:
     """One plug; a silent one, or one that is being flashed, is no news of its meter."""
     try:
         async with asyncio.timeout(LONGEST_READING), call.lock(one.key):
-            await busy.leave_alone(call.store.beside(busy.MODULE), one.name)
-            now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
+            with own_error(one.name):
+                await busy.leave_alone(call.store.beside(busy.MODULE), one.name)
+                now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
     except (PlugError, TimeoutError):
         return [Finding(one.name, None), Finding(f"{one.name}.counter", None)]
     if now is None:
@@ -135,11 +136,12 @@ async def _measured(call: Call, device: Device) -> Measured | str:
     settings, today = call.settings, _today(call)
     async with call.lock(device.key):
         try:
-            await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
-            now = await measure(device, call.store, today, pause=settings.recheck)
-            if now is None:
-                return f"{device.name} has no meter."
-            return Measured(device, now, await history(device, today))
+            with own_error(device.name):
+                await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
+                now = await measure(device, call.store, today, pause=settings.recheck)
+                if now is None:
+                    return f"{device.name} has no meter."
+                return Measured(device, now, await history(device, today))
         except PlugError as error:
             return str(error)
 

@@ -19,7 +19,7 @@ from housecarl.plugs.names import named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.switch_back import Back
 from housecarl.plugs.watch import fault
-from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent
+from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent, own_error
 
 State = Literal["on", "off", "toggle"]
 STATES: tuple[State, ...] = ("on", "off", "toggle")
@@ -128,28 +128,29 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
     """
     switched = False
     try:
-        async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
-            await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
-            on = wish.state == "on"
-            if wish.state == "toggle":
-                on = not (await device.identity(seconds=until - time.monotonic())).on
-            if wish.state is not None:
-                await device.switch(on, seconds=until - time.monotonic())
-                switched = True
-            today = datetime.now(_zone(call)).date()
-            look = await device.look(today, seconds=until - time.monotonic())
-            if switched and look.identity.on != on:
-                state = "on" if look.identity.on else "off"
-                return Told(device, error=f"{device.name} said yes but is still {state}.")
-            if switched:
-                await switch_back.replace(call, device.name, back)
-            pause, left = call.settings.recheck, until - time.monotonic()
-            judgement = await judged(device, look, pause=pause, seconds=left)
-            if back and wish.minutes:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(until - time.monotonic()):
-                        await device.count_down(wish.minutes * 60, back.state == "on")
-            return Told(device, look, judgement)
+        with own_error(device.name):
+            async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
+                await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
+                on = wish.state == "on"
+                if wish.state == "toggle":
+                    on = not (await device.identity(seconds=until - time.monotonic())).on
+                if wish.state is not None:
+                    await device.switch(on, seconds=until - time.monotonic())
+                    switched = True
+                today = datetime.now(_zone(call)).date()
+                look = await device.look(today, seconds=until - time.monotonic())
+                if switched and look.identity.on != on:
+                    state = "on" if look.identity.on else "off"
+                    return Told(device, error=f"{device.name} said yes but is still {state}.")
+                if switched:
+                    await switch_back.replace(call, device.name, back)
+                pause, left = call.settings.recheck, until - time.monotonic()
+                judgement = await judged(device, look, pause=pause, seconds=left)
+                if back and wish.minutes:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(until - time.monotonic()):
+                            await device.count_down(wish.minutes * 60, back.state == "on")
+                return Told(device, look, judgement)
     except PlugError as error:
         return Told(device, error=f"{error}{_left(wish, error, switched)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -87,24 +87,46 @@ async def test_what_no_plug_counted_is_not_0_kwh(house: Commands, make: Make) ->
         assert await house.text("energy", period) == "fan no count, lamp no count."
 
 
-async def test_a_newer_plug_tells_its_month_without_days(
-    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TAPO_PASSWORD", "secret")
+@pytest.fixture
+async def den(house: Commands, make: Make) -> AsyncIterator[StandIn]:
+    """A newer plug, beside the older one lamp."""
     await wire.load()
     loop, plug = asyncio.get_running_loop(), StandIn()
     plug.is_on = True
-    key = ("192.0.2.1", "ann@example.org")
-    session = tapo.Session(plug, loop, loop.call_later(60, lambda: None))
-    monkeypatch.setitem(tapo._sessions, key, session)
-    den = {"host": key[0], "user": key[1], "password": {"env": "TAPO_PASSWORD"}}
+    host, user = key = ("192.0.2.1", "ann@example.org")
+    tapo._sessions[key] = tapo.Session(plug, loop, loop.call_later(60, lambda: None))
     lamp = make("lamp")
+    den = {"host": host, "user": user, "password": {"env": "TAPO_PASSWORD"}}
     plugs = {"den": den, "lamp": f"{lamp.host}:{lamp.port}"}
     house.set(plugs=plugs, recheck=0.0, patience=0.5)
+    yield plug
+    await tapo.close()
+
+
+async def test_a_newer_plug_tells_its_month_without_days(house: Commands, den: StandIn) -> None:
     assert await house.text("energy", "den", "week") == "den no count of the last 7 days."
     assert await house.text("energy", "den", "month") == "den 5.2 kWh this month."
     assert await house.text("energy", "month") == "5.51 kWh month: den 5.20, lamp 0.31."
-    await tapo.close()
+
+
+async def test_an_impossible_number_is_a_wrong_meter_and_hides_no_other(
+    house: Commands, make: Make
+) -> None:
+    make("lamp")
+    make("heater", glitch_watts=10**400)  # JSON has integers of any length
+    assert await house.text("energy") == "43 W in all: heater meter wrong, lamp 43."
+    found = await look(house)
+    assert found["lamp"][0] is True and found["heater"][0] is False
+
+
+async def test_whatever_breaks_over_one_plug_is_an_error_of_that_plug(
+    house: Commands, den: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the interval it is no news of its meter."""
+    monkeypatch.setattr(den, "rssi", "loud")
+    sentence = "den gives an answer that makes no sense."
+    assert await house.text("energy") == f"43 W in all: lamp 43. {sentence}"
+    assert [(await look(house))[name][0] for name in ("den", "lamp")] == [None, True]
 
 
 async def test_a_mail_gets_a_chart_of_the_days(house: Commands, make: Make) -> None:

@@ -114,6 +114,17 @@ async def test_a_plug_still_in_last_month_is_asked_for_the_day_it_has(
     assert plug.served == 2
 
 
+async def test_a_plug_whose_clock_tells_no_date_counts_by_our_days(answering: Answering) -> None:
+    plug, lamp = answering(
+        {
+            "system": sysinfo(),
+            "time": {"get_time": {"year": 10**12, "month": 1, "mday": 1}},
+            "emeter": {"get_realtime": {"power": 43.0}, "get_daystat": {"day_list": [OTHER_DAY]}},
+        }
+    )
+    assert (await lamp.look(date(2026, 1, 30))).today_kwh == 7.0
+
+
 async def test_a_week_over_the_end_of_a_month_asks_for_both(answering: Answering) -> None:
     """What is no day, no energy or another year is left out, the rest is in order of time."""
     plug, lamp = answering(
@@ -127,6 +138,8 @@ async def test_a_week_over_the_end_of_a_month_asks_for_both(answering: Answering
                         {"year": 2026, "month": 2, "day": 27, "energy": -1.0},
                         {"year": 2026, "month": 2, "day": 26},
                         {"month": 2, "day": 25, "energy": 1.0},
+                        {"year": 10**12, "month": 2, "day": 24, "energy": 1.0},
+                        {"year": 2026, "month": 2, "day": 24, "energy": 10**400},
                     ]
                 },
                 "get_monthstat": {

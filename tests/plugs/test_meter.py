@@ -37,6 +37,7 @@ def test_both_sets_of_units_are_told_apart_by_their_names() -> None:
         (reading(-3.0), True, "reports -3 W, less than nothing"),
         (reading(math.nan), True, "reports a power that is no number"),
         (reading(math.inf), True, "reports a power that is no number"),
+        (reading(10**400), True, "reports a power that is no number"),
         (reading("60"), True, "reports a power that is no number"),
         (reading(True), True, "reports a power that is no number"),
         (reading(60.0, amperes=40.0), True, "reports 40 A"),

@@ -187,7 +187,7 @@ def _date(answer: Answer) -> date | None:
     now = part.get("get_time") if isinstance(part, dict) else None
     try:
         return date(now["year"], now["month"], now["mday"])  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -50,7 +50,7 @@ def _days(answer: Answer) -> list[tuple[date, float]]:
     for entry in entries(answer, "get_daystat", "day_list"):
         try:
             day = date(entry["year"], entry["month"], entry["day"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         energy = kwh(entry)
         if energy is not None:

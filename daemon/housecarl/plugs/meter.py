@@ -53,7 +53,10 @@ def si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # JSON has integers of any length
+        return math.nan
 
 
 def max_watts(model: str, configured: float | None = None) -> float:

@@ -10,7 +10,7 @@ from housecarl.errors import CommandError
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.tapo import NewDevice
-from housecarl.plugs.wire import DEADLINE, PlugError
+from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 
 #: seconds to ask all plugs for their alias and MAC when a word is no name
 ALIAS_SECONDS = 2.0
@@ -66,7 +66,8 @@ async def _aliases(plugs: Mapping[str, PlugAddress], apart: Collection[str]) -> 
 
     async def ask(name: str) -> Identity | None:
         try:
-            return await device(name, plugs[name]).identity(seconds=ALIAS_SECONDS)
+            with own_error(name):
+                return await device(name, plugs[name]).identity(seconds=ALIAS_SECONDS)
         except PlugError:
             return None
 

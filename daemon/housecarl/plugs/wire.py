@@ -7,9 +7,15 @@ import functools
 import importlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from housecarl.errors import CommandError
+import structlog
+
+from housecarl.errors import CommandError, StorageError
+
+log = structlog.get_logger()
 
 #: seconds from the first packet to the last byte; so that a silent plug is told in time
 DEADLINE = 6.0
@@ -46,6 +52,18 @@ class PlugRefused(PlugError):
         super().__init__(name, f"refused: {said or 'no reason given'} ({code}).", sent=True)
         self.code = code
         self.said = said
+
+
+@contextmanager
+def own_error(plug: str) -> Iterator[None]:
+    """Whatever breaks over what one plug says is an error of that plug: the others go on."""
+    try:
+        yield
+    except (PlugError, StorageError):
+        raise
+    except Exception as error:
+        log.exception("plug-failed", plug=plug)
+        raise PlugUnclear(plug, "gives an answer that makes no sense.", sent=True) from error
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from housecarl.plugs.device import RECHECK_AFTER
 from housecarl.plugs.names import device
 from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.watch import Measurement, measure, reset
-from housecarl.plugs.wire import PlugError, PlugSilent
+from housecarl.plugs.wire import PlugError, PlugSilent, own_error
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -51,8 +51,9 @@ class Plug:
         today = now.astimezone(self.zone).date()
         try:
             async with self.workshop.lock(plug.key):
-                await busy.leave_alone(store.beside(busy.MODULE), self.name)
-                measured = await measure(plug, store, today, pause=RECHECK_AFTER)
+                with own_error(self.name):
+                    await busy.leave_alone(store.beside(busy.MODULE), self.name)
+                    measured = await measure(plug, store, today, pause=RECHECK_AFTER)
         except busy.PlugBusy:
             return []
         except PlugSilent:

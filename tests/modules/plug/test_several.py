@@ -68,6 +68,14 @@ async def test_a_meter_without_watts_has_no_reading_and_never_0_w(
     assert reply.bars == [("lamp", 43.0)] and ("Power", "no reading") in reply.rows
 
 
+async def test_one_with_an_impossible_number_keeps_no_other_from_being_told(
+    house: Commands, make: Make
+) -> None:
+    lamp, fan = make("lamp"), make("fan", relay=False, glitch_watts=10**400)
+    assert await house.text("plug", "all", "on") == ("fan on (meter wrong), lamp on. 43 W in all.")
+    assert lamp.relay and fan.relay
+
+
 async def test_when_none_of_several_answers_each_is_told(house: Commands, make: Make) -> None:
     for name in ("lamp", "fan", "heater", "pump"):
         make(name).stop()
