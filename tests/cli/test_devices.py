@@ -354,10 +354,11 @@ def test_what_the_cloud_offers_is_shown_without_a_file(
 def test_one_plug_is_checked_at_a_time(
     verbs: Forker, plug: SimulatedPlug, folder: Path, tmp_path: Path
 ) -> None:
-    config = config_of(tmp_path, folder, plug, plug)
-    done = verbs.run("-c", config, "firmware", "check", "all")
+    with SimulatedPlug(alias="other") as other:
+        config = config_of(tmp_path, folder, plug, other)
+        done = verbs.run("-c", config, "firmware", "check", "all")
     assert (done.returncode, "one plug at a time" in done.stderr) == (2, True)
-    assert plug.device.asked == []
+    assert plug.device.asked == other.device.asked == []
 
 
 def test_words_that_mean_no_plug_or_no_folder_are_usage_errors(verb: Verb) -> None:

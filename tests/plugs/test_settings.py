@@ -35,3 +35,11 @@ def test_a_bare_text_is_a_host_with_perhaps_a_port() -> None:
 def test_what_cannot_work_is_refused(wrong: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Plugs).validate_python(wrong)
+
+
+@pytest.mark.parametrize("again", ["192.168.1.41", {"host": "192.168.1.41", "max_watts": 1875}])
+def test_two_names_for_one_plug_are_refused(again: object) -> None:
+    """While it is flashed under the one it would be switched under the other."""
+    told = r"lamp and light are one plug, 192\.168\.1\.41:9999: keep one of the names"
+    with pytest.raises(ValidationError, match=told):
+        TypeAdapter(Plugs).validate_python({"lamp": "192.168.1.41:9999", "light": again})

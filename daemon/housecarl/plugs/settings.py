@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from housecarl.config_section import Line
 from housecarl.secret import Secret
@@ -45,5 +45,19 @@ def _address(value: Any) -> Any:
     return {"host": value}
 
 
+def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
+    """Each plug has one name: by this it is left alone while it is flashed. ValueError says so."""
+    places: dict[tuple[str, int], str] = {}
+    for name, one in plugs.items():
+        former = places.setdefault((one.host.casefold(), one.port), name)
+        if former != name:
+            raise ValueError(
+                f"{former} and {name} are one plug, {one.host}:{one.port}: keep one of the names"
+            )
+    return plugs
+
+
 #: The `plugs:` mapping of the configuration; a name stands in replies, so it is one line.
-Plugs = Mapping[Line, Annotated[PlugAddress, BeforeValidator(_address)]]
+Plugs = Annotated[
+    Mapping[Line, Annotated[PlugAddress, BeforeValidator(_address)]], AfterValidator(_apart)
+]
