@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from housecarl import folding
 from housecarl.config_section import Line
 from housecarl.secret import Secret
 
 #: the port of plugs of the Kasa generation
 PORT = 9999
+
+#: a host name as resolvers take it, which is more than DNS allows: an underscore, other letters
+_HOST = re.compile(r"\w[\w.-]*")
+
+
+def _host(value: str) -> str:
+    """An address or a host name. ValueError says what it looks like."""
+    if not _HOST.fullmatch(value):
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError(
+                "should be an address or a host name, such as 192.168.1.41 or lamp.lan"
+            ) from None
+    return value
+
+
+def _name(value: str) -> str:
+    """A name that can be texted, and that means one plug. ValueError says what to do."""
+    typed = folding.typed(value)
+    if typed.casefold() == "all":
+        raise ValueError(f"'{value}' means every plug; call this one something else")
+    if "," in typed or '"' in typed or typed.startswith("-"):
+        raise ValueError("cannot be texted: take out commas, double quotes and a - in front")
+    return value
 
 
 class PlugAddress(BaseModel):
@@ -20,7 +48,7 @@ class PlugAddress(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: address or host name
-    host: str
+    host: Annotated[str, AfterValidator(_host)]
     port: int = Field(default=PORT, ge=1, le=65535)
     #: watts; more than this the meter cannot truly say
     max_watts: float | None = Field(default=None, gt=0)
@@ -46,9 +74,16 @@ def _address(value: Any) -> Any:
 
 
 def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
-    """Each plug has one name: by this it is left alone while it is flashed. ValueError says so."""
+    """Each name means one plug, and each plug has one. ValueError says which are not apart.
+
+    By its name a plug is left alone while it is flashed.
+    """
+    names: dict[str, str] = {}
     places: dict[tuple[str, int], str] = {}
     for name, one in plugs.items():
+        former = names.setdefault(name.casefold(), name)
+        if former != name:
+            raise ValueError(f"{former} and {name} are the same in a text; rename one of them")
         former = places.setdefault((one.host.casefold(), one.port), name)
         if former != name:
             raise ValueError(
@@ -59,5 +94,9 @@ def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
 
 #: The `plugs:` mapping of the configuration; a name stands in replies, so it is one line.
 Plugs = Annotated[
-    Mapping[Line, Annotated[PlugAddress, BeforeValidator(_address)]], AfterValidator(_apart)
+    Mapping[
+        Annotated[Line, AfterValidator(_name)],
+        Annotated[PlugAddress, BeforeValidator(_address)],
+    ],
+    AfterValidator(_apart),
 ]
