@@ -87,8 +87,9 @@ async def _reading(call: Call, one: Device) -> list[Finding]:
     if now is None:
         return []
     sensed = now.sensed
-    fell = sensed.news == "reset"
-    counter = Finding(f"{one.name}.counter", not fell, reset(one.name, sensed.why) if fell else "")
+    fell = sensed.memory.fell_lately(_today(call))
+    said = reset(one.name, sensed.memory) if fell else ""
+    counter = Finding(f"{one.name}.counter", not fell, said)
     if not sensed.memory.wrong and now.watts is not None:
         return [Finding(one.name, True, f"{one.name}: its meter is well again."), counter]
     if not sensed.why:
@@ -118,7 +119,7 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
     if len(devices) == 1:
         one = measured[0]
         return await _alarm(call, one) if one.now.sensed.why else _one(one, chosen, _today(call))
-    return _several(measured, errors, chosen, _today(call))
+    return _several(measured, [*map(_reset, measured), *errors], chosen, _today(call))
 
 
 def _chosen(plugs: tuple[str, ...], period: Period | None) -> tuple[tuple[str, ...], Period]:
@@ -149,11 +150,15 @@ async def _measured(call: Call, device: Device) -> Measured | str:
 async def _alarm(call: Call, one: Measured) -> Reply:
     """A meter that cannot be right, and what may cure it."""
     name = one.device.name
-    if one.now.sensed.news == "reset":
-        return Reply(reset(name, one.now.sensed.why), rows=_rows(one))
     cure = await _cure(call, one.look.identity)
     text = fault(name, one.now.sensed.why, call.house.typed("firmware", name), cure)
     return Reply(text, rows=_rows(one))
+
+
+def _reset(one: Measured) -> str:
+    """That its counter was found to have begun anew, else empty."""
+    sensed = one.now.sensed
+    return reset(one.device.name, sensed.memory) if sensed.news == "reset" else ""
 
 
 async def _cure(call: Call, identity: Identity) -> str | None:
@@ -172,6 +177,8 @@ async def _cure(call: Call, identity: Identity) -> str | None:
 
 def _one(one: Measured, period: Period, today: date) -> Reply:
     """One plug with a meter that can be believed."""
+    if fell := _reset(one):
+        return Reply(fell, rows=_rows(one))
     text = f"{one.device.name} {_said(one, period, today)}."
     if one.now.sensed.news == "well":
         text += " Its meter is well again."
@@ -213,8 +220,8 @@ def _days(one: Measured, period: Period, today: date) -> list[tuple[date, float]
     return list(one.history.since(today.replace(day=1) if period == "month" else first))
 
 
-def _several(measured: list[Measured], errors: list[str], period: Period, today: date) -> Reply:
-    """Several plugs in one line; the sum, then each."""
+def _several(measured: list[Measured], more: list[str], period: Period, today: date) -> Reply:
+    """Several plugs in one line; the sum, then each, then more sentences."""
     values = [(one.device.name, _value(one, period, today)) for one in measured]
     unit = "W" if period == "now" else "kWh"
     shown = ", ".join(
@@ -227,7 +234,7 @@ def _several(measured: list[Measured], errors: list[str], period: Period, today:
         total = _number(sum(value or 0.0 for _, value in values), unit)
         text = f"{total} {unit} {period if period != 'now' else 'in all'}: {text}"
     rows = [row for one in measured for row in _rows(one)]
-    return Reply(" ".join([text, *errors]), rows=rows, bars=bars, unit=unit)
+    return Reply(" ".join(filter(None, [text, *more])), rows=rows, bars=bars, unit=unit)
 
 
 def _value(one: Measured, period: Period, today: date) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from housecarl.plugs import meter
 from housecarl.plugs.meter import Reading
+from housecarl.plugs.sense import Memory, sense
 
 
 def reading(watts: Any, volts: float = 121.0, amperes: float = 0.6) -> Reading:
@@ -75,3 +77,14 @@ def test_the_limit_is_the_configured_one_else_the_region_of_the_model() -> None:
     assert meter.max_watts("HS110(EU)") == 3680
     assert meter.max_watts("HS110(US)", 600) == 600
     assert meter.max_watts("something else") == 4000
+
+
+def test_that_a_counter_fell_is_found_until_the_end_of_the_next_day() -> None:
+    """Longer than any quiet hours, in which it cannot be told, and not for ever."""
+    day, good = date(2026, 11, 23), meter.Judgement(reading(61.0))
+    before = sense(Memory(total_kwh=56.14), good, 1875.0, day)
+    assert before.news == "reset" and before.memory.fell == pytest.approx(55.14)
+    after = sense(before.memory, good, 1875.0, day + timedelta(days=1))
+    assert after.news == "" and after.memory.resets == 1
+    lately = [after.memory.fell_lately(day + timedelta(days=n)) for n in range(3)]
+    assert lately == [True, True, False]

@@ -117,5 +117,6 @@ async def test_a_counter_that_began_anew_is_told_and_the_watts_are_judged(opened
                 "news",
                 "lamp: its counter fell by 55.14 kWh. It counts from there on.",
             ),
+            ("meter.lamp", True, ""),
             ("plug.lamp", False, "180 W, over 100 W"),
         ]

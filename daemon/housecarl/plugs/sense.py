@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from housecarl.plugs.meter import Judgement
@@ -24,6 +25,10 @@ class Memory(NamedTuple):
     #: single bad readings so far
     glitches: int = 0
     total_kwh: float | None = None
+    #: times that its counter fell; by how many kWh the last time, and on which day (ISO 8601)
+    resets: int = 0
+    fell: float = 0.0
+    fell_on: str = ""
 
     @classmethod
     def read(cls, value: Any) -> Memory:
@@ -33,13 +38,20 @@ class Memory(NamedTuple):
         except TypeError:
             return cls()
 
+    def fell_lately(self, today: date) -> bool:
+        """Whether its counter fell today or yesterday.
+
+        So long that is found, for it may have to wait for the end of quiet hours, or for a restart.
+        """
+        return self.fell_on in (str(today), str(today - timedelta(days=1)))
+
     def stored(self) -> dict[str, Any]:
         """As JSON."""
         return self._asdict()
 
 
 class Sensed(NamedTuple):
-    """A judgement over time: `news` is fault, well, reset or empty; `why` the end of a sentence."""
+    """A judgement over time: `news` is fault, well, reset or empty; `why` the meter is wrong."""
 
     memory: Memory
     news: str = ""
@@ -47,7 +59,7 @@ class Sensed(NamedTuple):
 
 
 def sense(
-    memory: Memory, judgement: Judgement, limit: float, today_kwh: float | None = None
+    memory: Memory, judgement: Judgement, limit: float, today: date, today_kwh: float | None = None
 ) -> Sensed:
     """What one more judgement means, after what is remembered; `limit` are the plug's watts."""
     why = judgement.fault
@@ -72,5 +84,6 @@ def sense(
     if known and memory.total_kwh is not None and total is not None:
         fell = memory.total_kwh - total
         if fell > COUNTER_SLACK:
-            return Sensed(after, "reset", f"counter fell by {fell:.2f} kWh")
+            resets = memory.resets + 1
+            return Sensed(after._replace(resets=resets, fell=fell, fell_on=str(today)), "reset")
     return Sensed(after)

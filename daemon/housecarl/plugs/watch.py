@@ -48,16 +48,16 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
         return None
     limit = meter.max_watts(look.identity.model, device.address.max_watts)
     memory = Memory.read(await store.get(f"meter.{device.name}", {}))
-    sensed = sense(memory, judgement, limit, look.today_kwh)
+    sensed = sense(memory, judgement, limit, today, look.today_kwh)
     await store.set(f"meter.{device.name}", sensed.memory.stored())
     if judgement.watts is not None:
         await store.append(f"watts.{device.name}", judgement.watts)
     return Measurement(look, judgement, sensed)
 
 
-def reset(name: str, why: str) -> str:
+def reset(name: str, memory: Memory) -> str:
     """That a counter began anew."""
-    return f"{name}: its {why}. It counts from there on."
+    return f"{name}: its counter fell by {memory.fell:.2f} kWh. It counts from there on."
 
 
 def fault(name: str, why: str, ask: str, cure: str | None = None) -> str:

@@ -12,6 +12,7 @@ from housecarl.means import JournalStore, Workshop
 from housecarl.plugs import busy
 from housecarl.plugs.device import RECHECK_AFTER
 from housecarl.plugs.names import device
+from housecarl.plugs.sense import Memory
 from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.watch import Measurement, measure, reset
 from housecarl.plugs.wire import PlugError, PlugSilent, own_error
@@ -72,15 +73,19 @@ class Plug:
         """Whether the meter is right; it was read several times, so this is told at once."""
         sensed, name = measured.sensed, self.name
         rule = Rule(0.0, self.watch.urgent)
-        if sensed.news == "reset":
-            text = reset(name, sensed.why)
-            return [Notice(f"counter.{name}", now.isoformat(), text, self.watch.urgent)]
         if sensed.memory.wrong:
             ok = False if sensed.why else None
-            return [Finding(f"meter.{name}", f"{name} meter", ok, sensed.why, rule)]
-        if measured.watts is None:
-            return [Finding(f"meter.{name}", f"{name} meter", None, "", rule)]
-        return [Finding(f"meter.{name}", f"{name} meter", True, "", rule)]
+        else:
+            ok = None if measured.watts is None else True
+        found = Finding(f"meter.{name}", f"{name} meter", ok, sensed.why, rule)
+        return [*self._counter(sensed.memory, now), found]
+
+    def _counter(self, memory: Memory, now: datetime) -> Sequence[Notice]:
+        """That its counter fell, whoever noticed; by its stamp each time is told once."""
+        if not memory.fell_lately(now.astimezone(self.zone).date()):
+            return ()
+        stamp, text = f"{memory.fell_on} {memory.resets}", reset(self.name, memory)
+        return [Notice(f"counter.{self.name}", stamp, text, self.watch.urgent)]
 
 
 def judge(measured: Measurement, watch: PlugWatch) -> tuple[bool | None, str]:
