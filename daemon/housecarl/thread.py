@@ -15,6 +15,11 @@ async def in_thread(work: Callable[[], T], limit: float) -> T:
 
     A thread of the loop's own pool that hangs would keep the daemon from ending.
     """
+    return await asyncio.wait_for(apart(work), limit)
+
+
+def apart(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Begin some work in a thread of its own, for which not even the daemon's end waits."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -38,4 +43,4 @@ async def in_thread(work: Callable[[], T], limit: float) -> T:
             pass  # the loop ended meanwhile
 
     threading.Thread(target=run, name="aside", daemon=True).start()
-    return await asyncio.wait_for(done, limit)
+    return done

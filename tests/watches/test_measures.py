@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import icmplib
 import pytest
@@ -13,15 +16,15 @@ from icmplib import Host as ICMPHost
 from icmplib import ICMPLibError, SocketAddressError, SocketPermissionError
 from tests.doors.certificate import certificate
 
-from housecarl.config_watches import CertificateWatch, DiskWatch, PlugWatch
+from housecarl.config_watches import CertificateWatch, DiskWatch, HostWatch, PlugWatch
 from housecarl.journal.strangers import Strangers
 from housecarl.plugs.device import Identity, Look
 from housecarl.plugs.meter import Judgement, Reading
 from housecarl.plugs.sense import Memory, Sensed
 from housecarl.plugs.watch import Measurement
-from housecarl.watches import stock
+from housecarl.watches import reach, stock
 from housecarl.watches.power import judge
-from housecarl.watches.reach import connect, ping
+from housecarl.watches.reach import Host, connect, ping
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding
 from housecarl.watches.stock import Certificate, Disks, ending, full
@@ -40,8 +43,9 @@ def plain(found: object) -> list[tuple[str, bool | None, str]]:
 async def test_a_port_that_takes_connections_is_well_and_a_closed_one_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert await connect("127.0.0.1", port) is None
-    assert await connect("127.0.0.1", port) == f"port {port} is closed"
+        assert await connect(["127.0.0.1"], port) is None
+        assert await connect(["::1", "127.0.0.1"], port) is None, "by the second address"
+    assert await connect(["127.0.0.1"], port) == f"port {port} is closed"
 
 
 async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not() -> None:
@@ -78,7 +82,38 @@ async def test_what_ping_brings_is_one_sentence(
 
 
 async def test_a_name_that_is_none_is_said() -> None:
-    assert await ping("a" * 300) == "no such name in DNS"
+    for watch in (HostWatch(), HostWatch(port=631)):
+        printer = Host("printer", "a" * 300, watch)
+        assert plain(await printer.look(NOON)) == [("host.printer", False, "no such name in DNS")]
+
+
+async def test_a_name_that_dns_has_no_answer_for_is_looked_up_once_and_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor do many such names take the threads in which the house works else."""
+    answer, asked, real = threading.Event(), list[str](), socket.getaddrinfo
+
+    def hang(name: str, *args: Any, **keys: Any) -> Any:
+        asked.append(name)
+        answer.wait(20.0)
+        return real("127.0.0.1", *args, **keys)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(reach, "LOOKUP_SECONDS", 0.05)
+    monkeypatch.setattr(reach, "CONNECT_SECONDS", 0.05)
+    asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(2))
+    with socket.create_server(("127.0.0.1", 0)) as server, pool:
+        watches = [HostWatch(), HostWatch(port=server.getsockname()[1])]
+        hosts = [Host(f"n{n}", f"n{n}.lan", watches[n % 2]) for n in range(6)]
+        for _ in range(2):
+            found = await asyncio.gather(*(host.look(NOON) for host in hosts))
+            assert {each.text for (each,) in found} == {"no such name in DNS"}
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5.0) == 7
+        assert sorted(asked) == [host.address for host in hosts]
+        answer.set()
+        monkeypatch.setattr(reach, "LOOKUP_SECONDS", 10.0)
+        monkeypatch.setattr(reach, "CONNECT_SECONDS", 10.0)
+        assert plain(await hosts[1].look(NOON)) == [("host.n1", True, "")]
 
 
 @pytest.mark.parametrize(

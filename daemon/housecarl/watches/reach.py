@@ -6,10 +6,12 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from housecarl.config_watches import HostWatch
+from housecarl.thread import apart
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -27,6 +29,7 @@ class Host:
     name: str
     address: str
     watch: HostWatch
+    _asked: dict[str, asyncio.Future[list[str]]] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -40,22 +43,43 @@ class Host:
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Ask it once."""
         rule = Rule(self.watch.after, self.watch.urgent)
-        port = self.watch.port
-        wrong = await (ping(self.address) if port is None else connect(self.address, port))
+        addresses, port = await self._addresses(), self.watch.port
+        if not addresses:
+            wrong: str | None = "no such name in DNS"
+        else:
+            wrong = await (ping(addresses[0]) if port is None else connect(addresses, port))
         return [Finding(f"host.{self.name}", self.name, wrong is None, wrong or "", rule)]
 
+    async def _addresses(self) -> list[str]:
+        """Its addresses; none without such a name, or while DNS has no answer.
 
-async def connect(address: str, port: int) -> str | None:
-    """What is wrong with a TCP port, None when it takes connections."""
+        A name whose look-up hangs is not looked up again beside it: each would hold a thread.
+        """
+        asked = self._asked.get(self.address)
+        if asked is None or asked.done():
+            asked = self._asked[self.address] = apart(partial(look_up, self.address))
+        await asyncio.wait((asked,), timeout=LOOKUP_SECONDS)
+        return asked.result() if asked.done() else []
+
+
+def look_up(name: str) -> list[str]:
+    """The addresses of a name, or of an address itself; none when DNS knows none."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [str(each[4][0]) for each in found]
+
+
+async def connect(addresses: Sequence[str], port: int) -> str | None:
+    """What is wrong with a TCP port, None when it takes connections at one of the addresses."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(address, port)
+            _, writer = await _opened(addresses, port)
     except TimeoutError:
         return f"no answer on port {port}"
     except ConnectionRefusedError:
         return f"port {port} is closed"
-    except socket.gaierror:
-        return "no such name in DNS"
     except OSError as error:
         return f"port {port}: {(error.strerror or 'unreachable').lower()}"
     writer.close()
@@ -64,21 +88,24 @@ async def connect(address: str, port: int) -> str | None:
     return None
 
 
-async def ping(host: str) -> str | None:
+async def _opened(
+    addresses: Sequence[str], port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that takes one; else OSError, that of the last."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port)
+    return await asyncio.open_connection(addresses[-1], port)
+
+
+async def ping(address: str) -> str | None:
     """What is wrong with a machine, None when it answers: without privilege first, then raw."""
     from icmplib import ICMPLibError, SocketPermissionError, async_ping  # the first ping pays
 
-    try:
-        async with asyncio.timeout(LOOKUP_SECONDS):
-            loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        return "no such name in DNS"
-    address = str(found[0][4][0]).partition("%")[0]
     for privileged in (False, True):
         try:
             answer = await async_ping(
-                address,
+                address.partition("%")[0],
                 PACKETS,
                 INTERVAL_SECONDS,  # pyright: ignore[reportArgumentType] - fractions are taken
                 timeout=PING_SECONDS,  # pyright: ignore[reportArgumentType]

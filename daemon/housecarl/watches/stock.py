@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
 from housecarl.quantity import DAY
+from housecarl.thread import apart
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -79,20 +78,6 @@ class Disks:
             asked = self._asked[place] = apart(partial(measure, place))
         await asyncio.wait((asked,), timeout=PATIENCE_SECONDS)
         return asked.result() if asked.done() else (None, None)
-
-
-def apart(work: Callable[[], Measure]) -> asyncio.Future[Measure]:
-    """Do it in a thread of its own, for which neither others nor the daemon's end wait."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Measure] = loop.create_future()
-
-    def run() -> None:
-        result = work()
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(future.set_result, result)
-
-    threading.Thread(target=run, name="disk", daemon=True).start()
-    return future
 
 
 def measure(place: Path) -> Measure:
