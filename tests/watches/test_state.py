@@ -41,6 +41,19 @@ def test_trouble_that_is_older_than_the_first_look_has_lasted_since_then() -> No
     assert told((0, ahead, False), (59, ahead, False), (60, ahead, False)) == ["-", "-", "trouble"]
 
 
+def test_a_clock_that_was_ahead_delays_neither_trouble_nor_its_end() -> None:
+    """What seemed to begin then has begun now, when the clock is set back."""
+    day = 86400.0
+    looks = ((day, BAD), (0, BAD), (59, BAD), (60, BAD), (day, WELL), (100, WELL), (160, WELL))
+    words = told(*((now, found, False) for now, found in looks))
+    assert words == ["-", "-", "-", "trouble", "-", "-", "well"]
+
+
+def test_trouble_told_by_a_clock_that_was_ahead_is_not_over_before_it_began() -> None:
+    state, _ = step(State(since=500.0, told=True, ripe=True), WELL, 0.0, False)
+    assert step(state, WELL, 60.0, False)[1] == News("well", 0.0, 0.0, "")
+
+
 def test_what_could_not_be_told_changes_nothing() -> None:
     looks = ((0, BAD), (30, UNKNOWN), (60, BAD), (70, UNKNOWN), (80, WELL), (100, UNKNOWN))
     words = told(*((now, found, False) for now, found in looks), (140, WELL, False))

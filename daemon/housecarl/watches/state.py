@@ -93,22 +93,23 @@ def step(state: State, found: Finding, now: float, quiet: bool) -> tuple[State, 
     hush = quiet and not found.rule.urgent
     if found.ok:
         return _well(state, found.rule, now, hush)
-    if state.since is None:
-        state = state._replace(since=now if found.since is None else min(found.since, now))
-    state = state._replace(well=None, text=found.text)
-    assert state.since is not None
-    if state.told or now - state.since < found.rule.after:
+    known = found.since if state.since is None else state.since
+    # no later than now: what began by a clock that was ahead would have to last as much longer
+    since = now if known is None else min(known, now)
+    state = state._replace(since=since, well=None, text=found.text)
+    if state.told or now - since < found.rule.after:
         return state, None
     if hush or found.rule.afterwards:
         return state._replace(ripe=True), None
     told = state._replace(told=True, ripe=True)
-    return told, News("trouble", state.since, now, state.text)
+    return told, News("trouble", since, now, state.text)
 
 
 def _well(state: State, rule: Rule, now: float, hush: bool) -> tuple[State, News | None]:
     if not state.trouble or state.since is None:
         return State(), None
-    over = now if state.well is None else state.well
+    over = now if state.well is None else min(state.well, now)
     if hush or now - over < rule.after:
         return state._replace(well=over), None
-    return State(), News("well" if state.told else "past", state.since, over, state.text)
+    since = min(state.since, over)
+    return State(), News("well" if state.told else "past", since, over, state.text)
