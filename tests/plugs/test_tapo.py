@@ -116,6 +116,24 @@ async def test_a_silent_one_is_told_in_time(plug: StandIn, device: tapo.NewDevic
     assert caught.value.sent
 
 
+async def test_who_ask_at_the_same_time_share_a_session(
+    device: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two would be closed by nobody, and by its timer the other while it is in use."""
+    made = list[StandIn]()
+
+    async def connect(_: tapo.NewDevice) -> StandIn:
+        await asyncio.sleep(0)  # the handshake, in which the others come
+        made.append(StandIn())
+        return made[-1]
+
+    monkeypatch.setattr(tapo.NewDevice, "_connect", connect)
+    await asyncio.gather(device.look(date(2026, 1, 2)), device.identity(), device.identity())
+    assert [stand_in.closed for stand_in in made] == [0]
+    await tapo.close()
+    assert [stand_in.closed for stand_in in made] == [1]
+
+
 @pytest.fixture
 async def den(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tapo.NewDevice]:
     """A device that nobody has connected to yet; python-kasa rests less between its attempts."""

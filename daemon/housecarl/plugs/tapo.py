@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from housecarl.errors import SecretError
 from housecarl.plugs import meter, wire
@@ -43,6 +44,11 @@ class Session:
 
 #: open sessions by (host, user); only of plugs that were asked within the last minute
 _sessions: dict[tuple[str, str], Session] = {}
+
+#: who may open a session, by its key; a lock belongs to one loop
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]] = (
+    WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,17 @@ class NewDevice(Device):
         key = self._key
         session = _sessions.get(key)
         if session is None or session.loop is not loop:
-            plug = await self._bounded(self._connect(), seconds, silent=UNHEARD)
-        else:
-            plug = session.plug
-            session.timer.cancel()
-        timer = loop.call_later(IDLE_CLOSE, lambda: loop.create_task(_close(key)))
-        _sessions[key] = Session(plug, loop, timer)
-        return plug
+            return await self._bounded(self._opened(), seconds, silent=UNHEARD)
+        return _kept(key, session.plug)
+
+    async def _opened(self) -> Any:
+        """A new session, or that of somebody who asked at the same time; one handshake at once."""
+        key, loop = self._key, asyncio.get_running_loop()
+        async with _turns.setdefault(loop, {}).setdefault(key, asyncio.Lock()):
+            session = _sessions.get(key)
+            if session is not None and session.loop is loop:
+                return _kept(key, session.plug)
+            return _kept(key, await self._connect())
 
     async def _connect(self) -> Any:
         from kasa import Credentials, Discover, KasaException
@@ -201,6 +211,16 @@ class NewDevice(Device):
                 raise PlugRefused(self.name, int(code), code.name.replace("_", " ")) from error
             text = "gives an answer that makes no sense."
             raise PlugUnclear(self.name, text, sent=sent) from error
+
+
+def _kept(key: tuple[str, str], plug: Any) -> Any:
+    """The plug, whose session is kept for a minute from now on."""
+    loop = asyncio.get_running_loop()
+    if key in _sessions:
+        _sessions[key].timer.cancel()
+    timer = loop.call_later(IDLE_CLOSE, lambda: loop.create_task(_close(key)))
+    _sessions[key] = Session(plug, loop, timer)
+    return plug
 
 
 async def close() -> None:
