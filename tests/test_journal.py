@@ -150,6 +150,23 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
         connect(path)
 
 
+def test_a_path_means_itself_whatever_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two houses whose folders differ only behind such a sign share nothing."""
+    monkeypatch.chdir(tmp_path)
+    folders = [Path("a"), *(tmp_path / name for name in ("a#1", "a#2", "a?x", "a%23", "a\udcff"))]
+    paths = [folder / "journal.sqlite" for folder in folders]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        with closing(connect(path)) as conn:
+            values.put(conn, "m", "k", number, 0.0)
+    for number, path in enumerate(paths):
+        with closing(connect(path, readonly=True)) as conn:
+            assert values.get(conn, "m", "k") == number
+        assert path.is_file()
+
+
 def test_a_newer_journal_is_refused_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     connect(path).close()

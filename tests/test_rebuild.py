@@ -301,6 +301,16 @@ def test_a_lost_phone_stays_lost_where_its_page_can_be_read(house: TestHouse) ->
     assert "switched off" not in house.inbox.wait(1)[0].text
 
 
+def test_a_lost_phone_stays_lost_in_a_folder_of_any_name(lived: TestHouse, tmp_path: Path) -> None:
+    folder = tmp_path / "50% #1?"
+    shutil.copytree(lived.folder, folder)
+    with Closed(folder, PEOPLE, modules={"folders": ["mine"]}) as house:
+        switch_off_bo(house)
+        spoil(house.spool / JOURNAL, "readings")
+        house.start()
+        assert read(house, people.off).keys() == {"bo"}
+
+
 def test_the_owner_hears_when_it_is_forgotten_who_was_switched_off(house: TestHouse) -> None:
     switch_off_bo(house)
     replace(house.spool / JOURNAL)

@@ -176,7 +176,7 @@ def _examine(conn: sqlite3.Connection, path: Path) -> str | None:
 def _salvage_off(path: Path) -> dict[str, float] | None:
     """Who was switched off, if that page can still be read: a lost phone stays lost."""
     try:
-        conn = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
         return None
     try:

@@ -52,7 +52,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     Raises JournalDamaged when the file is no journal, JournalNewer when a newer housecarl wrote
     it, JournalError when it is older and only read, StorageError when it cannot be opened.
     """
-    uri = f"file:{path}?mode={'ro' if readonly else 'rwc'}"
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
     try:
         conn = sqlite3.connect(
             uri,
