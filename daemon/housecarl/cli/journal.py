@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +32,7 @@ def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
 def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -> T:
     """Read the journal of the spool of a configuration; raises StorageError as `read` does."""
     path = spool / JOURNAL
-    if not path.exists():
+    if not may_read(spool):
         raise StorageError(f"no journal in {path.parent} yet: `{service.start(config)}` makes it")
     conn = connect(path, readonly=True)
     try:
@@ -39,6 +41,23 @@ def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) ->
         raise fault(path, error) from error
     finally:
         conn.close()
+
+
+def may_read(spool: Path) -> bool:
+    """Whether a spool has a journal; raises PermissionError when this login may not read it."""
+    path = spool / JOURNAL
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    _refuse_without(path, os.R_OK)
+    return True
+
+
+def _refuse_without(path: Path, right: int) -> None:
+    """Raise PermissionError without a right, of which SQLite says that it cannot open the file."""
+    if not os.access(path, right):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:

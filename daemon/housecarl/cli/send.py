@@ -52,6 +52,8 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
         raise StorageError(text)
     if not may_send_as(config.people[person].unix, config.spool):
         raise NotAllowed(f"this login may not send as {person}; see `people.{person}.unix`")
+    if wait:
+        journal.may_read(config.spool)  # or it would be carried out, and called not allowed
     key = drop(config.spool, f"As: {person}\n{text}\n")
     if _is_unserved(config.spool):
         start = service.start(loaded.source.path)
