@@ -136,7 +136,7 @@ class Record:
             first = receipts.find_same(conn, case.verdict.keys, case.id)
             if first is not None:
                 raise Repeated(case, first)
-            receipts.store(conn, receipt, case.verdict.keys if case.verdict.person else ())
+            receipts.store(conn, receipt, case.verdict.keys if case.verdict.person else _key(case))
             for run in done.runs:
                 runs.finish(conn, run)
             if done.challenge is not None:
@@ -215,6 +215,12 @@ def _take_keys(conn: sqlite3.Connection, case: Case, file: str) -> None:
     if first is not None:
         raise Repeated(case, first)
     receipts.store(conn, receipt_of(case, file, "started"), case.verdict.keys)
+
+
+def _key(case: Case) -> tuple[str, ...]:
+    """The key of a dropped file that is nobody's: who put it there may wait to hear of it."""
+    stamp = case.stamp
+    return (f"drop:{stamp.key}",) if stamp and stamp.door == "drop" and stamp.key else ()
 
 
 def _issue(conn: sqlite3.Connection, case: Case, challenge: Challenge) -> None:

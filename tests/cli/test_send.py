@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import LOGIN
+from tests.cli.conftest import LOGIN, Verb, verb_of
 from tests.cli.forked import COMMON, forker
 
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
+from housecarl.testing.house import TestHouse
 
 SPOOL = f"spool: spool\ndoors: {{drop: {{}}}}\npeople: {{ann: {{unix: [{LOGIN}], may: ['*']}}}}\n"
 
@@ -36,3 +37,32 @@ def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode
         assert list(spool.glob("send-*")) == []
         assert verbs.run(*send).returncode == 0
     assert len(list(spool.glob("send-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("hello", "no-command"), (f"!help {'x' * 1000}", "form")],
+    ids=["no command", "a line that is too long"],
+)
+def test_what_is_refused_in_silence_is_told_to_who_waits(
+    verb: Verb, text: str, reason: str
+) -> None:
+    done = verb("send", text, "--as", "ann", "--wait")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"refused: {reason}\n")
+
+
+def test_who_waits_hears_of_a_person_that_is_off(verb: Verb, house: TestHouse) -> None:
+    verb("person", "off", "bo")
+    house.do(house.daemon.house.refresh())  # type: ignore[union-attr]
+    done = verb("send", "!uptime", "--as", "bo", "--wait")
+    verb("person", "on", "bo")
+    house.do(house.daemon.house.refresh())  # type: ignore[union-attr]
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "refused: off\n")
+
+
+def test_who_waits_hears_of_a_person_that_the_daemon_does_not_know(house: TestHouse) -> None:
+    """One that the file names since, and nobody has told the daemon to read it again."""
+    newer = house.folder / "newer.yaml"
+    newer.write_text((house.folder / "housecarl.yaml").read_text().replace("  bo:", "  eve:"))
+    done = verb_of(newer)("send", "!uptime", "--as", "eve", "--wait")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "refused: stranger\n")

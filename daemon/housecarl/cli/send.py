@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from housecarl.config_file import Loaded
 
 #: Seconds --wait waits for the reply: longer than any command's own time limit by default.
@@ -97,9 +99,18 @@ def drop(spool: Path, text: str) -> str:
 
 
 def reply_to(loaded: Loaded, key: str) -> str:
-    """The reply to the file that was dropped, once the journal has it; raises Unreachable."""
+    """The reply to the file that was dropped, once the journal has it; raises Unreachable.
+
+    What was refused without a reply is a HousecarlError with the reason.
+    """
     from housecarl.cli import journal
-    from housecarl.errors import JournalDamaged, JournalNewer, StorageError, Unreachable
+    from housecarl.errors import (
+        HousecarlError,
+        JournalDamaged,
+        JournalNewer,
+        StorageError,
+        Unreachable,
+    )
     from housecarl.journal import replies
 
     deadline = time.monotonic() + WAIT_SECONDS
@@ -110,7 +121,17 @@ def reply_to(loaded: Loaded, key: str) -> str:
             raise
         except StorageError:  # a daemon that starts has none yet, or an older one
             text = None
+        if text == "" and (reason := journal.read(loaded, lambda conn: _refusal(conn, key))):
+            raise HousecarlError(f"refused: {reason}")
         if text is not None:
             return text
         time.sleep(LOOK_SECONDS)
     raise Unreachable(f"no reply in {WAIT_SECONDS:g} s; is the daemon running? `housecarl status`")
+
+
+def _refusal(conn: sqlite3.Connection, key: str) -> str | None:
+    """Why the message with this key was refused, None when it was not."""
+    from housecarl.journal import receipts
+
+    receipt = receipts.find(conn, receipts.find_same(conn, [key], "") or key)
+    return None if receipt is None or receipt.state != "refused" else receipt.reason
