@@ -13,8 +13,11 @@ from housecarl.contact import Address, Phone
 from housecarl.secret import Secret
 
 
-def _name(text: str) -> str:
-    """A name that fits a command line, a log line and the `As:` line of a dropped file."""
+def as_name(text: str) -> str:
+    """A name that fits a command line, a log line and the `As:` line of a dropped file.
+
+    Raises ValueError.
+    """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,31}", text):
         raise ValueError(
             f"'{text}' is no name: a letter, then up to 31 letters, digits, dots, - and _"
@@ -29,7 +32,7 @@ def _day(value: Any) -> Any:
 
 
 #: The name of a person, as `--as` takes it.
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(as_name)]
 
 
 class Login(Section):

@@ -12,9 +12,10 @@ from typing import TypeVar
 from housecarl import config_file, service
 from housecarl.config_file import Loaded
 from housecarl.daemon import WAKE
-from housecarl.errors import StorageError
+from housecarl.errors import ConfigError, StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, fault
+from housecarl.lock import held
 
 T = TypeVar("T")
 
@@ -22,6 +23,14 @@ T = TypeVar("T")
 def load(given: Path | None) -> Loaded:
     """The configuration that -c, the environment or the usual places name."""
     return config_file.load(config_file.find(given))
+
+
+def former_spool(file: Path, error: ConfigError) -> Path:
+    """The spool of a house that runs on with the former text of a file; no such house: `error`."""
+    spool = config_file.likely_spool(file)
+    if held(spool / JOURNAL.parent) is None:
+        raise error
+    return spool
 
 
 def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
@@ -62,13 +71,18 @@ def _refuse_without(path: Path, right: int) -> None:
 
 def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     """Change the journal in one transaction and wake the daemon, if one runs."""
-    path = loaded.config.spool / JOURNAL
+    return write_at(loaded.config.spool, do)
+
+
+def write_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
+    """Change the journal of a spool as `write` does."""
+    path = spool / JOURNAL
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except PermissionError:
         raise
     except OSError as error:
-        text = f"spool {path.parents[1]}: {error.strerror}: {error.filename}"
+        text = f"spool {spool}: {error.strerror}: {error.filename}"
         raise StorageError(text) from error
     conn = connect(path)
     try:

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from housecarl.config_file import Loaded
     from housecarl.config_people import Person
 
@@ -28,6 +30,31 @@ def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
         known = ", ".join(sorted(loaded.config.people)) or "nobody"
         raise click.UsageError(f"no {name} in the configuration, which knows {known}")
     return loaded, loaded.config.people[name]
+
+
+def _spool(given: Path | None, name: str) -> Path:
+    """The spool of the house that may obey NAME still, whatever its file says of them by now."""
+    from housecarl import config_file
+    from housecarl.cli import journal
+    from housecarl.config_people import as_name
+    from housecarl.errors import ConfigError
+
+    try:
+        as_name(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    file = config_file.find(given)
+    try:
+        config = config_file.load(file).config
+    except ConfigError as error:
+        spool = journal.former_spool(file, error)
+        first = str(error.problems[0]).partition("\n")[0]
+        click.echo(f"note: the former configuration goes on, the file is broken: {first}", err=True)
+        return spool
+    if name not in config.people:
+        known = ", ".join(sorted(config.people)) or "nobody"
+        click.echo(f"note: no {name} in the configuration, which knows {known}", err=True)
+    return config.spool
 
 
 @verb.command("list")
@@ -60,12 +87,16 @@ def list_(ctx: click.Context) -> None:
 @click.argument("name")
 @click.pass_context
 def off(ctx: click.Context, name: str) -> None:
-    """Obey NAME no more, at once: a lost phone. Kept in the journal until `person on`."""
+    """Obey NAME no more, at once: a lost phone. Kept in the journal until `person on`.
+
+    Also somebody whom the configuration names no more, and beside a file that is broken: a daemon
+    that runs may obey them still.
+    """
     from housecarl.cli import journal
     from housecarl.journal import people
 
-    loaded, _ = _known(ctx, name)
-    journal.write(loaded, lambda conn: people.switch_off(conn, name, time.time()))
+    spool = _spool(ctx.obj, name)
+    journal.write_at(spool, lambda conn: people.switch_off(conn, name, time.time()))
     click.echo(f"{name} is off. `housecarl person on {name}` switches them on again.")
 
 
@@ -79,13 +110,13 @@ def on(ctx: click.Context, name: str) -> None:
     from housecarl.cli import journal
     from housecarl.journal import people
 
-    loaded, _ = _known(ctx, name)
+    spool = _spool(ctx.obj, name)
 
     def switch(conn: sqlite3.Connection) -> bool:
         people.forget_ways(conn, name)
         return people.switch_on(conn, name)
 
-    was_off = journal.write(loaded, switch)
+    was_off = journal.write_at(spool, switch)
     click.echo(f"{name} is on." if was_off else f"{name} was not off; their conversation is new.")
 
 

@@ -71,18 +71,15 @@ class _Known(NamedTuple):
 def _known(given: Path | None) -> _Known:
     """Beside a running house a broken file is a trouble of it; else ConfigError is raised."""
     from housecarl import config_file
+    from housecarl.cli import journal
     from housecarl.errors import ConfigError
     from housecarl.health import Part
-    from housecarl.house import JOURNAL
-    from housecarl.lock import held
 
     file = config_file.find(given)
     try:
         config = config_file.load(file).config
     except ConfigError as error:
-        spool = config_file.likely_spool(file)
-        if held(spool / JOURNAL.parent) is None:
-            raise
+        spool = journal.former_spool(file, error)
         first = str(error.problems[0]).partition("\n")[0]
         text = f"the former configuration goes on, the file is broken: {first}"
         return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))

@@ -1,0 +1,60 @@
+"""A lost phone is switched off in the house that runs, whatever its file says by now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Verb, verb_of
+
+from housecarl.testing.house import TestHouse
+
+
+def obeys_bo(house: TestHouse) -> bool:
+    """Whether the daemon answers bo, once it has seen what was written into its journal."""
+    house.do(house.daemon.house.refresh())  # type: ignore[union-attr]
+    house.drop("As: bo\n!uptime\n")
+    house.until(lambda: not (house.spool / "note.txt").exists())
+    house.settle()
+    return house.log()[-1].endswith("bo uptime: executed")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("  bo:", "  eve:"), "note: no bo in the configuration, which knows ann, eve\n"),
+        (("house:", "hose:"), "note: the former configuration goes on, the file is broken: "),
+        (("house:", "house: ["), "note: the former configuration goes on, the file is broken: "),
+    ],
+    ids=["named no more", "a fault", "no YAML"],
+)
+def test_whom_the_daemon_obeys_still_is_switched_off_and_on(
+    house: TestHouse, change: tuple[str, str], said: str
+) -> None:
+    newer = house.folder / "newer.yaml"
+    newer.write_text((house.folder / "housecarl.yaml").read_text().replace(*change))
+    verb = verb_of(newer)
+    done = verb("person", "off", "bo")
+    assert (done.returncode, said in done.stderr) == (0, True), done.stderr
+    assert done.stdout == "bo is off. `housecarl person on bo` switches them on again.\n"
+    assert not obeys_bo(house)
+    done = verb("person", "on", "bo")
+    assert (done.returncode, done.stdout, said in done.stderr) == (0, "bo is on.\n", True)
+    assert obeys_bo(house)
+
+
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_what_cannot_be_a_person_is_a_usage_error(verb: Verb, word: str) -> None:
+    done = verb("person", word, "+13035550199")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'+13035550199' is no name: a letter, then up to 31 letters" in done.stderr
+
+
+def test_a_broken_file_of_no_house_that_runs_is_told(tmp_path: Path) -> None:
+    """Where its spool is would be a guess."""
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\nhose: Elm\n")
+    (tmp_path / "spool").mkdir()
+    done = verb_of(config)("person", "off", "ann")
+    assert (done.returncode, "hose: unknown key" in done.stderr) == (78, True)
+    assert list((tmp_path / "spool").iterdir()) == []
