@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -39,6 +41,9 @@ LOOK_SECONDS = 2.0
 
 #: Files the journal is asked about at once: a backlog of thousands keeps no door shut for minutes.
 ASKED = 500
+
+#: The check that says which process is at a `try`.
+PROCESS = "process"
 
 #: What a file of ours is called; anything else in new/ or work/ was put there by hand.
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{16}\.eml")
@@ -104,6 +109,7 @@ class Recovery:
             for start in range(0, len(names), ASKED):
                 fresh += await self._settle_some(names[start : start + ASKED], state)
                 self.progress("taking up what the last life left")
+        await self._end_tries()
         await self._tell_background()
         for name in fresh:
             self.offer(name)
@@ -132,6 +138,16 @@ class Recovery:
             self.spool.move(name, state, State.EXECUTED)
         else:
             self.spool.move(name, state, State(receipt.state))
+
+    async def _end_tries(self) -> None:
+        """A `try` that was killed: it has no file, so only the journal knows that it was begun."""
+        left = await self.db.read(receipts.find_open)
+        now = self.clock.now().timestamp()
+        for receipt in left:
+            mark = json.loads(receipt.checks.get(PROCESS, "{}"))
+            if receipt.state == "started" and receipt.door == "try" and not life.runs(mark):
+                await self.db.write(partial(end_try, identity=receipt.id, now=now))
+                log.warning("interrupted", id=receipt.id[:4], person=receipt.person)
 
     async def _interrupted(self, receipt: Receipt) -> None:
         left = await self.db.read(lambda conn: runs.of(conn, receipt.id))
@@ -213,6 +229,27 @@ class Recovery:
                 # no message asked for it, so there is no log of it to look up
                 answer = Answer(note["person"], [reply], "alert", part=key)
         await self.workshop.conclude(key, answer, _way(note))
+
+
+def end_try(conn: sqlite3.Connection, identity: str, now: float) -> str | None:
+    """Conclude a `try` that was cut off: what is known of it, None when nothing was begun.
+
+    It is sent to nobody: the answer of a `try` is read on a terminal.
+    """
+    receipt = receipts.find(conn, identity)
+    if receipt is None:
+        return None
+    told = []
+    for run in runs.of(conn, identity):
+        if run.outcome is None:
+            text = f"{run.words[0]} was interrupted. It may have been done."
+            run = run._replace(ended=now, outcome="interrupted", text=text)
+            runs.finish(conn, run)
+        told.append(run.text)
+    if len(told) < len(receipt.calls):
+        told.append("The rest was not run.")
+    receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
+    return f"{' '.join(told)} Log {identity[:4]}."
 
 
 def _elsewhere(note: dict[str, Any]) -> bool:

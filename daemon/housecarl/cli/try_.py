@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
+    from housecarl.house import House
     from housecarl.judge import Case
     from housecarl.record import Done
 
@@ -41,7 +45,10 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
         raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
     symbol = loaded.config.language.symbol
     text = text if text.startswith(symbol) else symbol + text
-    case, done = asyncio.run(_carry(loaded, text, person))
+    try:
+        case, done = asyncio.run(_carry(loaded, text, person))
+    except asyncio.CancelledError:  # by a signal, before anything was begun
+        raise click.Abort from None
     if not case.person:
         raise NotAllowed("this login is nobody here: name a person with --as, or list it (`unix`)")
     if case.word == "confirm":
@@ -53,13 +60,16 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
 
 async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
     """The worker's steps 4 to 10, here; the reply is kept in the journal and not sent."""
+    from housecarl import life
     from housecarl.clock import SystemClock
     from housecarl.doors.drop_text import as_message
     from housecarl.house import House
     from housecarl.message import Stamp
     from housecarl.message.name import id_of, make_name
     from housecarl.record import Done
+    from housecarl.recover import PROCESS
 
+    _end_as_by_ctrl_c()
     house = House(loaded, SystemClock())
     name = make_name(datetime.now(UTC))
     async with house.at_the_desk():
@@ -74,9 +84,35 @@ async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
         case = await house.judge.judge(id_of(name), as_message(raw), stamp, house.clock.now())
         if not case.person or case.word == "confirm":
             return case, Done()
-        done = await house.worker.run(case, name)
+        checks = {**case.verdict.checks, PROCESS: json.dumps(life.mark())}
+        case = case._replace(verdict=replace(case.verdict, checks=checks))
+        done = await _run(house, case, name)
         await house.record.conclude(case, name, done, answered=False)
         return case, done
+
+
+async def _run(house: House, case: Case, name: str) -> Done:
+    """Carry it out; when that is cut off, the journal and the terminal say that it may be done."""
+    from housecarl.errors import HousecarlError
+    from housecarl.recover import end_try
+
+    try:
+        return await house.worker.run(case, name)
+    except asyncio.CancelledError:
+        now = house.clock.now().timestamp()
+        told = await house.db.write(lambda conn: end_try(conn, case.id, now))
+        if told is None:
+            raise
+        raise HousecarlError(told) from None
+
+
+def _end_as_by_ctrl_c() -> None:
+    """SIGTERM and a terminal that is closed cancel what runs, too."""
+    task = asyncio.current_task()
+    assert task is not None  # asyncio.run made it
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 def _show(loaded: Loaded, done: Done, case: Case) -> None:
