@@ -608,6 +608,39 @@ def test_a_spool_of_another_login_is_a_sentence(theirs: Verb, words: list[str]) 
     assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.server("setpriv")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["check"], 0, "home/.config/housecarl/housecarl.yaml: well."),
+        (["why", "7f3a"], 75, "no journal in "),
+        (["why", "letter.eml"], 77, "letter.eml: this login may not"),
+    ],
+    ids=["a place that nobody named", "an id", "a file that is named"],
+)
+def test_what_is_only_looked_for_is_not_in_a_folder_that_another_closed(
+    tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    """As for `sudo -u housecarl` in a folder of root's."""
+    config = tmp_path / "home" / ".config" / "housecarl" / "housecarl.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("spool: spool\n")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    os.chown(closed, 65534, 65534)
+    env = {name: value for name, value in os.environ.items() if name != "HOUSECARL_CONFIG"}
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-dac_override,-dac_read_search", HOUSECARL, *words],
+        cwd=closed,
+        env={**env, "HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+
+
 @pytest.fixture(scope="module")
 def readonly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
     """Verbs on a spool that nobody can write."""

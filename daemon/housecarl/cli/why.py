@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,11 +71,13 @@ def verb(
 
     loaded = config_file.load(config_file.find(ctx.obj))
     path = Path(message)
-    if path.is_file():
+    is_id = re.fullmatch(r"[0-9a-fA-F]{4,16}", message)
+    # pathlib's form raises in a folder that this login may not look into
+    if is_id and not os.path.isfile(path):  # noqa: PTH113
+        told = _recall(loaded, message.casefold())
+    elif path.is_file():
         how = Circumstances(_time(at), dns, door, mail_from, rcpt_to, peer)
         told = asyncio.run(_judge(loaded, path, how))
-    elif re.fullmatch(r"[0-9a-fA-F]{4,16}", message):
-        told = _recall(loaded, message.casefold())
     else:
         raise click.UsageError(f"{message}: no such file, and no id (4 to 16 hex digits)")
     click.echo(json.dumps(told, indent=2) if as_json else _told(told))
