@@ -140,7 +140,8 @@ def test_before_the_daemon_has_started_anew_verbs_and_doctor_say_so(tmp_path: Pa
         "spool: spool\npeople: {ann: {unix: [ann], may: [plug]}}\n"
     )
     verb = verb_of(tmp_path / "housecarl.yaml")
-    assert verb("status").returncode == 75
+    assert verb("log").returncode == 75
+    assert "FAIL journal: " in verb("status").stdout
     told = verb("doctor", "--only", "forwarding")
     assert told.returncode == 1 and "report" not in told.stdout
     assert "start or restart the daemon" in told.stdout

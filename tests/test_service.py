@@ -75,7 +75,7 @@ def test_a_configuration_that_the_unit_does_not_serve_is_run_by_hand(config: Pat
 def test_what_is_not_there_yet_is_made_by_a_start(config: Path) -> None:
     install(config)
     done = CliRunner().invoke(cli.housecarl, ["status"])
-    assert "`systemctl start housecarl` makes it" in str(done.exception)
+    assert "`systemctl start housecarl` makes it" in done.stdout
     assert service.start(config, enable=True) == "systemctl enable --now housecarl"
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from tests.cli.forked import COMMON, forker
 from housecarl import cli, config_file
 from housecarl.cli import journal, send
 from housecarl.errors import NotAllowed, Unreachable
-from housecarl.journal import receipts, replies
+from housecarl.house import JOURNAL
+from housecarl.journal import connect, receipts, replies
 from housecarl.journal.replies import Outgoing
 from housecarl.testing.house import TestHouse
 
@@ -690,9 +692,34 @@ def test_why_before_the_first_run_says_what_makes_a_journal(tmp_path: Path) -> N
 
 def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
-    config.write_text("spool: spool\n")
+    config.write_text("house: Elm\nspool: spool\n")
     done = verb_of(config)("status")
-    assert (done.returncode, f" -c {config} run` makes it" in done.stderr) == (75, True)
+    assert (done.returncode, done.stderr) == (1, "")
+    house, *parts = done.stdout.splitlines()
+    failed = [line.partition(":")[0].split() for line in parts]
+    assert (house, failed) == ("Elm: trouble", [["FAIL", n] for n in ("daemon", "disk", "journal")])
+    assert f" -c {config} run` makes it" in parts[-1]
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["damaged", "newer"])
+def test_status_tells_what_else_it_knows_beside_a_journal_that_cannot_be_read(
+    tmp_path: Path, newer: bool
+) -> None:
+    """Nothing is counted then; 0 messages would be no news but a mistake."""
+    config, path = tmp_path / "house.yaml", tmp_path / "spool" / JOURNAL
+    config.write_text("house: Elm\nspool: spool\n")
+    path.parent.mkdir(parents=True)
+    with closing(connect(path)) as conn:
+        conn.execute("PRAGMA user_version = 9999")
+    if not newer:
+        path.write_bytes(b"no journal" * 1000)
+    done = verb_of(config)("status", "--json")
+    told = json.loads(done.stdout)
+    journal = next(part for part in told["parts"] if part["name"] == "journal")
+    assert ("newer" if newer else "is damaged") in journal["text"]
+    assert not journal["ok"] and "daemon" in [part["name"] for part in told["parts"]]
+    assert (done.returncode, done.stderr, told["well"], told["last_24_h"]) == (1, "", False, None)
+    assert "last 24 h" not in verb_of(config)("status").stdout
 
 
 def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:

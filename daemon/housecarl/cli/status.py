@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 if TYPE_CHECKING:
-    from housecarl.health import Part
+    from housecarl.health import Health, Part
 
 #: Seconds a disk has for one byte.
 DISK_SECONDS = 5.0
@@ -23,38 +23,40 @@ DISK_SECONDS = 5.0
 @click.pass_context
 def verb(ctx: click.Context, as_json: bool) -> None:
     """How the house is; exit code 0 when all is well, 1 in trouble."""
-    from housecarl import health
-    from housecarl.cli import journal
+    from housecarl.health import Part
 
     known = _known(ctx.obj)
-    daemon, disk = _daemon(known), _disk(known.spool)
-    found = journal.read_at(
-        known.spool,
-        lambda conn: health.examine(conn, time.time(), known.people, known.zone),
-        known.file,
-    )
+    daemon, disk, found = _daemon(known), _disk(known.spool), _examined(known)
+    told = (found,) if isinstance(found, Part) else found.parts
     wrong = [part.name for part in known.wrong]
-    parts = [daemon, *disk, *known.wrong, *(p for p in found.parts if p.name not in wrong)]
+    parts = [daemon, *disk, *known.wrong, *(p for p in told if p.name not in wrong)]
     well = all(part.ok for part in parts)
+    counts = None if isinstance(found, Part) else found
     if as_json:
-        told = {
+        shown = {
             "house": known.house,
             "well": well,
             "parts": [{"name": p.name, "ok": p.ok, "text": p.text} for p in parts],
-            "last_24_h": dict(found.today),
-            "text_parts_this_month": dict(found.texts),
+            "last_24_h": counts and dict(counts.today),
+            "text_parts_this_month": counts and dict(counts.texts),
         }
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(shown, indent=2))
     else:
         click.echo(f"{known.house}: {'well' if well else 'trouble'}")
         for part in parts:
             mark = click.style("ok  ", fg="green") if part.ok else click.style("FAIL", fg="red")
             click.echo(f"  {mark} {part.name}: {part.text}")
-        counts = ", ".join(f"{n} {state}" for state, n in sorted(found.today.items()))
-        click.echo(f"  last 24 h: {counts or 'no message'}")
-        texts = ", ".join(f"{name} {number}" for name, number in found.texts.items())
-        click.echo(f"  text parts this month: {texts or 'none'}")
+        if counts is not None:
+            _count(counts)
     ctx.exit(0 if well else 1)
+
+
+def _count(found: Health) -> None:
+    """The lines of what was done."""
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(found.today.items()))
+    click.echo(f"  last 24 h: {counts or 'no message'}")
+    texts = ", ".join(f"{name} {number}" for name, number in found.texts.items())
+    click.echo(f"  text parts this month: {texts or 'none'}")
 
 
 class _Known(NamedTuple):
@@ -84,6 +86,22 @@ def _known(given: Path | None) -> _Known:
         text = f"the former configuration goes on, the file is broken: {first}"
         return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
     return _Known(file, config.house, config.spool, tuple(config.people), ZoneInfo(config.timezone))
+
+
+def _examined(known: _Known) -> Health | Part:
+    """What the journal says of the house, or why it cannot be read."""
+    from housecarl import health
+    from housecarl.cli import journal
+    from housecarl.errors import StorageError
+
+    try:
+        return journal.read_at(
+            known.spool,
+            lambda conn: health.examine(conn, time.time(), known.people, known.zone),
+            known.file,
+        )
+    except StorageError as error:
+        return health.Part("journal", False, str(error))
 
 
 def _daemon(known: _Known) -> Part:
