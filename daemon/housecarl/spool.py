@@ -87,6 +87,7 @@ class Spool:
         """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`.
 
         Others may do the same at this moment, or put messages: what is gone from tmp/ is no fault.
+        Raises StorageError, and PermissionError for a verb of a login that may not.
         """
         try:
             for folder in ("tmp", *State, ".journal"):
@@ -101,6 +102,8 @@ class Spool:
                     if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
                         left.unlink()
         except OSError as error:
+            if isinstance(error, PermissionError) and not alone:
+                raise  # it would be in vain to try again later
             raise StorageError(f"spool {self.root}: {error.strerror}: {error.filename}") from error
 
     @property

@@ -612,6 +612,29 @@ def test_a_spool_of_another_login_is_a_sentence(theirs: Verb, words: list[str]) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
+@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["hidden", "seen"])
+@pytest.mark.parametrize(
+    "words", [["queue", "drop", "1"], ["person", "off", "ann"], ["try", "!help", "--as", "ann"]]
+)
+def test_a_journal_that_another_login_may_change_is_a_sentence(
+    theirs: Verb, tmp_path: Path, words: list[str], mode: int
+) -> None:
+    """Not "try again later": SQLite only says that it cannot open it."""
+    config, spool = tmp_path / "house.yaml", tmp_path / "spool"
+    config.write_text("spool: spool\npeople: {ann: {unix: [ann], may: ['*']}}\n")
+    path = spool / JOURNAL
+    path.parent.mkdir(parents=True)
+    connect(path).close()
+    for each, bits in ((spool, 0o755), (path.parent, mode), (path, 0o644)):
+        os.chown(each, 65534, 65534)
+        each.chmod(bits)
+    done = theirs("-c", config, *words)
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

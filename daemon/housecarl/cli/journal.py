@@ -54,19 +54,20 @@ def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) ->
 
 def may_read(spool: Path) -> bool:
     """Whether a spool has a journal; raises PermissionError when this login may not read it."""
-    path = spool / JOURNAL
+    return _may(spool / JOURNAL, os.R_OK)
+
+
+def _may(path: Path, rights: int) -> bool:
+    """Whether it is there; PermissionError without the rights, where SQLite cannot tell why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    _refuse_without(path, os.R_OK)
-    return True
-
-
-def _refuse_without(path: Path, right: int) -> None:
-    """Raise PermissionError without a right, of which SQLite says that it cannot open the file."""
-    if not os.access(path, right):
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        rights &= ~os.W_OK  # no other login may either
+    if not os.access(path, rights):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return True
 
 
 def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
@@ -84,6 +85,8 @@ def write_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
     except OSError as error:
         text = f"spool {spool}: {error.strerror}: {error.filename}"
         raise StorageError(text) from error
+    for each in (path.parent, path):
+        _may(each, os.R_OK | os.W_OK)
     conn = connect(path)
     try:
         conn.execute("BEGIN IMMEDIATE")
