@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,23 @@ def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode
         assert list(spool.glob("send-*")) == []
         assert verbs.run(*send).returncode == 0
     assert len(list(spool.glob("send-*"))) == 1
+
+
+@pytest.mark.server("unshare")
+def test_a_full_disk_keeps_nothing_of_what_could_not_be_sent(tmp_path: Path) -> None:
+    config, spool = tmp_path / "house.yaml", tmp_path / "spool"
+    config.write_text(SPOOL)
+    spool.mkdir()
+    full = f"mount -t tmpfs -o size=4k none {spool} && echo full >{spool}/other"
+    through = ("unshare", "-rm", "sh", "-c", f'{full} && exec "$@"', "sh")
+    if subprocess.run([*through, "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount anything")
+    with forker(tmp_path, through) as verbs:
+        verbs.load(COMMON)
+        done = verbs.run("-c", config, "send", "!uptime", "--as", "ann")
+        left = [path.name for path in Path(f"/proc/{verbs.process.pid}/root{spool}").iterdir()]
+    assert (done.returncode, "No space left on device" in done.stderr) == (75, True), done.stderr
+    assert left == ["other"]
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,17 @@ def drop(spool: Path, text: str) -> str:
     """Put a file into the spool's root, where it appears whole; the key the daemon gives it."""
     name = f"send-{os.getpid()}-{secrets.token_hex(4)}"
     part = spool / f"{name}.part"
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640), "wb") as file:
-        file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
-        file.flush()
-        os.fsync(file.fileno())
-        about = os.fstat(file.fileno())
-    part.rename(spool / name)
+    fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
+            file.flush()
+            os.fsync(file.fileno())
+            about = os.fstat(file.fileno())
+        part.rename(spool / name)
+    except BaseException:
+        part.unlink()  # a full disk keeps an empty file, and nobody takes it away
+        raise
     return f"drop:{about.st_dev}:{about.st_ino}:{about.st_mtime_ns}:{about.st_size}:{name}"
 
 
