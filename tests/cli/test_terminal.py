@@ -31,6 +31,17 @@ def test_the_demo_goes_on_as_a_prompt_where_you_are_the_phone() -> None:
     assert demo.returncode == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_the_demo_leaves_nothing_behind_however_it_ends(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with shared().at_terminal("demo", env={"TMPDIR": str(tmp_path)}) as (you, demo):
+        you.wait("Now you are the phone")
+        assert [path.is_dir() for path in tmp_path.iterdir()] == [True]
+        demo.send_signal(number)
+        assert (demo.wait(), list(tmp_path.iterdir())) == (128 + number, [])
+
+
 def test_an_app_is_enrolled_with_the_code_it_shows(house: TestHouse) -> None:
     command = ("-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
     with shared().at_terminal(*command) as (ann, verb):

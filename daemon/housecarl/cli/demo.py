@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -22,6 +23,10 @@ SCRIPT = (
 )
 
 
+#: A terminal that is closed, and `kill`: they end a program at once, and would leave its folder.
+ENDS = (signal.SIGHUP, signal.SIGTERM)
+
+
 @click.command("demo")
 def verb() -> None:
     """Text a made-up house on this machine and watch what it does.
@@ -35,6 +40,9 @@ def verb() -> None:
     from housecarl.testing.plug import SimulatedPlug
 
     set_up("warning")
+    for number in ENDS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, _leave)
     with (
         tempfile.TemporaryDirectory(prefix="housecarl-") as folder,
         SimulatedPlug(alias="lamp", relay=False) as plug,
@@ -48,6 +56,13 @@ def verb() -> None:
             _tour(house, phone)
             if sys.stdin.isatty() and sys.stdout.isatty():
                 _prompt(phone)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """Take the house down, which a second signal does not cut short; end as the shell has it."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _tour(house: TestHouse, phone: Phone) -> None:
