@@ -275,11 +275,21 @@ def test_a_configuration_that_cannot_be_used_ends_it(config: Path, verbs: Forker
     assert "hose: unknown key; did you mean 'house'?" in done.stdout
 
 
-def test_a_part_that_does_not_exist_is_a_usage_error(config: Path, verbs: Forker) -> None:
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("impa", "no part impa. Did you mean imap?"),
+        ("", "--only names no part. Parts: config, "),
+        (", ,", "--only names no part. Parts: config, "),
+    ],
+)
+def test_a_part_that_does_not_exist_is_a_usage_error(
+    config: Path, verbs: Forker, only: str, said: str
+) -> None:
+    """And so is none at all: nothing would be looked at, and all be called well."""
     write(config)
-    done = verbs.run("-c", config, "doctor", "--only", "impa")
-    assert done.returncode == 2
-    assert "no part impa. Did you mean imap?" in done.stderr
+    done = verbs.run("-c", config, "doctor", "--only", only)
+    assert (done.returncode, done.stdout, said in done.stderr) == (2, "", True), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def _parts(only: str | None) -> list[str]:
             near = difflib.get_close_matches(part, CHECKS, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise click.UsageError(f"--only: no part {part}.{hint} Parts: {', '.join(CHECKS)}")
+    if not parts:
+        raise click.UsageError(f"--only names no part. Parts: {', '.join(CHECKS)}")
     return parts
 
 
