@@ -54,13 +54,18 @@ def test_{name}_knows_a_name(phone: Phone) -> None:
 '''
 
 
+def check_name(name: str) -> None:
+    """Raise ModuleError for what cannot be the name of a module."""
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name.startswith("test_"):
+        raise ModuleError(f"{name!r} is no name for a module: a-z, then a-z 0-9 _, at most 32")
+
+
 def write(name: str, folder: Path) -> tuple[Path, Path]:
     """Write `NAME.py` and `test_NAME.py` into a folder; ModuleError when one is there already.
 
     The registry does not take a file that starts with `test_` for a module, so both stand together.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name.startswith("test_"):
-        raise ModuleError(f"{name!r} is no name for a module: a-z, then a-z 0-9 _, at most 32")
+    check_name(name)
     files = folder / f"{name}.py", folder / f"test_{name}.py"
     for file in files:
         if file.exists():

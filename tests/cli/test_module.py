@@ -127,6 +127,16 @@ def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:
     assert (done.stdout + done.stderr).count("nothing_of_this_name") == 1
 
 
+@pytest.mark.parametrize("word", ["new", "test"])
+@pytest.mark.parametrize("name", ["**", "../bell", ""])
+def test_what_cannot_be_the_name_of_a_module_is_a_sentence(
+    author: Verb, word: str, name: str
+) -> None:
+    done = author("module", word, name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{name!r} is no name for a module: a-z, ")
+
+
 def test_a_modules_test_is_run_without_warnings_of_ours(author: Verb, tmp_path: Path) -> None:
     (tmp_path / "mine" / "test_bell.py").write_text("def test_nothing() -> None: ...\n")
     done = author("module", "test", "bell")

@@ -120,13 +120,16 @@ def _refuse_taken(name: str, loaded: Loaded) -> None:
 @click.pass_context
 def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     """Run the test of module NAME, or of every module of your own, with pytest."""
+    from housecarl import skeleton
     from housecarl.cli import journal
     from housecarl.errors import HousecarlError
 
+    if name is not None:
+        skeleton.check_name(name)
     if not _has("pytest"):
         raise HousecarlError(f"pytest is not installed: {sys.executable} -m pip install pytest")
     folders = [folder] if folder else journal.load(ctx.obj).config.modules.folders
-    pattern = f"test_{name}.py" if name else "test_*.py"
+    pattern = "test_*.py" if name is None else f"test_{name}.py"
     found = sorted(path for each in folders for path in each.glob(pattern))
     if not found:
         where = ", ".join(map(str, folders)) or "folders of your own: `modules.folders` names none"
