@@ -562,6 +562,28 @@ def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> No
     assert (done.returncode, "LC_ALL=C.UTF-8 helps" in done.stderr) == (1, True), done.stderr
 
 
+def test_a_path_that_the_output_cannot_write_is_a_sentence(tmp_path: Path) -> None:
+    """A name of other bytes than UTF-8, and an output that takes nothing else."""
+    config = tmp_path / "h\udcf6use.yaml"
+    config.write_text("spool: spool\n")
+    for errors, code in (("strict", 1), ("surrogateescape", 0)):
+        done = subprocess.run(
+            [HOUSECARL, "-c", config, "check"],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=30,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+        )
+        assert done.returncode == code, done.stderr
+        if code:
+            said = "h\\udcf6' cannot be printed; PYTHONIOENCODING=utf-8:surrogateescape helps\n"
+            assert (done.stdout, done.stderr.endswith(said)) == ("", True), done.stderr
+        else:
+            assert done.stdout == f"{config}: well.\n"
+
+
 def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
     done = verb_of(tmp_path / "none.yaml")("status")
     assert (done.returncode, "no such file" in done.stderr) == (78, True)

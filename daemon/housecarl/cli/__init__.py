@@ -122,9 +122,13 @@ def main() -> None:
         click.echo(str(error), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
     except UnicodeEncodeError as error:
-        if error.encoding == "utf-8":
+        if _is_of_echo(error):
+            line = error.object[: error.end].rpartition("\n")[2]
+            text = f"{line!a} cannot be printed; PYTHONIOENCODING=utf-8:surrogateescape helps"
+        elif error.encoding != "utf-8":
+            text = f"{error.object!a} cannot be a file's name in this locale; LC_ALL=C.UTF-8 helps"
+        else:
             raise
-        text = f"{error.object!a} cannot be a file's name in this locale; LC_ALL=C.UTF-8 helps"
         click.echo(text, err=True)
         sys.exit(1)
     except OSError as error:
@@ -166,14 +170,19 @@ def _is_of_output(error: OSError) -> bool:
 
     Without a buffer (`PYTHONUNBUFFERED`) nothing is, but then it comes out of `echo` itself.
     """
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    if frame.f_code is click.echo.__code__:
+    if _is_of_echo(error):
         return True
     try:
         _flush()
     except OSError:
         return True
     return False
+
+
+def _is_of_echo(error: Exception) -> bool:
+    """Whether it comes straight out of `echo`."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code is click.echo.__code__
 
 
 def _end_unheard(error: OSError) -> NoReturn:
