@@ -23,7 +23,7 @@ import pytest
 import yaml
 from tests.cli.clinic import Background, dkim_record, name_server
 from tests.cli.conftest import LOGIN
-from tests.cli.forked import Forker
+from tests.cli.forked import Forker, forker
 from tests.doors.certificate import certificate
 from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 from tests.doors.imap_server import ImapServer, serving
@@ -223,6 +223,31 @@ def test_a_spool_on_two_file_systems_cannot_work(
     assert (state, text.partition(": ")[2]) == ("fail", "Invalid cross-device link")
     assert mend.startswith("Every folder of the spool must be on one file system")
     assert [path.name for path in (tmp_path / "spool").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.server("unshare")
+@pytest.mark.parametrize(
+    ("kind", "why", "mends"),
+    [
+        ("size=4k", "No space left on device", "Make room: `du -xh "),
+        ("size=4k,ro", "Read-only file system", "`dmesg` tells why it is read-only; "),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_disk_that_takes_nothing_is_mended_by_what_it_says(
+    tmp_path: Path, config: Path, kind: str, why: str, mends: str
+) -> None:
+    root = tmp_path / "spool"
+    root.mkdir()
+    write(config)
+    full = f"mount -t tmpfs -o size=4k none {root} && echo full >{root}/other"
+    mounted = f'{full} && mount -o remount,{kind} {root} && exec "$@"'
+    through = ("unshare", "-rm", "sh", "-c", mounted, "sh")
+    if subprocess.run([*through, "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount anything")
+    with forker(tmp_path, through) as verbs:
+        (state, text, mend), *_ = examine(verbs, config, "spool")["spool"]
+    assert (state, text.endswith(why), mend.startswith(mends)) == ("fail", True, True), text
 
 
 async def test_a_full_disk_is_told_before_messages_are_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -24,6 +25,20 @@ SLOW_SECONDS = 2.0
 
 #: File systems that forget everything at a reboot.
 FLEETING = ("tmpfs", "ramfs")
+
+#: How to mend a spool whose folders cannot work together, and one without room.
+ONE_DISK = (
+    "Every folder of the spool must be on one file system that can be written; no mounts inside it."
+)
+ROOM = "Make room: `du -xh {root} | sort -h | tail`; retention bounds what is kept."
+
+#: How to mend what the kernel says of a file; of anything else ONE_DISK.
+MENDS = {
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+    errno.EROFS: "`dmesg` tells why it is read-only; `findmnt -T {root}` shows its mount.",
+    errno.EIO: "`dmesg` tells what the disk says; move the spool to another.",
+}
 
 MIB = 1024 * 1024
 
@@ -60,7 +75,7 @@ def _look(root: Path) -> list[Finding]:
         mend = "`dmesg` tells what the disk says; move the spool to another."
         found.append(trouble(PART, f"one sync took {seconds:.1f} s", mend))
     if free < RESERVE_BYTES or (room.f_files and not room.f_favail):
-        mend = f"Make room: `du -xh {root} | sort -h | tail`; retention bounds what is kept."
+        mend = ROOM.format(root=root)
         text = f"{_size(free)} free, {_size(RESERVE_BYTES)} are reserved: no message is taken"
         found.append(trouble(PART, text, mend))
     if kind in FLEETING:
@@ -88,11 +103,8 @@ def _tried(root: Path) -> float:
                 here = here.rename(place / name)
                 sync_folder(place)
     except OSError as error:
-        raise Trouble(
-            f"{error.filename or root}: {error.strerror}",
-            "Every folder of the spool must be on one file system that can be written; "
-            "no mounts inside it.",
-        ) from None
+        mend = MENDS.get(error.errno or 0, ONE_DISK).format(root=root)
+        raise Trouble(f"{error.filename or root}: {error.strerror}", mend) from None
     return time.monotonic() - began
 
 
