@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -195,6 +196,9 @@ def _start(words: list[str], files: list[str], folder: str, env: Mapping[str, st
             os.close(file)
         return child
     os.setsid()
+    # `make test &` and nohup start us deaf to these
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for number, file in enumerate(opened):
         os.dup2(file, number)
         os.close(file)

@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 from pyotp.totp import TOTP
 from tests.cli.conftest import HOUSECARL, Verb, verb_of
-from tests.cli.forked import shared
+from tests.cli.forked import forker, shared
 from tests.cli.terminal import at_terminal
 
 from housecarl.testing.house import TestHouse
@@ -118,6 +118,21 @@ def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
     assert log.wait() == 0
     for word in ("uptime", "more"):
         assert shown.count(f"ann: help {word} [done]") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_verb_under_test_hears_what_the_tests_do_not(
+    house: TestHouse, verb: Verb, tmp_path: Path, number: signal.Signals
+) -> None:
+    """`make test &` starts them deaf to Ctrl-C, nohup to a terminal that is closed."""
+    verb("send", "!help", "--as", "ann", "--wait")
+    deaf = ("sh", "-c", "trap '' INT HUP; exec \"$@\"", "sh")
+    command = ("-c", house.folder / "housecarl.yaml", "log", "-n", "1", "--follow")
+    with forker(tmp_path, deaf) as verbs, verbs.at_terminal(*command) as (reader, log):
+        reader.wait("[done]")
+        log.send_signal(number)
+        reader.rest()
+        assert log.wait() == (0 if number is signal.SIGINT else -number)
 
 
 def test_a_log_of_what_failed_leaves_out_what_went_well(tmp_path: Path) -> None:
