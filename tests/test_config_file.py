@@ -235,6 +235,10 @@ def test_load_raises_what_check_tells(write: Write) -> None:
         ("just words\n", "1:1: should be a section of keys"),
         ("trust: {late: 15}\n", "1:15: trust.late: 15 of what? Give a unit: 15s"),
         ("house:\tElm\n units: us\n", "2:7: "),
+        (
+            "people: {ann: {may: [x], totp: {fiel: x}}}\n",
+            "1:33: people.ann.totp: unknown key; did you mean 'file'?",
+        ),
     ],
 )
 def test_a_slip_is_told_in_words_that_mend_it(write: Write, text: str, told_first: str) -> None:
@@ -254,6 +258,12 @@ def test_a_slip_is_told_in_words_that_mend_it(write: Write, text: str, told_firs
         "people: {ann: {login: {user: a, hash: hunter2}, totp: hunter2, may: [x]}}\n",
         "modules:\n  sky: {api_key: hunter2, api_key: hunter2}\n",
         "post: {password: {value: hunter2}}\n",
+        "post: {password: {hunter2: x}}\n",
+        "post: {password: {file: x, hunter2: y}}\n",
+        "post:\n  password:\n    hunter2: x\n",
+        "post:\n  password:\n    hunter2: x: y\n",
+        "post:\n  password: {file: x, hunter2: y, hunter2: z}\n",
+        "modules: {folders: []}\npost:\n  password:\n    ? hunter2\n    : x\n",
         "post: {password: {env: 'hunter2!'}}\n",
     ],
 )

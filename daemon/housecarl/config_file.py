@@ -29,7 +29,7 @@ _SECRET = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
 #: up to where such a value begins, unless it is the name of a secret, as it should be
 _HIDDEN = re.compile(
     rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*"""
-    r"""(?!\s|$|\{\s*(?:file\s*:|(?:credential|env)\s*:\s*["']?[\w.-]+["']?\s*\}))""",
+    r"""(?!\s|$|\{\s*(?:file\s*:[^,{}]*|(?:credential|env)\s*:\s*["']?[\w.-]+["']?\s*)\})""",
     re.I,
 )
 
@@ -52,11 +52,11 @@ class Source(NamedTuple):
     def problem(self, loc: Loc, text: str, *, key: bool = False) -> Problem:
         """A fault at `loc`, such as `("people", "ann", "may", 0)`; `key` points at the key."""
         mark = self.text.mark(loc, key=key)
-        where = ".".join(_part(part) for part in loc)
+        hidden = key and _in_secret(loc)
+        where = ".".join(_part(part) for part in (loc[:-1] if hidden else loc))
         found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
-        if not key and loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(found.excerpt):
-            return found._replace(excerpt="")  # the value stands on a line of its own
-        return found
+        hidden = hidden or (not key and _is_alone(loc, found.excerpt))
+        return found._replace(excerpt="") if hidden else found
 
     def problems(
         self, error: ValidationError, model: type[BaseModel], at: Loc = ()
@@ -68,7 +68,16 @@ class Source(NamedTuple):
 
     def broken(self) -> list[Problem]:
         """The faults of the text itself."""
-        return [self._at(f.mark.line, f.mark.column, f.text) for f in self.text.faults]
+        found = []
+        for fault in self.text.faults:
+            problem = self._at(fault.mark.line, fault.mark.column, fault.text)
+            if _in_secret(fault.loc):
+                text = fault.text.replace(f"'{fault.loc[-1]}'", "a key")
+                problem = problem._replace(text=text, excerpt="")
+            elif _is_alone(fault.loc, problem.excerpt):
+                problem = problem._replace(excerpt="")
+            found.append(problem)
+        return found
 
     def _at(self, line: int, column: int, text: str) -> Problem:
         excerpt = self.lines[line] if line < len(self.lines) else ""
@@ -224,6 +233,16 @@ def _without(data: Any, loc: Loc) -> Any:
         return None
     del copy[key]
     return copy
+
+
+def _in_secret(loc: Loc) -> bool:
+    """Whether a key stands below the name of a secret, and so may be the secret itself."""
+    return any(_SECRET.search(str(part)) for part in loc[:-1])
+
+
+def _is_alone(loc: Loc, excerpt: str) -> bool:
+    """Whether a line has what stands below the name of a secret, and not the name."""
+    return bool(loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(excerpt))
 
 
 def _touches(one: Loc, other: Loc) -> bool:
