@@ -59,8 +59,8 @@ def test_a_full_disk_keeps_nothing_of_what_could_not_be_sent(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("hello", "no-command"), (f"!help {'x' * 1000}", "form")],
-    ids=["no command", "a line that is too long"],
+    [("hello", "no-command"), (f"!help\n{'x' * 200_000}", "form")],
+    ids=["no command", "a text that is too long"],
 )
 def test_what_is_refused_in_silence_is_told_to_who_waits(
     verb: Verb, text: str, reason: str

@@ -24,6 +24,7 @@ from housecarl.errors import NotAllowed, Unreachable
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, replies
 from housecarl.journal.replies import Outgoing
+from housecarl.journal.schema import VERSION
 from housecarl.testing.house import TestHouse
 
 
@@ -755,7 +756,7 @@ def test_status_tells_what_else_it_knows_beside_a_journal_that_cannot_be_read(
     config.write_text("house: Elm\nspool: spool\n")
     path.parent.mkdir(parents=True)
     with closing(connect(path)) as conn:
-        conn.execute("PRAGMA user_version = 9999")
+        conn.execute(f"PRAGMA user_version = {VERSION + 1}")
     if not newer:
         path.write_bytes(b"no journal" * 1000)
     done = verb_of(config)("status", "--json")

@@ -68,11 +68,11 @@ def verb(
         return journal.read(loaded, lines)
 
     shown = look(start, limit)
-    for line in shown.values():
-        click.echo(line)
-    if not follow:
-        return
-    with suppress(KeyboardInterrupt):
+    with suppress(*([KeyboardInterrupt] if follow else [])):
+        for line in shown.values():
+            click.echo(line)
+        if not follow:
+            return
         shown |= look(time.time() - FOLLOW_WINDOW, FOLLOW_MOST)
         while True:
             time.sleep(FOLLOW_SECONDS)
