@@ -177,7 +177,8 @@ def _tell_clock(line: Line, state: dict[bytes, Any], found: list[Finding]) -> No
     if not state.get(b"EXISTS"):
         return
     newest = max(line.search("UID *"), default=0)
-    came = dated(line.fetch([newest], ["INTERNALDATE"]).get(newest, {}).get(b"INTERNALDATE"))
+    told = line.fetch([newest], ["INTERNALDATE"]).get(newest, {}).get(b"INTERNALDATE")
+    came = dated(told if isinstance(told, datetime) else None)
     if came is not None and came - datetime.now(UTC) > AHEAD:
         minutes = (came - datetime.now(UTC)).total_seconds() / 60
         text = f"the server's clock is {minutes:.0f} min ahead of ours"

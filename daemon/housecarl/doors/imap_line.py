@@ -74,7 +74,7 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         self._heard = 0
         super().__init__(*place, wait)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: Any) -> None:
         """What comes after it is another answer."""
         self._heard = 0
         super().send(data)
