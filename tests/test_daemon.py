@@ -11,11 +11,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 import yaml
 
+import housecarl.reload
 from housecarl import config_file, lock
 from housecarl import daemon as daemons
 from housecarl.clock import SystemClock
@@ -276,3 +278,58 @@ def test_after_a_fault_the_house_goes_by_what_it_went_by_before(tmp_path: Path) 
         house.settle()
         done = sorted(line[5:] for line in house.log()[-2:])
         assert done == ["b uptime: executed", "stranger -: stranger"]
+
+
+def test_back_to_the_former_configuration_a_module_changed_for_the_new_one_is_off(
+    tmp_path: Path,
+) -> None:
+    """A new one whose door cannot be opened is refused; the house goes on without that module."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "bell.py").write_text(BELL)
+    modules = {"folders": [str(folder)], "bell": {"tone": "low"}}
+    with (
+        TestHouse(tmp_path, modules=modules) as house,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+    ):
+        (folder / "bell.py").write_text(BELL.replace("tone", "pitch"))
+        house.until(lambda: bool(inner(house).registry.broken))
+        smtp = {"listen": f"127.0.0.1:{taken.getsockname()[1]}", "recipients": ["cmd@home.example"]}
+        changed = {**modules, "bell": {"pitch": "low"}}
+        configured(house, doors={"smtp": smtp}, modules=changed)
+        house.until(lambda: running(house).ready.is_set())
+        assert "cannot listen on" in refused(house)
+        phone = house.phone()
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+
+
+async def test_a_lock_that_comes_too_late_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every later reload would find a spool whose disk was slow once in use by somebody."""
+    (tmp_path / "house.yaml").write_text("spool: one\n")
+    old = config_file.load(tmp_path / "house.yaml")
+    (tmp_path / "house.yaml").write_text("spool: two\n")
+    new = config_file.load(tmp_path / "house.yaml")
+    held, slow, given_back = lock.Lock(old.config.spool / JOURNAL.parent), Event(), Event()
+
+    class Late(lock.Lock):
+        def __init__(self, folder: Path) -> None:
+            slow.wait(10)
+            super().__init__(folder)
+
+        def release(self) -> None:
+            super().release()
+            given_back.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(housecarl.reload, "Lock", Late)
+        patch.setattr(housecarl.reload, "READ_SECONDS", 0.05)
+        with pytest.raises(Unreachable, match=r"gave nothing in 0\.05 s"):
+            await housecarl.reload.lock_of(new, old, held)
+    slow.set()
+    assert await asyncio.to_thread(given_back.wait, 10)
+    taken = await housecarl.reload.lock_of(new, old, held)
+    for each in (taken, held):
+        each.release()

@@ -123,7 +123,7 @@ class Daemon:
     async def _serve(self) -> None:
         """One configuration: open the house, open the doors, close both again."""
         try:
-            await self._open_house()
+            await self._open_house(again=self._served and self._former is None)  # served before
         except StorageError as error:
             if self._former is not None or not self._served:
                 raise
@@ -156,11 +156,12 @@ class Daemon:
         house = House(self.loaded, self.clock, self._resolver)
         try:
             await house.open(again=again)
+            self.house = house
+            await house.refresh()  # whoever was switched off meanwhile
         except BaseException:
+            self.house = None
             await house.close()
             raise
-        self.house = house
-        await house.refresh()  # whoever was switched off meanwhile
 
     async def _close_house(self) -> None:
         house, self.house = self.house, None

@@ -128,7 +128,7 @@ class Record:
         """
         state = State.EXECUTED if case.word in ("run", "confirm") else State.REFUSED
         receipt = receipt_of(case, file, state.value)
-        own, now = way_of(case), case.now.timestamp()
+        own, now = way_of(case), max([case.now.timestamp(), *(run.ended or 0 for run in done.runs)])
         answer = _answer(case, done) if answered else None
         sealed = await self.outbox.seal(answer, own, now) if answer else None
 

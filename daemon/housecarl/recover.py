@@ -81,9 +81,11 @@ class Waiting:
             timer.cancel()
         self._timers.clear()
 
-    def _offer(self, name: str) -> None:
-        self._timers.pop(name, None)
-        self.offer(name)
+    def _offer(self, _: str) -> None:
+        """All that wait, as they came: the last has the shortest pause, and must not be first."""
+        for name in sorted(self._timers):
+            self._timers.pop(name).cancel()
+            self.offer(name)
 
 
 @dataclass(frozen=True, slots=True)

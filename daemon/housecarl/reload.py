@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 from housecarl import config_file
 from housecarl.config_file import Loaded
@@ -35,17 +36,21 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
 
     Raises JournalError when it is, StorageError when it cannot be tried, Unreachable as above.
     """
-    spool = new.config.spool
+    spool, too_late = new.config.spool, Event()
 
     def take() -> Lock:
         with suppress(OSError):
             if spool.samefile(old.config.spool):
                 return held
-        return Lock(spool / JOURNAL.parent)
+        lock = Lock(spool / JOURNAL.parent)
+        if too_late.is_set():
+            lock.release()  # nobody waits for it, and the next reload must get it
+        return lock
 
     try:
         return await in_thread(take, READ_SECONDS)
     except TimeoutError:
+        too_late.set()
         raise Unreachable(f"{spool}: the disk gave nothing in {READ_SECONDS:g} s") from None
 
 

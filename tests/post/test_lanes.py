@@ -72,3 +72,12 @@ def test_what_is_overdue_leaves_unless_it_is_on_its_way() -> None:
     assert lanes.next() == due(9, "bo")
     assert lanes.next() is None
     assert not lanes.empty
+
+
+def test_what_is_dropped_is_forgotten_but_for_what_is_on_its_way() -> None:
+    lanes = Lanes()
+    for number, person in enumerate(("ann", "ann", "bo", "bo")):
+        lanes.add(due(number, person))
+    assert lanes.next() == due(0, "ann")
+    lanes.forget({0, 1, 2, 3})
+    assert (lanes.ids, lanes.ready, lanes.known) == ([0], 0, 1)

@@ -383,3 +383,12 @@ async def again(house: House, post: Post) -> None:
     now = house.clock.now().timestamp()
     assert await house.database.write(lambda conn: replies.retry(conn, 1, now))
     await post.recheck()
+
+
+async def test_a_clock_that_is_set_ahead_before_the_first_try_expires_nothing(house: House) -> None:
+    """A machine without a clock chip starts in the past, and knows better a minute later."""
+    async with house.running() as post:
+        await house.add("ann")
+        house.clock.move(5 * 86400)
+        post.wake()
+        await house.until("sent")

@@ -118,6 +118,21 @@ def test_what_is_merged_keeps_the_message_id_of_the_text_that_waited(
     assert last != first
 
 
+def test_what_is_about_to_leave_is_left_as_it_is(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """The post may have it in hand already; what was written into it then would never be sent."""
+    phone.text("!count first 3")
+    assert phone.reply == "first0 first1 first2"
+    ask(house, phone, "!count second 3")
+    pass_(house, clock, 3595)
+    ask(house, phone, "!count third 3")
+    pass_(house, clock, 6)
+    assert phone.reply == "second0 second1 second2"
+    pass_(house, clock, HOUR)
+    assert phone.reply == "third0 third1 third2"
+
+
 def test_who_was_switched_off_gets_nothing_of_what_waited_until_it_is_tried_again(
     house: TestHouse, phone: Phone, clock: FakeClock
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -292,23 +292,51 @@ class Hesitant(Answers):
         return await super().txt(name)
 
 
-def test_a_change_that_a_later_one_overtook_is_not_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first waits for DNS, the second does not: what is asked for last is what stays."""
+@pytest.fixture
+def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestHouse]:
+    """A house whose DNS has no answer, until the test lets it speak."""
     monkeypatch.setattr("housecarl.testing.house.Answers", Hesitant)
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    monkeypatch.setattr(Hesitant, "silent", True)
     (tmp_path / "deeds").mkdir()
     (tmp_path / "deeds" / "deeds.py").write_text(MODULE)
     files = {"ledger": str(tmp_path / "ledger"), "gate": str(tmp_path / "gate")}
     modules = {"folders": [str(tmp_path / "deeds")], "deeds": files}
     with TestHouse(tmp_path, modules=modules) as house:
-        phone = house.phone()
-        monkeypatch.setattr(Hesitant, "silent", True)
-        phone.text("!switch lamp on")
-        in_work(house, 1)
-        monkeypatch.setattr(Hesitant, "silent", False)
-        phone.text("!switch lamp off")
-        assert phone.reply == "lamp off."
-        assert phone.reply == "switch: not done, a later one was done first. Text it again."
+        yield house
+
+
+def test_a_change_that_a_later_one_overtook_is_not_done(
+    silent: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first waits for DNS, the second does not: what is asked for last is what stays."""
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    phone = silent.phone()
+    phone.text("!switch lamp on")
+    in_work(silent, 1)
+    monkeypatch.setattr(Hesitant, "silent", False)
+    phone.text("!switch lamp off")
+    assert phone.reply == "lamp off."
+    assert phone.reply == "switch: not done, a later one was done first. Text it again."
     assert (tmp_path / "ledger").read_text() == "lamp off\n"
+
+
+def test_what_waited_for_dns_is_done_in_the_order_in_which_it_came(
+    silent: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though who came last waits the shortest time."""
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (60.0,))
+    phone = silent.phone()
+    phone.text("!switch heater off")
+    waiting(silent, 1)
+    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    phone.text("!switch lamp on")
+    waiting(silent, 2)
+    monkeypatch.setattr(Hesitant, "silent", False)
+    assert [phone.reply, phone.reply] == ["heater off.", "lamp on."]
+    assert (tmp_path / "ledger").read_text() == "heater off\nlamp on\n"
+
+
+def waiting(house: TestHouse, count: int) -> None:
+    """Wait until so many messages wait for DNS."""
+    assert house.daemon is not None and (inside := house.daemon.house) is not None
+    house.until(lambda: len(inside.waiting._timers) == count)

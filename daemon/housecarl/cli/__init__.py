@@ -110,6 +110,12 @@ def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: boo
     ctx.meta["housecarl.level"] = level
 
 
+def tell(error: errors.HousecarlError) -> int:
+    """Say what went wrong on stderr; the exit code for it."""
+    click.echo(str(error), err=True)
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
 def main() -> None:
     """The program `housecarl`: errors become one clear text on stderr and an exit code."""
     _fill_closed()
@@ -119,8 +125,7 @@ def main() -> None:
         finally:
             _flush()
     except errors.HousecarlError as error:
-        click.echo(str(error), err=True)
-        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+        sys.exit(tell(error))
     except UnicodeEncodeError as error:
         if _is_of_echo(error):
             line = error.object[: error.end].rpartition("\n")[2]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from housecarl.cli import tell
+from housecarl.errors import HousecarlError
+
 #: Seconds that what a module has left behind has to end when the daemon does.
 END_SECONDS = 2.0
 
@@ -52,15 +55,15 @@ def verb(ctx: click.Context) -> None:
         try:
             await running
         finally:
-            await _end_others(failed=running.exception() is not None)
+            await _end_others(running.exception())
 
     asyncio.run(serve())
 
 
-async def _end_others(*, failed: bool) -> None:
+async def _end_others(error: BaseException | None) -> None:
     """End what a module has left behind; what will not be cancelled ends with the process.
 
-    `asyncio.run` would wait for it for ever.
+    `asyncio.run` would wait for it for ever, and `error` would not be told.
     """
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
@@ -70,8 +73,8 @@ async def _end_others(*, failed: bool) -> None:
         from structlog import get_logger
 
         names = sorted(task.get_name() for task in late)
-        get_logger().error("ended-with-the-process", tasks=names, failed=failed)
-        os._exit(int(failed))
+        get_logger().error("ended-with-the-process", tasks=names)
+        os._exit(tell(error) if isinstance(error, HousecarlError) else int(error is not None))
 
 
 def _refuse_foreign(loaded: Loaded) -> None:

@@ -50,6 +50,11 @@ _WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :la
 _TEXTED = "address LIKE '%@txt.voice.google.com'"
 
 
+#: Seconds before it is due in which a held text is left alone: the post may have it in hand by the
+#: time that a change of it is committed.
+IN_HAND = 10.0
+
+
 class Held(NamedTuple):
     """A text that waits for the budget: nothing of it was tried yet; `text` is all of it."""
 
@@ -67,7 +72,7 @@ def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Hel
         "SELECT id, text, message_id FROM replies INDEXED BY replies_waiting "
         "WHERE state = 'waiting' AND person = ? AND address = ? AND tries = 0 AND next_try > ? "
         "ORDER BY id LIMIT 1",
-        (person, address, now),
+        (person, address, now + IN_HAND),
     ).fetchone()
     return None if row is None else Held(int(row[0]), str(row[1]), str(row[2]))
 

@@ -100,6 +100,7 @@ class Lanes:
         for person, lane in list(self._lanes.items()) if gone else ():
             on_its_way = 0 if person in self._ready else 1
             kept = [one for n, one in enumerate(lane) if n < on_its_way or one.id not in gone]
+            self.settle(one.id for one in lane if one not in kept)
             if kept:
                 self._lanes[person] = deque(kept)
             else:

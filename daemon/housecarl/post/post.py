@@ -64,7 +64,7 @@ class Post:
         self._tell = tell
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
-        self._off = off
+        self._withheld = partial(withheld, off=off, began=self._now(), give_up=settings.give_up)
         self._outage = Outage(f"{settings.host}:{settings.port}", draw)
         self._pool = Pool(settings, bounds)
         self._lanes = Lanes()
@@ -191,7 +191,7 @@ class Post:
 
     async def _hand_in(self, due: Due) -> None:
         """Hand in one reply; a kept connection that turns out dead is no failure."""
-        if (why := withheld(due, self._off, self._now(), self._settings.give_up)) is not None:
+        if (why := self._withheld(due, now=self._now())) is not None:
             raise PostRefused(why)
         limits = self._bounds.deadline, self._bounds.verdict
         while True:

@@ -7,9 +7,15 @@ from collections.abc import Callable
 from housecarl.journal.replies import Due
 
 
-def withheld(due: Due, off: Callable[[str], bool], now: float, give_up: float) -> str | None:
-    """The reason that `queue list` shows, None when it is to be sent."""
+def withheld(
+    due: Due, *, now: float, off: Callable[[str], bool], began: float, give_up: float
+) -> str | None:
+    """The reason that `queue list` shows, None when it is to be sent.
+
+    Too old is only what was due before the post `began`: the house was off, or had no post. Of what
+    came since, the clock may have been set meanwhile.
+    """
     if off(due.person):
         return f"{due.person} is switched off"
-    # nothing was tried all the while: the house was off, or had no post
-    return "expired: it was due for too long" if now - due.since >= give_up else None
+    late = due.since < began and now - due.since >= give_up
+    return "expired: it was due for too long" if late else None
