@@ -133,8 +133,8 @@ def test_nothing_is_done_by_a_clock_that_nobody_has_set_since_the_boot(
     clock.doubt()
     house.start()
     house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
-    clock.doubt(doubtful=False)
     move(house, clock, -3600)
+    clock.doubt(doubtful=False)
     phone.text("!jobs")
     assert phone.reply == "Jobs: 1: 13:00 plug lamp on."
     assert not plug.relay
