@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from housecarl.errors import Unreachable
 from housecarl.watch import Watch
 
 #: Seconds until a hint that should come is missed.
@@ -57,3 +58,18 @@ async def test_a_file_that_gets_another_name_or_goes_is_news(hints: Hints) -> No
     assert await hints.next() == "a"
     (hints.folder / "a").unlink()
     assert await hints.next() == "a"
+
+
+async def test_what_the_kernel_does_not_watch_is_a_sentence(tmp_path: Path) -> None:
+    """A folder that went away just now; the limits of this login are told the same way."""
+    watch = Watch()
+    await watch.start()
+    try:
+        with pytest.raises(Unreachable, match=f"{tmp_path}/gone cannot be watched: No such file"):
+            watch.add(tmp_path / "gone", print)
+    finally:
+        await watch.stop()
+
+
+async def test_one_that_was_never_started_can_be_stopped() -> None:
+    await Watch().stop()

@@ -16,6 +16,8 @@ from watchdog.events import (
 )
 from watchdog.observers.inotify import InotifyObserver
 
+from housecarl.errors import Unreachable
+
 #: Called on the loop with the file's name; only a hint, the folder is the truth.
 Note = Callable[[str], None]
 
@@ -37,12 +39,20 @@ class Watch:
     async def stop(self) -> None:
         """Watch no more."""
         await asyncio.to_thread(self._observer.stop)
-        await asyncio.to_thread(self._observer.join)
+        if self._observer.ident is not None:  # it was started
+            await asyncio.to_thread(self._observer.join)
 
     def add(self, place: Path, note: Note) -> None:
-        """Watch one folder, not those below it, or one file; must run in the loop."""
+        """Watch one folder, not those below it, or one file; must run in the loop.
+
+        Raises Unreachable when the kernel watches no more for this login.
+        """
         hints = _Hints(asyncio.get_running_loop(), note)
-        self._observer.schedule(hints, str(place), recursive=False, event_filter=_EVENTS)
+        try:
+            self._observer.schedule(hints, str(place), recursive=False, event_filter=_EVENTS)
+        except OSError as error:
+            how = "see `sysctl fs.inotify`, and `ulimit -n`"
+            raise Unreachable(f"{place} cannot be watched: {error.strerror}; {how}") from error
 
 
 class _Hints(FileSystemEventHandler):
