@@ -16,7 +16,8 @@ from housecarl.secret import Secret
 Tls = Literal["tls", "starttls", "none"]
 
 
-def _read(count: int) -> int:
+def _readable(count: int) -> int:
+    """A size of which a message is read at all."""
     from housecarl.message.form import MAX_SIZE  # most leave it as it is
 
     if count > MAX_SIZE:
@@ -59,7 +60,7 @@ class Smtp(Section):
         default=[],
         description="Mail must match one of them; none takes all. Never applied to AUTH.",
     )
-    max_size: Annotated[Size, AfterValidator(_read)] = Field(
+    max_size: Annotated[Size, AfterValidator(_readable)] = Field(
         default=256 * KIB,
         description="Largest message, 256K at most: a command is short, a forwarded text is 10K.",
     )

@@ -55,7 +55,7 @@ class Daemon:
         self.loaded = loaded
         self.clock = clock
         self._resolver = resolver
-        #: what is served again when a new configuration cannot be: until it once was
+        #: what a reload has replaced, with its lock, until the new configuration is served
         self._former: tuple[Loaded, Lock] | None = None
         self._served = False
         self._refused = ""

@@ -18,6 +18,9 @@ NONSENSE_SECONDS = 600.0
 #: here in order. One further ahead is of a clock that was set back since, and counts no more.
 ASTRAY = 60.0
 
+#: A pause or a notice that answered no message.
+NEVER = 0.0, ""
+
 #: Refusals that are the sender's own slip.
 _SLIPS = frozenset({"unknown-command", "bad-argument", "command-error"})
 
@@ -32,10 +35,10 @@ class Limits:
         self._asked: defaultdict[str, deque[float]] = defaultdict(deque)
         self._asked_for: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._slips: defaultdict[str, deque[float]] = defaultdict(deque)
-        self._quiet_until: dict[str, float] = {}
-        #: until when which notice holds, and the id of the message that it answered
+        #: until when a pause, or a notice of one command, holds, and the id of the message that it
+        #: answered
+        self._pauses: dict[str, tuple[float, str]] = {}
         self._told_of: dict[tuple[str, str], tuple[float, str]] = {}
-        self._paused_by: dict[str, str] = {}
 
     def admit(self, case: Case) -> Case:
         """The case as it is, or refused: with a notice the first time, then without a word."""
@@ -44,7 +47,7 @@ class Limits:
         if case.stamp and case.stamp.door in ("job", "try"):
             return case
         now = case.now.timestamp()
-        if now < self._quiet_until.get(case.person, 0.0) <= now + HOUR + ASTRAY:
+        if now < self._pauses.get(case.person, NEVER)[0] <= now + HOUR + ASTRAY:
             return case._replace(word="refuse", reason="limit", text="", steps=())
         if case.reason in _SLIPS:
             return self._slip(case, now)
@@ -64,8 +67,8 @@ class Limits:
         ):
             while at in times:
                 times.remove(at)
-        if self._paused_by.get(case.person) == case.id:
-            del self._paused_by[case.person], self._quiet_until[case.person]
+        if self._pauses.get(case.person, NEVER)[1] == case.id:
+            del self._pauses[case.person]
         for notice, (_, answered) in list(self._told_of.items()):
             if answered == case.id:
                 del self._told_of[notice]
@@ -109,7 +112,7 @@ class Limits:
 
         Who also asked for something else must know that it was not done.
         """
-        told = self._told_of.get((case.person, name), (0.0, ""))[0] == until
+        told = self._told_of.get((case.person, name), NEVER)[0] == until
         if not told:
             self._told_of[case.person, name] = until, case.id
         clock = datetime.fromtimestamp(until, self._zone)
@@ -119,7 +122,7 @@ class Limits:
 
     def _pause(self, case: Case, until: float, why: str) -> Case:
         """Say once when it goes on; nothing of this message is done."""
-        self._quiet_until[case.person], self._paused_by[case.person] = until, case.id
+        self._pauses[case.person] = until, case.id
         clock = datetime.fromtimestamp(until, self._zone)
         text = f"{why}. Nothing was done. I listen again at {clock:%H:%M}."
         return case._replace(word="refuse", reason="limit", text=text, steps=())

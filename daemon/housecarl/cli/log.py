@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -68,7 +68,7 @@ def verb(
         return journal.read(loaded, lines)
 
     shown = look(start, limit)
-    with suppress(*([KeyboardInterrupt] if follow else [])):
+    with suppress(KeyboardInterrupt) if follow else nullcontext():
         for line in shown.values():
             click.echo(line)
         if not follow:

@@ -13,11 +13,11 @@ import click
 from housecarl.cli import tell
 from housecarl.errors import HousecarlError
 
-#: Seconds that what a module has left behind has to end when the daemon does.
-END_SECONDS = 2.0
-
 if TYPE_CHECKING:
     from housecarl.config_file import Loaded
+
+#: Seconds that what a module has left behind has to end when the daemon does.
+END_SECONDS = 2.0
 
 
 @click.command("run")

@@ -43,16 +43,15 @@ class Due(NamedTuple):
 #: reply made so much in the future; else the clock was set back, and the reply is due now.
 LONGEST_PAUSE, SET_BACK = 1800.0, 60.0
 
+#: Seconds before it is due in which a held text is left alone: the post may have it in hand by the
+#: time that a change of it is committed.
+IN_HAND = 10.0
+
 #: Whether a reply has to wait at `:now`, which `_at` spells out.
 _WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :latest)"
 
 #: Whether a reply goes where a mail becomes a text (Google Voice); the words of `replies_leaving`.
 _TEXTED = "address LIKE '%@txt.voice.google.com'"
-
-
-#: Seconds before it is due in which a held text is left alone: the post may have it in hand by the
-#: time that a change of it is committed.
-IN_HAND = 10.0
 
 
 class Held(NamedTuple):

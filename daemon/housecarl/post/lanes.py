@@ -98,9 +98,9 @@ class Lanes:
     def forget(self, gone: Collection[int]) -> None:
         """Let go of those that are over; one on its way is no longer to be stopped."""
         for person, lane in list(self._lanes.items()) if gone else ():
-            on_its_way = 0 if person in self._ready else 1
-            kept = [one for n, one in enumerate(lane) if n < on_its_way or one.id not in gone]
-            self.settle(one.id for one in lane if one not in kept)
+            on_its_way = [] if person in self._ready else [lane.popleft()]
+            kept = on_its_way + [one for one in lane if one.id not in gone]
+            self.settle(one.id for one in lane if one.id in gone)
             if kept:
                 self._lanes[person] = deque(kept)
             else:
