@@ -115,7 +115,7 @@ class Smarthost:
                 await self._say(writer, "auth", to)
             elif verb == "DATA":
                 await self._say(writer, "data", to)
-                if self.script("data", to) is not None:
+                if not (self.script("data", to) or "354").startswith("354"):
                     continue
                 if self.script("body", to) == "drop":
                     await reader.readexactly(10)

@@ -10,7 +10,7 @@ import pytest
 from aiosmtplib import SMTP
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.post.smarthost import Smarthost
+from tests.post.smarthost import USUAL, Smarthost
 
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater, PostRefused
@@ -75,6 +75,37 @@ async def test_what_was_said_to_a_mail_counts_though_nothing_is_said_after_it(
     dialogue = await opened(host)
     with pytest.raises(PostRefused, match="the recipient: 550"):
         await dialogue.hand_in("house@example.org", "ann@example.org", MAIL, 0.1)
+    assert not dialogue.usable
+
+
+async def test_answers_may_be_codes_without_a_word(host: Smarthost) -> None:
+    """RFC 5321 4.2: a mail that was taken by such a one would be sent again and again."""
+    host.script = lambda step, to: USUAL[step][:3] if step in USUAL else None
+    dialogue = await opened(host)
+    for _ in range(2):
+        assert await dialogue.hand_in("house@x.org", "ann@example.org", MAIL) == (250, "")
+    assert len(host.taken) == 2
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_who_refuses_and_hangs_up_has_refused(host: Smarthost, pipelining: bool) -> None:
+    """It is no fault of the smarthost, which would keep everybody's replies waiting."""
+    host.pipelining = pipelining
+    host.script = lambda step, to: "last 550 5.1.1 nobody" if step == "rcpt" else None
+    dialogue = await opened(host)
+    with pytest.raises(PostRefused, match="the recipient: 550"):
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL)
+    assert not dialogue.usable
+
+
+async def test_where_a_mail_cannot_be_taken_back_there_is_no_other_on_that_connection(
+    host: Smarthost,
+) -> None:
+    """The next one would be a second MAIL within the same."""
+    host.script = lambda step, to: {"rcpt": "550 5.1.1 nobody", "rset": "502 what?"}.get(step)
+    dialogue = await opened(host)
+    with pytest.raises(PostRefused, match="the recipient: 550"):
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL)
     assert not dialogue.usable
 
 

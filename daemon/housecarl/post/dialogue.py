@@ -21,7 +21,8 @@ DEADLINE = 120.0
 VERDICT = 600.0
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\n")
+#: One answer, all its lines; the last may be a code without text (RFC 5321 4.2).
+_ANSWER = re.compile(rb"(?:\d{3}-[^\n]*\n)*?(\d{3})(?: ([^\n]*))?\r?\n")
 
 
 class Dropped(PostLater):
@@ -166,8 +167,9 @@ class Dialogue(asyncio.Protocol):
         """After a mail that was not taken, make the connection fit for another, or end it."""
         try:
             if not isinstance(trouble, ServiceFault) and self.usable:
-                await self._ask(b"RSET\r\n", 1)
-                return
+                (answer,) = await self._ask(b"RSET\r\n", 1)
+                if 200 <= answer.code < 300:
+                    return
         except Dropped:
             pass
         self.transport.abort()
@@ -191,7 +193,7 @@ class Dialogue(asyncio.Protocol):
         if answers and answers[0].code == 421 and not begun:
             self.transport.abort()
             raise Dropped(str(answers[0]), unheard=True)
-        if len(answers) < wanted and not (answers and answers[-1].code == 421):
+        if len(answers) < wanted and not any(answer.code >= 400 for answer in answers):
             raise Dropped(self._ended, unheard=not (begun or answers or self._late))
         return answers[:wanted]
 
