@@ -276,6 +276,22 @@ async def test_a_reply_that_comes_while_the_journal_is_asked_does_not_overtake(
     assert in_order(house, 2)
 
 
+async def test_a_reply_that_is_pushed_does_not_overtake_one_that_the_journal_alone_holds(
+    house: House,
+) -> None:
+    """Background work says its word into the journal and wakes the post; an answer is pushed."""
+    async with house.running() as post:
+        post.push(await house.add("ann"))
+        await house.until("sent")
+        await house.reaches(lambda: post._clear and not post._senders)
+        await house.add("ann")
+        last = await house.add("ann")
+        post.wake()
+        post.push(last)
+        await house.until("sent", "sent", "sent")
+    assert in_order(house, 3)
+
+
 async def test_who_is_back_gets_two_hundred_replies_over_one_connection(house: House) -> None:
     house.smarthost.script = saying(greet="421 4.3.2 not now")
     for n in range(230):
@@ -357,6 +373,27 @@ async def test_what_is_dropped_during_an_outage_is_not_sent_after_it(house: Hous
         house.clock.move(120)
         await house.until("sent", "dropped", "sent", "dropped")
     assert len(house.smarthost.taken) == 2
+
+
+async def test_what_is_given_up_while_it_is_refused_is_not_listed_again(house: House) -> None:
+    asked = asyncio.Event()
+
+    def script(step: str, to: str) -> str | None:
+        if step != "rcpt":
+            return None
+        house.smarthost.slow = 0.2
+        asked.set()
+        return "550 5.1.1 nobody"
+
+    house.smarthost.script = script
+    await house.add("ann")
+    async with house.running() as post:
+        await asked.wait()
+        now = house.clock.now().timestamp()
+        assert await house.database.write(partial(replies.drop, reply=1, now=now))
+        await post.recheck()
+        await house.reaches(lambda: post._lanes.empty and not post._lanes.known)
+    assert await house.database.read(replies.queue) == []
 
 
 async def test_a_reply_that_is_tried_again_by_hand_ends_the_pause(house: House) -> None:

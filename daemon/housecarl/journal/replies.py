@@ -175,10 +175,13 @@ def later(conn: sqlite3.Connection, reply: int, next_try: float, error: str) -> 
 
 
 def refused(conn: sqlite3.Connection, reply: int, error: str, at: float) -> None:
-    """Note that it will never be taken; the mail is kept for `queue retry`."""
+    """Note that it will never be taken; the mail is kept for `queue retry`.
+
+    One that was given up while it was on its way stays given up.
+    """
     conn.execute(
         "UPDATE replies SET state = 'refused', tries = tries + 1, error = ?, ended = ? "
-        "WHERE id = ?",
+        "WHERE id = ? AND state = 'waiting'",
         (error, at, reply),
     )
 

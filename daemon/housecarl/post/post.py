@@ -101,7 +101,8 @@ class Post:
             self._pool.abort()
 
     def wake(self) -> None:
-        """The journal holds something new."""
+        """The journal holds something new, which no push may overtake."""
+        self._clear = False
         self._woken.set()
 
     def push(self, due: Due) -> None:
@@ -116,7 +117,7 @@ class Post:
         """Somebody changed the queue: forget what was dropped, try now what is to be tried."""
         self._lanes.forget(await self._database.read(partial(replies.over, ids=self._lanes.ids)))
         self._outage.look()
-        self._woken.set()
+        self.wake()
 
     def stop(self) -> None:
         """Let `run` end once the mails being handed in are through, seconds at most."""
@@ -138,7 +139,7 @@ class Post:
             self._lanes.add(due)
         self._lanes.looked()
         self._full = len(found) >= limit
-        self._clear = self._next_due is None and not self._full
+        self._clear = self._next_due is None and not (self._full or self._woken.is_set())
         if self._outage.since is not None:
             self._expire()
 
