@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from housecarl.journal import receipts, replies, strangers
+from housecarl.journal import receipts, replies, strangers, texts
 from housecarl.journal.database import connect
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
@@ -71,7 +71,7 @@ def test_parts_are_those_of_texts_that_were_sent(conn: sqlite3.Connection) -> No
             replies.sent(conn, [reply], 20.0)
         elif state == "dropped":
             replies.drop(conn, reply, 20.0)
-    assert replies.text_parts(conn, ["ann", "bo", "cy"], 10.0) == {"ann": 3}
+    assert texts.parts(conn, ["ann", "bo", "cy"], 10.0) == {"ann": 3}
 
 
 def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.Connection) -> None:
@@ -82,6 +82,7 @@ def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.C
         (11.0, "ann@example.org", 0.0, 11.5),
         (12.0, TEXTED, 40.0, None),  # waits: it will have used the budget then
         (13.0, TEXTED, 0.0, None),
+        (80.0, TEXTED, 0.0, 80.0),  # under a clock that was ahead
         (14.0, TEXTED, 0.0, None),
     ]:
         out = Outgoing("ann", "reply", address, "<x@y>", "x", b"x", created, not_before=not_before)
@@ -89,14 +90,14 @@ def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.C
         if left is not None:
             replies.sent(conn, [last], left)
     replies.drop(conn, last, 20.0)
-    found = [replies.nth_text(conn, 10.0, n) for n in (1, 2, 3, 4)]
-    assert found == [40.0, 13.0, 12.5, None]
+    found = [texts.nth(conn, 10.0, 14.0, n) for n in (1, 2, 3, 4)]
+    assert found == [40.0, 14.0, 12.5, None], "who waited for the smarthost leaves now at best"
 
 
 QUESTIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
-    "replies_person": lambda conn: replies.text_parts(conn, ["ann"], 10.0),
-    "replies_leaving": lambda conn: replies.nth_text(conn, 10.0, 5),
-    "replies_waiting": lambda conn: replies.held(conn, "ann", TEXTED, 10.0),
+    "replies_person": lambda conn: texts.parts(conn, ["ann"], 10.0),
+    "replies_leaving": lambda conn: texts.nth(conn, 10.0, 14.0, 5),
+    "replies_waiting": lambda conn: texts.held(conn, "ann", TEXTED, 10.0),
     "replies_refused": replies.queue,
 }
 
@@ -110,8 +111,12 @@ def test_what_is_asked_about_replies_walks_through_an_index_only(
     conn.set_trace_callback(traced.append)
     QUESTIONS[index](conn)
     conn.set_trace_callback(None)
-    plan = [row["detail"] for row in conn.execute(f"EXPLAIN QUERY PLAN {traced[-1]}")]
+    plans = [conn.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall() for asked in traced]
+    plan = [row["detail"] for steps in plans for row in steps]
     assert any(index in step for step in plan), plan
     assert not any(step == "SCAN replies" for step in plan), plan
     if index == "replies_leaving":
-        assert plan == ["SEARCH replies USING INDEX replies_leaving (<expr>>?)"], "and sorts none"
+        assert plan == [
+            "SCAN replies USING INDEX replies_due",
+            "SEARCH replies USING INDEX replies_leaving (<expr>>? AND <expr><?)",
+        ], "and sorts none"

@@ -19,7 +19,7 @@ from housecarl.config_trust import Trust
 from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
 from housecarl.module import House, Risk
-from housecarl.quantity import DAY, MIB, Duration, Size
+from housecarl.quantity import DAY, HOUR, MIB, Duration, Size
 
 __all__ = [
     "SERVICE_SPOOL",
@@ -192,6 +192,12 @@ class Limits(Section):
     texts_per_day: int = Field(
         default=60, ge=0, description="SMS sent in a day, likewise. 0: no bound."
     )
+
+    @property
+    def texts(self) -> list[tuple[int, float]]:
+        """The bounds of texts: at most so many in so many seconds."""
+        bounds = (self.texts_per_hour, HOUR), (self.texts_per_day, DAY)
+        return [(most, seconds) for most, seconds in bounds if most]
 
 
 class Keep(Section):

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from housecarl.config import Config
 from housecarl.journal import people
-from housecarl.journal.replies import Held, Outgoing
+from housecarl.journal.replies import Outgoing
+from housecarl.journal.texts import Held
 from housecarl.letter import Letter, compose
 from housecarl.message import google_voice
 from housecarl.message.model import Thread

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from housecarl import when
-from housecarl.journal import conditions, people, receipts, replies
+from housecarl.journal import conditions, people, receipts, replies, texts
 from housecarl.quantity import DAY
 from housecarl.rights import span
 
@@ -55,8 +55,8 @@ def examine(conn: sqlite3.Connection, now: float, persons: Iterable[str], zone: 
     if open_messages:
         parts.append(Part("spool", True, f"{open_messages} messages wait"))
     parts.sort(key=lambda part: (part.ok, part.name))
-    texts = replies.text_parts(conn, persons, month(now, zone))
-    return Health(tuple(parts), receipts.count(conn, now - DAY), texts)
+    counted = texts.parts(conn, persons, month(now, zone))
+    return Health(tuple(parts), receipts.count(conn, now - DAY), counted)
 
 
 def month(now: float, zone: ZoneInfo) -> float:

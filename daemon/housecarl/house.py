@@ -88,7 +88,8 @@ class House:
         )
         outbox = Outbox(Envelopes(config, renderer), config.limits)
         tell, off = partial(self.tell, "post"), self.off.__contains__
-        self.post = Post(config.post, self.db, clock, tell, off=off) if config.post else None
+        post, budget = config.post, config.limits.texts
+        self.post = Post(post, self.db, clock, tell, off=off, budget=budget) if post else None
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
         self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.watch = LoopWatch(asyncio.get_running_loop())

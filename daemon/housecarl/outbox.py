@@ -11,10 +11,9 @@ import structlog
 from housecarl.config import Limits
 from housecarl.envelope import Answer, Envelopes, Sealed, Way
 from housecarl.errors import PostRefused
-from housecarl.journal import people, replies
+from housecarl.journal import people, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
-from housecarl.quantity import DAY, HOUR
 from housecarl.reply import NOTHING_LEFT, More
 from housecarl.septets import joined
 
@@ -53,7 +52,7 @@ class Outbox:
         free = self._free_at(conn, now) if way.texted and answer.kind != "challenge" else now
         held = None
         if free > now and way.address is not None:
-            held = replies.held(conn, answer.person, way.address, now)
+            held = texts.held(conn, answer.person, way.address, now)
         if any(isinstance(reply, More) for reply in answer.replies):
             answer, sealed = _with_pages(conn, answer, held), None
         if held is not None and self._merge(conn, held, answer, way, now):
@@ -66,10 +65,10 @@ class Outbox:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or out.error or free > now:
             return None
-        return Due(reply, out.person, out.address, out.mail, 0, now, now, out.message_id)
+        return Due(reply, out.person, out.address, out.mail, 0, now, now, out.message_id, out.kind)
 
     def _sealed(
-        self, answer: Answer, way: Way, now: float, held: replies.Held | None = None
+        self, answer: Answer, way: Way, now: float, held: texts.Held | None = None
     ) -> Sealed:
         """As `Envelopes.seal`; what cannot be written as a mail gets the reason why."""
         try:
@@ -85,17 +84,14 @@ class Outbox:
     def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
         """When the next text may leave: Google flags numbers that write like scripts."""
         free = now
-        for most, seconds in (
-            (self.limits.texts_per_hour, HOUR),
-            (self.limits.texts_per_day, DAY),
-        ):
-            oldest = replies.nth_text(conn, now - seconds, most) if most else None
+        for most, seconds in self.limits.texts:
+            oldest = texts.nth(conn, now - seconds, now, most)
             if oldest is not None:
                 free = max(free, oldest + seconds)
         return free
 
     def _merge(
-        self, conn: sqlite3.Connection, held: replies.Held, answer: Answer, way: Way, now: float
+        self, conn: sqlite3.Connection, held: texts.Held, answer: Answer, way: Way, now: float
     ) -> bool:
         """Put an answer behind the one that waits: one text goes, the rest by !more.
 
@@ -106,13 +102,13 @@ class Outbox:
         merged = self._sealed(answer, way, now, held)
         if merged.out.error:
             return False
-        replies.rewrite(conn, held.id, merged.whole, merged.out.mail, merged.out.parts)
+        texts.rewrite(conn, held.id, merged.whole, merged.out.mail, merged.out.parts)
         if merged.rest:
             people.keep_pages(conn, answer.person, merged.rest, now)
         return True
 
 
-def _with_pages(conn: sqlite3.Connection, answer: Answer, held: replies.Held | None) -> Answer:
+def _with_pages(conn: sqlite3.Connection, answer: Answer, held: texts.Held | None) -> Answer:
     """The same with all that is left in place of `!more`, once; what does not go is kept again.
 
     What is left of the text that waits is in it already: it stays there, with its first page.

@@ -11,6 +11,7 @@ from datetime import datetime
 from tests.post.smarthost import Smarthost
 
 from housecarl.config_post import Post as Settings
+from housecarl.envelope import Kind
 from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due, Outgoing
 from housecarl.post import Bounds, Post
@@ -41,6 +42,8 @@ class House:
     bounds: Bounds = field(default_factory=lambda: Bounds(deadline=5.0, idle=60.0, grace=0.2))
     settings: dict[str, object] = field(default_factory=dict)
     draw: Callable[[], float] = field(default=lambda: 1.0)
+    #: at most so many texts in so many seconds
+    budget: tuple[tuple[int, float], ...] = ()
     is_told: bool = True
     count: int = 0
 
@@ -58,7 +61,15 @@ class House:
             self.told.append(well)
 
         to = tell if self.is_told else None
-        return Post(settings, self.database, self.clock, to, self.bounds, draw=self.draw)
+        return Post(
+            settings,
+            self.database,
+            self.clock,
+            to,
+            self.bounds,
+            draw=self.draw,
+            budget=self.budget,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Post]:
@@ -71,13 +82,15 @@ class House:
                 post.stop()
                 await run
 
-    async def add(self, person: str = "ann", to: str = "", mail: bytes = MAIL) -> Due:
+    async def add(
+        self, person: str = "ann", to: str = "", mail: bytes = MAIL, kind: Kind = "reply"
+    ) -> Due:
         self.count += 1
         created = self.clock.now().timestamp()
         to = to or f"{person}.{self.count}@example.org"
-        out = Outgoing(person, "reply", to, f"<{self.count}@x>", "lamp on.", mail, created)
+        out = Outgoing(person, kind, to, f"<{self.count}@x>", "lamp on.", mail, created)
         reply = await self.database.write(lambda conn: replies.add(conn, out))
-        return Due(reply, person, to, mail, 0, created, created, f"<{self.count}@x>")
+        return Due(reply, person, to, mail, 0, created, created, f"<{self.count}@x>", kind)
 
     async def states(self) -> list[tuple[str, int, str | None]]:
         rows = await self.database.read(

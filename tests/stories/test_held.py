@@ -205,3 +205,35 @@ class TestTwoAnHour:
         assert phone.silent
         pass_(house, clock, 40)
         assert phone.reply == "cat0"
+
+    def test_texts_that_wait_for_the_smarthost_use_the_budget_of_the_hour_in_which_it_is_back(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        """Google flags who sends the texts of five hours in one second."""
+        house.do(house.inbox.stop())
+        for hour in "abcde":
+            ask(house, phone, f"!count {hour}cow 1", f"!count {hour}goat 1", f"!count {hour}hen 1")
+            pass_(house, clock, HOUR)
+        house.do(house.inbox.start())
+        pass_(house, clock, 1801)
+        found = []
+        for now, left in ((2, 5), (2, 3), (2, 1), (1, 0)):
+            found += [phone.reply for _ in range(now)]
+            house.until(lambda left=left: len(queue(house)) == left)  # type: ignore[misc]
+            assert phone.silent
+            pass_(house, clock, HOUR)
+        assert words(found) == [
+            f"{hour}{word}0" for hour in "abcde" for word in ("cow", "goat", "hen")
+        ]
+
+    def test_texts_that_left_under_a_clock_that_was_ahead_hold_up_nothing(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        pass_(house, clock, 365 * 86400.0)
+        ask(house, phone, "!count cow 1", "!count goat 1")
+        assert [phone.reply, phone.reply] == ["cow0", "goat0"]
+        house.until(lambda: not queue(house))
+        pass_(house, clock, -365 * 86400.0)
+        ask(house, phone, "!count hen 1", "!count pig 1", "!count cat 1")
+        assert [phone.reply, phone.reply] == ["hen0", "pig0"]
+        assert phone.silent

@@ -13,6 +13,7 @@ from housecarl.journal import (
     receipts,
     replies,
     runs,
+    texts,
     values,
 )
 from housecarl.journal.damage import fault, mark_of
@@ -32,5 +33,6 @@ __all__ = [
     "receipts",
     "replies",
     "runs",
+    "texts",
     "values",
 ]

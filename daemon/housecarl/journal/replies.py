@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 
@@ -37,62 +37,15 @@ class Due(NamedTuple):
     created: float
     since: float
     message_id: str
+    kind: str = "reply"
 
 
 #: Seconds: a pause after a try that failed is never longer (the post's longest is 30 min), nor is a
 #: reply made so much in the future; else the clock was set back, and the reply is due now.
 LONGEST_PAUSE, SET_BACK = 1800.0, 60.0
 
-#: Seconds before it is due in which a held text is left alone: the post may have it in hand by the
-#: time that a change of it is committed.
-IN_HAND = 10.0
-
-#: Whether a reply has to wait at `:now`, which `_at` spells out.
-_WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :latest)"
-
-#: Whether a reply goes where a mail becomes a text (Google Voice); the words of `replies_leaving`.
-_TEXTED = "address LIKE '%@txt.voice.google.com'"
-
-
-class Held(NamedTuple):
-    """A text that waits for the budget: nothing of it was tried yet; `text` is all of it."""
-
-    id: int
-    text: str
-    message_id: str
-
-
-def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Held | None:
-    """The text to this person that waits for the budget.
-
-    The index is named because the planner would walk all that was ever sent to a person.
-    """
-    row = conn.execute(
-        "SELECT id, text, message_id FROM replies INDEXED BY replies_waiting "
-        "WHERE state = 'waiting' AND person = ? AND address = ? AND tries = 0 AND next_try > ? "
-        "ORDER BY id LIMIT 1",
-        (person, address, now + IN_HAND),
-    ).fetchone()
-    return None if row is None else Held(int(row[0]), str(row[1]), str(row[2]))
-
-
-def rewrite(conn: sqlite3.Connection, reply: int, text: str, mail: bytes, parts: int) -> None:
-    """Put other words into a reply that waits."""
-    conn.execute(
-        "UPDATE replies SET text = ?, mail = ?, parts = ? WHERE id = ? AND state = 'waiting'",
-        (text, mail, parts, reply),
-    )
-
-
-def nth_text(conn: sqlite3.Connection, since: float, n: int) -> float | None:
-    """When the n-th newest text after a time left or is due to, None when there are fewer."""
-    row = conn.execute(
-        "SELECT coalesce(ended, next_try) FROM replies INDEXED BY replies_leaving "
-        f"WHERE coalesce(ended, next_try) > ? AND {_TEXTED} AND state IN ('waiting', 'sent') "
-        "ORDER BY 1 DESC LIMIT 1 OFFSET ?",
-        (since, n - 1),
-    ).fetchone()
-    return None if row is None else float(row[0])
+#: Whether a reply has to wait at `:now`, which `moments` spells out.
+WAITS = "next_try > :now AND created <= :soon AND (tries = 0 OR next_try <= :latest)"
 
 
 def add(conn: sqlite3.Connection, out: Outgoing) -> int:
@@ -133,12 +86,13 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     rows = conn.execute(
         "WITH held(person, only, first) AS MATERIALIZED ("
         "SELECT person, iif(tries = 0, address, NULL), min(id) FROM replies "
-        f"INDEXED BY replies_due WHERE state = 'waiting' AND {_WAITS} GROUP BY 1, 2) "
-        "SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, message_id "
-        f"FROM replies AS r INDEXED BY replies_waiting WHERE state = 'waiting' AND NOT ({_WAITS}) "
-        "AND NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND first < r.id "
+        f"INDEXED BY replies_due WHERE state = 'waiting' AND {WAITS} GROUP BY 1, 2) "
+        "SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, message_id, "
+        "kind FROM replies AS r INDEXED BY replies_waiting "
+        f"WHERE state = 'waiting' AND NOT ({WAITS}) AND NOT EXISTS "
+        "(SELECT 1 FROM held WHERE held.person = r.person AND first < r.id "
         "AND (only IS NULL OR only = r.address AND kind <> 'challenge')) ORDER BY id LIMIT :limit",
-        _at(now) | {"limit": limit},
+        moments(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
 
@@ -149,12 +103,13 @@ def next_due(conn: sqlite3.Connection, after: float) -> float | None:
     What waits only behind an earlier reply of its person is due with that one.
     """
     row = conn.execute(
-        f"SELECT min(next_try) FROM replies WHERE state = 'waiting' AND {_WAITS}", _at(after)
+        f"SELECT min(next_try) FROM replies WHERE state = 'waiting' AND {WAITS}", moments(after)
     ).fetchone()
     return None if row[0] is None else float(row[0])
 
 
-def _at(now: float) -> dict[str, float]:
+def moments(now: float) -> dict[str, float]:
+    """What WAITS asks about a moment."""
     return {"now": now, "soon": now + SET_BACK, "latest": now + LONGEST_PAUSE}
 
 
@@ -187,9 +142,12 @@ def refused(conn: sqlite3.Connection, reply: int, error: str, at: float) -> None
 
 
 def retry(conn: sqlite3.Connection, reply: int, now: float) -> bool:
-    """Try one again now, whether it waits or was refused; False when there is none to try."""
+    """Try one again now, whether it waits or was refused; False when there is none to try.
+
+    It counts as one that was tried, which no budget keeps back.
+    """
     cursor = conn.execute(
-        "UPDATE replies SET state = 'waiting', next_try = ?, ended = NULL "
+        "UPDATE replies SET state = 'waiting', tries = max(tries, 1), next_try = ?, ended = NULL "
         "WHERE id = ? AND state IN ('waiting', 'refused') AND mail IS NOT NULL",
         (now, reply),
     )
@@ -254,20 +212,3 @@ def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | No
         "SELECT count(*), min(created), max(error) FROM replies WHERE state = 'waiting'"
     ).fetchone()
     return int(row[0]), row[1], row[2]
-
-
-def text_parts(conn: sqlite3.Connection, people: Iterable[str], since: float) -> dict[str, int]:
-    """How many parts the texts to each of these people had since a time; who had none is left out.
-
-    A text of 161 septets is two parts: what a carrier counts, and sometimes what it charges.
-    """
-    found = {}
-    for person in people:
-        row = conn.execute(
-            "SELECT sum(parts) FROM replies WHERE person = ? AND created >= ? "
-            f"AND state = 'sent' AND {_TEXTED}",
-            (person, since),
-        ).fetchone()
-        if row[0]:
-            found[person] = int(row[0])
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -16,14 +16,14 @@ import structlog
 from housecarl.clock import Clock, rest
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostLater, PostRefused
-from housecarl.journal import Database, replies
+from housecarl.journal import Database, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.post.answer import ServiceFault, brief
-from housecarl.post.dialogue import Dropped
+from housecarl.post.budget import Bound, TooSoon
+from housecarl.post.handover import Handover
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, pause
-from housecarl.post.pool import Bounds, Pool
-from housecarl.post.withheld import withheld
+from housecarl.post.pool import Bounds
 
 log = structlog.get_logger()
 
@@ -31,8 +31,6 @@ log = structlog.get_logger()
 BATCH = 200
 #: People waiting per connection before another one is opened: TLS and AUTH cost more than a mail.
 CROWD = 2
-#: Connections in a row that end inside a mail before the smarthost is to blame and not the mail.
-BLAMED = 2
 #: Seconds that what was sent gathers before the journal is told: no barrier hangs on it. After a
 #: crash in between it is sent again with the same Message-ID, so not for longer than it pays.
 GATHER_SECONDS = 0.03
@@ -57,6 +55,7 @@ class Post:
         bounds: Bounds | None = None,
         draw: Callable[[], float] = random,
         off: Callable[[str], bool] = lambda _: False,
+        budget: Iterable[Bound] = (),
     ) -> None:
         self._settings = settings
         self._database = database
@@ -64,16 +63,14 @@ class Post:
         self._tell = tell
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
-        self._withheld = partial(withheld, off=off, began=self._now(), give_up=settings.give_up)
+        self._handover = Handover(settings, bounds, self._now, off, budget)
         self._outage = Outage(f"{settings.host}:{settings.port}", draw)
-        self._pool = Pool(settings, bounds)
         self._lanes = Lanes()
         self._woken = asyncio.Event()
         self._ending = asyncio.Event()
         self._senders: set[asyncio.Task[None]] = set()
         self._sent: list[int] = []
         self._noting = False
-        self._drops = 0
         #: the last look found more than it may take
         self._full = False
         #: the last look left nothing waiting in the journal alone: a push has nothing before it
@@ -85,7 +82,7 @@ class Post:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                await self._database.read(self._outage.resume)
+                await self._database.read(self._resume)
                 while not self._ending.is_set():
                     self._woken.clear()
                     await self._look()
@@ -93,12 +90,12 @@ class Post:
                     await self._rest()
                 timer = asyncio.get_running_loop().call_later(self._bounds.grace, self._cut_short)
             timer.cancel()
-            await self._pool.close()
+            await self._handover.pool.close()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
             self._clear = False
-            self._pool.abort()
+            self._handover.pool.abort()
 
     def wake(self) -> None:
         """The journal holds something new, which no push may overtake."""
@@ -118,6 +115,11 @@ class Post:
         self._lanes.forget(await self._database.read(partial(replies.over, ids=self._lanes.ids)))
         self._outage.look()
         self.wake()
+
+    def _resume(self, conn: Connection) -> None:
+        """Go on where the last life ended."""
+        self._outage.resume(conn)
+        self._handover.resume(conn)
 
     def stop(self) -> None:
         """Let `run` end once the mails being handed in are through, seconds at most."""
@@ -177,10 +179,12 @@ class Post:
         """One sender: a reply at a time, until none is ready or the smarthost fails."""
         while not self._resting() and (due := self._lanes.next()) is not None:
             try:
-                await self._hand_in(due)
+                await self._handover.hand_in(due)
             except PostRefused as error:
                 self._lanes.done(due)
                 self._bury(due, str(error))
+            except TooSoon as error:
+                self._keep_back(due, error.until)
             except ServiceFault as error:
                 self._fail(due, error)
             except PostLater as error:
@@ -190,29 +194,8 @@ class Post:
             else:
                 self._done(due)
 
-    async def _hand_in(self, due: Due) -> None:
-        """Hand in one reply; a kept connection that turns out dead is no failure."""
-        if (why := self._withheld(due, now=self._now())) is not None:
-            raise PostRefused(why)
-        limits = self._bounds.deadline, self._bounds.verdict
-        while True:
-            dialogue, new = await self._pool.borrow()
-            try:
-                await dialogue.hand_in(self._settings.from_, due.to, due.mail, *limits)
-            except Dropped as error:
-                if error.unheard and not new:
-                    continue
-                self._drops += 1
-                if error.unheard or self._drops >= BLAMED:
-                    raise ServiceFault(str(error)) from error
-                raise
-            finally:
-                self._pool.give_back(dialogue)
-            return
-
     def _done(self, due: Due) -> None:
         self._lanes.done(due)
-        self._drops = 0
         if self._outage.in_doubt:
             self._mend()
         if self._lanes.empty and not self._full:
@@ -257,6 +240,13 @@ class Post:
         ids, text, when = self._lanes.hold(due), brief(error), until.timestamp()
         self._tasks.create_task(
             self._note(lambda conn: replies.later(conn, due.id, when, text), ids, due.person)
+        )
+
+    def _keep_back(self, due: Due, until: float) -> None:
+        """It was not tried, and mails to the same person need not wait for it."""
+        ids, now = self._lanes.hold(due), self._now()
+        self._tasks.create_task(
+            self._note(lambda conn: texts.keep_back(conn, due.id, until, now), ids, due.person)
         )
 
     def _bury(self, due: Due, error: str) -> None:
