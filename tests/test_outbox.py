@@ -109,6 +109,22 @@ def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_
     assert after[-1]["state"] == "refused"
 
 
+def test_what_waits_is_merged_into_texts_of_a_bounded_length(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    """All of a text is cut into pages anew with each answer, while the journal is locked."""
+    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    answers = outbox.limits.texts_per_hour + 40
+    for n in range(answers):
+        said = [Reply(f"a{n} {'word ' * 700}end.")]
+        outbox.queue(conn, ANN._replace(replies=said, part=str(n)), texted, 5.0)
+    waiting = [row["text"] for row in replies.queue(conn)][outbox.limits.texts_per_hour :]
+    assert 1 < len(waiting) < 10
+    assert max(map(len, waiting)) < 40_000
+    said_first = [word for text in waiting for word in text.split() if word.startswith("a")]
+    assert said_first == [f"a{n}" for n in range(outbox.limits.texts_per_hour, answers)]
+
+
 def test_by_mail_more_brings_all_that_is_left_of_a_text(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:

@@ -93,9 +93,10 @@ def pages(text: str, budget: int = PART, symbol: str = "!") -> list[str]:
     """
     budget = max(budget, MIN_BUDGET)
     line = _guarded(plain(text), symbol)
-    if septets(line) <= budget:
+    length = septets(line)
+    if length <= budget:
         return [line]
-    digits = 1
+    digits = len(str(length // budget))  # there are so many pages at the least
     while len(found := _cut(line, budget - len(" (/)") - 2 * digits, symbol)) >= 10**digits:
         digits += 1
     return [f"{page} ({number}/{len(found)})" for number, page in enumerate(found, 1)]
@@ -113,16 +114,16 @@ def _guarded(text: str, symbol: str) -> str:
 def _cut(line: str, room: int, symbol: str) -> list[str]:
     """Greedy pages of at most `room` septets; a word longer than a page is broken."""
     found: list[str] = []
-    page = ""
+    page, used = "", 0
     for word in line.split(" "):
-        joined = f"{page} {word}" if page else _guarded(word, symbol)
-        if septets(joined) <= room:
-            page = joined
+        longer = used + 1 + septets(word)
+        if page and longer <= room:
+            page, used = f"{page} {word}", longer
             continue
         if page:
             found.append(page)
         page = _guarded(word, symbol)
-        while septets(page) > room:
+        while (used := septets(page)) > room:
             end = _fitting(page, room)
             found.append(page[:end])
             page = _guarded(page[end:], symbol)

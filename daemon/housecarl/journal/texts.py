@@ -12,6 +12,10 @@ from housecarl.journal.replies import SET_BACK, WAITS, moments
 #: time that a change of it is committed.
 IN_HAND = 10.0
 
+#: Characters of a held text behind which nothing more is put: 200 pages, which nobody asks for one
+#: by one, and all of them are cut anew each time while the journal is locked.
+LONGEST_HELD = 32_000
+
 #: Whether a reply goes where a mail becomes a text (Google Voice); the words of `replies_leaving`.
 _TEXTED = "address LIKE '%@txt.voice.google.com'"
 
@@ -30,10 +34,17 @@ def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Hel
     The index is named because the planner would walk all that was ever sent to a person.
     """
     row = conn.execute(
-        f"SELECT id, text, message_id, tries = 0 AND {WAITS} AND next_try > :in_hand AS rests "
-        "FROM replies INDEXED BY replies_waiting WHERE state = 'waiting' AND person = :person "
-        "AND address = :address AND kind <> 'challenge' ORDER BY id DESC LIMIT 1",
-        moments(now) | {"in_hand": now + IN_HAND, "person": person, "address": address},
+        "SELECT id, text, message_id, tries = 0 AND length(text) < :longest "
+        f"AND next_try > :in_hand AND {WAITS} AS rests FROM replies INDEXED BY replies_waiting "
+        "WHERE state = 'waiting' AND person = :person AND address = :address "
+        "AND kind <> 'challenge' ORDER BY id DESC LIMIT 1",
+        {
+            **moments(now),
+            "in_hand": now + IN_HAND,
+            "longest": LONGEST_HELD,
+            "person": person,
+            "address": address,
+        },
     ).fetchone()
     if row is None or not row["rests"]:
         return None
