@@ -31,7 +31,7 @@ from housecarl.message.stamp import Stamp
 from housecarl.outbox import Outbox
 from housecarl.perform import Performer
 from housecarl.plugs.settings import PlugAddress
-from housecarl.post import Post
+from housecarl.post import Post, Rules
 from housecarl.process import try_file
 from housecarl.record import Record
 from housecarl.recover import Recovery, Waiting
@@ -82,14 +82,11 @@ class House:
         self.registry.add_builtin(
             *builtin.commands(self.db, self.judge, config, clock, self.wake_jobs)
         )
-        renderer = Renderer(
-            symbol=config.language.symbol,
-            budget=config.limits.reply_septets,
-        )
+        renderer = Renderer(symbol=config.language.symbol, budget=config.limits.reply_septets)
         outbox = Outbox(Envelopes(config, renderer), config.limits)
-        tell, off = partial(self.tell, "post"), self.off.__contains__
-        post, budget = config.post, config.limits.texts
-        self.post = Post(post, self.db, clock, tell, off=off, budget=budget) if post else None
+        tell, post = partial(self.tell, "post"), config.post
+        rules = Rules(self.off.__contains__, config.people, config.limits.texts)
+        self.post = Post(post, self.db, clock, tell, rules=rules) if post else None
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
         self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.watch = LoopWatch(asyncio.get_running_loop())

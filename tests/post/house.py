@@ -14,7 +14,7 @@ from housecarl.config_post import Post as Settings
 from housecarl.envelope import Kind
 from housecarl.journal import Database, replies
 from housecarl.journal.replies import Due, Outgoing
-from housecarl.post import Bounds, Post
+from housecarl.post import Bounds, Post, Rules
 from housecarl.testing.clock import FakeClock
 
 MAIL = b"From: house@example.org\r\nTo: x@example.org\r\nSubject: Re: x\r\n\r\n.lamp on.\r\n"
@@ -68,7 +68,7 @@ class House:
             to,
             self.bounds,
             draw=self.draw,
-            budget=self.budget,
+            rules=Rules(budget=self.budget),
         )
 
     @asynccontextmanager

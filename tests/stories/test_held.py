@@ -152,6 +152,28 @@ def test_who_was_switched_off_gets_nothing_of_what_waited_until_it_is_tried_agai
     assert phone.reply == "goat0"
 
 
+@pytest.mark.parametrize(
+    ("people", "why"),
+    [
+        ({"bo": ["+13035550199"]}, "ann is no longer in the configuration"),
+        ({"ann": ["+13035550199"]}, "its number is no longer one of ann's"),
+    ],
+)
+def test_what_waits_is_not_sent_to_who_has_the_number_now(
+    house: TestHouse, phone: Phone, clock: FakeClock, people: dict[str, list[str]], why: str
+) -> None:
+    """The owner takes a number out of the configuration, and it goes to somebody else."""
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count goat 1")
+    house.stop()
+    house.people = {name: {"phones": phones, "may": ["*"]} for name, phones in people.items()}
+    house.start()
+    pass_(house, clock, HOUR)
+    house.until(lambda: [line[1:] for line in queue(house)] == [("refused", why)])
+    assert phone.silent
+
+
 def test_a_mail_does_not_wait_behind_a_text(house: TestHouse, phone: Phone) -> None:
     phone.text("!count cow 1")
     assert phone.reply == "cow0"

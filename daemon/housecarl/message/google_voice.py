@@ -42,6 +42,12 @@ def is_one(form: Form) -> bool:
     return address == NOREPLY or address.endswith(DOMAIN)
 
 
+def number(address: str | None) -> str | None:
+    """Whose conversation an address is, E.164; None for one that names nobody's number."""
+    match = _CONVERSATION.fullmatch(address or "")
+    return None if match is None else _e164(match[2])
+
+
 def read(form: Form) -> Message:
     """The notice; only `Kind.SMS` carries a text.
 

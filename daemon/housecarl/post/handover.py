@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
+from typing import NamedTuple
 
+from housecarl.config_people import Person
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostRefused
 from housecarl.journal.replies import Due
@@ -19,6 +21,20 @@ from housecarl.post.withheld import withheld
 BLAMED = 2
 
 
+class Rules(NamedTuple):
+    """To whom something may be sent, and how much of it."""
+
+    #: whether a person is switched off
+    off: Callable[[str], bool] = lambda _: False
+    #: who there is, by name; None: anybody
+    people: Mapping[str, Person] | None = None
+    #: at most so many texts in so many seconds
+    budget: Sequence[Bound] = ()
+
+
+DEFAULT_RULES = Rules()
+
+
 class Handover:
     """Hands replies in by the config: those that are to be sent, within the budget of texts."""
 
@@ -27,14 +43,15 @@ class Handover:
         settings: Settings,
         bounds: Bounds,
         now: Callable[[], float],
-        off: Callable[[str], bool],
-        budget: Iterable[Bound],
+        rules: Rules,
     ) -> None:
         self._settings = settings
         self._bounds = bounds
         self._now = now
-        self._withheld = partial(withheld, off=off, began=now(), give_up=settings.give_up)
-        self._budget = Budget(budget)
+        self._withheld = partial(
+            withheld, off=rules.off, people=rules.people, began=now(), give_up=settings.give_up
+        )
+        self._budget = Budget(rules.budget)
         self.pool = Pool(settings, bounds)
         self._drops = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +19,8 @@ from housecarl.errors import PostLater, PostRefused
 from housecarl.journal import Database, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.post.answer import ServiceFault, brief
-from housecarl.post.budget import Bound, TooSoon
-from housecarl.post.handover import Handover
+from housecarl.post.budget import TooSoon
+from housecarl.post.handover import DEFAULT_RULES, Handover, Rules
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds
@@ -54,8 +54,7 @@ class Post:
         tell: Tell | None = None,
         bounds: Bounds | None = None,
         draw: Callable[[], float] = random,
-        off: Callable[[str], bool] = lambda _: False,
-        budget: Iterable[Bound] = (),
+        rules: Rules = DEFAULT_RULES,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -63,7 +62,7 @@ class Post:
         self._tell = tell
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
-        self._handover = Handover(settings, bounds, self._now, off, budget)
+        self._handover = Handover(settings, bounds, self._now, rules)
         self._outage = Outage(f"{settings.host}:{settings.port}", draw)
         self._lanes = Lanes()
         self._woken = asyncio.Event()
