@@ -90,13 +90,13 @@ def test_the_nth_newest_text_tells_when_the_budget_is_free_again(conn: sqlite3.C
         if left is not None:
             replies.sent(conn, [last], left)
     replies.drop(conn, last, 20.0)
-    found = [texts.nth(conn, 10.0, 14.0, n) for n in (1, 2, 3, 4)]
+    found = [texts.nth(conn, "ann", 10.0, 14.0, n) for n in (1, 2, 3, 4)]
     assert found == [40.0, 14.0, 12.5, None], "who waited for the smarthost leaves now at best"
 
 
 QUESTIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "replies_person": lambda conn: texts.parts(conn, ["ann"], 10.0),
-    "replies_leaving": lambda conn: texts.nth(conn, 10.0, 14.0, 5),
+    "replies_leaving": lambda conn: texts.nth(conn, "ann", 10.0, 14.0, 5),
     "replies_waiting": lambda conn: texts.held(conn, "ann", TEXTED, 10.0),
     "replies_refused": replies.queue,
 }

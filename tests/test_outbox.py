@@ -109,6 +109,21 @@ def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_
     assert after[-1]["state"] == "refused"
 
 
+def test_texts_that_one_person_does_not_get_for_hours_hold_up_nobody_else(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    """The smarthost puts off one recipient and takes the others: their own are merged."""
+    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    for n in range(outbox.limits.texts_per_hour):
+        assert outbox.queue(conn, ANN._replace(part=str(n)), texted, 5.0) is not None
+    later = 5.0 + 2 * 3600
+    other = Way("13035550100.13035550199.abc@txt.voice.google.com")
+    assert outbox.queue(conn, ANN._replace(person="bo"), other, later) is not None
+    for part in "abc":
+        assert outbox.queue(conn, ANN._replace(part=part), texted, later) is None
+    assert len(replies.queue(conn)) == outbox.limits.texts_per_hour + 2
+
+
 def test_what_waits_is_merged_into_texts_of_a_bounded_length(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:

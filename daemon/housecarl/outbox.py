@@ -49,7 +49,9 @@ class Outbox:
         """Queue an answer by its way; the reply to be sent now, None when there is none yet."""
         way = self.envelopes.way_back(conn, answer.person, own)
         # the code in a challenge is good for minutes only, so it waits for nothing
-        free = self._free_at(conn, now) if way.texted and answer.kind != "challenge" else now
+        free = now
+        if way.texted and answer.kind != "challenge":
+            free = self._free_at(conn, answer.person, now)
         held = None
         if free > now and way.address is not None:
             held = texts.held(conn, answer.person, way.address, now)
@@ -81,11 +83,11 @@ class Outbox:
             out = sealed.out._replace(address=way.address, error=str(error))
             return sealed._replace(out=out)
 
-    def _free_at(self, conn: sqlite3.Connection, now: float) -> float:
+    def _free_at(self, conn: sqlite3.Connection, person: str, now: float) -> float:
         """When the next text may leave: Google flags numbers that write like scripts."""
         free = now
         for most, seconds in self.limits.texts:
-            oldest = texts.nth(conn, now - seconds, now, most)
+            oldest = texts.nth(conn, person, now - seconds, now, most)
             if oldest is not None:
                 free = max(free, oldest + seconds)
         return free

@@ -59,15 +59,17 @@ def rewrite(conn: sqlite3.Connection, reply: int, text: str, mail: bytes, parts:
     )
 
 
-def nth(conn: sqlite3.Connection, since: float, now: float, n: int) -> float | None:
+def nth(conn: sqlite3.Connection, person: str, since: float, now: float, n: int) -> float | None:
     """When the n-th newest text after a time left or is to leave, None when there are fewer.
 
-    What is due already leaves now at the earliest, however long it waits for the smarthost.
+    What is due already leaves now at the earliest. Of what is due since before that time only this
+    person's own counts: the smarthost may put off one of them for days, and take the others' texts.
     """
     rows = conn.execute(
         f"SELECT iif({WAITS}, next_try, :now) FROM replies INDEXED BY replies_due "
-        f"WHERE state = 'waiting' AND {_TEXTED} ORDER BY next_try DESC LIMIT :n",
-        moments(now) | {"n": n},
+        f"WHERE state = 'waiting' AND {_TEXTED} AND (next_try > :since OR person = :person) "
+        "ORDER BY next_try DESC LIMIT :n",
+        {**moments(now), "since": since, "person": person, "n": n},
     )
     times = [float(at) for (at,) in rows]
     times += reversed(left(conn, since, now, n - len(times)))
