@@ -106,6 +106,9 @@ class Smarthost:
                 await self._say(writer, "ehlo", to, "\r\n".join(lines))
             elif verb == "STAR" and self._tls is not None:
                 writer.write(b"220 go on\r\n")
+                if self.script("starttls", to) == "drop":
+                    await writer.drain()
+                    return
                 await writer.start_tls(self._tls)
             elif verb == "AUTH":
                 self.logins.append(base64.b64decode(line.split()[2]).decode())

@@ -489,6 +489,28 @@ async def test_over_tls_the_smarthost_must_prove_its_name(
     assert house.smarthost.secure == [True]
 
 
+async def test_tls_where_the_port_speaks_none_says_so(house: House) -> None:
+    """The commonest mistake: the port of the one with the word of the other."""
+    house.settings = {"tls": "tls"}
+    await house.add()
+    async with house.running():
+        error = await house.tried(1)
+    assert error.startswith("localhost: TLS failed: ")
+    assert error.endswith("(with tls: tls the port is 465, with 587 it is tls: starttls)")
+
+
+async def test_who_hangs_up_instead_of_tls_closed_the_connection(
+    house: House, tmp_path: Path
+) -> None:
+    context, ca = certificate(tmp_path, days=30)
+    house.settings = {"tls": "starttls", "ca": ca}
+    house.smarthost.use_tls(context, implicit=False)
+    house.smarthost.script = saying(starttls="drop")
+    await house.add()
+    async with house.running():
+        assert await house.tried(1) == "localhost: it closed the connection"
+
+
 async def test_starttls_that_is_not_offered_sends_nothing(house: House) -> None:
     house.settings = {"tls": "starttls"}
     await house.add()

@@ -15,6 +15,10 @@ from housecarl.post.dialogue import Dialogue, take_over
 if TYPE_CHECKING:
     from aiosmtplib import SMTP
 
+#: What OpenSSL, by its version, makes of a greeting in plain text; and what to do about it.
+_SAID_PLAIN = ("wrong version number", "packet length too long", "record layer failure")
+PLAIN_HINT = " (with tls: tls the port is 465, with 587 it is tls: starttls)"
+
 #: Our name in EHLO: an address literal, as mail programs send, tells no host name to the world.
 EHLO_NAME = "[127.0.0.1]"
 
@@ -104,10 +108,13 @@ def _words(error: Exception) -> str:
     cause = error if hasattr(error, "code") else error.__cause__ or error
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):  # its number is OpenSSL's, not the system's
+        reason = (cause.reason or str(cause)).replace("_", " ").lower()
+        return f"TLS failed: {reason}{PLAIN_HINT if reason in _SAID_PLAIN else ''}"
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno)
     code = getattr(cause, "code", None)
-    text = str(getattr(cause, "message", None) or cause or type(cause).__name__)
-    if "EOF" in text or "Connection lost" in text:
+    text = str(getattr(cause, "message", None) or cause)
+    if "EOF" in text or "Connection lost" in text or not text:
         return "it closed the connection"
     return brief(f"{code} {text}" if code and code > 0 else text)
