@@ -66,9 +66,12 @@ def month(now: float, zone: ZoneInfo) -> float:
 
 
 def _post(conn: sqlite3.Connection, now: float) -> Part:
-    count, oldest, error = replies.count_waiting(conn)
-    if not count or oldest is None:
+    count, _, error = replies.count_waiting(conn)
+    if not count:
         return Part("replies", True, "none waiting")
-    age = now - oldest
+    late = replies.late(conn, now)
+    if late is None:
+        return Part("replies", True, f"{count} waiting for the budget of texts")
+    age = now - late
     text = f"{count} waiting for {span(age)}" + (f": {error}" if error else "")
     return Part("replies", age < WAITING_SECONDS, text)

@@ -75,6 +75,19 @@ def add(conn: sqlite3.Connection, out: Outgoing) -> int:
     return int(cursor.lastrowid or 0)
 
 
+#: Behind what each person's later replies wait: `only` the address, NULL for all of them.
+_HELD = (
+    "WITH held(person, only, first) AS MATERIALIZED "
+    "(SELECT person, iif(tries = 0, address, NULL), min(id) FROM replies INDEXED BY replies_due "
+    f"WHERE state = 'waiting' AND {WAITS} GROUP BY 1, 2)"
+)
+_WAITING = "replies AS r INDEXED BY replies_waiting WHERE state = 'waiting'"
+_FREE = (
+    "NOT EXISTS (SELECT 1 FROM held WHERE held.person = r.person AND first < r.id "
+    "AND (only IS NULL OR only = r.address AND kind <> 'challenge'))"
+)
+
+
 def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     """What is to be sent now, oldest first; a person's later reply waits behind an earlier one.
 
@@ -84,14 +97,8 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     The indices are named because the planner would walk all that was ever sent to a person.
     """
     rows = conn.execute(
-        "WITH held(person, only, first) AS MATERIALIZED ("
-        "SELECT person, iif(tries = 0, address, NULL), min(id) FROM replies "
-        f"INDEXED BY replies_due WHERE state = 'waiting' AND {WAITS} GROUP BY 1, 2) "
-        "SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, message_id, "
-        "kind FROM replies AS r INDEXED BY replies_waiting "
-        f"WHERE state = 'waiting' AND NOT ({WAITS}) AND NOT EXISTS "
-        "(SELECT 1 FROM held WHERE held.person = r.person AND first < r.id "
-        "AND (only IS NULL OR only = r.address AND kind <> 'challenge')) ORDER BY id LIMIT :limit",
+        f"{_HELD} SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, "
+        f"message_id, kind FROM {_WAITING} AND NOT ({WAITS}) AND {_FREE} ORDER BY id LIMIT :limit",
         moments(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
@@ -204,6 +211,19 @@ def answer_to(conn: sqlite3.Connection, key: str) -> str | None:
     if row is None or row[0] in ("waiting", "started"):
         return None
     return str(row[1] or "")
+
+
+def late(conn: sqlite3.Connection, now: float) -> float | None:
+    """Since when the oldest waits that should have gone by now; None when there is none.
+
+    A text that waits for the budget is not late, nor is what waits behind it.
+    """
+    row = conn.execute(
+        f"{_HELD} SELECT min(iif(tries > 0, created, next_try)) FROM {_WAITING} "
+        f"AND (tries > 0 OR NOT ({WAITS}) AND {_FREE})",
+        moments(now),
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
 
 
 def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | None]:
