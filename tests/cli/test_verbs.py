@@ -288,6 +288,9 @@ def test_a_reply_that_was_refused_is_listed_with_the_servers_words(
         assert verb("queue", "retry", number).stderr.startswith(f"no reply {number} that can be ")
         assert verb("queue", "drop", number).stdout == f"Reply {number} is given up.\n"
 
+        journal.write(loaded, lambda conn: [replies.add(conn, unwritable) for _ in range(1001)])
+        assert len(verb("queue", "list").stdout.splitlines()) == 1001
+
 
 def test_check_tells_every_fault_at_once_with_its_place(tmp_path: Path) -> None:
     config = tmp_path / "bad.yaml"

@@ -181,13 +181,12 @@ def over(conn: sqlite3.Connection, ids: Collection[int]) -> set[int]:
     return {int(number) for (number,) in rows}
 
 
-def queue(conn: sqlite3.Connection, limit: int = 1000) -> list[sqlite3.Row]:
+def queue(conn: sqlite3.Connection) -> list[sqlite3.Row]:
     """What waits or was refused, oldest first."""
     return conn.execute(
         "SELECT id, receipt, person, kind, address, text, created, tries, next_try, state, error "
         "FROM replies WHERE id IN (SELECT id FROM replies WHERE state = 'waiting' "
-        "UNION ALL SELECT id FROM replies WHERE state = 'refused') ORDER BY id LIMIT ?",
-        (limit,),
+        "UNION ALL SELECT id FROM replies WHERE state = 'refused') ORDER BY id"
     ).fetchall()
 
 
