@@ -422,6 +422,28 @@ async def again(house: House, post: Post) -> None:
     await post.recheck()
 
 
+async def test_a_clock_that_is_set_ahead_during_an_outage_expires_only_what_is_old(
+    house: House,
+) -> None:
+    """A machine without a clock chip was off for five days, and its network comes up last."""
+    port = house.smarthost.port
+    await house.smarthost.stop()
+    await house.add("old")
+    house.clock.move(60)
+    house.clock.doubt()
+    async with house.running() as post:
+        await house.add("ann")
+        post.wake()
+        await house.tried(1)
+        await house.reaches(lambda: len(post._lanes.ids) == 1)
+        house.clock.move(timedelta(days=5))
+        house.clock.doubt(False)
+        await house.until("refused", "waiting")
+        house.clock.move(1801)
+        await house.smarthost.start(port)
+        await house.until("refused", "sent")
+
+
 async def test_a_clock_that_is_set_ahead_before_the_first_try_expires_nothing(house: House) -> None:
     """A machine without a clock chip starts in the past, and knows better a minute later."""
     async with house.running() as post:

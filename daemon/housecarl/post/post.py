@@ -20,6 +20,7 @@ from housecarl.journal import Database, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.post.answer import ServiceFault, brief
 from housecarl.post.budget import TooSoon
+from housecarl.post.expiry import Expiry
 from housecarl.post.handover import DEFAULT_RULES, Handover, Rules
 from housecarl.post.lanes import Lanes
 from housecarl.post.outage import LONGEST, Outage, pause
@@ -63,6 +64,7 @@ class Post:
         self._bounds = bounds = bounds or Bounds()
         self._draw = draw
         self._handover = Handover(settings, bounds, self._now, rules)
+        self._expiry = Expiry(clock, settings.give_up)
         self._outage = Outage(f"{settings.host}:{settings.port}", draw)
         self._lanes = Lanes()
         self._woken = asyncio.Event()
@@ -141,8 +143,9 @@ class Post:
         self._lanes.looked()
         self._full = len(found) >= limit
         self._clear = self._next_due is None and not (self._full or self._woken.is_set())
+        before = self._expiry.before()
         if self._outage.since is not None:
-            self._expire()
+            self._expire(before)
 
     async def _rest(self) -> None:
         """Wait for news, or for the time of the next try."""
@@ -229,10 +232,10 @@ class Post:
         self._tasks.create_task(self._database.write(self._outage.kept()))
         assert self._outage.until is not None
         self._postpone(due, self._outage.until, text)
-        self._expire()
+        self._expire(self._expiry.before())
 
     def _postpone(self, due: Due, until: datetime, error: str) -> None:
-        if self._now() - due.created >= self._settings.give_up:
+        if due.created <= self._expiry.before():
             self._lanes.done(due)
             self._bury(due, f"expired: {error}")
             return
@@ -255,9 +258,9 @@ class Post:
             self._note(lambda conn: replies.refused(conn, due.id, text, now), [due.id])
         )
 
-    def _expire(self) -> None:
+    def _expire(self, before: float) -> None:
         """During an outage, give up what has become too old."""
-        for due in self._lanes.overdue(self._now() - self._settings.give_up):
+        for due in self._lanes.overdue(before):
             self._bury(due, f"expired: {self._outage.error}")
 
     async def _note(
