@@ -19,7 +19,7 @@ from housecarl.plugs.names import named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.switch_back import Back
 from housecarl.plugs.watch import fault
-from housecarl.plugs.wire import DEADLINE, PlugError, PlugSilent, own_error
+from housecarl.plugs.wire import DEADLINE, PlugError, PlugRefused, PlugSilent, own_error
 
 State = Literal["on", "off", "toggle"]
 STATES: tuple[State, ...] = ("on", "off", "toggle")
@@ -50,12 +50,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was read back of one plug, or why nothing was."""
+    """What was read back of one plug, or why nothing was; `perhaps` it has switched though."""
 
     device: Device
     look: Look | None = None
     judgement: Judgement | None = None
     error: str = ""
+    perhaps: bool = False
 
 
 def wished(words: tuple[str, ...], state: State | None = None) -> Wish:
@@ -104,14 +105,13 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         back = await switch_back.arrange(call, names, other, wish.minutes)
     told = await asyncio.gather(*(_one(call, device, wish, back, until) for device in devices))
     failed = [one for one in told if one.error]
-    if back and failed:
-        await switch_back.leave_out(call, back, [one.device.name for one in failed])
+    unswitched = [one.device.name for one in failed if not one.perhaps]
+    if back and unswitched:
+        await switch_back.leave_out(call, back, unswitched)
+    again = _again(call, back) if back and len(unswitched) < len(told) else ""
     if len(failed) == len(told):
-        raise CommandError(" ".join(one.error for one in failed))
-    text = _several(told) if len(told) > 1 else _sentence(call, told[0], wish)
-    if back:
-        at = datetime.fromtimestamp(back.due, _zone(call))
-        text += f" {back.state.capitalize()} again at {at:%H:%M}."
+        raise CommandError(" ".join(one.error for one in failed) + again)
+    text = (_several(told) if len(told) > 1 else _sentence(call, told[0], wish)) + again
     measured = [(one.device.name, _power(one)) for one in told]
     bars = [(name, round(watts, 1)) for name, watts in measured if watts is not None]
     rows = [row for one in told for row in _rows(one)]
@@ -122,46 +122,64 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
 async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until: float) -> Told:
     """Switch one plug, if that is asked, and read it back; one call at a time per plug.
 
-    From now on only `back` switches it back; the plug's own countdown is the second belt.
+    From now on only `back` switches it back, also when nobody knows whether it was switched; the
+    plug's own countdown is the second belt.
 
     All is over at `until`, so that a silent plug keeps no other waiting.
     """
-    switched = False
+    on, ordered, switched = wish.state == "on", False, False
     try:
         with own_error(device.name):
             async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
                 await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
-                on = wish.state == "on"
                 if wish.state == "toggle":
                     on = not (await device.identity(seconds=until - time.monotonic())).on
-                if wish.state is not None:
-                    await device.switch(on, seconds=until - time.monotonic())
-                    switched = True
-                today = datetime.now(_zone(call)).date()
-                look = await device.look(today, seconds=until - time.monotonic())
+                try:
+                    if wish.state is not None:
+                        ordered = True
+                        await device.switch(on, seconds=until - time.monotonic())
+                        switched = True
+                    today = datetime.now(_zone(call)).date()
+                    look = await device.look(today, seconds=until - time.monotonic())
+                except PlugError as error:
+                    if back and _perhaps(error, ordered, switched):
+                        await switch_back.replace(call, device.name, back)
+                    raise
                 if switched and look.identity.on != on:
                     state = "on" if look.identity.on else "off"
                     return Told(device, error=f"{device.name} said yes but is still {state}.")
                 if switched:
                     await switch_back.replace(call, device.name, back)
-                pause, left = call.settings.recheck, until - time.monotonic()
-                judgement = await judged(device, look, pause=pause, seconds=left)
                 if back and wish.minutes:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(until - time.monotonic()):
                             await device.count_down(wish.minutes * 60, back.state == "on")
-                return Told(device, look, judgement)
+                pause, left = call.settings.recheck, until - time.monotonic()
+                return Told(device, look, await judged(device, look, pause=pause, seconds=left))
     except PlugError as error:
-        return Told(device, error=f"{error}{_left(wish, error, switched)}")
+        perhaps = _perhaps(error, ordered, switched)
+        why = f"{error}{_left(wish, error, switched, perhaps)}"
+        return Told(device, error=why, perhaps=perhaps)
 
 
-def _left(wish: Wish, error: PlugError, switched: bool) -> str:
+def _perhaps(error: PlugError, ordered: bool, switched: bool) -> bool:
+    """Whether a plug may have switched, though the call failed."""
+    return switched or (ordered and error.sent and not isinstance(error, PlugRefused))
+
+
+def _left(wish: Wish, error: PlugError, switched: bool, perhaps: bool) -> str:
     """What a failed call left behind."""
     if wish.state is None:
         return " Is it powered and on the Wi-Fi?" if isinstance(error, PlugSilent) else ""
     if switched:
         return " It was told to switch; how it stands is not known."
-    return " It may have switched." if error.sent else " Nothing was switched."
+    return " It may have switched." if perhaps else " Nothing was switched."
+
+
+def _again(call: Call, back: Back) -> str:
+    """When plugs are switched back."""
+    at = datetime.fromtimestamp(back.due, _zone(call))
+    return f" {back.state.capitalize()} again at {at:%H:%M}."
 
 
 def _sentence(call: Call, told: Told, wish: Wish) -> str:

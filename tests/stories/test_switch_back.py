@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,29 @@ def test_a_plug_that_was_not_switched_is_not_switched_back(
     plug.stop()
     assert said(phone, "!plug lamp on 30") == "lamp does not answer. Nothing was switched."
     assert said(phone, "!jobs") == "No jobs."
+
+
+LOST = {
+    "lost@switch": "It may have switched.",
+    "lost@meter": "It was told to switch; how it stands is not known.",
+}
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_plug_that_may_have_switched_is_switched_back(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, fault: str
+) -> None:
+    """The answer to the order is lost, or the reading after it; the last word stays the last."""
+    told = rf"lamp does not answer\. {LOST[fault]} Off again at \d\d:\d\d\."
+    plug.device.faults.words[fault] = 0.0
+    for minutes in (60, 30):
+        assert re.fullmatch(told, said(phone, f"!plug lamp on {minutes}"))
+        assert plug.relay
+    assert said(phone, "!jobs") == "Jobs: 2: 12:30 plug lamp off."
+    del plug.device.faults.words[fault]
+    move(house, clock, 30)
+    assert phone.reply.startswith("lamp off. ")
+    assert not plug.relay
 
 
 def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(

@@ -19,8 +19,13 @@ Member = Callable[[Args], Args]
 INVALID: Args = {"err_code": -3, "err_msg": "invalid argument"}
 #: bytes an alias may have
 ALIAS_LIMIT = 127
-#: the order whose answer a fault loses
-LOST = {"lost@download": "download_firmware", "lost@flash": "flash_firmware"}
+#: the order or question whose answer a fault loses
+LOST = {
+    "lost@switch": "set_relay_state",
+    "lost@meter": "get_realtime",
+    "lost@download": "download_firmware",
+    "lost@flash": "flash_firmware",
+}
 
 
 class Device:

@@ -21,6 +21,8 @@ KNOWN = {
     "drip_reply": "sends one byte a second",
     "rst": "resets each connection after the request",
     "lost_reply": "carries out each request; each so-manieth answer is lost, each one without it",
+    "lost@switch": "sets its relay; the answer to that is lost",
+    "lost@meter": "reads its meter; each answer with that in it is lost",
     "lost@download": "begins the download; the answer to that order is lost",
     "lost@flash": "begins to write; the answer to that order is lost",
     "udp_lost": "never answers a datagram, or not the first so many",

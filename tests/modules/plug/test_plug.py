@@ -152,6 +152,23 @@ async def test_a_faulty_plug_is_told_in_one_sentence_and_in_time(
     assert time.monotonic() - started < 1.5
 
 
+async def test_who_does_not_say_how_it_stands_is_not_toggled(house: Commands, make: Make) -> None:
+    """It was only asked, so nothing may have switched."""
+    plug = make("lamp", fault="lost_reply")
+    assert await refusal(house, "lamp", "toggle") == "lamp does not answer. Nothing was switched."
+    assert plug.relay and plug.asked("set_relay_state") == 0
+
+
+async def test_the_plug_counts_down_also_while_its_meter_is_read_again(
+    house: Commands, make: Make
+) -> None:
+    """A meter that is wrong takes all the time there is; the second belt must not wait for it."""
+    plug = make("lamp", relay=False, glitch_watts=28417.0)
+    house.set(**dict(house.settings) | {"recheck": 2.0})
+    assert " Off again at " in await house.text("plug", "lamp", "on", "30")
+    assert plug.asked("add_rule") == 1
+
+
 async def test_an_answer_lost_now_and_then_changes_nothing(house: Commands, make: Make) -> None:
     """Looking and setting the relay are asked once more; the reply is what was read back."""
     plug = make("lamp", relay=False, fault="lost_reply:2")
