@@ -106,6 +106,21 @@ def test_a_terminal_is_asked_first(
     assert plug.asked("download_firmware") == 0
 
 
+def test_a_plug_that_nobody_was_asked_about_is_not_flashed(
+    verbs: Forker, verb: Verb, plug: SimulatedPlug, tmp_path: Path
+) -> None:
+    """Two plugs may swap their addresses while the question waits for its answer."""
+    words = ("-c", tmp_path / "housecarl.yaml", "firmware", "flash", "lamp")
+    with verbs.at_terminal(*words) as (typist, flashing):
+        typist.wait("Flash lamp 1.1.1 to 1.2.3?")
+        plug.device.mac = "50:C7:BF:99:99:99"
+        typist.answer("Go on? [y/N]", "y")
+        typist.wait("lamp: another plug answers at its address than when you were asked.")
+        typist.rest()
+        assert flashing.wait() == 1
+    assert plug.asked("download_firmware") == 0
+
+
 def slow(**nature: Any) -> SimulatedPlug:
     """A plug whose download takes 0.4 s."""
     return quick(rate=500_000, **nature)

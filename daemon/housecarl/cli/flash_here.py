@@ -39,6 +39,8 @@ def refuse_second(loaded: Loaded) -> None:
 
 def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tuple[bool, str]:
     """(whether the plug runs what it should, the verdict). Raises Busy, and what `prepare` does."""
+    from housecarl.plugs import consent
+
     left = asyncio.run(left_open(loaded, settings, close=True))
     if left is not None:
         raise HousecarlError(left)
@@ -46,7 +48,8 @@ def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tup
     if not yes:
         click.confirm(f"{question(ready)} Go on?", abort=True, err=True)
         # whoever was asked may have taken their time
-        ready = asyncio.run(prepare(loaded, settings, plug, file))
+        asked, ready = ready, asyncio.run(prepare(loaded, settings, plug, file))
+        consent.refuse_other(consent.Asked.about(asked), ready)
     with _undisturbed(ready.device.name):
         outcome = asyncio.run(_flash(loaded, settings, ready))
     return outcome.done, outcome.text

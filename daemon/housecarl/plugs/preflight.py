@@ -73,6 +73,11 @@ class Prepared:
         """Where the firmware comes from, as it is written down."""
         return ""
 
+    @property
+    def digest(self) -> str:
+        """The sha256 of the file; empty where there is none."""
+        return ""
+
     def facts(self) -> dict[str, Any]:
         """What is written down of it before it begins, for whoever finds it interrupted."""
         return {
@@ -104,6 +109,11 @@ class Ready(Prepared):
     def source(self) -> str:
         """The name of the file."""
         return self.candidate.file
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the file."""
+        return self.candidate.image.sha256
 
 
 async def prepare(device: Device, rules: Rules, file: str | None = None) -> Ready:

@@ -118,7 +118,14 @@ async def refusal(house: Commands, *words: str) -> str:
 
 
 async def question(house: Commands, *words: str) -> str:
-    call = Call("firmware", words, settings=house.settings, house=house.house, means=house.hand)
+    call = Call(
+        "firmware",
+        words,
+        person=house.person,
+        settings=house.settings,
+        house=house.house,
+        means=house.hand,
+    )
     plug, action, file = (*words, "", "", "")[:3]
     args = SimpleNamespace(call=call, plug=plug, action=action, file=file)
     return str(await getattr(house.module.firmware, SPEC).confirm(args))

@@ -21,7 +21,7 @@ from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import TEST_KEY
 
 from ..conftest import Commands
-from .conftest import FILE, NEW, Make, describe, put, question, refusal
+from .conftest import FILE, NEW, SIZE, Make, describe, flash, put, question, refusal
 
 
 async def test_looking_tells_what_is_ready(house: Commands, make: Make) -> None:
@@ -58,6 +58,35 @@ async def test_a_flash_is_asked_about_after_every_check(house: Commands, make: M
         == "Flash lamp 1.1.1 to 1.2.3? It goes off for 2 min."
     )
     assert plug.asked("download_firmware") == plug.asked("flash_firmware") == 0
+
+
+NEWER = "1.3.0 Build 180101 Rel.162000"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("a newer file", "you were asked about 1.2.3, but 1.3.0 is ready now"),
+        ("another file", "the file of 1.2.3 is another one than when you were asked"),
+        ("another plug", "another plug answers at its address than when you were asked"),
+    ],
+)
+async def test_what_was_not_asked_about_is_not_flashed(
+    house: Commands, make: Make, folder: Path, change: str, why: str
+) -> None:
+    """Whoever said yes said it to that plug and that file; they are asked again."""
+    plug = make()
+    await question(house, "lamp", "flash")
+    if change == "a newer file":
+        put(folder, FILE.replace("1.2.3_Build_170508", "1.3.0_Build_180101"), NEWER)
+    elif change == "another file":
+        put(folder, size=SIZE + 512)
+    else:
+        plug.device.mac = "50:C7:BF:99:99:99"
+    assert await refusal(house, "lamp", "flash") == f"lamp: {why}. Nothing was done."
+    assert plug.asked("download_firmware") == 0
+    await question(house, "lamp", "flash")
+    assert (await flash(house)).startswith("lamp flashed: 1.1.1 > ")
 
 
 async def test_a_check_changes_nothing(house: Commands, make: Make) -> None:
