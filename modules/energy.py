@@ -80,7 +80,7 @@ async def _reading(call: Call, one: Device) -> list[Finding]:
     try:
         async with asyncio.timeout(LONGEST_READING), call.lock(one.key):
             with own_error(one.name):
-                await busy.leave_alone(call.store.beside(busy.MODULE), one.name)
+                await busy.leave_alone(call.store.beside(busy.MODULE), one)
                 now = await measure(one, call.store, _today(call), pause=call.settings.recheck)
     except (PlugError, TimeoutError):
         return [Finding(one.name, None), Finding(f"{one.name}.counter", None)]
@@ -108,7 +108,7 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
     """
     words, chosen = _chosen(plugs, period)
     settings = call.settings
-    apart = await busy.left_alone(call.store.beside(busy.MODULE))
+    apart = await busy.left_alone(call.store.beside(busy.MODULE), settings.plugs)
     patience = settings.patience
     devices = await named(words, settings.plugs, also=PERIODS, apart=apart, seconds=patience)
     results = await asyncio.gather(*(_measured(call, device) for device in devices))
@@ -138,7 +138,7 @@ async def _measured(call: Call, device: Device) -> Measured | str:
     async with call.lock(device.key):
         try:
             with own_error(device.name):
-                await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
+                await busy.leave_alone(call.store.beside(busy.MODULE), device)
                 now = await measure(device, call.store, today, pause=settings.recheck)
                 if now is None:
                     return f"{device.name} has no meter."

@@ -264,7 +264,7 @@ async def _ready(call: Call, plug: str, file: str) -> Ready | CloudReady:
 
 
 async def _device(call: Call, plug: str) -> Device:
-    apart = await busy.left_alone(call.store)
+    apart = await busy.left_alone(call.store, call.settings.plugs)
     devices = await named([plug], call.settings.plugs, apart=apart)
     if len(devices) > 1:
         raise CommandError("One plug at a time, please.")

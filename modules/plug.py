@@ -96,7 +96,7 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     if wish.minutes is not None and (wish.state == "toggle" or not 1 <= wish.minutes <= LONGEST):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
     await wire.load()  # once, half a second that none of the plugs below is to blame for
-    apart = await busy.left_alone(call.store.beside(busy.MODULE))
+    apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)
     devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
     back = None
     if wish.minutes:
@@ -131,7 +131,7 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
     try:
         with own_error(device.name):
             async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
-                await busy.leave_alone(call.store.beside(busy.MODULE), device.name)
+                await busy.leave_alone(call.store.beside(busy.MODULE), device)
                 if wish.state == "toggle":
                     on = not (await device.identity(seconds=until - time.monotonic())).on
                 try:

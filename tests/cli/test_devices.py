@@ -433,6 +433,15 @@ def test_a_plug_that_is_being_flashed_is_left_alone_by_every_verb(
     assert (plug.device.asked, plug.served) == ([], served), "no second connection"
 
 
+def test_a_search_leaves_it_alone_also_where_it_is_configured_by_a_host_name(
+    verbs: Forker, flashed: Path, plug: SimulatedPlug
+) -> None:
+    flashed.write_text(flashed.read_text().replace("127.0.0.1", "localhost"))
+    done = verbs.run("-c", flashed, "plugs", "find", "127.0.0.1/32", "--port", str(plug.port))
+    assert done.stderr.startswith("127.0.0.1 lamp is being flashed to 1.2.3; do not unplug it.\n")
+    assert plug.device.asked == []
+
+
 def test_a_doctor_does_not_ask_a_plug_that_is_being_flashed(
     verbs: Forker, flashed: Path, plug: SimulatedPlug
 ) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from housecarl.plugs.busy import SETTLE, PlugBusy, leave_alone, writing
+from housecarl.plugs.busy import SETTLE, PlugBusy, left_alone, writing
+from housecarl.plugs.busy import leave_alone as _leave_alone
+from housecarl.plugs.device import Device
 from housecarl.plugs.flash_log import KEY, StoreLog, Unfinished
+from housecarl.plugs.settings import PlugAddress
 
 from .flasher import FileStore
 
@@ -20,6 +23,10 @@ def store(tmp_path: Any) -> FileStore:
     return FileStore(tmp_path / "store.json")
 
 
+async def leave_alone(store: FileStore, plug: str, host: str = "192.0.2.1") -> None:
+    await _leave_alone(store, Device(plug, PlugAddress(host=host)))
+
+
 async def test_the_flashed_plug_only_and_only_until_the_end(store: FileStore) -> None:
     log = StoreLog(store)
     await leave_alone(store, "lamp")
@@ -29,6 +36,19 @@ async def test_the_flashed_plug_only_and_only_until_the_end(store: FileStore) ->
         await leave_alone(store, "lamp")
     await log.finish("lamp flashed", done=True)
     await leave_alone(store, "lamp")
+
+
+async def test_the_plug_that_is_flashed_is_known_under_any_name(store: FileStore) -> None:
+    """Another module may call it otherwise, and write its host as a name, or a name as it likes."""
+    assert await StoreLog(store).claim("den", {"target": TARGET, "host": "LocalHost", "port": 9999})
+    for host in ("localhost", "127.0.0.1"):
+        with pytest.raises(
+            PlugBusy, match=r"^lamp is being flashed to 1\.2\.3; do not unplug it\.$"
+        ):
+            await leave_alone(store, "lamp", host)
+    for host in ("192.0.2.1", "no..host"):
+        await leave_alone(store, "lamp", host)
+    assert await left_alone(store, {"lamp": PlugAddress(host="localhost", port=9998)}) == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from housecarl.config_file import Loaded
     from housecarl.plugs.device import Device, Identity
     from housecarl.plugs.find import Found
+    from housecarl.plugs.settings import PlugAddress
 
 
 @click.group("plugs")
@@ -73,6 +75,7 @@ def _known(given: Path | None, port: int) -> tuple[dict[str, str], dict[str, str
     """
     from housecarl.cli import devices, journal
     from housecarl.errors import ConfigError
+    from housecarl.plugs import place
 
     try:
         loaded = journal.load(given)
@@ -81,10 +84,14 @@ def _known(given: Path | None, port: int) -> tuple[dict[str, str], dict[str, str
         if given is not None:
             raise
         return {}, {}
-    apart = _apart(loaded)
     names = {address.host: name for name, address in settings.plugs.items()}
-    here = {one.host for one in settings.plugs.values() if one.port == port}
-    return names, {host: apart[names[host]] for host in here if names[host] in apart}
+    apart: dict[str, str] = {}
+    for name, why in _apart(loaded, settings.plugs).items():
+        if settings.plugs[name].port == port:
+            hosts = asyncio.run(place.addresses(settings.plugs[name].host))
+            names |= dict.fromkeys(hosts, name)
+            apart |= dict.fromkeys(hosts, why)
+    return names, apart
 
 
 async def _heard(port: int) -> list[Found]:
@@ -159,14 +166,14 @@ def list_(ctx: click.Context) -> None:
     ]
     if not plugs:
         click.echo("No plugs: add one under `modules: plug: plugs:`. `housecarl plugs find`")
-    apart = _apart(loaded)
+    apart = _apart(loaded, settings.plugs)
     told = asyncio.run(_told(plugs, apart, settings.recheck, ZoneInfo(loaded.config.timezone)))
     for line, well in told:
         click.echo(line if well else click.style(line, fg="red"))
     ctx.exit(0 if all(well for _, well in told) else 1)
 
 
-def _apart(loaded: Loaded) -> dict[str, str]:
+def _apart(loaded: Loaded, plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
     """The plugs whose firmware is being written, which are not asked, and why.
 
     None for a login that may not read the journal.
@@ -176,7 +183,7 @@ def _apart(loaded: Loaded) -> dict[str, str]:
     from housecarl.plugs import busy
 
     try:
-        return asyncio.run(busy.left_alone(VerbStore(loaded, busy.MODULE)))
+        return asyncio.run(busy.left_alone(VerbStore(loaded, busy.MODULE), plugs))
     except (HousecarlError, OSError):
         return {}
 

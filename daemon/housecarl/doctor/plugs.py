@@ -22,7 +22,7 @@ async def examine(patient: Patient) -> list[Finding]:
         return [skipped(PART, "no plugs in the configuration")]
     await load()
     row = patient.read(lambda conn: values.get(conn, busy.MODULE, flash_log.KEY))
-    apart = busy.apart(row or {})
+    apart = await busy.among(row or {}, settings.plugs)
     plugs = [device(name, settings.plugs[name]) for name in sorted(settings.plugs)]
     return list(await asyncio.gather(*(_asked(plug, apart.get(plug.name)) for plug in plugs)))
 

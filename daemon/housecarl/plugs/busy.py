@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from housecarl.plugs import flash_log, version
+from housecarl.plugs import flash_log, place, version
+from housecarl.plugs.device import Device
 from housecarl.plugs.download import FLASH_TIME, REBOOT_TIME
 from housecarl.plugs.flash_log import KeyValue, Unfinished
+from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.wire import PlugError
 
 #: the module in whose store a flash is noted
@@ -26,19 +28,30 @@ class PlugBusy(PlugError):
     """The plug must be left alone; it was not asked anything."""
 
 
-def apart(row: Mapping[str, Any]) -> dict[str, str]:
-    """The plugs that must be left alone, each with the end of a sentence that says why.
+async def among(row: Mapping[str, Any], plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
+    """Those of `plugs` that must be left alone, each with the end of a sentence that says why.
 
-    `row` is what the store of `MODULE` has under `flash_log.KEY`.
+    `row` is what the store of `MODULE` has under `flash_log.KEY`. The plug that is flashed is known
+    by its name and by its place: another module may call it otherwise.
     """
-    plugs = {}
+    apart = {}
     for one in flash_log.found(row):
-        if one.live:
-            target = version.short(one.target)
-            plugs[one.plug] = f"is being flashed to {target}; do not unplug it."
-        elif writing(one):
-            plugs[one.plug] = "may be writing its firmware; do not unplug it."
-    return plugs
+        why = _why(one)
+        for name, address in plugs.items() if why else ():
+            if name == one.plug or await _is_at(one, address):
+                apart[name] = why
+    return apart
+
+
+def _why(one: Unfinished) -> str:
+    """Why its plug must be left alone, as the end of a sentence; empty when it need not."""
+    if one.live:
+        return f"is being flashed to {version.short(one.target)}; do not unplug it."
+    return "may be writing its firmware; do not unplug it." if writing(one) else ""
+
+
+async def _is_at(one: Unfinished, address: PlugAddress) -> bool:
+    return one.port == address.port and await place.same(one.host, address.host)
 
 
 def writing(one: Unfinished, settle: float = SETTLE) -> bool:
@@ -54,19 +67,19 @@ def writing(one: Unfinished, settle: float = SETTLE) -> bool:
     return one.ordered and age < settle
 
 
-async def left_alone(store: KeyValue) -> dict[str, str]:
-    """`apart`, from the store of `MODULE`."""
-    return apart(await store.get(flash_log.KEY, {}))
+async def left_alone(store: KeyValue, plugs: Mapping[str, PlugAddress]) -> dict[str, str]:
+    """`among`, from the store of `MODULE`."""
+    return await among(await store.get(flash_log.KEY, {}), plugs)
 
 
-async def leave_alone(store: KeyValue, plug: str) -> None:
+async def leave_alone(store: KeyValue, plug: Device) -> None:
     """Raise PlugBusy while a plug is being flashed; `store` is that of `MODULE`.
 
     To be asked with the plug's lock held: a flash is noted with it held, too.
     """
-    why = (await left_alone(store)).get(plug)
+    why = (await left_alone(store, {plug.name: plug.address})).get(plug.name)
     if why is not None:
-        raise PlugBusy(plug, why)
+        raise PlugBusy(plug.name, why)
 
 
 @asynccontextmanager

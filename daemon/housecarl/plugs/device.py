@@ -91,7 +91,7 @@ class Device:
     @property
     def key(self) -> str:
         """What to lock while talking to it."""
-        return f"plug {self.address.host}:{self.address.port}"
+        return f"plug {self.address.host.casefold()}:{self.address.port}"
 
     async def ask(self, request: Answer, *, seconds: float | None = None, tries: int = 1) -> Answer:
         """One raw request; see `wire.ask`."""

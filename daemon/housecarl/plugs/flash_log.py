@@ -21,7 +21,7 @@ class Unfinished(NamedTuple):
     """A flash whose end was never written down; `live` while its process still works on it.
 
     `receipt` is the id of the message that asked for it, `mac` and `on` how the plug was before,
-    where that was noted; `last` is the last step and `at` its time.
+    `host` and `port` where it is, where that was noted; `last` is the last step and `at` its time.
     """
 
     plug: str
@@ -35,6 +35,8 @@ class Unfinished(NamedTuple):
     mac: str = ""
     on: bool | None = None
     at: float = 0.0
+    host: str = ""
+    port: int = 0
 
     @property
     def ordered(self) -> bool:
@@ -60,6 +62,8 @@ def found(row: Mapping[str, Any]) -> list[Unfinished]:
             str(row.get("mac", "")),
             row.get("on"),
             float(steps[-1][2]),
+            str(row.get("host", "")),
+            int(row.get("port", 0)),
         )
     ]
 

@@ -85,6 +85,8 @@ class Prepared:
             "target": self.target,
             "auto": self.auto,
             "file": self.source,
+            "host": self.device.address.host,
+            "port": self.device.address.port,
             "mac": self.identity.mac,
             "on": self.identity.on,
         }

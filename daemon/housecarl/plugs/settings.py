@@ -74,10 +74,7 @@ def _address(value: Any) -> Any:
 
 
 def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
-    """Each name means one plug, and each plug has one. ValueError says which are not apart.
-
-    By its name a plug is left alone while it is flashed.
-    """
+    """Each name means one plug, and each plug has one. ValueError says which are not apart."""
     names: dict[str, str] = {}
     places: dict[tuple[str, int], str] = {}
     for name, one in plugs.items():

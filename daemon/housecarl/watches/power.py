@@ -53,7 +53,7 @@ class Plug:
         try:
             async with self.workshop.lock(plug.key):
                 with own_error(self.name):
-                    await busy.leave_alone(store.beside(busy.MODULE), self.name)
+                    await busy.leave_alone(store.beside(busy.MODULE), plug)
                     measured = await measure(plug, store, today, pause=RECHECK_AFTER)
         except busy.PlugBusy:
             return []

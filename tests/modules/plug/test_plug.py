@@ -266,3 +266,15 @@ async def test_a_plug_that_is_being_flashed_is_not_asked(
     assert lamp.device.asked == [], "not for its alias either"
     await log.finish("lamp flashed", done=True)
     assert (await house.text("plug", "lamp", "on")).startswith("lamp on.")
+
+
+async def test_a_plug_that_is_flashed_under_another_name_is_not_asked(
+    house: Commands, make: Make
+) -> None:
+    """`modules: firmware: plugs:` may name the same plug otherwise, and by its name in DNS."""
+    lamp = make("lamp", relay=False)
+    log = StoreLog(house.hand.store.beside("firmware"))
+    assert await log.claim("den", {"target": "1.2.3", "host": "localhost", "port": lamp.port})
+    told = "lamp is being flashed to 1.2.3; do not unplug it. Nothing was switched."
+    assert await refusal(house, "lamp", "on") == told
+    assert lamp.device.asked == []
