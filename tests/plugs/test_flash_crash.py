@@ -92,20 +92,24 @@ async def _truth(plug: SimulatedPlug, store: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("last", "expected"),
+    ("last", "age", "ended", "expected"),
     [
-        ("flashing", "It does not answer. Do not unplug it for 5 min, then check it."),
-        ("download", "It does not answer; nothing was written to it."),
+        ("flashing", 1, False, "It does not answer. Do not unplug it for 5 min, then check it."),
+        ("download", 1, False, "It does not answer; nothing was written to it."),
+        ("flashing", aftermath.GIVEN_UP, True, "It still does not answer; check it by hand."),
+        ("download", aftermath.GIVEN_UP, True, "It does not answer; nothing was written to it."),
     ],
 )
-async def test_a_plug_that_does_not_answer_after_a_crash(last: str, expected: str) -> None:
+async def test_a_plug_that_does_not_answer_after_a_crash(
+    last: str, age: float, ended: bool, expected: str
+) -> None:
+    """One that never comes back keeps no other from being flashed for ever."""
     with SimulatedPlug() as plug:
         port = plug.port
-    row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False)
+    row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time() - age)
     device = Device("lamp", PlugAddress(host="127.0.0.1", port=port), 0.5)
-    ended, sentence = await aftermath.found(row, device, "UTC")
-    assert not ended
-    assert sentence == f"lamp: the flash of 00:00 was interrupted here. {expected}"
+    sentence = f"lamp: the flash of 00:00 was interrupted here. {expected}"
+    assert await aftermath.found(row, device, "UTC") == (ended, sentence)
 
 
 async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> None:
@@ -117,12 +121,14 @@ async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> N
     )
 
 
-async def test_a_plug_still_writing_after_a_crash_is_left_alone() -> None:
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_plug_still_writing_after_a_crash_is_left_alone(ended: bool) -> None:
+    at = time.time() - (aftermath.GIVEN_UP if ended else 1)
     with SimulatedPlug(fault="busy") as plug:
-        row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)
+        row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False, at=at)
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
-        ended, sentence = await aftermath.found(row, device, "UTC")
-    assert not ended
+        found, sentence = await aftermath.found(row, device, "UTC")
+    assert found is ended
     assert sentence.endswith("It says it is updating. Do not unplug it.")
 
 
@@ -145,5 +151,7 @@ async def test_another_device_at_the_address_and_a_relay_that_changed_are_told()
         assert (await aftermath.found(row, device, "UTC"))[1].endswith(
             "It runs 1.2.3 now: the flash went through. It was on and is off now."
         )
+        old = await aftermath.found(row._replace(target="1.3.0"), device, "UTC")
+        assert old[1].endswith("working: it was NOT flashed. It was on and is off now.")
         ended, sentence = await aftermath.found(row._replace(mac="other"), device, "UTC")
     assert ended and sentence.endswith("Another device answers at its address; check it by hand.")

@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from housecarl.plugs import version
-from housecarl.plugs.busy import SETTLE, writing
+from housecarl.plugs.busy import SETTLE, age, writing
 from housecarl.plugs.device import Device, Identity
 from housecarl.plugs.download import Pace
 from housecarl.plugs.flash import LOOK_EVERY, PATIENCE
@@ -17,6 +17,10 @@ from housecarl.plugs.wire import PlugError
 
 #: seconds for which a start looks for the plug, then it says what it does not know
 LONGEST = 2 * SETTLE + PATIENCE
+#: seconds after its last step from which a plug that stays silent, or says that it is updating, is
+#: to be checked by hand and keeps no other from being flashed: to load takes 330 at the most, to
+#: write and reboot 1200 for one that announces the most
+GIVEN_UP = 1800.0
 
 
 async def settled(
@@ -45,24 +49,27 @@ async def found(
     """
     at = f"{datetime.fromtimestamp(row.started, ZoneInfo(timezone)):%H:%M}"
     head = f"{row.plug}: the flash of {at} was interrupted here."
+    over = age(row) >= GIVEN_UP
     if device is None:
         return True, f"{head} It is not in the config any more; check it by hand."
     try:
         seen = await device.identity()
     except PlugError:
-        if row.ordered:
-            return False, f"{head} It does not answer. Do not unplug it for 5 min, then check it."
-        return False, f"{head} It does not answer; nothing was written to it."
+        if not row.ordered:
+            return over, f"{head} It does not answer; nothing was written to it."
+        if over:
+            return True, f"{head} It still does not answer; check it by hand."
+        return False, f"{head} It does not answer. Do not unplug it for 5 min, then check it."
     if row.mac and seen.mac != row.mac:
         return True, f"{head} Another device answers at its address; check it by hand."
     runs = version.short(seen.sw_ver)
     if seen.updating:
-        return False, f"{head} It says it is updating. Do not unplug it."
+        return over, f"{head} It says it is updating. Do not unplug it."
     if version.same(row.target, seen.sw_ver):
         return True, f"{head} It runs {runs} now: the flash went through.{_relay(row, seen)}"
     if writing(row, settle):
         return False, f"{head} It still runs {runs} and may be writing. Do not unplug it."
-    return True, f"{head} It runs {runs}, working: it was NOT flashed."
+    return True, f"{head} It runs {runs}, working: it was NOT flashed.{_relay(row, seen)}"
 
 
 def _relay(row: Unfinished, seen: Identity) -> str:

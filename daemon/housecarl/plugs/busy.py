@@ -20,7 +20,7 @@ MODULE = "firmware"
 #: seconds after its last order in which a plug may be writing, though nobody watches it any more
 SETTLE = float(FLASH_TIME + REBOOT_TIME)
 
-#: by the time of a last order that is in the future: when this process first saw it, monotonic
+#: by the time of a last step that is in the future: when this process first saw it, monotonic
 _seen: dict[float, float] = {}
 
 
@@ -55,16 +55,21 @@ async def _is_at(one: Unfinished, address: PlugAddress) -> bool:
 
 
 def writing(one: Unfinished, settle: float = SETTLE) -> bool:
-    """Whether its plug, which nobody watches any more, may still be writing.
+    """Whether its plug, which nobody watches any more, may still be writing."""
+    return one.ordered and age(one) < settle
 
-    A last order in the future, as after a power cut on a machine without a clock of its own, may
-    have been given just before we first saw it.
+
+def age(one: Unfinished) -> float:
+    """Seconds since its last step.
+
+    One in the future, as after a power cut on a machine without a clock of its own, may have been
+    just before we first saw it.
     """
-    age = time.time() - one.at
-    if age < 0:
+    since = time.time() - one.at
+    if since < 0:
         now = time.monotonic()
-        age = now - _seen.setdefault(one.at, now)
-    return one.ordered and age < settle
+        since = now - _seen.setdefault(one.at, now)
+    return since
 
 
 async def left_alone(store: KeyValue, plugs: Mapping[str, PlugAddress]) -> dict[str, str]:

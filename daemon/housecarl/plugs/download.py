@@ -147,6 +147,6 @@ def _seconds(value: Any, otherwise: int) -> int:
     """A number as a plug gives it, perhaps as text; `otherwise` when it is none."""
     try:
         number = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # JSON has 1e999
         return otherwise
     return number if 0 <= number <= LONGEST_TIME else otherwise

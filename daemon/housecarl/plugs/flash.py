@@ -97,10 +97,12 @@ class Flash(ABC):
             wire.member(self._name, answer, "system", "flash_firmware")
         except PlugRefused as error:
             if error.code != -2 and "auto flash" not in error.said:
+                self._ordered = False
                 said = error.said or "no reason given"
                 raise NotFlashed(f"the plug refused the file: {said} ({error.code})") from None
         except PlugError as error:
             if not error.sent:
+                self._ordered = False
                 raise NotFlashed("it did not take the order to flash") from None
 
     async def _wait(self, times: download.Times) -> Identity:
@@ -146,12 +148,20 @@ class Flash(ABC):
         if _who(seen) != _who(before):
             raise NotBack("is not the same device any more: another one answers at its address.")
         if not self._is_new(seen):
-            runs = version.short(seen.sw_ver)
-            raise NotBack(f"NOT flashed: it came back with {runs}, not {self._new}. Working.")
+            raise NotBack(f"{self._other(seen)} Working. {await self._restored(seen)}")
         self._progress(BACK, "back with the new version")
         relay = await self._restored(seen)
         reads = await self._measured()
         return f"{self._name} flashed: {self._old} > {self._new} in {seconds:.0f} s. {relay}{reads}"
+
+    def _other(self, seen: Identity) -> str:
+        """That it came back with another version than it was to get."""
+        runs, wanted = version.short(seen.sw_ver), self._new
+        if runs == self._old:
+            return f"NOT flashed: it came back with {runs}, not {wanted}."
+        if runs == wanted:  # the builds differ
+            runs, wanted = seen.sw_ver, self._ready.target
+        return f"flashed, but it came back with {runs[:40]}, not {wanted[:40]}."
 
     async def _restored(self, seen: Identity) -> str:
         """Set the relay as it was, and read it back."""
@@ -194,9 +204,11 @@ class Flash(ABC):
         try:
             seen = await self._ready.device.identity()
         except PlugError:
-            left = "It does not answer now; nothing was written to it."
-            if self._ready.auto:
-                left = "It does not answer now. Do not unplug it for 5 min, then check it."
+            left = "It does not answer now. Do not unplug it for 5 min, then check it."
+            if self._ordered:
+                return f"{self._name}: {why}, after it was told to write. {left}"
+            if not self._ready.auto:
+                left = "It does not answer now; nothing was written to it."
             return f"{self._name} NOT flashed: {why}. {left}"
         runs = version.short(seen.sw_ver)
         if self._is_new(seen):

@@ -163,7 +163,10 @@ FAILED = [
     ("writes", "lamp still says it is updating after 100 s. Do not unplug it."),
     ("vanish", GONE.format(232)),
     ("bricked", GONE.format(100)),
-    ("badboot", "lamp NOT flashed: it came back with 1.3.0, not 1.3.1. Working."),
+    (
+        "badboot",
+        "lamp NOT flashed: it came back with 1.3.0, not 1.3.1. Working. It was on and is on again.",
+    ),
     (
         "imposter",
         "lamp is not the same device any more: another one answers at its address.",

@@ -113,7 +113,11 @@ CASES = [
     # the write and the reboot
     fault("powerloss@flash:0.5", NOT_BACK, state="bricked"),
     fault("hang@reboot", NOT_BACK, state="down"),
-    fault("badboot", "lamp NOT flashed: it came back with 1.1.1, not 1.2.3. Working."),
+    Case(
+        "badboot",
+        "lamp NOT flashed: it came back with 1.1.1, not 1.2.3. Working. It was on and is on again.",
+        nature={"fault": "badboot", "relay_after_boot": "off"},
+    ),
     fault(
         "imposter",
         "lamp is not the same device any more: another one answers at its address.",

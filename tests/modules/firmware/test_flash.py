@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -119,8 +120,38 @@ async def test_a_plug_that_says_yes_and_does_not_write_is_told(
 ) -> None:
     plug = make(flash_time=1, reboot_time=1)
     monkeypatch.setattr(plug.device.update, "_begin", lambda: None)
-    assert await flash(house) == ("lamp NOT flashed: it came back with 1.1.1, not 1.2.3. Working.")
+    assert await flash(house) == (
+        "lamp NOT flashed: it came back with 1.1.1, not 1.2.3. Working. It was on and is on again."
+    )
     assert plug.asked("flash_firmware") == 1 and plug.state == "up"
+
+
+async def test_a_file_that_is_another_build_than_it_is_called_is_not_called_unflashed(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    (folder / FILE).rename(folder / FILE.replace("162000", "162001"))
+    plug = make()
+    assert await flash(house) == (
+        f"lamp flashed, but it came back with {NEW}, not {NEW[:-1]}1. Working."
+        " It was on and is on again."
+    )
+    assert plug.sw_ver == NEW
+
+
+async def test_a_progress_that_is_no_number_is_none(
+    house: Commands, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe(folder, FILE, put(folder), hardware="2.0")
+    plug = make(**PROFILES["v2"], rate=4_000_000)
+    system = plug.device._modules["system"]
+    told = system["get_download_state"]
+
+    def odd(args: dict[str, Any]) -> dict[str, Any]:
+        said = told(args)
+        return said | {"ratio": math.inf} if 0 < said.get("ratio", 0) < 100 else said
+
+    monkeypatch.setitem(system, "get_download_state", odd)
+    assert re.fullmatch(FLASHED, await flash(house))
 
 
 class Struck:
@@ -184,3 +215,19 @@ async def test_what_breaks_here_is_told_with_what_the_plug_then_says(
     plug = make()
     assert await struck(plug, folder, at, full) == told
     assert plug.asked("download_firmware") == int(at != "serve")
+
+
+async def test_a_plug_that_was_told_to_write_is_never_called_unwritten(
+    make: Make, folder: Path
+) -> None:
+    """What broke here broke while the plug reboots, and nobody knows what it runs then."""
+    plug = make()
+
+    def gone() -> None:
+        plug.stop()
+        raise OSError(28, "No space left on device")
+
+    assert await struck(plug, folder, "flashing", gone) == (
+        "lamp: OSError here, after it was told to write. It does not answer now."
+        " Do not unplug it for 5 min, then check it."
+    )
