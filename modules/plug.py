@@ -85,7 +85,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     """Switch plugs or ask about them: plug lamp on
 
     plug lamp tells how it stands; plug lamp heater off and plug all off switch several; plug lamp
-    on 30 switches it back after 30 minutes. What you read was read back from the plug.
+    on 30 switches it back after 30 minutes, unless you say plug lamp on before. What you read was
+    read back from the plug.
     """
     until = time.monotonic() + call.settings.patience
     wish = wished(plugs, state)
@@ -149,11 +150,13 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
                     state = "on" if look.identity.on else "off"
                     return Told(device, error=f"{device.name} said yes but is still {state}.")
                 if switched:
-                    await switch_back.replace(call, device.name, back)
-                if back and wish.minutes:
+                    former = await switch_back.replace(call, device.name, back)
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(until - time.monotonic()):
-                            await device.count_down(wish.minutes * 60, back.state == "on")
+                            if back and wish.minutes:
+                                await device.count_down(wish.minutes * 60, back.state == "on")
+                            elif former:
+                                await device.stop_counting()
                 pause, left = call.settings.recheck, until - time.monotonic()
                 return Told(device, look, await judged(device, look, pause=pause, seconds=left))
     except PlugError as error:

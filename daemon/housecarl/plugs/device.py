@@ -142,9 +142,17 @@ class Device:
     async def count_down(self, seconds: int, on: bool) -> bool:
         """Let the plug itself switch after so many seconds; False when it cannot."""
         rule = {"enable": 1, "delay": seconds, "act": int(on), "name": "housecarl"}
-        request: Answer = {"count_down": {"delete_all_rules": {}, "add_rule": rule}}
+        return await self._counting({"delete_all_rules": {}, "add_rule": rule})
+
+    async def stop_counting(self) -> bool:
+        """Let the plug itself switch no more; the first hardware version does so when it is set."""
+        return await self._counting({"delete_all_rules": {}})
+
+    async def _counting(self, orders: Answer) -> bool:
         try:
-            wire.member(self.name, await self.ask(request), "count_down", "add_rule")
+            answer = await self.ask({"count_down": orders})
+            for order in orders:
+                wire.member(self.name, answer, "count_down", order)
         except PlugError:
             return False
         return True

@@ -33,18 +33,19 @@ async def arrange(call: Call, plugs: Sequence[str], state: str, minutes: int) ->
     return back
 
 
-async def replace(call: Call, plug: str, back: Back | None) -> None:
+async def replace(call: Call, plug: str, back: Back | None) -> bool:
     """A plug was switched: whatever was to switch it back leaves it alone, only `back` does.
 
-    To be called with the plug's lock held.
+    Whether something was to. To be called with the plug's lock held.
     """
     key = f"back {plug}"
     former = await call.store.get(key)
     if former is None and back is None:
-        return
+        return False
     await call.store.set(key, back)
     if former is not None:
         await leave_out(call, Back(*former), [plug])
+    return former is not None
 
 
 async def leave_out(call: Call, back: Back, plugs: Collection[str]) -> None:

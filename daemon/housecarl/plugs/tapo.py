@@ -94,6 +94,10 @@ class NewDevice(Device):
         """These plugs are not asked to count; the house switches back."""
         return False
 
+    async def stop_counting(self) -> bool:
+        """They do not count."""
+        return True
+
     async def month_kwh(self) -> float | None:
         """The energy of this month."""
         energy = (await self._updated(None)).modules.get("Energy")

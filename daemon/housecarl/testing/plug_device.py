@@ -193,7 +193,8 @@ class Device:
         state = args.get("state")
         if isinstance(state, bool) or not isinstance(state, (int, float)):
             return dict(INVALID)
-        self._cancel_countdown()
+        if "countdown_stays" not in self.faults:
+            self._cancel_countdown()
         if "relay_stuck" not in self.faults:
             self._switch(bool(state))
         return {}

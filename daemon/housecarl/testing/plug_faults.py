@@ -26,6 +26,7 @@ KNOWN = {
     "lost@download": "begins the download; the answer to that order is lost",
     "lost@flash": "begins to write; the answer to that order is lost",
     "udp_lost": "never answers a datagram, or not the first so many",
+    "countdown_stays": "goes on counting down when its relay is set",
     "relay_stuck": "says yes to set_relay_state and does nothing",
     "busy": "reports that another update is running",
     "unreachable": "cannot reach any download address",

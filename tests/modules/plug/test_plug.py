@@ -169,6 +169,20 @@ async def test_the_plug_counts_down_also_while_its_meter_is_read_again(
     assert plug.asked("add_rule") == 1
 
 
+@pytest.mark.parametrize("state", ["on", "off"])
+async def test_who_has_the_last_word_has_it_from_the_plugs_countdown_too(
+    house: Commands, make: Make, state: str
+) -> None:
+    """Not all firmware forgets its countdown when the relay is set."""
+    plug = make("lamp", relay=False, fault="countdown_stays")
+    await house.text("plug", "lamp", "on", "30")
+    assert plug.device.sysinfo()["active_mode"] == "count_down"
+    await house.text("plug", "lamp", state)
+    assert plug.device.sysinfo()["active_mode"] == "none"
+    await house.text("plug", "lamp", state)
+    assert plug.asked("delete_all_rules") == 2, "what others let it count is none of ours"
+
+
 async def test_an_answer_lost_now_and_then_changes_nothing(house: Commands, make: Make) -> None:
     """Looking and setting the relay are asked once more; the reply is what was read back."""
     plug = make("lamp", relay=False, fault="lost_reply:2")
