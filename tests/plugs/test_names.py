@@ -22,6 +22,24 @@ async def test_a_plug_that_does_not_answer_hides_no_other_ones_alias() -> None:
             await named(["attic"], plugs)
 
 
+async def test_what_two_plugs_call_themselves_means_neither() -> None:
+    """Nor does a host with two plugs; a name of the configuration always means its own plug."""
+    with (
+        SimulatedPlug(alias="Twin") as one,
+        SimulatedPlug(alias="twin", mac="50:C7:BF:01:02:04") as other,
+    ):
+        plugs = {
+            "lamp": PlugAddress(host=one.host, port=one.port),
+            "desk": PlugAddress(host=other.host, port=other.port),
+        }
+        for word in ("TWIN", "127.0.0.1"):
+            with pytest.raises(UnknownPlug, match=rf"^{word} could be .* or .*\. Say which\.$"):
+                await named([word], plugs)
+        assert [one.name for one in await named(["50c7bf010204"], plugs)] == ["desk"]
+        plugs["twin"] = PlugAddress(host="twin", port=one.port)
+        assert [one.name for one in await named(["Twin"], plugs)] == ["twin"]
+
+
 async def test_a_long_list_of_plugs_is_cut_after_a_whole_name() -> None:
     with SimulatedPlug() as gone:
         pass

@@ -40,29 +40,35 @@ async def named(
 
     `also` are words that could have been meant in the last place, `apart` plugs that are not asked
     for their alias and why, `seconds` how long each plug may take to answer. Raises UnknownPlug
-    with one suggestion.
+    with one suggestion, or for a word that several plugs are called by.
     """
     if not plugs:
         raise UnknownPlug("No plugs in the config yet. Add one under modules: plug: plugs:.")
     if not words or any(word.casefold() == "all" for word in words):
         return [device(name, plugs[name], seconds) for name in sorted(plugs)]
-    known = {name.casefold(): name for name in plugs}
-    known |= {address.host.casefold(): name for name, address in plugs.items()}
+    known: dict[str, list[str]] = {}
+    for name, address in plugs.items():
+        known.setdefault(address.host.casefold(), []).append(name)
+    known |= {name.casefold(): [name] for name in plugs}
     if any(word.casefold() not in known for word in words):
         known = await _aliases(plugs, apart) | known
     found: dict[str, Device] = {}
     for number, word in enumerate(words):
-        name = known.get(_folded(word)) or known.get(word.casefold())
-        if name is None:
+        meant = known.get(_folded(word)) or known.get(word.casefold()) or []
+        if not meant:
             last = number > 0 and number == len(words) - 1
             silent = [f" {name} {why}" for name, why in apart.items() if name in plugs]
             raise UnknownPlug(_unknown(word, plugs, also if last else ()) + "".join(silent))
-        found[name] = device(name, plugs[name], seconds)
+        if len(meant) > 1:
+            raise UnknownPlug(f"{_shown(word)} could be {' or '.join(meant[:3])}. Say which.")
+        found[meant[0]] = device(meant[0], plugs[meant[0]], seconds)
     return list(found.values())
 
 
-async def _aliases(plugs: Mapping[str, PlugAddress], apart: Collection[str]) -> dict[str, str]:
-    """Alias and MAC of every plug that answers in time, folded, to its name."""
+async def _aliases(
+    plugs: Mapping[str, PlugAddress], apart: Collection[str]
+) -> dict[str, list[str]]:
+    """Alias and MAC of every plug that answers in time, folded, to the names they may mean."""
 
     async def ask(name: str) -> Identity | None:
         try:
@@ -73,11 +79,11 @@ async def _aliases(plugs: Mapping[str, PlugAddress], apart: Collection[str]) -> 
 
     names = sorted(plugs.keys() - set(apart))
     answers = await asyncio.gather(*(ask(name) for name in names))
-    known: dict[str, str] = {}
+    known: dict[str, list[str]] = {}
     for name, identity in zip(names, answers, strict=True):
         if identity is not None:
-            known.setdefault(identity.alias.casefold(), name)
-            known[_folded(identity.mac)] = name
+            for word in {identity.alias.casefold(), _folded(identity.mac)}:
+                known.setdefault(word, []).append(name)
     known.pop("", None)
     return known
 
@@ -89,7 +95,6 @@ def _folded(word: str) -> str:
 
 
 def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -> str:
-    shown = "".join(c if c.isprintable() and c.isascii() else "?" for c in word)[:20]
     folded = {name.casefold(): name for name in [*plugs, *also]}
     import difflib  # only for a slip of the finger
 
@@ -98,4 +103,9 @@ def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -
     names = ", ".join(sorted(plugs))
     if len(names) > LIST_LIMIT:
         names = names[:LIST_LIMIT].rpartition(",")[0] + ", .."  # three with the full stop
-    return f"No plug {shown}.{guess} Plugs: {names}."
+    return f"No plug {_shown(word)}.{guess} Plugs: {names}."
+
+
+def _shown(word: str) -> str:
+    """A typed word as a reply may show it."""
+    return "".join(c if c.isprintable() and c.isascii() else "?" for c in word)[:20]
