@@ -93,6 +93,8 @@ OTHER_DAY = {"year": 2026, "month": 1, "day": 30, "energy": 7.0}
     [
         ([OTHER_DAY, {"year": 2026, "month": 1, "day": 31, "energy": 0.5}], 0.5),
         ([OTHER_DAY], None),
+        ([{"year": 2025, "month": 1, "day": 31, "energy": 9.0}], None),
+        ([{"year": 2026, "month": 1, "day": 31, "energy": 1e308}], None),
         ([], None),
         (None, None),
         (7, None),
@@ -126,13 +128,14 @@ async def test_a_plug_whose_clock_tells_no_date_counts_by_our_days(answering: An
 
 
 async def test_a_week_over_the_end_of_a_month_asks_for_both(answering: Answering) -> None:
-    """What is no day, no energy or another year is left out, the rest is in order of time."""
+    """What is no day, no energy, another year or still to come is left out, the rest in order."""
     plug, lamp = answering(
         {
             "emeter": {
                 "get_daystat": {
                     "day_list": [
                         {"year": 2026, "month": 3, "day": 2, "energy": 0.25},
+                        {"year": 2026, "month": 3, "day": 3, "energy": 8.0},
                         {"year": 2026, "month": 2, "day": 28, "energy_wh": 500},
                         {"year": 2026, "month": 2, "day": 30, "energy": 1.0},
                         {"year": 2026, "month": 2, "day": 27, "energy": -1.0},

@@ -37,13 +37,17 @@ def test_both_sets_of_units_are_told_apart_by_their_names() -> None:
         (reading(900.0, 0.0, 0.0), True, None),
         (reading(40.0), False, "reports 40 W while it is off"),
         (reading(-3.0), True, "reports -3 W, less than nothing"),
+        (reading(-0.2), True, "reports -0.2 W, less than nothing"),
         (reading(math.nan), True, "reports a power that is no number"),
         (reading(math.inf), True, "reports a power that is no number"),
         (reading(10**400), True, "reports a power that is no number"),
+        (reading(1e308), True, "reports a power that is no number"),
         (reading("60"), True, "reports a power that is no number"),
         (reading(True), True, "reports a power that is no number"),
         (reading(60.0, amperes=40.0), True, "reports 40 A"),
         (reading(60.0, volts=400.0), True, "reports 400 V"),
+        (reading(60.0, volts=math.inf), True, "reports a voltage that is no number"),
+        (reading(60.0, amperes=math.nan), True, "reports a current that is no number"),
         (
             Reading.read({"power": 60.0, "power_mw": 60000}),
             True,
@@ -82,9 +86,9 @@ def test_the_limit_is_the_configured_one_else_the_region_of_the_model() -> None:
 def test_that_a_counter_fell_is_found_until_the_end_of_the_next_day() -> None:
     """Longer than any quiet hours, in which it cannot be told, and not for ever."""
     day, good = date(2026, 11, 23), meter.Judgement(reading(61.0))
-    before = sense(Memory(total_kwh=56.14), good, 1875.0, day)
+    before = sense(Memory(total_kwh=56.14), good, day)
     assert before.news == "reset" and before.memory.fell == pytest.approx(55.14)
-    after = sense(before.memory, good, 1875.0, day + timedelta(days=1))
+    after = sense(before.memory, good, day + timedelta(days=1))
     assert after.news == "" and after.memory.resets == 1
     lately = [after.memory.fell_lately(day + timedelta(days=n)) for n in range(3)]
     assert lately == [True, True, False]

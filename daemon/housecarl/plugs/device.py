@@ -170,7 +170,8 @@ async def judged(
 ) -> meter.Judgement | None:
     """What the meter says, read again before a bad reading is believed; None without a meter.
 
-    When reading again would take longer than `seconds`, the one reading must do.
+    One that counts more for today than a day can hold is wrong, too. When reading again would take
+    longer than `seconds`, the one reading must do.
     """
     if look.reading is None:
         return None
@@ -182,7 +183,8 @@ async def judged(
             async with asyncio.timeout(seconds):
                 await asyncio.sleep(pause)
                 readings = [look.reading, *await device.readings(meter.RECHECKS, pause=pause)]
-    return meter.judge(readings, on, limit)
+    found = meter.judge(readings, on, limit)
+    return found._replace(fault=found.fault or meter.impossible_day(look.today_kwh, limit))
 
 
 def _month(day: date) -> dict[str, int]:
@@ -202,7 +204,8 @@ def _date(answer: Answer) -> date | None:
 def _energy_of(answer: Answer, day: date) -> float | None:
     """kWh of a day in a `get_daystat` answer."""
     for entry in entries(answer, "get_daystat", "day_list"):
-        if (entry.get("month"), entry.get("day")) == (day.month, day.day):
+        told = (entry.get("year", day.year), entry.get("month"), entry.get("day"))
+        if told == (day.year, day.month, day.day):
             return kwh(entry)
     return None
 

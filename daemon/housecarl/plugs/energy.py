@@ -15,7 +15,7 @@ WEEK = 7
 
 
 class History(NamedTuple):
-    """Days in order of time, as far as the plug has them; months of this year by number."""
+    """Days in order of time, as far as the plug has them, up to today; months of this year."""
 
     days: tuple[tuple[date, float], ...] = ()
     months: tuple[tuple[int, float], ...] = ()
@@ -26,7 +26,10 @@ class History(NamedTuple):
 
 
 async def history(device: Device, today: date) -> History:
-    """This month by days, a week back at least, and this year by months; two requests at most."""
+    """This month by days, a week back at least, and this year by months; two requests at most.
+
+    Days that are still to come, by a plug whose clock is ahead, are in no week and no month.
+    """
     if isinstance(device, NewDevice):
         month = await device.month_kwh()
         return History(months=() if month is None else ((today.month, month),))
@@ -41,7 +44,7 @@ async def history(device: Device, today: date) -> History:
             request["emeter"]["get_monthstat"] = {"year": today.year}
         answer = await device.ask(request, tries=2)
         year = year or answer
-        days |= dict(_days(answer))
+        days |= {day: energy for day, energy in _days(answer) if day <= today}
     return History(tuple(sorted(days.items())), tuple(sorted(_months(year, today.year).items())))
 
 

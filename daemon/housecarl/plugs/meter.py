@@ -18,6 +18,10 @@ VOLTS = (85.0, 265.0)
 OFF_WATTS = 5.0
 #: watts may exceed volts times amperes by a rounding, not by more
 PHYSICS_SLACK = 1.05
+#: hours of a day, and one for the day in autumn that has 25
+DAY = 25
+#: more than any meter counts, in watts or their thousandths; beyond it a number means nothing
+MOST = 1e9
 #: readings: one bad one is read again this often before anything is said
 RECHECKS = 2
 
@@ -53,10 +57,7 @@ def si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
-    try:
-        return float(value)
-    except OverflowError:  # JSON has integers of any length
-        return math.nan
+    return float(value) if abs(value) <= MOST else math.nan  # JSON has integers of any length
 
 
 def max_watts(model: str, configured: float | None = None) -> float:
@@ -72,12 +73,14 @@ def implausible(reading: Reading, on: bool, limit: float) -> str | None:
     watts, amperes, volts = reading.watts, reading.amperes, reading.volts
     if watts is None:
         return None
-    if math.isnan(watts) or math.isinf(watts):
-        return "reports a power that is no number"
+    for value, what in ((watts, "power"), (amperes, "current"), (volts, "voltage")):
+        if value is not None and not math.isfinite(value):
+            return f"reports a {what} that is no number"
     if watts > limit:
         return f"reports {watts:.0f} W, over its {limit:.0f} W limit"
     if watts < 0:
-        return f"reports {watts:.0f} W, less than nothing"
+        told = f"{watts:.0f}" if watts <= -1 else f"{watts:.2g}"
+        return f"reports {told} W, less than nothing"
     if not on and watts > OFF_WATTS:
         return f"reports {watts:.0f} W while it is off"
     if amperes is not None and not 0 <= amperes <= MAX_AMPERES:
@@ -87,6 +90,13 @@ def implausible(reading: Reading, on: bool, limit: float) -> str | None:
     if volts and amperes and watts > PHYSICS_SLACK * volts * amperes + 1:
         return f"reports {watts:.0f} W, more than {volts:.0f} V and {amperes:.2f} A can be"
     return None
+
+
+def impossible_day(kwh: float | None, limit: float) -> str | None:
+    """Why a plug cannot have counted this for one day, as the end of a sentence; None if it can."""
+    if kwh is None or kwh <= DAY * limit / 1000:
+        return None
+    return f"counts {kwh:.0f} kWh today, more than a day can hold"
 
 
 class Judgement(NamedTuple):

@@ -12,8 +12,6 @@ from housecarl.plugs.meter import Judgement
 WELL_AFTER = 10
 #: kWh a counter may seem to fall by rounding
 COUNTER_SLACK = 0.01
-#: hours of a day
-DAY = 24
 
 
 class Memory(NamedTuple):
@@ -58,13 +56,9 @@ class Sensed(NamedTuple):
     why: str = ""
 
 
-def sense(
-    memory: Memory, judgement: Judgement, limit: float, today: date, today_kwh: float | None = None
-) -> Sensed:
-    """What one more judgement means, after what is remembered; `limit` are the plug's watts."""
+def sense(memory: Memory, judgement: Judgement, today: date) -> Sensed:
+    """What one more judgement means, after what is remembered."""
     why = judgement.fault
-    if why is None and today_kwh is not None and today_kwh > DAY * limit / 1000:
-        why = f"counts {today_kwh:.0f} kWh today, more than a day can hold"
     total = judgement.reading.total_kwh
     known = total is not None and math.isfinite(total)
     after = memory._replace(

@@ -46,9 +46,8 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
     judgement = await judged(device, look, pause=pause)
     if judgement is None:
         return None
-    limit = meter.max_watts(look.identity.model, device.address.max_watts)
     memory = Memory.read(await store.get(f"meter.{device.name}", {}))
-    sensed = sense(memory, judgement, limit, today, look.today_kwh)
+    sensed = sense(memory, judgement, today)
     await store.set(f"meter.{device.name}", sensed.memory.stored())
     if judgement.watts is not None:
         await store.append(f"watts.{device.name}", judgement.watts)

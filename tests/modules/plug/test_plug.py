@@ -211,6 +211,14 @@ async def test_the_28000_watt_meter_is_not_believed(house: Commands, make: Make)
     )
 
 
+async def test_a_day_that_cannot_be_is_told_as_a_wrong_meter(house: Commands, make: Make) -> None:
+    make("heater", max_watts=1875, today_kwh=7324.0)
+    assert await house.text("plug", "heater") == (
+        "heater counts 7324 kWh today, more than a day can hold: the meter is wrong. "
+        "Try !firmware heater."
+    )
+
+
 async def test_one_glitch_is_left_out(house: Commands, make: Make) -> None:
     make("lamp", glitches=((0, 9800.0),))
     assert await house.text("plug", "lamp") == (
