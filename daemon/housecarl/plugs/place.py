@@ -1,4 +1,4 @@
-"""Where a plug is: whether two hosts are one, though they are written otherwise."""
+"""Where a plug is: the addresses of its host, and whether two hosts are one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import asyncio
 import ipaddress
 import socket
 from functools import partial
+from weakref import WeakKeyDictionary
 
 from housecarl import thread
 
-#: seconds that a look-up in DNS may take; asked only while a plug is being flashed
+#: seconds that a look-up in DNS may take which only asks whether two hosts are one
 LOOKUP_SECONDS = 2.0
+
+Asked = dict[str, asyncio.Future[tuple[str, ...]]]
+
+#: look-ups by host; one that hangs is not begun again beside it, as each would hold a thread
+_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, Asked] = WeakKeyDictionary()
 
 
 async def same(one: str, other: str) -> bool:
@@ -20,16 +26,22 @@ async def same(one: str, other: str) -> bool:
     if _address(one) and _address(other):
         return _address(one) == _address(other)
     both = await asyncio.gather(addresses(one), addresses(other))
-    return not both[0].isdisjoint(both[1])
+    return not set(both[0]).isdisjoint(both[1])
 
 
-async def addresses(host: str) -> frozenset[str]:
-    """The addresses of a host, or an address itself; none when DNS does not tell them in time."""
+async def addresses(host: str, seconds: float = LOOKUP_SECONDS) -> tuple[str, ...]:
+    """The addresses of a host, IPv4 first; none when DNS does not tell them in time.
+
+    Looked up in a thread of its own: a dead DNS holds up nobody else.
+    """
     if literal := _address(host):
-        return frozenset({literal})
-    asked = thread.apart(partial(_look_up, host))
-    await asyncio.wait((asked,), timeout=LOOKUP_SECONDS)
-    return asked.result() if asked.done() else frozenset()
+        return (literal,)
+    known = _asked.setdefault(asyncio.get_running_loop(), {})
+    asked = known.get(host)
+    if asked is None or asked.done():
+        asked = known[host] = thread.apart(partial(_look_up, host))
+    await asyncio.wait((asked,), timeout=seconds)
+    return asked.result() if asked.done() else ()
 
 
 def _address(host: str) -> str:
@@ -40,9 +52,10 @@ def _address(host: str) -> str:
         return ""
 
 
-def _look_up(host: str) -> frozenset[str]:
+def _look_up(host: str) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return frozenset()
-    return frozenset(str(each[4][0]) for each in found)
+        return ()
+    found.sort(key=lambda each: each[0] is not socket.AF_INET)
+    return tuple(str(each[4][0]) for each in found)

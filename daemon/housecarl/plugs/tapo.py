@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from housecarl.errors import SecretError
-from housecarl.plugs import meter, wire
+from housecarl.plugs import meter, place, wire
 from housecarl.plugs.device import Device, Identity, Look
 from housecarl.plugs.wire import PlugError, PlugRefused, PlugSilent, PlugUnclear
 
@@ -169,7 +169,10 @@ class NewDevice(Device):
     async def _connect(self) -> Any:
         from kasa import Credentials, Discover, KasaException
 
-        host = self.address.host
+        found_at = await place.addresses(self.address.host, self.seconds)
+        if not found_at:
+            raise PlugSilent(self.name, "cannot be reached.")
+        host = found_at[0]
         account = Credentials(self.address.user or "", await self._password())
         found = None
         with contextlib.suppress(KasaException):

@@ -7,6 +7,7 @@ import functools
 import importlib
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 from housecarl.errors import CommandError, StorageError
+from housecarl.plugs import place
 
 log = structlog.get_logger()
 
@@ -126,12 +128,16 @@ async def ask(
     `tries` above 1 is for what may be sent twice without harm. Raises PlugSilent or PlugUnclear.
     """
     await load()
+    until = time.monotonic() + seconds
+    found = await place.addresses(host, max(0.0, seconds))
+    if not found:
+        raise PlugSilent(name, "cannot be reached.", sent=False)
     config_class, protocol_class, transport_class = _protocol_class()
-    config = config_class(host=host, port_override=port, timeout=math.ceil(seconds))
+    config = config_class(host=found[0], port_override=port, timeout=math.ceil(seconds))
     transport = transport_class(config=config)
     protocol = protocol_class(transport=transport)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(until - time.monotonic()):
             answer = await protocol.query(request, retry_count=tries - 1)
     except Exception as error:  # python-kasa lets any exception through
         raise _explained(name, error, transport.sent) from error
