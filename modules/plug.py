@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
-from housecarl.plugs import busy, meter, switch_back, wire
+from housecarl.plugs import acquaintance, busy, meter, switch_back, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import named
@@ -50,13 +50,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was read back of one plug, or why nothing was; `perhaps` it has switched though."""
+    """What was read back of one plug, or why nothing was; `perhaps` it has switched though.
+
+    `another` plug than before may have answered.
+    """
 
     device: Device
     look: Look | None = None
     judgement: Judgement | None = None
     error: str = ""
     perhaps: bool = False
+    another: bool = False
 
 
 def wished(words: tuple[str, ...], state: State | None = None) -> Wish:
@@ -113,6 +117,9 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     if len(failed) == len(told):
         raise CommandError(" ".join(one.error for one in failed) + again)
     text = (_several(told) if len(told) > 1 else _sentence(call, told[0], wish)) + again
+    others = " and ".join(one.device.name for one in told if one.another)
+    if others:
+        text += f" Another plug than before answers as {others}."
     measured = [(one.device.name, _power(one)) for one in told]
     bars = [(name, round(watts, 1)) for name, watts in measured if watts is not None]
     rows = [row for one in told for row in _rows(one)]
@@ -157,8 +164,10 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
                                 await device.count_down(wish.minutes * 60, back.state == "on")
                             elif former:
                                 await device.stop_counting()
+                another = await acquaintance.changed(call.store, device, look.identity)
                 pause, left = call.settings.recheck, until - time.monotonic()
-                return Told(device, look, await judged(device, look, pause=pause, seconds=left))
+                judgement = await judged(device, look, pause=pause, seconds=left)
+                return Told(device, look, judgement, another=another)
     except PlugError as error:
         perhaps = _perhaps(error, ordered, switched)
         why = f"{error}{_left(wish, error, switched, perhaps)}"

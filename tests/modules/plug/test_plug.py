@@ -120,6 +120,23 @@ async def test_alias_mac_and_name_mean_the_plug(house: Commands, make: Make, wor
     assert await house.text("plug", word, "off") == "lamp off. 0 W now, 0.31 kWh today."
 
 
+async def test_two_plugs_that_swapped_their_addresses_are_told_once(
+    house: Commands, make: Make
+) -> None:
+    """What was switched is not what was meant; the reply must not hide that."""
+    lamp, heater = make("lamp", relay=False), make("heater", mac="50:C7:BF:01:02:04", relay=False)
+    for name in ("lamp", "heater"):
+        assert (await house.text("plug", name)).startswith(f"{name} off. ")
+    lamp.device.mac, heater.device.mac = heater.device.mac, lamp.device.mac
+    assert await house.text("plug", "heater", "on") == (
+        "heater on. 43 W now, 0.31 kWh today. Another plug than before answers as heater."
+    )
+    assert await house.text("plug", "all") == (
+        "heater on, lamp off. 43 W in all. Another plug than before answers as lamp."
+    )
+    assert await house.text("plug", "all") == "heater on, lamp off. 43 W in all."
+
+
 async def test_no_plugs_in_the_config(house: Commands) -> None:
     expected = "No plugs in the config yet. Add one under modules: plug: plugs:."
     assert await refusal(house, "lamp", "on") == expected
