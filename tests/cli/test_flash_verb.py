@@ -25,7 +25,7 @@ from housecarl import config_file
 from housecarl.cli import flash_handed, journal
 from housecarl.cli.verb_store import VerbStore
 from housecarl.config_file import Loaded
-from housecarl.errors import NotAllowed, Unreachable
+from housecarl.errors import HousecarlError, NotAllowed, Unreachable
 from housecarl.journal import values
 from housecarl.means import BACKGROUND
 from housecarl.plugs.flash_log import StoreLog
@@ -243,12 +243,22 @@ def test_a_flash_whose_end_nobody_tells_is_not_watched_for_ever(
     if runs:
         monkeypatch.setattr(flash_handed, "LONGEST", 0.0)
     log = StoreLog(VerbStore(asked, "firmware"))
-    began = time.time()
-    assert asyncio.run(log.claim("lamp", {"target": NEW}))
+    assert asyncio.run(log.claim("lamp", {"target": NEW, "receipt": "a4e0"}))
     running = locked(asked.config.spool) if runs else nullcontext()
     with running, pytest.raises(Unreachable) as ended:
-        flash_handed._watched(asked, "Flashing lamp.", began)
+        flash_handed._watched(asked, flash_handed.Asked("Flashing lamp.", "a4e0"))
     assert str(ended.value) == said
+
+
+def test_the_flash_of_somebody_else_is_not_watched_as_ones_own(asked: Loaded) -> None:
+    """Two who ask at the same moment: whoever came second hears that, not the other's verdict."""
+    log = StoreLog(VerbStore(asked, "firmware"))
+    told = "Another flash is running. One at a time."
+    asyncio.run(log.claim("fan", {"target": NEW, "receipt": "a4e1"}))
+    for _ in range(2):
+        with pytest.raises(HousecarlError, match=told):
+            flash_handed._watched(asked, flash_handed.Asked(told, "a4e0"))
+        asyncio.run(log.finish("fan flashed: 1.1.1 > 1.2.3", done=True))
 
 
 def test_a_running_daemon_flashes_and_is_watched(

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -15,7 +15,7 @@ from housecarl.cli.verb_store import VerbStore
 from housecarl.doctor import is_running
 from housecarl.doctor.access import user
 from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
-from housecarl.journal import codes
+from housecarl.journal import codes, receipts
 from housecarl.plugs import flash_log, flash_progress
 from housecarl.rights import may_use
 from housecarl.syntax import write
@@ -32,6 +32,13 @@ LONGEST = 1200.0
 LOOK_SECONDS = 0.2
 
 
+class Asked(NamedTuple):
+    """The daemon's reply to a message, and the id of that message."""
+
+    reply: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks the daemon: what they drop is read as theirs, and answered in the journal."""
@@ -39,12 +46,14 @@ class Asker:
     loaded: Loaded
     person: str
 
-    def ask(self, *words: str) -> str:
-        """The daemon's reply to a command. Raises Unreachable when there is none."""
+    def ask(self, *words: str) -> Asked:
+        """What the daemon makes of a command. Raises Unreachable when it does not reply."""
         config = self.loaded.config
         line = write(words, config.language)
         key = send.drop(config.spool, f"As: {self.person}\n{line}\n")
-        return send.reply_to(self.loaded, key)
+        reply = send.reply_to(self.loaded, key)
+        found = journal.read(self.loaded, lambda conn: receipts.find_same(conn, [key], ""))
+        return Asked(reply, found or "")
 
     def challenge(self, words: tuple[str, ...]) -> Code | None:
         """The code that waits for these words to be confirmed, if one does."""
@@ -63,16 +72,14 @@ def flash(loaded: Loaded, plug: str, file: str, yes: bool, person: str) -> tuple
     if not all(word.isprintable() and word for word in words):
         raise click.UsageError("a plug and a file are named by what can be typed")
     asker = Asker(loaded, _person(loaded, person))
-    asked = asker.ask(*words)
+    reply = asker.ask(*words).reply
     waiting = asker.challenge(words)
     if waiting is None:
-        raise HousecarlError(asked)
+        raise HousecarlError(reply)
     symbol = loaded.config.language.symbol
-    sentence = asked.rpartition(f" Text {symbol}yes")[0] or asked
+    sentence = reply.rpartition(f" Text {symbol}yes")[0] or reply
     code = _confirmed(asker, sentence, waiting, yes)
-    began = time.time()
-    told = asker.ask("yes", code)
-    return _watched(loaded, told, began)
+    return _watched(loaded, asker.ask("yes", code))
 
 
 def _person(loaded: Loaded, named: str) -> str:
@@ -104,18 +111,18 @@ def _confirmed(asker: Asker, sentence: str, waiting: Code, yes: bool) -> str:
     return waiting.code
 
 
-def _watched(loaded: Loaded, told: str, began: float) -> tuple[bool, str]:
-    """Follow the flash the daemon says it began; when it did not, `told` says why."""
+def _watched(loaded: Loaded, asked: Asked) -> tuple[bool, str]:
+    """Follow the flash that this message began; when it did not, its reply says why."""
     from housecarl.cli.bar import bar
 
     store = VerbStore(loaded, "firmware")
-    if not _under_way(store, began) and _ended(store, began) is None:
-        raise HousecarlError(told)
-    click.echo(told, err=True)
+    if not _is_of(asked, store.read(flash_log.KEY)) and _ended(store, asked) is None:
+        raise HousecarlError(asked.reply)
+    click.echo(asked.reply, err=True)
     deadline = time.monotonic() + LONGEST
     with bar("starting") as show:
         while time.monotonic() < deadline:
-            ended = _ended(store, began)
+            ended = _ended(store, asked)
             if ended is not None:
                 show(1.0, "done" if ended.get("done") else "failed")
                 return bool(ended.get("done")), str(ended["outcome"])
@@ -127,12 +134,12 @@ def _watched(loaded: Loaded, told: str, began: float) -> tuple[bool, str]:
     raise Unreachable(f"no end of the flash in {LONGEST:g} s; is the daemon running?")
 
 
-def _under_way(store: VerbStore, began: float) -> bool:
-    row: dict[str, Any] | None = store.read(flash_log.KEY)
-    return row is not None and row["started"] >= began
-
-
-def _ended(store: VerbStore, began: float) -> dict[str, Any] | None:
-    """The last flash, when it began since."""
+def _ended(store: VerbStore, asked: Asked) -> dict[str, Any] | None:
+    """The last flash, when this message began it."""
     row: dict[str, Any] | None = store.read(flash_log.LAST)
-    return row if row is not None and row.get("started", 0.0) >= began else None
+    return row if _is_of(asked, row) else None
+
+
+def _is_of(asked: Asked, row: dict[str, Any] | None) -> bool:
+    """Whether a flash was begun by this message; somebody else may have begun one meanwhile."""
+    return row is not None and bool(asked.id) and row.get("receipt") == asked.id
