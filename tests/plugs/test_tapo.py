@@ -82,6 +82,16 @@ def device() -> Iterator[tapo.NewDevice]:
     yield made
 
 
+async def test_an_answer_that_python_kasa_breaks_over_is_an_error_of_that_plug(
+    plug: StandIn, device: tapo.NewDevice
+) -> None:
+    """`plugs list` and `doctor` go on with the others."""
+    plug.rssi = "far"  # type: ignore[assignment]
+    for asked in (device.identity(), device.look(date(2026, 1, 2))):
+        with pytest.raises(PlugError, match=r"^den gives an answer that makes no sense\.$"):
+            await asked
+
+
 async def test_it_answers_the_same_questions(plug: StandIn, device: tapo.NewDevice) -> None:
     await device.switch(True)
     look = await device.look(date(2026, 1, 2))

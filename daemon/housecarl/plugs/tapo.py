@@ -58,7 +58,7 @@ class NewDevice(Device):
     async def identity(self, *, seconds: float | None = None) -> Identity:
         """Who it is, asked afresh."""
         left = self._left(seconds)
-        identity = _identity(await self._updated(left()))
+        identity = _identity(self.name, await self._updated(left()))
         with contextlib.suppress(PlugRefused):  # old firmware does not know the question
             updating = await self.with_firmware(_updating, seconds=left())
             return identity._replace(updating=bool(updating))
@@ -67,10 +67,10 @@ class NewDevice(Device):
     async def look(self, today: date, *, seconds: float | None = None) -> Look:
         """How it stands."""
         plug = await self._updated(seconds)
-        energy = plug.modules.get("Energy")
+        identity, energy = _identity(self.name, plug), plug.modules.get("Energy")
         if energy is None:
-            return Look(_identity(plug))
-        return Look(_identity(plug), _reading(energy), _kwh(energy, "consumption_today"))
+            return Look(identity)
+        return Look(identity, _reading(energy), _kwh(energy, "consumption_today"))
 
     async def switch(self, on: bool, *, seconds: float | None = None) -> None:
         """Set the relay; never tried twice by us."""
@@ -246,21 +246,23 @@ async def _close(key: tuple[str, str]) -> None:
         await asyncio.wait_for(session.plug.disconnect(), 2)
 
 
-def _identity(plug: Any) -> Identity:
-    hardware = plug.hw_info
-    return Identity(
-        str(plug.model),
-        str(hardware.get("hw_ver", "")),
-        _version(plug),
-        "",  # they tell no hardware id
-        str(plug.mac).upper(),
-        str(plug.alias or ""),
-        int(plug.rssi or 0),
-        bool(plug.is_on),
-        False,
-        "Energy" in plug.modules,
-        str(getattr(plug, "device_id", "")),
-    )
+def _identity(name: str, plug: Any) -> Identity:
+    """What python-kasa makes of its answer; that may break over one which makes no sense."""
+    with wire.own_error(name):
+        hardware = plug.hw_info
+        return Identity(
+            str(plug.model),
+            str(hardware.get("hw_ver", "")),
+            _version(plug),
+            "",  # they tell no hardware id
+            str(plug.mac).upper(),
+            str(plug.alias or ""),
+            int(plug.rssi or 0),
+            bool(plug.is_on),
+            False,
+            "Energy" in plug.modules,
+            str(getattr(plug, "device_id", "")),
+        )
 
 
 def _version(plug: Any) -> str:
@@ -284,7 +286,7 @@ def _told(energy: Any, name: str) -> float | None:
 
     try:
         value = getattr(energy, name)
-    except KasaException:  # a part of the last answer was an error
+    except (KasaException, LookupError, TypeError, ValueError):  # a part of it makes no sense
         return None
     return float(value) if isinstance(value, int | float) else None
 
