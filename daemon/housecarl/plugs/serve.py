@@ -146,4 +146,4 @@ async def _fetch_ourselves(serving: Serving) -> None:
     except (aiohttp.ClientError, TimeoutError, OSError):
         length = 0
     if length != serving.size:
-        raise ImageError("the file cannot be fetched from its address here; is it blocked?")
+        raise ImageError("the file cannot be fetched from its address here, blocked perhaps.")
