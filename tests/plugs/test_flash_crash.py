@@ -112,6 +112,33 @@ async def test_a_plug_that_does_not_answer_after_a_crash(
     assert await aftermath.found(row, device, "UTC") == (ended, sentence)
 
 
+async def test_a_plug_that_comes_back_later_than_the_house_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long power cut the Wi-Fi may start last; nobody is given up at the first look."""
+    looked, found = asyncio.Event(), aftermath.found
+
+    async def look(*args: Any, **more: Any) -> tuple[bool, str]:
+        seen = await found(*args, **more)
+        looked.set()
+        return seen
+
+    monkeypatch.setattr(aftermath, "found", look)
+    store = FileStore(tmp_path / "store.json")
+    began = time.time() - 2 * aftermath.GIVEN_UP
+    row = {"plug": "lamp", "running": OLD, "target": NEW, "pid": 0, "born": 1.0, "started": began}
+    await store.set("flash", {**row, "steps": [["flashing", "", began]]})
+    journal = StoreLog(store)
+    (left,) = await journal.unfinished()
+    plug = SimulatedPlug(sw_ver=NEW).start()
+    plug.stop()
+    device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+    looking = asyncio.create_task(aftermath.settled(journal, left, device, "UTC", Pace(0.05)))
+    await asyncio.wait_for(looked.wait(), 10)
+    with SimulatedPlug(sw_ver=NEW, port=plug.port):
+        assert (await looking).endswith("It runs 1.2.3 now: the flash went through.")
+
+
 async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> None:
     row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)
     assert await aftermath.found(row, None, "UTC") == (

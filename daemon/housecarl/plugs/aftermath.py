@@ -32,24 +32,31 @@ async def settled(
     """
     until = time.monotonic() + pace.of(LONGEST)
     while True:
-        ended, sentence = await found(row, device, zone, settle=pace.of(SETTLE))
+        again = time.monotonic() < until
+        ended, sentence = await found(row, device, zone, settle=pace.of(SETTLE), again=again)
         if ended:
             await log.finish(sentence)
-        if ended or time.monotonic() >= until:
+        if ended or not again:
             return sentence
         await asyncio.sleep(pace.of(LOOK_EVERY))
 
 
 async def found(
-    row: Unfinished, device: Device | None, timezone: str, *, settle: float = SETTLE
+    row: Unfinished,
+    device: Device | None,
+    timezone: str,
+    *,
+    settle: float = SETTLE,
+    again: bool = False,
 ) -> tuple[bool, str]:
     """(whether that is the end of it, the sentence); only looks, never goes on with a flash.
 
-    `settle` is how many seconds after its last order a plug may still be writing.
+    `settle` is how many seconds after its last order a plug may still be writing. Nobody is given
+    up who is looked for `again`: after a power cut the Wi-Fi may come back later than the house.
     """
     at = f"{datetime.fromtimestamp(row.started, ZoneInfo(timezone)):%H:%M}"
     head = f"{row.plug}: the flash of {at} was interrupted here."
-    over = age(row) >= GIVEN_UP
+    over = not again and age(row) >= GIVEN_UP
     if device is None:
         return True, f"{head} It is not in the config any more; check it by hand."
     try:
