@@ -73,3 +73,44 @@ async def test_what_the_kernel_does_not_watch_is_a_sentence(tmp_path: Path) -> N
 
 async def test_one_that_was_never_started_can_be_stopped() -> None:
     await Watch().stop()
+
+
+async def test_a_folder_behind_a_link_is_watched_where_the_link_leads(tmp_path: Path) -> None:
+    """A spool on another disk, say: what is put into it must be taken."""
+    watch, hints = Watch(), Hints(tmp_path / "linked")
+    (tmp_path / "real").mkdir()
+    hints.folder.symlink_to("real")
+    await watch.start()
+    try:
+        watch.add(hints.folder, hints.told.put_nowait)
+        (hints.folder / "note").write_text("!uptime\n")
+        assert await hints.next() == "note"
+    finally:
+        await watch.stop()
+
+
+async def test_links_and_folders_are_news_where_they_count(tmp_path: Path) -> None:
+    """They are whole once they are there; a file is not, before it is closed."""
+    watch, hints = Watch(), Hints(tmp_path / "watched")
+    hints.folder.mkdir()
+    await watch.start()
+    try:
+        watched = watch.add(hints.folder, hints.told.put_nowait, links=True)
+        (tmp_path / "file").write_text("x")
+        with (hints.folder / "slow").open("w"):
+            (hints.folder / "soft").symlink_to(tmp_path / "file")
+            assert await hints.next() == "soft"
+            (hints.folder / "hard").hardlink_to(tmp_path / "file")
+            assert await hints.next() == "hard"
+            (hints.folder / "below").mkdir()
+            assert await hints.next() == "below"
+            (hints.folder / "below").rename(tmp_path / "away")
+            assert await hints.next() == "below"
+        assert await hints.next() == "slow"
+        await watch.remove(watched)
+        (hints.folder / "more").write_text("x")
+        watch.add(hints.folder, hints.told.put_nowait)
+        (hints.folder / "last").write_text("x")
+        assert await hints.next() == "last"
+    finally:
+        await watch.stop()

@@ -1,19 +1,25 @@
-"""Watching folders: a hint on the loop when a file in one was finished, renamed or removed."""
+"""Watching folders: a hint on the loop when something in one was finished, renamed or removed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
     FileClosedEvent,
+    FileCreatedEvent,
     FileDeletedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
+from watchdog.observers.api import ObservedWatch
 from watchdog.observers.inotify import InotifyObserver
 
 from housecarl.errors import Unreachable
@@ -22,7 +28,10 @@ from housecarl.errors import Unreachable
 Note = Callable[[str], None]
 
 #: What is worth a hint; a file that is merely written to is not finished.
-_EVENTS: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileDeletedEvent]
+_FILES: list[type[FileSystemEvent]] = [FileClosedEvent, FileMovedEvent, FileDeletedEvent]
+
+#: What is worth one besides where links and folders count as well.
+_ALL = [*_FILES, FileCreatedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent]
 
 
 class Watch:
@@ -42,17 +51,26 @@ class Watch:
         if self._observer.ident is not None:  # it was started
             await asyncio.to_thread(self._observer.join)
 
-    def add(self, place: Path, note: Note) -> None:
+    def add(self, place: Path, note: Note, *, links: bool = False) -> ObservedWatch:
         """Watch one folder, not those below it, or one file; must run in the loop.
 
-        Raises Unreachable when the kernel watches no more for this login.
+        `links`: that a link or a folder is made in it, moved or removed is worth a hint too.
+        Returns what `remove` takes. Raises Unreachable when the kernel watches no more for this
+        login.
         """
         hints = _Hints(asyncio.get_running_loop(), note)
+        events = _ALL if links else _FILES
         try:
-            self._observer.schedule(hints, str(place), recursive=False, event_filter=_EVENTS)
+            # where links lead: what happens there is no event of the link
+            at = str(place.resolve(strict=True))
+            return self._observer.schedule(hints, at, recursive=False, event_filter=events)
         except OSError as error:
             how = "see `sysctl fs.inotify`, and `ulimit -n`"
             raise Unreachable(f"{place} cannot be watched: {error.strerror}; {how}") from error
+
+    async def remove(self, watched: ObservedWatch) -> None:
+        """Watch one place no more."""
+        await asyncio.to_thread(self._observer.unschedule, watched)
 
 
 class _Hints(FileSystemEventHandler):
@@ -63,9 +81,20 @@ class _Hints(FileSystemEventHandler):
         self._note = note
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        moved = isinstance(event, FileMovedEvent) and event.dest_path
+        moved = isinstance(event, (FileMovedEvent, DirMovedEvent)) and event.dest_path
         path = os.fsdecode(event.dest_path if moved else event.src_path)
+        if isinstance(event, FileCreatedEvent) and not _is_whole(path):
+            return  # it is told when it is closed
         try:
             self._loop.call_soon_threadsafe(self._note, Path(path).name)
         except RuntimeError:
             pass  # the loop has ended, and with it whoever watched
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a new name stands for what was there before: a link of either kind."""
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISLNK(about.st_mode) or about.st_nlink > 1
