@@ -88,6 +88,10 @@ Work = Callable[[House, Callable[[], Any]], Awaitable[Any]]
         pytest.param(lambda house, wait: house.db.write(lambda _: wait()), id="journal"),
         pytest.param(lambda house, wait: house.db.read(lambda _: wait()), id="journal-read"),
         pytest.param(lambda house, wait: house.spool.ask(wait), id="spool"),
+        pytest.param(
+            lambda _, wait: asyncio.gather(*(asyncio.to_thread(wait) for _ in range(40))),
+            id="threads",
+        ),
     ],
 )
 def test_a_thread_that_hangs_stops_the_pulse(

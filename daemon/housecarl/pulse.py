@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.5
 
 
 class Pulse:
-    """Asks the threads of journal and spool, and the worker, before every word to systemd.
+    """Asks the threads of journal, spool and loop, and the worker, before every word to systemd.
 
     One that hangs, as a disk that never answers makes them, stops the pulse: systemd ends us and
     starts us again. `house` is whichever is open, None between two.
@@ -104,6 +104,7 @@ def _ask(house: House) -> dict[str, asyncio.Task[None]]:
         "journal": house.db.write(lambda _: None),
         "journal-read": house.db.read(lambda _: None),
         "spool": house.spool.settle(),
+        "threads": asyncio.to_thread(lambda: None),  # modules whose calls hang may hold them all
     }
     return {name: asyncio.create_task(_done(each)) for name, each in work.items()}
 

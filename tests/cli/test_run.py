@@ -151,6 +151,42 @@ def test_what_a_module_will_not_end_ends_with_the_daemon(config: Path) -> None:
         read_until(log, "cling")
 
 
+WILD = '''
+import asyncio
+import sys
+import time
+
+from housecarl import Call, Reply, command
+
+
+async def leave() -> None:
+    sys.exit(0)
+
+
+@command()
+async def wild(call: Call) -> Reply:
+    """Leave what hangs in every thread that Python gives, and go."""
+    for _ in range(40):
+        asyncio.ensure_future(asyncio.to_thread(time.sleep, 600))
+    asyncio.get_running_loop().call_soon(sys.exit, 3)
+    await asyncio.gather(leave(), asyncio.sleep(600))
+    return Reply("Gone.")
+'''
+
+
+def test_a_module_can_neither_end_the_daemon_nor_hold_up_the_others(config: Path) -> None:
+    """`sys.exit` in a task of its own is its fault, threads that hang are none of the doors'."""
+    (config.parent / "mine").mkdir()
+    (config.parent / "mine" / "wild.py").write_text(WILD)
+    config.write_text(f"{config.read_text()}modules: {{folders: [mine]}}\n")
+    with running(config) as (log, _):
+        send = verb_of(config)
+        assert "wild failed. Log" in send("send", "!wild", "--as", "ann", "--wait").stdout
+        assert " up " in send("send", "!uptime", "--as", "ann", "--wait").stdout
+        said = read_until(log, "calls=uptime")
+        assert said.count("exit-refused") == 2
+
+
 def test_a_second_daemon_is_refused(config: Path) -> None:
     with running(config):
         second = verb_of(config)("run")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Seconds that what a module has left behind has to end when the daemon does.
 END_SECONDS = 2.0
+
+#: Threads for work that would block the loop, each made when all others are busy. Python's own
+#: number, a few more than there are processors, is one that modules whose calls hang soon hold up,
+#: and with it the doors and the post; the unit allows 128 tasks in all.
+THREADS = 64
 
 
 @click.command("run")
@@ -42,6 +51,7 @@ def verb(ctx: click.Context) -> None:
     heap.forget("phonenumbers")  # a MiB of numbering plans that only a configuration needs
     _refuse_foreign(loaded)
     daemon = Daemon(loaded, SystemClock())
+    threads = ThreadPoolExecutor(THREADS, "asyncio")
 
     async def serve() -> None:
         daemon.handle_signals()
@@ -55,26 +65,59 @@ def verb(ctx: click.Context) -> None:
         try:
             await running
         finally:
-            await _end_others(running.exception())
+            await _end_others(running.exception(), threads)
 
-    asyncio.run(serve())
+    _turn(serve(), threads)
 
 
-async def _end_others(error: BaseException | None) -> None:
-    """End what a module has left behind; what will not be cancelled ends with the process.
+def _turn(serving: Coroutine[None, None, None], threads: ThreadPoolExecutor) -> None:
+    """Turn the loop until the daemon has ended.
 
-    `asyncio.run` would wait for it for ever, and `error` would not be told.
+    SystemExit out of a task or a timer of a module's own would end it: asyncio lets it through, and
+    what a task was to give to a module is then still given to it, as its fault.
+    """
+    from structlog import get_logger
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        loop.set_default_executor(threads)
+        task = loop.create_task(serving)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):  # SIGINT comes as a signal, and stops
+                if task.done():
+                    raise
+                get_logger().exception("exit-refused")
+
+
+async def _end_others(error: BaseException | None, threads: ThreadPoolExecutor) -> None:
+    """End what a module has left behind; what will not be ended ends with the process.
+
+    Python would wait for it for ever, and `error` would not be told.
     """
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     late = (await asyncio.wait(others, timeout=END_SECONDS))[1] if others else set()
-    if late:
+    threads.shutdown(wait=False, cancel_futures=True)
+    stuck = _stuck()
+    if late or stuck:
         from structlog import get_logger
 
         names = sorted(task.get_name() for task in late)
-        get_logger().error("ended-with-the-process", tasks=names)
+        get_logger().error("ended-with-the-process", tasks=names, threads=stuck)
         os._exit(tell(error) if isinstance(error, HousecarlError) else int(error is not None))
+
+
+def _stuck() -> list[str]:
+    """The threads that do not end and for which the interpreter would wait; blocks."""
+    until = time.monotonic() + END_SECONDS
+    others = [each for each in threading.enumerate() if not each.daemon]
+    others.remove(threading.main_thread())
+    for other in others:
+        other.join(max(0.0, until - time.monotonic()))
+    return sorted(other.name for other in others if other.is_alive())
 
 
 def _refuse_foreign(loaded: Loaded) -> None:
