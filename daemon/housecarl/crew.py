@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
 
+#: Seconds in which a carrier that is cancelled ends: twice what a command gets for that. One whose
+#: module will not let it is left behind.
+LATE_SECONDS = 4.0
+
 #: Messages that wait for a turn and have another carrier stand in for theirs; more would be one
 #: person's flood, whom the limits meet first, and each of them is kept in memory.
 STAND_INS = 256
@@ -57,7 +61,8 @@ class Crew:
         _, late = await asyncio.wait(carriers, timeout=seconds)
         for carrier in late:
             carrier.cancel()
-        await asyncio.gather(*carriers, return_exceptions=True)
+        if late:
+            await asyncio.wait(late, timeout=LATE_SECONDS)
 
     def offer(self, name: str) -> None:
         """One more to be carried."""

@@ -27,6 +27,9 @@ log = structlog.get_logger()
 #: Until it is looked again whether a full disk has room (30 s: late by little, and asked rarely).
 NO_ROOM = timedelta(seconds=30)
 
+#: Seconds since 1970 that no date reaches; what is due then can only be ended.
+END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp()
+
 Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 
@@ -65,7 +68,7 @@ class Clockwork:
             now = self._clock.now()
             if not self._clock.synchronised():
                 return now + UNSET_CLOCK
-            if job.due > now.timestamp():
+            if now.timestamp() < job.due < END_OF_TIME:
                 if await self._bring_forward(now):
                     continue
                 return datetime.fromtimestamp(job.due, UTC)
@@ -98,12 +101,12 @@ class Clockwork:
             log.warning("job-of-nobody", number=job.id, person=job.person)
             await self._db.write(lambda conn: jobs.close(conn, job.id, "missed"))
             return
-        due = datetime.fromtimestamp(job.due, UTC)
         following: datetime | None = None
         try:
+            due = datetime.fromtimestamp(job.due, UTC)
             words = tuple(map(str, json.loads(job.text)))
             regular = _regular(job) if job.every is not None else None
-        except (CommandError, ValueError, TypeError) as error:
+        except (CommandError, ValueError, TypeError, OverflowError) as error:
             # one row that another version wrote must not keep the house from living
             log.error("job-unreadable", number=job.id, person=job.person, why=str(error))
             await self._db.write(lambda conn: jobs.close(conn, job.id, "missed"))

@@ -20,10 +20,11 @@ from housecarl import life, syntax
 from housecarl.clock import Clock
 from housecarl.envelope import Answer, Way
 from housecarl.errors import CommandError
-from housecarl.execute import is_cancelled
+from housecarl.execute import FAREWELL, is_cancelled
 from housecarl.journal import Database, jobs, values
 from housecarl.module import House, Reply
 from housecarl.outbox import Outbox
+from housecarl.when import LONGEST
 
 log = structlog.get_logger()
 
@@ -141,15 +142,11 @@ class Workshop:
 
     async def stop(self) -> None:
         """Wait for background work, bounded; what is cut off is told at the next start."""
-        for question in self.questions:
-            question.cancel()
-        await asyncio.gather(*self.questions, return_exceptions=True)
+        await _end(self.questions)
         if self.tasks:
             log.info("waiting-for-background-work", count=len(self.tasks))
             await asyncio.wait(self.tasks, timeout=STOP_SECONDS)
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await _end(self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +169,13 @@ class CallMeans:
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person; the number of the job.
 
-        Raises CommandError for a person who has so many already that no more are kept.
+        Raises CommandError for a person who has so many already that no more are kept, ValueError
+        or OverflowError for a time more than a year away.
         """
         now = self.workshop.clock.now()
-        due = now + when if isinstance(when, timedelta) else when
+        due = (now + when if isinstance(when, timedelta) else when).astimezone(UTC)
+        if abs(due - now) > LONGEST:
+            raise ValueError(f"{due:%Y-%m-%d} is more than a year away")
         words = json.dumps(words_of(text))
 
         def add(c: sqlite3.Connection) -> int | None:
@@ -228,6 +228,17 @@ class CallMeans:
             log.exception("background-failed", command=self.command, id=self.receipt[:4])
             await self.follow_up(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
         await self.workshop.forget(key)
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel some work; what a module will not let be cancelled is left to itself."""
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=FAREWELL)
+    for task in late:
+        log.error("work will not be cancelled", task=task.get_name())
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -125,7 +125,8 @@ class Means(Protocol):
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person; the number of the job.
 
-        Raises CommandError for a person who has so many already that no more are kept.
+        Raises CommandError for a person who has so many already that no more are kept, ValueError
+        for a time more than a year away.
         """
         ...
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.stories.talk import queue, switch
 
-from housecarl import means
+from housecarl import crew, means, worker
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, values
 from housecarl.means import BACKGROUND
@@ -21,7 +21,7 @@ from housecarl.testing.phone import Phone
 MODULE = '''
 """A pot of coffee."""
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from housecarl import Call, Reply, Risk, command
@@ -53,6 +53,28 @@ async def spill(call: Call) -> Reply:
     return Reply("Brewing.")
 
 
+async def _clung(args: object) -> str:
+    while not (HERE / "loose").exists():
+        try:
+            await asyncio.sleep(0.005)
+        except asyncio.CancelledError:
+            pass
+    return "Cling?"
+
+
+@command(risk=Risk.CHANGE)
+async def cling(call: Call) -> Reply:
+    """Cling."""
+    call.spawn(_clung(call))
+    return Reply("Clinging.")
+
+
+@command(risk=Risk.DANGER, confirm=_clung)
+async def grip(call: Call) -> Reply:
+    """Grip."""
+    return Reply("Gripped.")
+
+
 async def _dropped(call: Call) -> None:
     pot = asyncio.ensure_future(asyncio.sleep(60))
     pot.cancel()
@@ -75,6 +97,13 @@ async def pour(call: Call, cup: str) -> Reply:
                 ledger.write(f"{cup} {what}\\n")
             await asyncio.sleep(0.05)
     return Reply(f"{cup} is full.")
+
+
+@command(risk=Risk.CHANGE)
+async def someday(call: Call, year: int) -> Reply:
+    """Do it in another age."""
+    when = datetime(year, 1, 1, tzinfo=UTC)
+    return Reply(f"Job {await call.schedule(when, 'uptime')}.")
 
 
 @command(risk=Risk.CHANGE)
@@ -144,6 +173,40 @@ def test_what_takes_longer_than_a_stop_may_is_told_at_the_next_start(
     house.stop()
     house.start()
     assert phone.reply.startswith("brew was interrupted by a restart. Log ")
+
+
+def test_what_will_not_be_cancelled_holds_up_no_stop(
+    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a reload, which closes a house in the same way."""
+    monkeypatch.setattr(means, "STOP_SECONDS", 0.01)
+    monkeypatch.setattr(means, "FAREWELL", 0.01)
+    monkeypatch.setattr(crew, "LATE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.01)
+    (mine / "loose").unlink(missing_ok=True)
+    phone.text("!cling")
+    assert phone.reply == "Clinging."
+    phone.text("!grip")
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    house.until(lambda: bool(at_home.worker._in_hand))
+    try:
+        house.stop()
+    finally:
+        (mine / "loose").touch()
+    house.start()
+    assert phone.reply.startswith("cling was interrupted by a restart. Log ")
+    assert phone.reply.startswith("Cling? Text !yes ")
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2199, 9999])
+def test_what_would_be_due_in_another_age_is_the_fault_of_its_module(
+    house: TestHouse, phone: Phone, year: int
+) -> None:
+    phone.text(f"!someday {year}")
+    assert phone.reply.startswith("someday failed. It may have done a part. Log ")
+    phone.text("!jobs")
+    assert "uptime" not in phone.reply
 
 
 def test_one_pot_is_poured_from_by_one_at_a_time(

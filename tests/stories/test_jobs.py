@@ -188,7 +188,16 @@ def test_jobs_outlive_a_restart(
     assert phone.reply.startswith("lamp on. ")
 
 
-@pytest.mark.parametrize("row", ["every = 'every day 7:00'", "text = '5'", "text = 'uptime'"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "every = 'every day 7:00'",
+        "text = '5'",
+        "text = 'uptime'",
+        "due = 1e12, every = NULL",
+        "due = -1e12",
+    ],
+)
 def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
     phone: Phone, house: TestHouse, clock: FakeClock, row: str
 ) -> None:
@@ -276,6 +285,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
         ("!in 20m help a b", "help: b is too much."),
         ("!cancel 9", "You have no job 9. !jobs lists them."),
         (f"!cancel {2**63}", f"You have no job {2**63}. !jobs lists them."),
+        (f"!cancel {-(2**64)}", f"You have no job {-(2**64)}. !jobs lists them."),
     ],
 )
 def test_what_cannot_be_done_later_is_said_at_once(refused: Phone, text: str, told: str) -> None:

@@ -24,7 +24,7 @@ LONGEST_LINE = LONGEST_TEXT // MOST - 25
 #: Days from which on a date is told with its year (11 months: else it seems to be near, or past).
 YEAR_DAYS = 330
 
-#: No number of a job: more than SQLite can count to.
+#: Numbers of jobs are smaller: it is more than SQLite can count to.
 TOO_LARGE = 2**63
 
 Made = Callable[..., Awaitable[Reply]]
@@ -91,7 +91,7 @@ class Jobs:
             jobs.close(conn, number, "cancelled")
             return job
 
-        job = await self._db.write(close) if number < TOO_LARGE else None
+        job = await self._db.write(close) if 0 < number < TOO_LARGE else None
         if job is None:
             raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()
