@@ -257,6 +257,35 @@ async def bell(call: Call) -> Reply:
 '''
 
 
+def modules_told(house: TestHouse) -> dict[str, bool]:
+    """The files and folders of modules that the house has noted, and whether each is well."""
+    with closing(sqlite3.connect(house.spool / JOURNAL)) as conn:
+        rows = conn.execute("SELECT name, ok FROM conditions WHERE name LIKE 'module.%'")
+        return {Path(name).name: bool(ok) for name, ok in rows}
+
+
+def test_a_folder_of_modules_that_is_not_there_is_told_and_live_once_it_is(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    with TestHouse(tmp_path, modules={"folders": [str(mine)]}) as house:
+        assert modules_told(house) == {"mine": False}
+        for n in range(2):
+            mine.mkdir()
+            (mine / f"bell{n}.py").write_text(BELL)
+            house.until(lambda: inner(house).registry.find("bell") is not None)
+            house.until(lambda: modules_told(house) in ({"mine": True}, {}))
+            mine.rename(tmp_path / f"former{n}")
+            house.until(lambda: modules_told(house) == {"mine": False})
+            assert inner(house).registry.find("bell") is None
+
+
+def test_a_broken_module_whose_name_is_no_text_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / os.fsdecode(b"caf\xe9.py")).write_text("1 / 0\n")
+    with TestHouse(tmp_path, modules={"folders": [str(mine)]}) as house:
+        assert modules_told(house) == {"caf?.py": False}
+
+
 def test_after_a_fault_the_house_goes_by_what_it_went_by_before(tmp_path: Path) -> None:
     """Not by the configuration before the last reload, and no module's fault ends it."""
     folder = tmp_path / "mine"

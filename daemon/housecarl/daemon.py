@@ -8,12 +8,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from housecarl.clock import Clock
 from housecarl.config_file import Loaded
+from housecarl.doors.door import Door
 from housecarl.doors.drop import DropDoor
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_login import accounts_of
@@ -23,6 +23,7 @@ from housecarl.house import JOURNAL, House
 from housecarl.lock import Lock
 from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
+from housecarl.module_watch import follow
 from housecarl.notify import listening, notify
 from housecarl.pulse import Pulse
 from housecarl.reload import lock_of, read_again
@@ -39,13 +40,6 @@ GIVE_UP_SECONDS = 600.0
 
 #: The file that a verb touches when it has changed the journal.
 WAKE = "wake"
-
-
-class Door(Protocol):
-    """A way in, as the daemon sees it."""
-
-    async def stop(self) -> None:
-        """Take nothing more; what is being stored is stored."""
 
 
 class Daemon:
@@ -128,6 +122,8 @@ class Daemon:
             if self._former is not None or not self._served:
                 raise
             await self._reopen(error)  # what served before will again, once its disk does
+        if self._stop.is_set():
+            return await self._close_house()  # no door is opened for a moment
         watch = Watch()
         try:
             await watch.start()
@@ -200,9 +196,8 @@ class Daemon:
             raise StorageError.of(f"spool {spool}", error) from error
         watch.add(wake, lambda _: self._later(partial(House.refresh, asked=True)))
         self._later(House.refresh)  # what came before the watch
-        folders = self.house.registry.watched if self.house is not None else ()
-        for folder in (each for each in folders if each.is_dir()):
-            watch.add(folder, lambda _: self._later(House.reload_modules))
+        if self.house is not None:
+            await follow(watch, self.house.registry, self._later)
 
     def _later(self, what: Callable[[House], Awaitable[None]]) -> None:
         """Do something with the house soon; news come in bursts, the house sorts them out."""

@@ -246,10 +246,10 @@ class House:
 
     async def reload_modules(self) -> None:
         """Read module files that are new or changed; a broken one is off and named."""
-        before = dict(self.registry.broken)
+        before = self.registry.faults
         await self.registry.reload()
         self.rounds.wake()
-        now = self.registry.broken
+        now = self.registry.faults
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
@@ -259,12 +259,12 @@ class House:
 
     async def _forget_gone(self) -> None:
         """Forget doors and module files that had a trouble once and have none or are no more."""
-        broken, named = self.registry.broken, self.config.doors.model_dump(exclude_none=True)
+        faults, named = self.registry.faults, self.config.doors.model_dump(exclude_none=True)
 
         def forget(conn: sqlite3.Connection) -> None:
             conditions.forget_gone(conn, "door", named)
             conditions.forget_gone(conn, "spool", ())  # found anew if it still is
-            conditions.forget_gone(conn, "module", broken)
+            conditions.forget_gone(conn, "module", faults)
 
         await self.db.write(forget)
 

@@ -19,13 +19,16 @@ MAX_TEXT = 500
 class Lock:
     """Holds a folder for this process alone until `release`, or until the process ends.
 
-    Raises JournalError when another process holds it, StorageError when it cannot be tried.
+    Raises JournalError when another process holds it, PermissionError for a login that may not,
+    StorageError when it cannot be tried.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            raise  # it would be in vain to try again later
         except OSError as error:
             text = f"spool {folder.parent}: {error.strerror}: {error.filename}"
             raise StorageError(text) from error

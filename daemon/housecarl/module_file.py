@@ -62,7 +62,7 @@ def forget(name: str) -> None:
 
 def fault(error: BaseException, path: Path) -> str:
     """What went wrong in a file, as "file:line: Kind: text"; its deepest line in the trace."""
-    text = str(error).encode(errors="replace").decode()  # the journal takes no half a character
+    text = printable(str(error))
     if isinstance(error, ModuleError):
         return text
     if isinstance(error, SyntaxError) and error.filename == str(path):
@@ -74,6 +74,11 @@ def fault(error: BaseException, path: Path) -> str:
     ]
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{path}:{lines[-1] if lines else 1}: {said}"
+
+
+def printable(text: str) -> str:
+    """A text, or a file's name, as the journal takes it: with no half a character."""
+    return text.encode(errors="replace").decode()
 
 
 def _read(path: Path) -> bytes:

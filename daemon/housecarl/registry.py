@@ -15,6 +15,7 @@ from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of
 from housecarl.config_words import Loc
 from housecarl.errors import ConfigError, ModuleError, ModuleLater, Problem
+from housecarl.module_file import printable
 from housecarl.module_settings import Locate
 from housecarl.process import try_file
 from housecarl.thread import in_thread
@@ -71,6 +72,7 @@ class Registry:
         self._builtins: list[Command] = []
         self._files: dict[Path, Entry] = {}
         self._installed: dict[str, Entry] = {}
+        self._lost: dict[str, str] = {}
         self._index = Index()
         self._lock = asyncio.Lock()
 
@@ -89,6 +91,12 @@ class Registry:
         """The modules that are off because of a fault, by the names of their sections."""
         entries = (*self._files.values(), *self._installed.values())
         return {entry.section for entry in entries if entry.file in self._index.broken}
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What is broken, and the folders that cannot be looked into, as the journal takes it."""
+        faults = {**self._index.broken, **self._lost}
+        return {printable(file): printable(fault) for file, fault in faults.items()}
 
     @property
     def unset(self) -> Mapping[str, str]:
@@ -145,7 +153,7 @@ class Registry:
     async def reload(self) -> None:
         """Read what is new or changed, drop what is gone, check the settings; never raises."""
         async with self._lock:
-            found = await asyncio.to_thread(self._scan)
+            found, self._lost = await asyncio.to_thread(self._scan)
             changed = [
                 path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp
             ]
@@ -178,11 +186,23 @@ class Registry:
     def _stamp(self, path: Path) -> Stamp | None:
         return self._files[path].stamp if path in self._files else None
 
-    def _scan(self) -> dict[Path, Stamp | None]:
-        """The module files of all folders in their order; a stamp of None cannot be read."""
+    def _scan(self) -> tuple[dict[Path, Stamp | None], dict[str, str]]:
+        """The module files of all folders in their order, and the folders that are lost.
+
+        A stamp of None cannot be read.
+        """
         found: dict[Path, Stamp | None] = {}
+        lost: dict[str, str] = {}
         for folder in self.watched:
-            for path in sorted(folder.glob("*.py")):
+            try:
+                paths = sorted(folder.iterdir())
+            except FileNotFoundError:
+                lost[str(folder)] = f"{folder} is not there; make it, or change modules.folders"
+                continue
+            except OSError as error:
+                lost[str(folder)] = f"{folder} cannot be read: {error.strerror}"
+                continue
+            for path in (each for each in paths if each.name.endswith(".py")):
                 if path.name.startswith(NOT_MODULES) or path.name == "conftest.py":
                     continue
                 try:
@@ -190,7 +210,7 @@ class Registry:
                     found[path] = Stamp(about.st_mtime_ns, about.st_size, about.st_ino)
                 except OSError:  # a dangling link: named as broken, tried again at every reload
                     found[path] = None
-        return found
+        return found, lost
 
     def _is_foreign(self, path: Path) -> bool:
         return path.parent != self.shipped

@@ -10,7 +10,7 @@ from housecarl import config_file
 from housecarl.config_file import Loaded
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
-from housecarl.errors import Unreachable
+from housecarl.errors import StorageError, Unreachable
 from housecarl.house import JOURNAL
 from housecarl.lock import Lock
 from housecarl.thread import in_thread
@@ -42,7 +42,10 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
         with suppress(OSError):
             if spool.samefile(old.config.spool):
                 return held
-        lock = Lock(spool / JOURNAL.parent)
+        try:
+            lock = Lock(spool / JOURNAL.parent)
+        except PermissionError as error:
+            raise StorageError.of(f"spool {spool}", error) from error
         if too_late.is_set():
             lock.release()  # nobody waits for it, and the next reload must get it
         return lock

@@ -58,7 +58,7 @@ class Watch:
         Returns what `remove` takes. Raises Unreachable when the kernel watches no more for this
         login.
         """
-        hints = _Hints(asyncio.get_running_loop(), note)
+        hints = _Hints(asyncio.get_running_loop(), note, both=links)
         events = _ALL if links else _FILES
         try:
             # where links lead: what happens there is no event of the link
@@ -74,19 +74,25 @@ class Watch:
 
 
 class _Hints(FileSystemEventHandler):
-    """Turns the observer thread's events into notes on the loop."""
+    """Turns the observer thread's events into notes on the loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, note: Note) -> None:
+    Of what is renamed the new name, and with `both` the former one too.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, note: Note, *, both: bool) -> None:
         self._loop = loop
         self._note = note
+        self._both = both
 
     def dispatch(self, event: FileSystemEvent) -> None:
         moved = isinstance(event, (FileMovedEvent, DirMovedEvent)) and event.dest_path
         path = os.fsdecode(event.dest_path if moved else event.src_path)
         if isinstance(event, FileCreatedEvent) and not _is_whole(path):
             return  # it is told when it is closed
+        former = os.fsdecode(event.src_path) if moved and self._both else ""
         try:
-            self._loop.call_soon_threadsafe(self._note, Path(path).name)
+            for each in filter(None, (former, path)):
+                self._loop.call_soon_threadsafe(self._note, Path(each).name)
         except RuntimeError:
             pass  # the loop has ended, and with it whoever watched
 

@@ -47,7 +47,8 @@ def verb(ctx: click.Context) -> None:
     set_up(ctx.meta["housecarl.level"])
     given: Path | None = ctx.obj
     heap.keep()
-    loaded = config_file.load(config_file.find(given))
+    # absolute: a module may change the folder that a reload would find it from
+    loaded = config_file.load(config_file.find(given).absolute())
     heap.forget("phonenumbers")  # a MiB of numbering plans that only a configuration needs
     _refuse_foreign(loaded)
     daemon = Daemon(loaded, SystemClock())
@@ -121,14 +122,27 @@ def _stuck() -> list[str]:
 
 
 def _refuse_foreign(loaded: Loaded) -> None:
-    """Root in a spool of another user would leave files that the service cannot open."""
-    spool = loaded.config.spool
-    if os.geteuid() != 0 or not spool.is_dir() or (owner := spool.stat().st_uid) == 0:
+    """A spool of another user: root would leave files that its owner cannot open, others may not.
+
+    To try again would be in vain.
+    """
+    spool, login = loaded.config.spool, os.geteuid()
+    if not spool.is_dir() or (owner := spool.stat().st_uid) == login:
         return
+    if login != 0 and all(map(_may, (spool, spool / ".journal"))):
+        return  # its owner lets us
     from housecarl import service
     from housecarl.doctor.access import user
     from housecarl.errors import NotAllowed
 
-    config = loaded.source.path
-    how = service.start(config) if service.is_installed(config) else f"run it as {user(owner)}"
+    config, how = loaded.source.path, f"run it as {user(owner)}"
+    if login != 0:
+        how += f", or give it away: chown -R {user(login)} {spool}"
+    elif service.is_installed(config):
+        how = service.start(config)
     raise NotAllowed(f"the spool {spool} is {user(owner)}'s: {how}")
+
+
+def _may(folder: Path) -> bool:
+    """Whether this login may make files in a folder that is there."""
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK) or not folder.exists()
