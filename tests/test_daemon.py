@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 import housecarl.reload
 from housecarl import config_file, lock
@@ -136,6 +137,25 @@ def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
     quiet.until(lambda: len(tried) == 1)
     quiet.stop()
     assert len(tried) == 1
+
+
+def test_a_stop_while_the_disk_fails_in_a_reload_opens_no_door_for_a_moment(
+    quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[House] = []
+
+    async def fail(house: House, *, again: bool) -> None:
+        tried.append(house)
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(daemons, "BACK_OFF", (600.0,))
+    monkeypatch.setattr(House, "open", fail)
+    with capture_logs() as logs:
+        configured(quiet, timezone="Europe/Paris")
+        quiet.until(lambda: len(tried) == 2)
+        quiet.until(lambda: any(each["event"] == "storage-fault" for each in logs))
+        quiet.stop()
+    assert "ready" not in [each["event"] for each in logs]
 
 
 def test_a_disk_that_stays_broken_ends_it_in_the_end(

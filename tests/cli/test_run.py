@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,12 +10,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import pytest
 from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
-from tests.cli.forked import Forked, shared
+from tests.cli.forked import Forked, forker, shared
 
+from housecarl import config_file, service
+from housecarl.cli import run
+from housecarl.doctor import access
+from housecarl.errors import NotAllowed
 from housecarl.testing.house import free_port
 
 
@@ -151,6 +157,16 @@ def test_what_a_module_will_not_end_ends_with_the_daemon(config: Path) -> None:
         read_until(log, "cling")
 
 
+AWAY = '''
+from housecarl import Call, Reply, command
+
+
+@command()
+async def away(call: Call) -> Reply:
+    """Be away."""
+    return Reply("Away.")
+'''
+
 WILD = '''
 import asyncio
 import sys
@@ -204,6 +220,76 @@ def test_root_does_not_serve_the_spool_of_the_service(config: Path) -> None:
     assert done.returncode == 77
     assert done.stderr == f"the spool {spool} is nobody's: run it as nobody\n"
     assert list(spool.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another login")
+def test_who_may_not_serve_a_spool_is_told_whom_to_run_it_as() -> None:
+    """To try again later, as exit code 75 says, would be in vain."""
+    assert not service.is_installed(Path("none"))  # imported here: the other login may not
+    with TemporaryDirectory() as name:
+        config, spool = Path(name) / "housecarl.yaml", Path(name) / "spool"
+        config.parent.chmod(0o755)
+        config.write_text("spool: spool\n")
+        spool.mkdir(mode=0o700)
+        loaded, nobody = config_file.load(config), access.user(65534)
+        ours, theirs = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                os.setuid(65534)
+                run._refuse_foreign(loaded)
+            except NotAllowed as error:
+                os.write(theirs, str(error).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.close(theirs)
+        with os.fdopen(ours) as said:
+            told = said.read()
+    how = f"run it as root, or give it away: chown -R {nobody} {spool}"
+    assert told == f"the spool {spool} is root's: {how}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.server("setpriv")
+def test_a_lock_that_this_login_may_not_open_is_a_sentence(config: Path) -> None:
+    journal = config.parent / "spool" / ".journal"
+    journal.mkdir(parents=True)
+    journal.chmod(0o700)
+    os.chown(journal, 65534, -1)
+    without = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    with forker(config.parent, without) as verbs:
+        done = verbs.run("-c", config, "run")
+    assert done.returncode == 77
+    assert done.stderr == f"{journal / 'lock'}: this login may not; run it as the daemon's user\n"
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_is_done(tmp_path: Path) -> None:
+    """A start reads what the configuration was; a pipe in its place holds it up until then."""
+    path = tmp_path / "housecarl.yaml"
+    text = (
+        f"people: {{ann: {{may: ['*'], unix: [{LOGIN}]}}}}\nspool: spool\ndoors: {{drop: {{}}}}\n"
+    )
+    os.mkfifo(path)
+    with shared().beside("-c", path, "run") as (log, daemon):
+        with path.open("w") as pipe:  # once the daemon reads it
+            (tmp_path / "next").write_text(f"house: Oak Street\n{text}")
+            (tmp_path / "next").rename(path)
+            daemon.send_signal(signal.SIGHUP)
+            pipe.write(f"house: Elm Street\n{text}")
+        assert "Elm Street" in read_until(log, "ready")
+        assert "Oak Street" in read_until(log, "ready")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+
+
+def test_a_reload_finds_the_configuration_whatever_folder_a_module_goes_to(config: Path) -> None:
+    (config.parent / "mine").mkdir()
+    (config.parent / "mine" / "away.py").write_text(f"import os\n\nos.chdir('/')\n{AWAY}")
+    config.write_text(f"{config.read_text()}modules: {{folders: [mine]}}\n")
+    with contextlib.chdir(config.parent), running(Path(config.name)) as (log, daemon):
+        config.write_text(f"house: Oak Street\n{config.read_text()}")
+        daemon.send_signal(signal.SIGHUP)
+        assert "Oak Street" in read_until(log, "ready")
 
 
 def test_a_wrong_configuration_is_exit_78(tmp_path: Path) -> None:
