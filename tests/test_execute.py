@@ -289,6 +289,24 @@ async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_
     assert await say(registry) == "eco  Denver  gift"
 
 
+async def test_a_call_that_was_decided_runs_in_the_version_of_then(tmp_path: Path) -> None:
+    """However the file was changed since, while it was read again, or before that."""
+    (tmp_path / "gift.py").write_text(GIFT)
+    registry = Registry(None, [tmp_path], trial=None)
+    await registry.reload()
+    former, call = registry.commands["gift"], Call("gift", ("eco",))
+    bound = former.bind(call)
+    for text in (GIFT.replace("Denver", "Paris"), "1 / 0", None):
+        if text is None:
+            (tmp_path / "gift.py").unlink()
+        else:
+            (tmp_path / "gift.py").write_text(text)
+        assert (await execute(former, bound, call)).reply.text == "eco  Denver  gift"
+        await registry.reload()
+        assert (await execute(former, bound, call)).reply.text == "eco  Denver  gift"
+    assert registry.commands == {}
+
+
 async def test_a_def_has_no_further_means_and_is_told_so(run: Run) -> None:
     outcome = await run("reach")
     assert outcome.state == "failed"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import traceback
 from collections.abc import Awaitable
 from contextlib import nullcontext
@@ -139,11 +138,13 @@ def _where(task: asyncio.Task[Outcome]) -> str:
 async def _in_process(command: Command, args: Args, call: Call, limit: float) -> Outcome:
     """A `def`, in a worker process that has nothing of the daemon."""
     try:
-        payload = pickle.dumps((replace(call, means=None), *command.arguments.spread(args)))
+        given = (replace(call, means=None), *command.arguments.spread(args))
+        payload = module_file.packed(given, command.source)
     except Exception as error:  # noqa: BLE001  whatever a type's own hooks raise
         return _failed(command, args, call, f"cannot be handed to a process: {error!r}")
     file = command.file if command.source.startswith(module_file.PREFIX) else ""
-    task = process.Task(file, command.source, command.attribute, payload)
+    source = module_file.source_of(command.function)
+    task = process.Task(file, command.source, command.attribute, payload, source)
     ended = await process.run(task, process.Limits(timeout=limit))
     printed = f"\nprinted: {ended.output[-DETAIL:]}" if ended.output else ""
     if ended.answer is not None:

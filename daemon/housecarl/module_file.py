@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import stat
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
+from io import BytesIO
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 from housecarl.errors import ModuleError
 from housecarl.shipped import shipped
 
 #: modules live under this name in `sys.modules`: an `email.py` of a user's folder hides nothing
 PREFIX = "_housecarl_modules"
+#: what a module that was loaded from a file was made of: a worker process runs just that, however
+#: the file was changed, half saved or removed since
+SOURCE = "__housecarl_source__"
 #: bytes; the largest file that is read as a module
 LARGEST = 1 << 20
 
@@ -27,16 +34,20 @@ def private_name(path: Path) -> str:
     return f"{PREFIX}.{path.stem}_{mark}"
 
 
-def load(path: Path, name: str) -> ModuleType:
+def load(path: Path, name: str, source: bytes | None = None) -> ModuleType:
     """Execute a file as module `name`; raises ModuleError with file:line and leaves nothing behind.
 
-    Whatever the file raises, SystemExit too, becomes a ModuleError.
+    Whatever the file raises, SystemExit too, becomes a ModuleError. `source` is what is executed in
+    place of what the file holds now.
     """
-    source = _read(path)
+    if source is None:
+        source = _read(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise ModuleError(f"{path}:1: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    if path.parent != shipped("modules"):
+        setattr(module, SOURCE, source)
     register(name, module)
     try:
         exec(_code(path, name, source), module.__dict__)
@@ -58,6 +69,50 @@ def register(name: str, module: ModuleType) -> None:
 def forget(name: str) -> None:
     """Take a module out of `sys.modules`; what still runs keeps it."""
     sys.modules.pop(name, None)
+
+
+def source_of(function: Callable[..., Any]) -> bytes | None:
+    """What the module of a function was made of; None for one that ships or is installed."""
+    found = getattr(function, "__globals__", {}).get(SOURCE)
+    return found if isinstance(found, bytes) else None
+
+
+def packed(value: Any, name: str) -> bytes:
+    """The pickle of a value, for a process that has loaded module `name`.
+
+    Raises whatever the hooks of its types raise.
+    """
+    if not name.startswith(PREFIX):
+        return pickle.dumps(value)
+    buffer = BytesIO()
+    _Packer(buffer, name).dump(value)
+    return buffer.getvalue()
+
+
+class _Packer(pickle.Pickler):
+    """Writes what module `name` defines as its name, of whichever version it is.
+
+    Else pickle looks whether `sys.modules` has the very same, which it has no more for a call that
+    was decided before the file was read again.
+    """
+
+    def __init__(self, buffer: BytesIO, name: str) -> None:
+        super().__init__(buffer)
+        self._name = name
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How to write a class or function of the module; all else in pickle's own way."""
+        if isinstance(obj, type | FunctionType) and obj.__module__ == self._name:
+            return defined, (self._name, obj.__qualname__)
+        return NotImplemented
+
+
+def defined(name: str, place: str) -> Any:
+    """What a loaded module defines: `Settings`, `Lamp.Colour`."""
+    found: Any = sys.modules[name]
+    for part in place.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def fault(error: BaseException, path: Path) -> str:

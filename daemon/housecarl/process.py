@@ -48,13 +48,15 @@ class Limits(NamedTuple):
 class Task(NamedTuple):
     """What to run: `attribute` of the module `name`, read from `file` (or imported when empty).
 
-    `payload` is the pickle of (call, positional, named); None only tries the file.
+    `payload` is the pickle of (call, positional, named); None only tries the file. `source` is what
+    the file held when it was loaded here; None: what it holds now.
     """
 
     file: str
     name: str
     attribute: str = ""
     payload: bytes | None = None
+    source: bytes | None = None
 
 
 class Ended(NamedTuple):

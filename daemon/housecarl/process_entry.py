@@ -108,7 +108,7 @@ def _load(request: dict[str, Any]) -> Any:
         return importlib.import_module(request["name"])
     from housecarl import module_file
 
-    return module_file.load(Path(request["file"]), request["name"])
+    return module_file.load(Path(request["file"]), request["name"], request["source"])
 
 
 def _try(request: dict[str, Any]) -> dict[str, Any]:

@@ -167,8 +167,11 @@ class Registry:
                 *(self._read(path, found[path], two) for path in foreign)
             )
             for entry in entries:
+                name = module_file.private_name(Path(entry.file))
                 if entry.module is not None:
-                    module_file.register(module_file.private_name(Path(entry.file)), entry.module)
+                    module_file.register(name, entry.module)
+                else:
+                    module_file.forget(name)
             files.update((Path(entry.file), entry) for entry in entries)
             self._files = {path: files[path] for path in found}
             self._build()
@@ -278,20 +281,20 @@ def _loaded(path: Path, stamp: Stamp | None) -> Entry:
     """A file with its commands, or with what is wrong with it; blocks.
 
     A version that was loaded before stays in `sys.modules`: it is in use until all that changed was
-    read, which may take long, and pickle hands a worker process only what it finds there.
+    read, which may take long.
     """
-    name = module_file.private_name(path)
+    name, module = module_file.private_name(path), None
     former = sys.modules.get(name)
     try:
         module, commands = module_load.load(path, path.stem)
+        entry = Entry(str(path), path.stem, stamp, module, commands)
     except ModuleError as error:
-        return _off(path, stamp, str(error))
-    if former is not None and sys.modules.get(name) is module:
+        entry = _off(path, stamp, str(error))
+    if former is not None and sys.modules.get(name) in (module, None):
         module_file.register(name, former)
-    return Entry(str(path), path.stem, stamp, module, commands)
+    return entry
 
 
 def _off(path: Path, stamp: Stamp | None, fault: str) -> Entry:
-    module_file.forget(module_file.private_name(path))
     log.warning("module off", file=str(path), fault=fault)
     return Entry(str(path), path.stem, stamp, error=fault)
