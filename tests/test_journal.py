@@ -312,7 +312,9 @@ def test_a_damaged_value_is_told_once_by_its_key_and_is_as_if_not_there(
         for _ in range(2):
             assert values.get(conn, "m", key) is None
             assert values.everything(conn, "m") == {"other": "secret"}
-    assert told == [{"event": "value-damaged", "log_level": "warning", "module": "m", "key": key}]
+    assert told == [
+        {"event": "value-damaged", "log_level": "warning", "table": "stored", "key": f"m.{key}"}
+    ]
     assert values.take(conn, "m", key, 1, 2.0) and values.get(conn, "m", key) == 1
 
 

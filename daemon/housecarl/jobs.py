@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -104,8 +103,9 @@ class Clockwork:
         following: datetime | None = None
         try:
             due = datetime.fromtimestamp(job.due, UTC)
-            words = tuple(map(str, json.loads(job.text)))
             regular = _regular(job) if job.every is not None else None
+            if not (words := job.words):
+                raise CommandError("its command is damaged")
         except (CommandError, ValueError, TypeError, OverflowError) as error:
             # one row that another version wrote must not keep the house from living
             log.error("job-unreadable", number=job.id, person=job.person, why=str(error))

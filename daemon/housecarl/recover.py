@@ -23,6 +23,7 @@ from housecarl.execute import is_cancelled
 from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
+from housecarl.journal.text import parsed
 from housecarl.means import BACKGROUND, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
 from housecarl.message.name import id_of
@@ -138,15 +139,20 @@ class Recovery:
         elif receipt.state == "started":
             await self._interrupted(receipt)
             self.spool.move(name, state, State.EXECUTED)
-        else:
+        elif receipt.state in [*State]:
             self.spool.move(name, state, State(receipt.state))
+        else:
+            log.error("state-damaged", id=receipt.id[:4], file=name)
+            self.spool.move(name, state, State.FAILED)
 
     async def _end_tries(self) -> None:
         """A `try` that was killed: it has no file, so only the journal knows that it was begun."""
         left = await self.db.read(receipts.find_open)
         now = self.clock.now().timestamp()
         for receipt in left:
-            mark = json.loads(receipt.checks.get(PROCESS, "{}"))
+            mark: dict[str, Any] = parsed(
+                receipt.checks.get(PROCESS, "{}"), {}, "receipts", PROCESS
+            )
             if receipt.state == "started" and receipt.door == "try" and not life.runs(mark):
                 await self.db.write(partial(end_try, identity=receipt.id, now=now))
                 log.warning("interrupted", id=receipt.id[:4], person=receipt.person)

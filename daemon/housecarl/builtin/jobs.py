@@ -124,7 +124,7 @@ class Jobs:
     def _line(self, job: Job) -> str:
         due = datetime.fromtimestamp(job.due, UTC)
         said = f"every {job.every}" if job.every else self._said(due)
-        line = f"{said} {' '.join(json.loads(job.text))}"
+        line = f"{said} {' '.join(job.words) or 'something unreadable'}"
         return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 2]}.."
 
     def _said(self, due: datetime) -> str:

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from typing import NamedTuple
 
+from housecarl.journal.text import words
+
 
 class Code(NamedTuple):
     """A challenge that was sent: bound to a person and to the very words of the command."""
@@ -39,7 +41,7 @@ def issue(
 
 
 def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
-    """The challenge this person may still answer."""
+    """The challenge this person may still answer; none whose command is damaged."""
     row = conn.execute(
         "SELECT id, person, code, words, receipt, expires, tries FROM codes "
         "WHERE person = ? AND state = 'waiting' AND expires > ? ORDER BY id DESC LIMIT 1",
@@ -47,9 +49,8 @@ def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
     ).fetchone()
     if row is None:
         return None
-    values = dict(row)
-    values["words"] = tuple(json.loads(values["words"]))
-    return Code(**values)
+    found = words(row["words"], "codes", str(row["id"]))
+    return Code(**{**dict(row), "words": found}) if found else None
 
 
 def close(conn: sqlite3.Connection, code: int, state: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from housecarl.errors import JournalDamaged, JournalError
 from housecarl.journal.damage import fault
 from housecarl.journal.schema import check, migrate
+from housecarl.journal.text import lenient
 
 T = TypeVar("T")
 Do = Callable[[sqlite3.Connection], T]
@@ -79,6 +80,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
 
 def _set_up(conn: sqlite3.Connection, readonly: bool) -> None:
     conn.row_factory = sqlite3.Row
+    conn.text_factory = lenient
     if readonly:
         conn.execute("PRAGMA query_only = ON")
         conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()

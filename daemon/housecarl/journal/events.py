@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from housecarl.journal.text import parsed
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -34,4 +36,6 @@ def latest(conn: sqlite3.Connection, kind: str | None = None, limit: int = 20) -
         "ORDER BY id DESC LIMIT ?",
         (kind, kind, limit),
     )
-    return [Event(at, kind, text, json.loads(data)) for at, kind, text, data in rows]
+    return [
+        Event(at, kind, text, parsed(data, {}, "events", str(at))) for at, kind, text, data in rows
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from housecarl.journal.text import words as words_in
+
 #: Jobs one person may have waiting: more is a program, and belongs into a script.
 MOST = 50
 
@@ -19,6 +21,11 @@ class Job(NamedTuple):
     every: str | None
     receipt: str
     created: float
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command; none when its text is damaged, or of another version."""
+        return words_in(self.text, "jobs", str(self.id))
 
 
 _COLUMNS = "id, person, text, due, every, receipt, created"

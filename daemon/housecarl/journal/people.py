@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Collection
 from typing import NamedTuple
 
+from housecarl.journal.text import words
+
 
 class Way(NamedTuple):
     """One conversation a person is reached by; `token` is the pinned part of its address."""
@@ -80,4 +82,4 @@ def keep_pages(conn: sqlite3.Connection, person: str, rest: list[str], at: float
 def pages(conn: sqlite3.Connection, person: str) -> list[str]:
     """What is left of the last long reply."""
     row = conn.execute("SELECT rest FROM pages WHERE person = ?", (person,)).fetchone()
-    return [] if row is None else [str(text) for text in json.loads(row[0])]
+    return [] if row is None else [*words(row[0], "pages", person)]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from housecarl.journal.text import parsed
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -160,9 +162,11 @@ def count(conn: sqlite3.Connection, since: float) -> dict[str, int]:
 
 def _receipt(row: sqlite3.Row) -> Receipt:
     values = dict(row)
-    values["calls"] = tuple(tuple(call) for call in json.loads(values["calls"]))
-    values["thread"] = json.loads(values["thread"])
-    values["checks"] = json.loads(values["checks"])
+    key = str(values["id"])
+    calls: list[Any] = parsed(values["calls"], [], "receipts", key)
+    values["calls"] = tuple(tuple(map(str, call)) for call in calls if isinstance(call, list))
+    for name in ("thread", "checks"):
+        values[name] = parsed(values[name], {}, "receipts", key)
     return Receipt(**values)
 
 

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from housecarl.journal.text import words
+
 
 class Run(NamedTuple):
     """One command that was begun; `n` is its place in the message, from 0."""
@@ -96,5 +98,6 @@ def _latest(
 
 def _run(row: sqlite3.Row) -> Run:
     values = {key: row[key] for key in row.keys() if key != "command"}  # noqa: SIM118 - a Row
-    values["words"] = tuple(json.loads(values["words"]))
+    found = words(values["words"], "runs", f"{row['receipt']}.{row['n']}")
+    values["words"] = found or (row["command"],)
     return Run(**values)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from functools import cache
 from typing import Any
 
-import structlog
-
-log = structlog.get_logger()
+from housecarl.journal.text import tell_damaged
 
 #: Bytes of JSON one value may take (64 KiB: a note, not a file).
 MAX_VALUE = 64 * 1024
@@ -92,11 +89,5 @@ def _parsed(module: str, key: str, value: bytes) -> Any:
     try:
         return json.loads(value)
     except ValueError:
-        _tell_damaged(module, key)
+        tell_damaged("stored", f"{module}.{key}")
         return None
-
-
-@cache
-def _tell_damaged(module: str, key: str) -> None:
-    """Log it once in a life, however often it is read; the value may be a secret."""
-    log.warning("value-damaged", module=module, key=key)
