@@ -268,6 +268,17 @@ def test_of_what_is_over_only_what_its_folder_proves_is_known(house: TestHouse) 
     assert len(read(house, lambda c: receipts.listing(c, limit=99))) == 1 + len(ids)
 
 
+def test_a_file_that_cannot_be_read_does_not_keep_the_house_closed(house: TestHouse) -> None:
+    """Where a journal is damaged there may be other bad spots too."""
+    (month,) = (house.spool / "executed").iterdir()
+    (month / f"{house.clock.now():%Y%m%dT%H%M%S.%f}-{ID}.eml").mkdir()
+    replace(house.spool / JOURNAL)
+    house.start()
+    known = read(house, lambda c: receipts.find(c, ID))
+    assert (known.state, known.person, known.door) == ("executed", None, "")
+    assert len(read(house, lambda c: receipts.listing(c, limit=9))) == 2
+
+
 def test_the_pinned_conversation_is_known_again(house: TestHouse) -> None:
     pinned = read(house, lambda c: people.pinned(c, "ann", "+13035550123"))
     assert pinned

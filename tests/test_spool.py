@@ -18,7 +18,8 @@ from housecarl import disk
 from housecarl.errors import MessageGone, SpoolFull, StorageError
 from housecarl.message.name import id_of, make_name
 from housecarl.message.stamp import Stamp, split
-from housecarl.spool import CROWD, FRESH, TMP_SECONDS, Spool, State, names_in
+from housecarl.spool import CROWD, FRESH, TMP_SECONDS, Spool, State
+from housecarl.stored import names_in
 
 STAMP = Stamp("smtp", datetime(2026, 11, 23, 12, 0, tzinfo=UTC), peer="192.0.2.1")
 

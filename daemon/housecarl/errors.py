@@ -12,6 +12,7 @@
     │       └── JournalDamaged  operator   a start sets it aside and builds it anew
     ├── FormError            nobody     a message that does not pass the form gate
     ├── MessageGone          nobody     a waiting message whose file somebody took away
+    ├── MessageUnread        operator   a message whose file the disk does not give; it waits
     ├── TrustLater           nobody     a check has no answer yet (DNS); the message waits
     ├── AnswerPending        nobody     DNS takes its time; the message gives its place to others
     ├── PostError            operator   the smarthost said no
@@ -121,6 +122,10 @@ class FormError(HousecarlError):
 
 class MessageGone(HousecarlError):
     """The file of a waiting message is not there any more: somebody took it away by hand."""
+
+
+class MessageUnread(HousecarlError):
+    """The file of one message cannot be read, which is no trouble of the others; it waits."""
 
 
 class TrustLater(HousecarlError):

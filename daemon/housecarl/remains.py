@@ -10,18 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
 from housecarl import syntax
 from housecarl.alerts import owners
 from housecarl.config import Config
-from housecarl.errors import CommandError, FormError
+from housecarl.errors import CommandError, FormError, MessageGone, MessageUnread
 from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
 from housecarl.message.name import id_of
 from housecarl.message.stamp import MAX_BYTES, Stamp, split
-from housecarl.spool import State, names_in
+from housecarl.spool import State
+from housecarl.stored import names_in, read_file
 from housecarl.trust import hindsight
+
+log = structlog.get_logger()
 
 #: What a file of ours is called; its beginning is when it arrived, in UTC.
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})-[0-9a-f]{16}\.eml")
@@ -70,15 +75,18 @@ class Remains:
             for path in sorted((self.config.spool / state).rglob("*.eml")):
                 at = arrived(path.name)
                 if at is not None:
-                    with suppress(FileNotFoundError):
+                    with suppress(MessageGone):
                         yield self._filed(path, at, state, whole=at >= since)
 
     def _filed(self, path: Path, at: float, state: State, *, whole: bool) -> Filed:
-        with path.open("rb") as file:
-            stamp, raw = split(file.read() if whole else file.read(MAX_BYTES))
         checks = {"journal": "lost; this is what the folder knows"}
-        door = stamp.door if stamp else ""
-        receipt = Receipt(id_of(path.name), path.name, at, door, checks=checks, state=state.value)
+        receipt = Receipt(id_of(path.name), path.name, at, "", checks=checks, state=state.value)
+        try:
+            stamp, raw = split(read_file(path, -1 if whole else MAX_BYTES))
+        except MessageUnread as unread:  # a bad spot in one of thousands must not end it all
+            log.warning("message-unread", file=path.name, why=str(unread))
+            return Filed(receipt)
+        receipt = replace(receipt, door=stamp.door if stamp else "")
         if not whole or state is State.REFUSED:
             return Filed(receipt)
         return self._read(receipt, raw, stamp)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import time
 from collections import OrderedDict, deque
@@ -28,11 +27,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
-from housecarl.errors import MessageGone, StorageError
+from housecarl.errors import MessageGone, MessageUnread, StorageError
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
 from housecarl.renames import Renames
 from housecarl.room import see_room
+from housecarl.stored import names_in, read_file
 
 #: Seconds after which a file in tmp/ belongs to nobody (36 h: longer than any message takes).
 TMP_SECONDS = 36 * 3600
@@ -51,6 +51,9 @@ GATHER_SECONDS = 0.005
 #: Seconds a disk may take for the messages it is given at once: a worn-out SD card stalls for ten,
 #: and a mail server that waits much longer holds a place at the door in vain.
 PATIENCE_SECONDS = 60.0
+
+#: Seconds between tries to read one file: a fault of a moment is none.
+READ_AGAIN = (0.1, 1.0)
 
 T = TypeVar("T")
 
@@ -243,11 +246,15 @@ class Spool:
             self._disk.submit(self.forget, [name])
 
     async def take(self, name: str) -> Stored:
-        """new/ -> work/: the message. Raises StorageError."""
+        """new/ -> work/: the message. Raises StorageError, MessageGone, MessageUnread."""
         stored = self._fresh.pop(name, None)
         if stored is not None:
             self.move(name, State.NEW, State.WORK)
             return stored
+        for seconds in READ_AGAIN:
+            with contextlib.suppress(MessageUnread):
+                return await self.ask(lambda: self._take(name))
+            await asyncio.sleep(seconds)
         return await self.ask(lambda: self._take(name))
 
     def _take(self, name: str) -> Stored:
@@ -255,9 +262,9 @@ class Spool:
         try:
             if not here.exists():
                 (self.root / State.NEW / name).rename(here)
-            return split(here.read_bytes())
         except FileNotFoundError:
             raise MessageGone(name) from None
+        return split(read_file(here))
 
     def move(self, name: str, source: State, target: State) -> None:
         """Rename from one state to another, soon and in order; a failure shows in `trouble`."""
@@ -281,12 +288,6 @@ class Spool:
             return await asyncio.get_running_loop().run_in_executor(self._disk, do)
         except OSError as error:
             raise StorageError.of("spool: read", error) from error
-
-
-def names_in(folder: Path) -> list[str]:
-    """The message files of one folder, oldest first; dot names are never messages."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_file())
 
 
 def _failed(error: BaseException, count: int) -> list[StorageError | None]:

@@ -14,7 +14,14 @@ from housecarl.admit import Admission
 from housecarl.clock import Clock
 from housecarl.confirm import LOCK_MISSES
 from housecarl.crew import Crew
-from housecarl.errors import AnswerPending, MessageGone, NotAllowed, StorageError, TrustLater
+from housecarl.errors import (
+    AnswerPending,
+    MessageGone,
+    MessageUnread,
+    NotAllowed,
+    StorageError,
+    TrustLater,
+)
 from housecarl.execute import Outcome
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
@@ -25,6 +32,7 @@ from housecarl.message.name import id_of
 from housecarl.module import Reply, Risk
 from housecarl.record import Done, Record, Repeated
 from housecarl.spool import Spool, State
+from housecarl.unread import Unread
 from housecarl.verdict import Proof
 
 log = structlog.get_logger()
@@ -69,9 +77,11 @@ class Worker:
     _crew: Crew = field(init=False)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _parked: dict[str, asyncio.Future[Any]] = field(init=False, default_factory=dict)
+    _unread: Unread = field(init=False)
 
     def __post_init__(self) -> None:
         self._crew = Crew(self._carried)
+        self._unread = Unread(self.tell)
 
     async def start(self) -> None:
         """Begin to carry."""
@@ -103,6 +113,7 @@ class Worker:
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
         stamp, raw = await self.spool.take(name)  # 3 take: new/ -> work/
+        await self._unread.clear(name)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         self._in_hand[name] = case
         self._wait_for_clock(case)
@@ -234,6 +245,10 @@ class Worker:
             await self.carry(name)
         except MessageGone:
             log.warning("message-gone", id=id_of(name)[:4], file=name)
+            await self._unread.clear(name)
+        except MessageUnread as unread:
+            await self.postpone(name, str(unread))
+            await self._unread.note(name, str(unread))
         except Repeated as repeated:
             self.limits.take_back(repeated.case)
             await self.record.refuse_repeat(repeated, name)

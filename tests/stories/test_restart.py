@@ -304,6 +304,41 @@ def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
     assert house.daemon.house is at_home
 
 
+def test_a_file_that_cannot_be_read_waits_alone_until_it_can(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad spot on the disk opened the house again and again, and nobody was answered."""
+    monkeypatch.setattr("housecarl.spool.READ_AGAIN", (0.0,))
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    unread = house.spool / "work" / NAME
+    unread.mkdir()  # what no right and no owner makes readable
+
+    async def offer() -> None:
+        at_home.offer(NAME)
+
+    def parts() -> dict[str, str]:
+        found = house.do(at_home.db.read(conditions.listing))
+        return {each.text: str(each.ok) for each in found if each.name.startswith("spool.")}
+
+    house.do(offer())
+    house.settle()
+    why = "its file cannot be read: Is a directory"
+    assert parts() == {f"{NAME} waits in work/ and is tried again: {why}": "False"}
+    house.drop("!help uptime\n")
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+    known = house.do(at_home.db.read(lambda c: receipts.find(c, ID)))
+    assert known is not None and known.state == "waiting" and known.checks["later"] == why
+    unread.rmdir()
+    leave(house, "work", "!help status")
+    house.do(offer())
+    assert house.inbox.wait(2)[1].text.startswith("status - ")
+    assert folders(house) == ["executed"] * 2
+    assert parts() == {f"{NAME} waits no more": "True"}
+    assert house.daemon.house is at_home
+
+
 def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
