@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import yaml
 from tests.cli.conftest import LOGIN, verb_of
 
 from housecarl import rebuild
@@ -414,6 +415,23 @@ def test_a_look_that_the_disk_cuts_off_finds_no_damage(
     house.daemon = None
     assert aside(house) == []
     assert (house.spool / JOURNAL).read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [("person", "off", "bo"), ("try", "!mark", "--as", "ann")])
+@pytest.mark.parametrize("lose", [empty, Path.unlink])
+def test_a_verb_does_not_hide_that_the_journal_is_gone(
+    house: TestHouse, words: tuple[str, ...], lose: Callable[[Path], None]
+) -> None:
+    """The new one that it made looked whole to the daemon, which did again what had begun."""
+    leave(house, "work", "!mark")
+    lose(house.spool / JOURNAL)
+    (house.folder / "housecarl.yaml").write_text(yaml.safe_dump(house.config()))
+    done = verb_of(house.folder / "housecarl.yaml")(*words)
+    assert done.returncode == 75 and "is gone" in done.stderr and "restart it" in done.stderr
+    house.start()
+    house.settle()
+    assert any(each.text.startswith("mark was interrupted") for each in house.inbox.wait(2))
+    assert marks(house) == 1
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from housecarl.process import try_file
 from housecarl.record import Record
 from housecarl.recover import Recovery, Waiting
 from housecarl.registry import Registry
-from housecarl.remains import Remains
+from housecarl.remains import Remains, see_journal
 from housecarl.reply import Renderer
 from housecarl.retention import Sweeper
 from housecarl.rounds import Rounds
@@ -173,6 +173,7 @@ class House:
     async def at_the_desk(self) -> AsyncIterator[None]:
         """Open just what a verb needs to carry out one command beside a running daemon."""
         await asyncio.to_thread(self.spool.open)
+        await asyncio.to_thread(see_journal, self.config.spool, self.db.path)
         await asyncio.to_thread(self.db.open)
         try:
             await self.registry.load_installed()

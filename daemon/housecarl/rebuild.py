@@ -23,7 +23,7 @@ from housecarl.message.name import id_of
 from housecarl.module import Reply
 from housecarl.notify import Progress
 from housecarl.outbox import Outbox
-from housecarl.remains import Remains
+from housecarl.remains import Remains, is_lost
 
 log = structlog.get_logger()
 
@@ -79,8 +79,10 @@ class Rebuild:
 
     def _fault(self) -> str | None:
         """What is wrong with the journal; None when nothing is."""
-        if not self.path.exists() or self.path.stat().st_size == 0:
-            return "the journal is gone" if self.remains.any() else None
+        if is_lost(self.remains.config.spool, self.path):
+            return "the journal is gone"
+        if not self.path.exists():
+            return None
         try:
             conn = connect(self.path)
         except JournalDamaged as error:

@@ -15,7 +15,13 @@ import structlog
 from housecarl import syntax
 from housecarl.alerts import owners
 from housecarl.config import Config
-from housecarl.errors import CommandError, FormError, MessageGone, MessageUnread
+from housecarl.errors import (
+    CommandError,
+    FormError,
+    JournalDamaged,
+    MessageGone,
+    MessageUnread,
+)
 from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.message import gate, read_form
@@ -48,11 +54,6 @@ class Remains:
     """Reads the folders of one spool; nothing here is changed."""
 
     config: Config
-
-    def any(self) -> bool:
-        """Whether messages were carried here before, so that there must have been a journal."""
-        folders = (self.config.spool / state for state in (*_FILED, State.WORK))
-        return any(next(folder.rglob("*.eml"), None) is not None for folder in folders)
 
     def waiting(self) -> list[tuple[str, float]]:
         """The names in new/ and work/ with when they arrived.
@@ -121,6 +122,25 @@ class Remains:
     def owners(self, off: Collection[str]) -> list[str]:
         """Who is to be told; a lost phone hears nothing."""
         return [name for name in owners(self.config) if name not in off]
+
+
+def is_lost(spool: Path, journal: Path) -> bool:
+    """Whether messages were carried here before, so that there was a journal, and it is gone."""
+    if journal.exists() and journal.stat().st_size > 0:
+        return False
+    folders = (spool / state for state in (*_FILED, State.WORK))
+    return any(next(folder.rglob("*.eml"), None) is not None for folder in folders)
+
+
+def see_journal(spool: Path, journal: Path) -> None:
+    """For a verb, before it opens the journal: JournalDamaged when it is lost.
+
+    A verb that made a new one would hide that from the daemon, which would do again what waits.
+    """
+    if is_lost(spool, journal):
+        raise JournalDamaged(
+            f"the journal {journal} is gone. The daemon builds a new one when it starts: restart it"
+        )
 
 
 def _way(message: Message, receipt: Receipt) -> Way | None:

@@ -76,7 +76,7 @@ def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
 
 
 def write_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
-    """Change the journal of a spool as `write` does."""
+    """Change the journal of a spool as `write` does; raises JournalDamaged when it is lost."""
     path = spool / JOURNAL
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,6 +87,10 @@ def write_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
         raise StorageError(text) from error
     for each in (path.parent, path):
         _may(each, os.R_OK | os.W_OK)
+    if not path.exists() or path.stat().st_size == 0:
+        from housecarl.remains import see_journal
+
+        see_journal(spool, path)
     conn = connect(path)
     try:
         conn.execute("BEGIN IMMEDIATE")
