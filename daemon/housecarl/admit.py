@@ -59,7 +59,7 @@ class Admission:
             if first is not None:  # before it is counted as a wrong code
                 raise Repeated(case, first)
             secret = person.totp.read() if person.totp is not None else None
-            return confirm.find(conn, case.person, typed, now, secret)
+            return confirm.find(conn, case.person, typed, case.id, now, secret)
 
         found = await self._db.write(find)
         if isinstance(found, confirm.WrongCode):

@@ -47,9 +47,13 @@ class Challenge(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """The command that a right code set free; the code is used up with its claim."""
+    """The command that a right code set free, and the TOTP step it came from, if it did.
+
+    Both are used up with the claim of the command: a crash before it leaves them as they were.
+    """
 
     code: codes.Code
+    step: int | None = None
 
 
 def make_challenge(config: Config, person: str, now: float) -> Challenge:
@@ -59,25 +63,27 @@ def make_challenge(config: Config, person: str, now: float) -> Challenge:
 
 
 def find(
-    conn: sqlite3.Connection, person: str, typed: str, now: float, totp: str | None
+    conn: sqlite3.Connection, person: str, typed: str, receipt: str, now: float, totp: str | None
 ) -> Confirmation | WrongCode:
-    """The command that this code sets free; a wrong code is counted and returned as WrongCode.
+    """The command that the code in this message sets free; a wrong code is counted, once.
 
-    Returned and not raised: what was counted must stay counted.
+    It is returned as WrongCode and not raised: what was counted must stay counted.
     """
     if _locked(conn, person, now):
-        return WrongCode("Too many wrong codes. Codes are off for you for an hour.")
+        text = "Too many wrong codes. Codes are off for you for an hour."
+        # counted before a crash, it may be the one that the owner did not hear of
+        return WrongCode(text, locked=codes.is_missed(conn, receipt))
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
-        codes.miss(conn, person, None, now)
+        codes.miss(conn, person, None, receipt, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
         return WrongCode(text, locked=_locked(conn, person, now))
     step = matching_step(totp, typed, now) if totp else None
-    if totp and step is not None and not codes.spend_step(conn, person, step):
+    if step is not None and codes.is_spent(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
-        return Confirmation(open_code)
-    tries = codes.miss(conn, person, open_code.id, now)
+        return Confirmation(open_code, step)
+    tries = codes.miss(conn, person, open_code.id, receipt, now)
     locked = _locked(conn, person, now)
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
@@ -85,6 +91,14 @@ def find(
     left = MAX_TRIES - tries
     tell = f"Wrong code. {left} {'try' if left == 1 else 'tries'} left. Nothing was done."
     return WrongCode(tell, locked=locked)
+
+
+def use(conn: sqlite3.Connection, confirmed: Confirmation, now: float) -> bool:
+    """Use a code up; False when it was answered, cancelled or too old by now."""
+    code, step = confirmed
+    if not codes.use(conn, code, now):
+        return False
+    return step is None or codes.spend_step(conn, code.person, step)
 
 
 def _locked(conn: sqlite3.Connection, person: str, now: float) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from housecarl import confirm
 from housecarl.confirm import Challenge, WrongCode
 from housecarl.envelope import Answer, Kind, Way
 from housecarl.errors import NotAllowed
@@ -109,7 +110,7 @@ class Record:
                 text = f"{run.words[0]}: not done, a later one was done first. Text it again."
                 raise Overtaken(text)
             runs.start(conn, run)
-            if case.confirmed is not None and not codes.use(conn, case.confirmed.code, run.started):
+            if case.confirmed is not None and not confirm.use(conn, case.confirmed, run.started):
                 raise WrongCode("This code was used, cancelled, or is too old. Nothing was done.")
             return None
 

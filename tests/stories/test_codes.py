@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from pyotp.totp import TOTP
 
+from housecarl.errors import StorageError
+from housecarl.module import Reply
+from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -268,6 +271,72 @@ def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     assert phone.reply == "barn is gone."
     assert done(ledger) == ["shed", "barn"]
     assert phone.silent
+
+
+class Once:
+    """A step of the record that meets a fault of the disk, once: the house opens again."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, step: str) -> None:
+        self._patch, self._step, self._real = patch, step, getattr(Record, step)
+        patch.setattr("housecarl.daemon.BACK_OFF", (0.05,))
+
+    def strike(self) -> None:
+        async def fail(*_: object, **__: object) -> None:
+            self._patch.setattr(Record, self._step, self._real)
+            raise StorageError("disk I/O error")
+
+        self._patch.setattr(Record, self._step, fail)
+
+
+def test_a_code_of_an_app_is_good_after_a_crash_before_its_command(
+    tmp_path: Path, clock: FakeClock, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was used up when it was looked at, and the right code was called a wrong one."""
+    app = TOTP("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    monkeypatch.setenv("ANNS_APP", app.secret)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "blow.py").write_text(MODULE)
+    ann = {"phones": ["+13035550123"], "may": ["*"], "totp": {"env": "ANNS_APP"}}
+    modules = {"folders": [str(tmp_path / "modules")], "blow": {"ledger": str(ledger)}}
+    claim = Once(monkeypatch, "claim")
+    with TestHouse(tmp_path, {"ann": ann}, modules, clock) as house:
+        phone = house.phone()
+        phone.text("!blow shed")
+        phone.wait()
+        claim.strike()
+        phone.text(f"!yes {app.at(clock.now())}")
+        assert phone.reply == "shed is gone."
+    assert done(ledger) == ["shed"]
+
+
+def test_a_wrong_code_is_counted_once_whatever_crashes(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it the owner's loss: a lock-out is told to them after a crash too."""
+    conclude, bo, ann = Once(monkeypatch, "conclude"), house.phone("bo"), house.phone()
+    ann.text("!uptime")  # so that she has a way back
+    ann.wait()
+    bo.text("!blow shed")
+    bo.wait()
+    for told in (
+        "Wrong code. 2 tries left.",
+        "Wrong code. 1 try left.",
+        "Nothing waits for a code",
+    ):
+        conclude.strike()
+        bo.text("!yes 12345")
+        assert bo.reply.startswith(told)
+    bo.text("!yes 12345")
+    assert bo.reply.startswith("Nothing waits for a code")
+
+    async def fail(_: Reply) -> None:
+        raise StorageError("disk I/O error")
+
+    assert house.daemon is not None and house.daemon.house is not None
+    house.daemon.house.worker.alert = fail  # of this life only
+    bo.text("!yes 12345")
+    assert bo.reply == "Too many wrong codes. Codes are off for you for an hour."
+    assert ann.reply.startswith("bo sent wrong codes 5 times")
 
 
 def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(

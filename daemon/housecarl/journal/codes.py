@@ -75,14 +75,21 @@ def cancel(conn: sqlite3.Connection, person: str) -> bool:
     return cursor.rowcount > 0
 
 
-def miss(conn: sqlite3.Connection, person: str, code: int | None, at: float) -> int:
-    """Count a wrong code; returns how many tries the open challenge has seen."""
-    conn.execute("INSERT INTO wrong_codes (person, at) VALUES (?, ?)", (person, at))
-    if code is None:
-        return 0
-    conn.execute("UPDATE codes SET tries = tries + 1 WHERE id = ?", (code,))
+def is_missed(conn: sqlite3.Connection, receipt: str) -> bool:
+    """Whether the wrong code of this message was counted before a crash."""
+    row = conn.execute("SELECT 1 FROM keys WHERE key = ?", (_wrong(receipt),)).fetchone()
+    return row is not None
+
+
+def miss(conn: sqlite3.Connection, person: str, code: int | None, receipt: str, at: float) -> int:
+    """Count the wrong code of a message, once; returns how many tries the open challenge saw."""
+    if not is_missed(conn, receipt):
+        key = _wrong(receipt)
+        conn.execute("INSERT INTO keys (key, receipt, at) VALUES (?, ?, ?)", (key, receipt, at))
+        conn.execute("INSERT INTO wrong_codes (person, at) VALUES (?, ?)", (person, at))
+        conn.execute("UPDATE codes SET tries = tries + 1 WHERE id = ?", (code,))
     row = conn.execute("SELECT tries FROM codes WHERE id = ?", (code,)).fetchone()
-    return int(row[0])
+    return 0 if row is None else int(row[0])
 
 
 def misses(conn: sqlite3.Connection, person: str, since: float) -> list[float]:
@@ -93,9 +100,22 @@ def misses(conn: sqlite3.Connection, person: str, since: float) -> list[float]:
     return [at for (at,) in rows]
 
 
+def is_spent(conn: sqlite3.Connection, person: str, step: int) -> bool:
+    """Whether a TOTP step (RFC 6238) is used up."""
+    row = conn.execute(
+        "SELECT 1 FROM totp_steps WHERE person = ? AND step = ?", (person, step)
+    ).fetchone()
+    return row is not None
+
+
 def spend_step(conn: sqlite3.Connection, person: str, step: int) -> bool:
     """Use up a TOTP step (RFC 6238); False when it was used before."""
     cursor = conn.execute(
         "INSERT OR IGNORE INTO totp_steps (person, step) VALUES (?, ?)", (person, step)
     )
     return cursor.rowcount > 0
+
+
+def _wrong(receipt: str) -> str:
+    """The key that says that the wrong code of a message is counted."""
+    return f"wrong:{receipt}"
