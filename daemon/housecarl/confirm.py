@@ -102,8 +102,11 @@ def use(conn: sqlite3.Connection, confirmed: Confirmation, now: float) -> bool:
 
 
 def _locked(conn: sqlite3.Connection, person: str, now: float) -> bool:
-    """Whether the last hour saw the wrong code that locks out: enough of them within an hour."""
-    times = codes.misses(conn, person, now - 2 * LOCK_SECONDS)
+    """Whether the last hour saw the wrong code that locks out: enough of them within an hour.
+
+    What lies further ahead than that was counted by a clock that has been set back since.
+    """
+    times = codes.misses(conn, person, now - 2 * LOCK_SECONDS, now + LOCK_SECONDS)
     return any(
         last - first < LOCK_SECONDS and now - last < LOCK_SECONDS
         for first, last in zip(times, times[LOCK_MISSES - 1 :], strict=False)

@@ -273,6 +273,29 @@ def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     assert phone.silent
 
 
+def test_a_clock_that_was_ahead_locks_nobody_out_and_keeps_no_code_alive(
+    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path
+) -> None:
+    """It locked a person out for as long as it had been ahead, and nothing but waiting helped."""
+    bo = house.phone("bo")
+    clock.move(30 * 86400)
+    phone.text("!blow shed")
+    early = code_in(phone.reply)
+    for _ in range(5):
+        bo.text("!yes 12345")
+        bo.wait()
+    phone.wait()  # she hears of that
+    house.stop()
+    clock.move(-30 * 86400)
+    house.start()
+    phone.text(f"!yes {early}")
+    assert phone.reply.startswith("Nothing waits for a code")
+    bo.text("!blow barn")
+    bo.text(f"!yes {code_in(bo.reply)}")
+    assert bo.reply == "barn is gone."
+    assert done(ledger) == ["barn"]
+
+
 class Once:
     """A step of the record that meets a fault of the disk, once: the house opens again."""
 

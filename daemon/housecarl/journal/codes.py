@@ -41,11 +41,15 @@ def issue(
 
 
 def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
-    """The challenge this person may still answer; none whose command is damaged."""
+    """The challenge this person may still answer; none whose command is damaged.
+
+    One that was made further ahead than it lasts is of a clock that has been set back since.
+    """
     row = conn.execute(
-        "SELECT id, person, code, words, receipt, expires, tries FROM codes "
-        "WHERE person = ? AND state = 'waiting' AND expires > ? ORDER BY id DESC LIMIT 1",
-        (person, now),
+        "SELECT id, person, code, words, receipt, expires, tries FROM codes WHERE person = ? "
+        "AND state = 'waiting' AND expires > ? AND created - ? <= expires - created "
+        "ORDER BY id DESC LIMIT 1",
+        (person, now, now),
     ).fetchone()
     if row is None:
         return None
@@ -92,10 +96,11 @@ def miss(conn: sqlite3.Connection, person: str, code: int | None, receipt: str, 
     return 0 if row is None else int(row[0])
 
 
-def misses(conn: sqlite3.Connection, person: str, since: float) -> list[float]:
-    """When this person sent wrong codes since a time, the oldest first."""
+def misses(conn: sqlite3.Connection, person: str, since: float, until: float) -> list[float]:
+    """When this person sent wrong codes between two times, the oldest first."""
     rows = conn.execute(
-        "SELECT at FROM wrong_codes WHERE person = ? AND at >= ? ORDER BY at", (person, since)
+        "SELECT at FROM wrong_codes WHERE person = ? AND at BETWEEN ? AND ? ORDER BY at",
+        (person, since, until),
     )
     return [at for (at,) in rows]
 
