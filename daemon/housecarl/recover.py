@@ -232,7 +232,9 @@ class Recovery:
             reply = Reply(f"{note['command']} was interrupted by a restart. Log {receipt[:4]}.")
         answer = None
         if reply is not None:
-            answer = Answer(note["person"], [reply], "follow-up", receipt, part="interrupted")
+            # each by its own key: of two mails with one Message-ID a mail host keeps one
+            part = f"interrupted-{key.rpartition('.')[2]}"
+            answer = Answer(note["person"], [reply], "follow-up", receipt, part=part)
             if await self.db.read(lambda conn: receipts.find(conn, receipt)) is None:
                 # no message asked for it, so there is no log of it to look up
                 answer = Answer(note["person"], [reply], "alert", part=key)

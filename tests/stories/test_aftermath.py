@@ -111,6 +111,18 @@ def test_a_flash_that_was_cut_off_is_told_once(house: TestHouse) -> None:
     assert told(house) == [NOT_FLASHED]
 
 
+def test_two_works_of_one_message_are_told_in_two_mails(house: TestHouse) -> None:
+    """With one Message-ID they were the same mail to a mail host, which kept one of them."""
+    conn = connect(house.spool / JOURNAL)
+    receipts.store(conn, Receipt(ID, "x", 1.0, "drop", person="ann", state="executed"))
+    conn.close()
+    for n in (1, 2):
+        leave(house, BACKGROUND, f"{ID}.{n}", NOTE | DEAD | {"command": "gone"})
+    house.start()
+    assert told(house, 2) == ["gone was interrupted by a restart. Log 7f3a."] * 2
+    assert len({each.mail["Message-ID"] for each in house.inbox.received}) == 2
+
+
 def test_a_verdict_that_was_written_down_and_not_sent_is_sent(house: TestHouse) -> None:
     leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD)
     leave(house, "firmware", "flash.last", ROW | DEAD | {"outcome": "lamp flashed: 1.1.1 > 1.2.3."})
