@@ -168,6 +168,21 @@ def test_a_disk_that_stays_broken_ends_it_in_the_end(
         quiet.stop()
 
 
+def test_a_fault_that_is_back_at_once_was_never_over(
+    quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month's folder that took no file opened the house twice a second for ever, namelessly."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.0, 0.01, 0.2))
+    monkeypatch.setattr(daemons, "GIVE_UP_SECONDS", 0.3)
+    month = quiet.spool / "executed" / f"{quiet.clock.now():%Y-%m}"
+    month.write_text("not a folder")
+    quiet.drop("!help uptime\n")
+    quiet.inbox.wait(1)
+    quiet.until(lambda: quiet._running is not None and quiet._running.done())
+    with pytest.raises(StorageError, match=f"spool: move into {month}: Not a directory"):
+        quiet.stop()
+
+
 def test_a_part_of_the_house_that_ends_is_a_fault(house: TestHouse) -> None:
     """Its own word is told when it had one; a mistake in our code is no fault of the disk."""
     inside = inner(house)

@@ -392,7 +392,7 @@ async def test_a_rename_that_fails_shows_in_trouble(spool: Spool) -> None:
     spool.move(name, State.NEW, State.REFUSED)
     assert spool.trouble is not None
     trouble = await asyncio.wait_for(spool.trouble, 5)
-    assert repr(trouble) == "StorageError('spool: move: No such file or directory')"
+    assert str(trouble) == f"spool: move into {spool.root}/refused: No such file or directory"
 
 
 async def test_of_several_renames_that_fail_the_first_is_told(spool: Spool) -> None:
@@ -446,6 +446,13 @@ def test_what_was_left_in_tmp_goes_when_it_is_old(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["young"]
     spool.open(alone=True)
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_folder_in_tmp_is_left_alone(tmp_path: Path) -> None:
+    """It kept the house from opening."""
+    (tmp_path / "tmp" / "mine").mkdir(parents=True)
+    Spool(tmp_path).open(alone=True)
+    assert (tmp_path / "tmp" / "mine").is_dir()
 
 
 async def test_it_may_be_opened_by_many_while_messages_are_put(spool: Spool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -27,6 +26,7 @@ from housecarl.module_watch import follow
 from housecarl.notify import listening, notify
 from housecarl.pulse import Pulse
 from housecarl.reload import lock_of, read_again
+from housecarl.storage_outage import StorageOutage
 from housecarl.trust import Resolver
 from housecarl.watch import Watch
 
@@ -52,6 +52,7 @@ class Daemon:
         #: what a reload has replaced, with its lock, until the new configuration is served
         self._former: tuple[Loaded, Lock] | None = None
         self._served = False
+        self._outage = StorageOutage()
         self._refused = ""
         self.house: House | None = None
         self.smtp: SmtpDoor | None = None
@@ -235,16 +236,16 @@ class Daemon:
 
     async def _reopen(self, error: StorageError) -> None:
         """The restart path: drop what is in hand, open again; the doors say 451 meanwhile."""
-        began = time.monotonic()
-        for n in range(10_000):
+        self._outage.begin()
+        while True:
             log.error("storage-fault", why=str(error))
             if self.smtp is not None:
                 self.smtp.closed = True
             await self._say(str(error))
             await self._close_house()
-            if time.monotonic() - began > GIVE_UP_SECONDS:
+            if self._outage.seconds > GIVE_UP_SECONDS:
                 raise error
-            await self._pause(BACK_OFF[min(n, len(BACK_OFF) - 1)])
+            await self._outage.rest(BACK_OFF, self._stop)
             if self._stop.is_set():
                 return
             try:
@@ -256,16 +257,12 @@ class Daemon:
         if self.smtp is not None:
             self.smtp.closed = False
         await self._say("")
-        log.info("storage-well", seconds=round(time.monotonic() - began, 1))
+        self._outage.end()
+        log.info("storage-well", seconds=round(self._outage.seconds, 1))
 
     async def _say(self, trouble: str) -> None:
         """For `status`: the journal cannot tell that it cannot be written."""
         await asyncio.to_thread(self._lock.say, trouble)
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
 
     async def _read_config(self) -> bool:
         """Read the configuration again; a bad one is named and the old one stays."""

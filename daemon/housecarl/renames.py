@@ -46,7 +46,7 @@ class Renames:
     def _look(self, done: Future[None]) -> None:
         error, trouble = done.exception(), self.trouble
         if error is not None and trouble is not None:
-            fault = StorageError.of("spool: move", error)
+            fault = StorageError.of(f"spool: move{_whither(error)}", error)
             trouble.get_loop().call_soon_threadsafe(_resolve, trouble, fault)
 
 
@@ -65,6 +65,12 @@ def _rename(here: str, there: str) -> None:
             return
         Path(there).parent.mkdir(mode=0o700, exist_ok=True)  # the first message of a month
         rename(here, there)
+
+
+def _whither(error: BaseException) -> str:
+    """The folder that a file could not be moved into, for the operator to look at."""
+    goal = error.filename2 if isinstance(error, OSError) else None
+    return f" into {Path(goal).parent}" if goal else ""
 
 
 def _resolve(trouble: asyncio.Future[StorageError], fault: StorageError) -> None:

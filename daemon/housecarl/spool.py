@@ -89,7 +89,8 @@ class Spool:
     def open(self, *, alone: bool = False) -> None:
         """Make the folders, try a rename, and clear tmp/: old files, or all for who is `alone`.
 
-        Others may do the same at this moment, or put messages: what is gone from tmp/ is no fault.
+        Others may do the same at this moment, or put messages: what is gone from tmp/ is no fault,
+        nor is a folder that somebody made there.
         Raises StorageError, and PermissionError for a verb of a login that may not.
         """
         try:
@@ -101,7 +102,7 @@ class Spool:
                 probe.touch(mode=0o600)
                 probe.rename(self.root / "work" / probe.name).unlink()
             for left in (self.root / "tmp").iterdir():
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
                         left.unlink()
         except OSError as error:
