@@ -31,6 +31,9 @@ log = structlog.get_logger()
 #: The module name under which work that goes on after its reply is noted in the journal.
 BACKGROUND = "_background"
 
+#: What each note of such work has.
+FIELDS = frozenset("person command receipt address subject in_reply_to references".split())
+
 #: The language in which modules write a command for later.
 USUAL = House()
 

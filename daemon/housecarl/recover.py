@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.journal.text import parsed
-from housecarl.means import BACKGROUND, CallMeans, JournalStore, Workshop, note_of
+from housecarl.means import BACKGROUND, FIELDS, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
 from housecarl.message.name import id_of
 from housecarl.module import Call, House, InterruptedRule, Reply
@@ -166,7 +165,7 @@ class Recovery:
 
     async def _ask_later(self, receipt: Receipt, left: Sequence[Run]) -> None:
         """Note commands that can tell what became of them, unless their own work is noted."""
-        noted = await self.db.read(lambda conn: values.everything(conn, BACKGROUND))
+        noted = await self.db.read(lambda conn: values.notes(conn, BACKGROUND, FIELDS))
         for run in left:
             name = run.words[0]
             key = f"{receipt.id}.{run.n}"
@@ -177,7 +176,7 @@ class Recovery:
 
     async def _tell_background(self) -> None:
         """Work that went on after its reply and was cut off: find out and say so, once."""
-        left = await self.db.read(lambda conn: values.everything(conn, BACKGROUND))
+        left = await self.db.read(lambda conn: values.notes(conn, BACKGROUND, FIELDS))
         for key, note in left.items():
             if self._rule(note["command"]) is None:
                 if not _elsewhere(note):
@@ -270,5 +269,6 @@ def _elsewhere(note: dict[str, Any]) -> bool:
 def _way(note: dict[str, Any]) -> Way | None:
     if not note["address"]:
         return None
-    references = tuple(json.loads(note["references"]))
-    return Way(note["address"], Thread(note["subject"], note["in_reply_to"], references))
+    references: list[Any] = parsed(note["references"], [], "stored", BACKGROUND)
+    thread = Thread(note["subject"], note["in_reply_to"], tuple(map(str, references)))
+    return Way(note["address"], thread)

@@ -79,6 +79,18 @@ def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: Tes
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
 
 
+@pytest.mark.parametrize("value", [{}, [], {"host": "127.0.0.1"}])
+def test_what_it_keeps_may_lack_what_it_should_have(house: TestHouse, value: object) -> None:
+    """A damaged letter makes another name of a field, and JSON it is still."""
+    conn = connect(house.spool / JOURNAL)
+    for module, key in (("_background", "7f.0"), ("_post", "outage")):
+        values.put(conn, module, key, value, 1.0)
+    conn.close()
+    leave(house, "new", "!help uptime")
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+
+
 def test_a_message_that_waited_for_dns_is_tried_again(house: TestHouse) -> None:
     leave(house, "work", "!help uptime")
     note(house, "waiting", ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from typing import Any
 
 from housecarl.journal.text import tell_damaged
@@ -33,6 +34,17 @@ def everything(conn: sqlite3.Connection, module: str) -> dict[str, Any]:
     )
     found = {str(key): _parsed(module, str(key), value) for key, value in rows}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def notes(conn: sqlite3.Connection, module: str, fields: Collection[str]) -> dict[str, Any]:
+    """All values of a module that have these fields, by key; others are damaged."""
+    found = {}
+    for key, value in everything(conn, module).items():
+        if isinstance(value, dict) and value.keys() >= set(fields):
+            found[key] = value
+        else:
+            tell_damaged("stored", f"{module}.{key}")
+    return found
 
 
 def put(conn: sqlite3.Connection, module: str, key: str, value: Any, at: float) -> None:

@@ -14,6 +14,9 @@ from housecarl.journal import values
 #: Whose value in the journal an outage is; no module has such a name.
 MODULE = "_post"
 
+#: What the note of one has.
+FIELDS = frozenset({"host", "since", "until", "error", "tries"})
+
 #: The first wait after a failure; a restarting mail host is back by then.
 FIRST = timedelta(minutes=1)
 #: The longest wait: what a person still accepts between "it works again" and the answers.
@@ -110,9 +113,12 @@ class Outage:
 
     def resume(self, conn: Connection) -> None:
         """Go on with the outage that the journal keeps."""
-        note = values.get(conn, MODULE, "outage")
+        note = values.notes(conn, MODULE, FIELDS).get("outage")
         if note is None or note["host"] != self.host:
             return
-        self.since = datetime.fromtimestamp(note["since"], UTC)
-        self.until = datetime.fromtimestamp(note["until"], UTC)
+        try:
+            since, until = (datetime.fromtimestamp(note[key], UTC) for key in ("since", "until"))
+        except (ValueError, TypeError, OverflowError, OSError):
+            return  # damaged: the smarthost is asked, and says how it is
+        self.since, self.until = since, until
         self.error, self.tries, self.state = note["error"], note["tries"], State.AWAY
