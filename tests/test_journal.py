@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from housecarl.errors import JournalError, StorageError
+from housecarl.errors import JournalDamaged, JournalError, StorageError
 from housecarl.journal import (
     Database,
     codes,
     conditions,
     connect,
     events,
+    fault,
     people,
     receipts,
     replies,
@@ -257,6 +258,16 @@ def test_the_first_use_pins_a_conversation(conn: sqlite3.Connection) -> None:
     assert people.last_way(conn, "ann", ["+13035550777"]) is None
     people.forget_ways(conn, "ann")
     assert people.pinned(conn, "ann", "+13035550123") is None
+
+
+def test_a_page_that_the_disk_does_not_give_has_a_way_out(tmp_path: Path) -> None:
+    """It is no damage by itself, and no start mends it."""
+    for name, said in (("SQLITE_IOERR_READ", True), ("SQLITE_IOERR_WRITE", False)):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = name
+        found = fault(tmp_path / "journal.sqlite", error)
+        assert not isinstance(found, JournalDamaged)
+        assert ("builds a new one from the folders" in str(found)) is said
 
 
 def test_a_new_challenge_cancels_the_older_one(conn: sqlite3.Connection) -> None:

@@ -8,6 +8,15 @@ from pathlib import Path
 
 from housecarl.errors import JournalDamaged, StorageError
 
+#: What SQLite says when the disk does not give a page: a cable, or a bad spot for good.
+_UNREAD = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
+
+#: What to do about a bad spot; the daemon cannot tell it from a cable, which loses nothing.
+_WAY_OUT = (
+    ". If it stays so, stop the daemon, move this file and those with -wal and -shm behind its "
+    "name elsewhere, and start it: it builds a new one from the folders"
+)
+
 
 def mark_of(path: Path) -> Path:
     """The empty file that says that damage was met in this journal."""
@@ -21,7 +30,8 @@ def fault(path: Path, error: sqlite3.Error | JournalDamaged) -> StorageError:
     """
     code = getattr(error, "sqlite_errorname", "")
     if not isinstance(error, JournalDamaged) and not _is_damage(path, code, str(error)):
-        return StorageError(f"the journal {path}: {error} ({code or type(error).__name__})")
+        text = f"the journal {path}: {error} ({code or type(error).__name__})"
+        return StorageError(f"{text}{_WAY_OUT}" if code in _UNREAD else text)
     try:
         mark_of(path).touch(mode=0o600)
     except OSError:
