@@ -188,7 +188,7 @@ def _watches(config: Config) -> Iterator[Clash]:
 
 
 def _aliases(config: Config) -> Iterator[Clash]:
-    """A scene beyond the limit is never run: each time it would only silence who texts it."""
+    """A scene beyond the limit is never run, whenever it is texted."""
     most = config.limits.calls_per_hour
     for name, lines in config.aliases.items():
         if 0 < most < len(lines):

@@ -88,6 +88,68 @@ def test_repeated_nonsense_pauses_that_person(
     assert phone.reply.startswith("Elm Street up ")
 
 
+def test_a_message_that_does_not_fit_into_the_hour_silences_nobody(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """It is told what would fit, and what fits is done at once."""
+    four, two = "\n".join(["!uptime"] * 4), "!uptime\n!uptime"
+    phone.text(four)
+    assert phone.reply == (
+        "3 commands in an hour are the most: 3 are left, these were 4. Nothing was done."
+    )
+    phone.text(two)
+    assert phone.reply.startswith("Elm Street up ")
+    phone.text(two)
+    assert phone.reply == (
+        "3 commands in an hour are the most: 1 is left, these were 2. Nothing was done."
+    )
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+    clock.move(3601)
+    for _ in range(4):
+        phone.text(four)
+        assert "these were 4" in phone.reply
+    phone.text(four)
+    assert phone.reply == (
+        "3 commands in an hour are the most. Nothing was done. I listen again at 13:11."
+    )
+    phone.text("!uptime")
+    house.settle()
+    assert phone.silent
+    clock.move(601)
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+
+
+@pytest.mark.parametrize("text", ["!", "!uptime\ufffd"])
+def test_lines_that_cannot_be_read_are_nonsense_too(
+    house: TestHouse, phone: Phone, text: str
+) -> None:
+    for _ in range(4):
+        phone.text(text)
+        assert phone.reply.endswith("Nothing was done.")
+    phone.text(text)
+    assert phone.reply.startswith("5 texts I do not understand.")
+    for again in (text, "!uptime"):
+        phone.text(again)
+        house.settle()
+        assert phone.silent
+
+
+def test_the_minute_that_a_notice_names_is_one_in_which_the_house_listens(
+    phone: Phone, clock: FakeClock
+) -> None:
+    clock.move(45)
+    for _ in range(3):
+        phone.text("!uptime")
+        phone.wait()
+    phone.text("!uptime")
+    assert phone.reply.endswith("I listen again at 13:01.")
+    clock.move(3600 + 15)
+    phone.text("!uptime")
+    assert phone.reply.startswith("Elm Street up ")
+
+
 @pytest.mark.parametrize(("text", "times"), [("!uptime", 4), ("!whatever", 5)])
 def test_who_is_silenced_by_a_clock_that_is_ahead_is_heard_once_it_is_set_back(
     phone: Phone, clock: FakeClock, text: str, times: int
@@ -183,7 +245,22 @@ class TestOneCommand:
         self, house: TestHouse, phone: Phone
     ) -> None:
         phone.text("!uptime\n!uptime\n!uptime")
-        assert phone.reply.startswith("uptime: 2 in an hour are the most. Nothing was done.")
+        assert phone.reply == "uptime: 2 in an hour are the most. Nothing was done. These were 3."
+        phone.text("!uptime")
+        assert phone.reply.startswith("Elm Street up ")
+
+    def test_the_time_that_is_told_is_one_at_which_all_of_it_fits(
+        self, house: TestHouse, phone: Phone, clock: FakeClock
+    ) -> None:
+        for _ in range(2):
+            phone.text("!uptime")
+            assert phone.reply.startswith("Elm Street up ")
+            clock.move(600)
+        phone.text("!uptime\n!uptime")
+        assert phone.reply.endswith("Nothing was done. Again at 13:10.")
+        clock.move(3000)
+        phone.text("!uptime\n!uptime")
+        assert phone.reply.startswith("Elm Street up ")
 
     def test_each_command_of_a_message_counts(self, house: TestHouse, phone: Phone) -> None:
         phone.text("!uptime\n!uptime")
