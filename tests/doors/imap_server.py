@@ -25,6 +25,8 @@ class ImapServer:
     a command to a line that nobody asked for, said before its answer. A FETCH of what is in
     `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
     expunged before anybody asked for the whole of it.
+    `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has NIL for
+    the whole; `size` is said of each in place of its own.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 
@@ -43,6 +45,10 @@ class ImapServer:
     broken: set[int] = field(default_factory=set)
     torn: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
+    empty: set[int] = field(default_factory=set)
+    section: str = "BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
+    body: str = "BODY[]<0>"
+    size: int | None = None
     chatty: float | None = None
     chats: int = 0
     inbox: dict[int, Mail] = field(default_factory=dict)
@@ -218,10 +224,14 @@ class Talk:
         if not whole:
             lines = data.split(b"\r\n")
             data = b"\r\n".join(x for x in lines if x[:5] in (b"From:", b"Subje", b""))
-        item = "BODY[]<0>" if whole else "BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
-        about = f"UID {uid} FLAGS ({' '.join(mail.flags)}) RFC822.SIZE {len(mail.raw)}"
+        item = self.server.body if whole else self.server.section
+        size = self.server.size or len(mail.raw)
+        about = f"UID {uid} FLAGS ({' '.join(mail.flags)}) RFC822.SIZE {size}"
         date = f'INTERNALDATE "{self.server.date}"'
-        self.say(f"* 1 FETCH ({about} {date} {item} {{{len(data)}}}\r\n".encode() + data + b")")
+        given = f"{{{len(data)}}}\r\n".encode() + data
+        if whole and uid in self.server.empty:
+            given = b"NIL"
+        self.say(f"* 1 FETCH ({about} {date} {item} ".encode() + given + b")")
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -60,6 +61,19 @@ async def test_every_server_is_enough(capabilities: str, how: str) -> None:
     assert server.words(how)
     assert not server.words("EXPUNGE")
     assert (2 in server.inbox) == ("STORE" in how and "\\Deleted" not in how)
+
+
+@pytest.mark.parametrize(
+    ("section", "body"),
+    [
+        ('BODY[HEADER.FIELDS ("FROM" "SUBJECT")]<0>', "BODY[]<0>"),  # Courier
+        ("BODY[HEADER.FIELDS (Subject From)]<0>", "BODY[]<0>"),
+        ("BODY[HEADER.FIELDS (FROM SUBJECT)]", "BODY[]"),
+    ],
+)
+async def test_a_server_may_name_what_it_gives_in_its_own_way(section: str, body: str) -> None:
+    """Header names are any strings and need not come back as they were asked for (RFC 3501 9)."""
+    await taken(ImapServer(section=section, body=body))
 
 
 async def test_without_keywords_it_is_seen() -> None:
@@ -372,6 +386,18 @@ async def test_what_the_server_would_not_give_is_asked_for_again(what: str) -> N
     assert [ok for ok, _ in ledger.said] == [True]
 
 
+async def test_a_message_that_comes_without_its_content_is_asked_for_again() -> None:
+    ledger, server = Ledger(), ImapServer(empty={1})
+    async with serving(server):
+        await server.append(letter(1))
+        await server.append(letter(2))
+        async with watching(ledger, settings(server.port, "ann", all_old=True)):
+            await ledger.ready()
+            await ledger.holds(2)
+            server.empty.clear()
+            await ledger.holds(2, 1)
+
+
 async def test_what_a_server_owes_outlives_the_door() -> None:
     """Its number lies behind us, and the next life asks for it all the same."""
     ledger, server = Ledger(), ImapServer(broken={1})
@@ -478,6 +504,43 @@ async def test_a_server_that_always_tells_of_mail_is_waited_on(command: str) -> 
         await ledger.holds(1)
     assert looks == (3 if command == "UID SEARCH" else 1)
     assert len(server.words("LOGIN")) == 1
+
+
+async def test_a_message_that_is_larger_than_its_server_says_is_told() -> None:
+    ledger, server = Ledger(), ImapServer(size=1000)
+    async with serving(server):
+        await server.append(letter(1, body="x\r\n" * 100_000))
+        await server.append(letter(2))
+        async with watching(ledger, settings(server.port, "ann", all_old=True)):
+            await ledger.holds(2)
+            await ledger.until(lambda: "left there" in ledger.said[-1][1])
+
+
+async def test_a_connection_that_nobody_ends_is_found_dead_within_90_seconds() -> None:
+    """A router forgets it, or the machine has slept: the kernel asks, however long an IDLE is."""
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server), watching(ledger, settings(server.port, "ann")) as door:
+        await ledger.ready()
+        assert door._session is not None and door._session.opening.socket is not None
+        ask = partial(door._session.opening.socket.getsockopt, socket.IPPROTO_TCP)
+        assert door._session.opening.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        probes = ask(socket.TCP_KEEPINTVL) * ask(socket.TCP_KEEPCNT)
+        assert ask(socket.TCP_KEEPIDLE) + probes <= 90
+
+
+async def test_a_server_that_tells_of_mail_in_each_idle_is_asked_less_often() -> None:
+    """What lies there and is not ours is told of again and again; what is ours is taken."""
+    ledger = Ledger()
+    server = ImapServer(hears=ledger.changed)
+    async with serving(server), watching(ledger, settings(server.port, "ann"), again=0.3):
+        await ledger.ready()
+        await server.append(letter("foreign", sender="x@example.com"))
+        await ledger.until(lambda: len(server.words("IDLE")) >= 4)
+        began, idles = time.monotonic(), len(server.words("IDLE"))
+        await ledger.until(lambda: len(server.words("IDLE")) >= idles + 3)
+        assert time.monotonic() - began > 0.5
+        await server.append(letter(1))
+        await ledger.holds(1)
 
 
 async def test_a_server_that_refuses_to_idle_is_read_all_the_same() -> None:

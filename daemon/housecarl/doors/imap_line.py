@@ -26,6 +26,10 @@ _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 #: are the most we ask for at once, and a server can say that it sends gigabytes.
 MAX_ANSWER = 8 * 1024 * 1024
 
+#: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: a router that
+#: forgot the connection, or a sleep of this machine, would else go unnoticed until the IDLE ends.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
+
 #: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.
 _NEWS = frozenset((b"EXISTS", b"RECENT"))
 
@@ -98,6 +102,9 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         sock = socket.create_connection((self.host, self.port), self._wait)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
         if self._context is not None:
             sock = self._context.wrap_socket(
                 sock, server_hostname=self.host, do_handshake_on_connect=False

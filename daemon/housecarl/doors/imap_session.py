@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import imaplib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NoReturn
@@ -16,9 +16,11 @@ from housecarl.doors.imap_bridge import Bridge
 from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Cut, Line, Opening, Refused, plain
 from housecarl.doors.imap_oauth import token
+from housecarl.doors.imap_lookout import LOOKS, Lookout
 from housecarl.doors.imap_owed import Owed
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import Progress, dated, first, key_of, restored
+from housecarl.doors.imap_section import ABOUT, WHOLE, content
 from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
 from housecarl.errors import SecretError, StorageError
 from housecarl.message.form import MAX_SIZE
@@ -29,19 +31,6 @@ HEADERS = 200
 
 #: Whole messages in memory at once; at most 5 MiB with the largest.
 BODIES = 20
-
-#: Looks in vain at what a server says is new, before we go back to waiting: some say it always.
-LOOKS = 3
-
-#: Octets of a header block of From and Subject; what is longer is no mail of a phone.
-MAX_HEADER = 16 * 1024
-
-#: Nothing of a message is ever in a command: these, numbers and dates are all that is sent.
-_HEADER = f"BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)]<0.{MAX_HEADER}>"
-_ABOUT = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER)
-_HEADER_KEY = b"BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
-_WHOLE = (f"BODY.PEEK[]<0.{MAX_SIZE + 1}>",)
-_WHOLE_KEY = b"BODY[]<0>"
 
 #: Done with, or never sent: nothing to read.
 _PASSED = frozenset((b"\\Deleted", b"\\Draft", KEYWORD.encode()))
@@ -123,10 +112,12 @@ class Session:
 
     def _watch(self) -> NoReturn:
         """Take what is new, then wait for more, for ever."""
+        lookout = Lookout(self._line, self._settings, self._bridge, self._patience)
         is_busy = True
         while True:
             last = self._progress.last
             is_done = self._take_all()
+            found = self._progress.last > last
             if is_done and not self.is_ready:
                 self.is_ready = self._ready(self._text())
             if not self.is_ready or not is_done:
@@ -136,18 +127,7 @@ class Session:
                 wait = self._patience.brief
             else:
                 wait = min(self._settings.poll, self._owed.wait())
-            is_busy = self._wait(wait) or self._progress.last > last
-
-    def _wait(self, seconds: float) -> bool:
-        """Until the server says that there is something, or it is time to look; which of them."""
-        if self._line.has_capability("IDLE"):
-            if self._line.wait_for_news(min(seconds, self._settings.idle)):
-                return True
-        else:
-            self._bridge.stopping.wait(min(seconds, self._patience.look))
-        # Some servers tell of new mail only when asked to do nothing.
-        self._line.noop()
-        return False
+            is_busy = lookout.wait(wait, found=found) or found
 
     def _text(self) -> str:
         left = f"; {self._left}" if self._left else ""
@@ -193,7 +173,7 @@ class Session:
     def _take_some(self, uids: Sequence[int]) -> bool:
         """Take what is ours of these, then note how far we are; False when one must wait."""
         self._refused.clear()
-        about = self._fetched(uids, _ABOUT)
+        about = self._fetched(uids, ABOUT)
         ours = [uid for uid in uids if uid in about and self._is_wanted(uid, about[uid])]
         for some in chunks(ours, BODIES):
             waits = self._take(some, about)
@@ -225,7 +205,7 @@ class Session:
         and for that one again later.
         """
         try:
-            return dict(self._line.fetch(uids, items))
+            return self._given(uids, self._line.fetch(uids, items))
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error as error:
@@ -234,6 +214,16 @@ class Session:
                 return {uid: item for each in one_by_one for uid, item in each.items()}
             self._put_off(uids[0], plain(str(error)))
             return {}
+
+    def _given(
+        self, uids: Sequence[int], answers: Mapping[int, dict[bytes, Any]]
+    ) -> dict[int, dict[bytes, Any]]:
+        """Those that came with what was asked for; one that came without is asked for again."""
+        came = [uid for uid in uids if uid in answers]
+        for uid in came:
+            if content(answers[uid]) is None:
+                self._put_off(uid, "it came without its content")
+        return {uid: answers[uid] for uid in came if uid not in self._refused}
 
     def _put_off(self, uid: int, why: str) -> None:
         """Ask for a refused message again another time, and tell of one that is given up."""
@@ -251,9 +241,12 @@ class Session:
             return False
         if self._is_renumbered and self._progress.is_before_us(dated(about.get(b"INTERNALDATE"))):
             return False
-        if not self._concern.is_ours(about.get(_HEADER_KEY) or b""):
+        if not self._concern.is_ours(content(about) or b""):
             return False
-        size = int(about.get(b"RFC822.SIZE", 0))
+        return self._fits(uid, int(about.get(b"RFC822.SIZE", 0)))
+
+    def _fits(self, uid: int, size: int) -> bool:
+        """Whether a message is no larger than what is ever read; tells of one that is."""
         if size > MAX_SIZE:
             log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
             kib = f"{size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
@@ -268,11 +261,11 @@ class Session:
 
     def _take(self, uids: Sequence[int], about: dict[int, dict[bytes, Any]]) -> int | None:
         """Fetch these whole, store them, put away what is safe; the first one that must wait."""
-        whole = self._fetched(uids, _WHOLE)
+        whole = self._fetched(uids, WHOLE)
         letters = []
         for uid in uids:
-            raw = whole.get(uid, {}).get(_WHOLE_KEY)
-            if raw and len(raw) <= MAX_SIZE:
+            raw = content(whole.get(uid, {}))
+            if raw and self._fits(uid, len(raw)):
                 letters.append((uid, raw, self._stamp(uid, dated(about[uid].get(b"INTERNALDATE")))))
         safe = self._bridge.deliver([(raw, stamp) for _, raw, stamp in letters])
         stored = [letter[0] for letter, is_safe in zip(letters, safe, strict=True) if is_safe]
