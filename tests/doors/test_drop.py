@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -122,6 +123,20 @@ async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path
     os.utime(tmp_path / "old", (1e9, 1e9))
     async with watching(tmp_path, box.deliver, box):
         await box.next()
+
+
+@pytest.mark.parametrize("ahead", [3600, 366 * 86400])
+async def test_a_file_with_a_time_in_the_future_is_taken(
+    tmp_path: Path, box: Box, ahead: float
+) -> None:
+    """A clock was set back, or it came out of an archive: it lay there before the door opened."""
+    path = tmp_path / "later.txt"
+    path.write_text("!uptime\n")
+    os.utime(path, (time.time() + ahead, time.time() + ahead))
+    async with watching(tmp_path, box.deliver, box):
+        raw, _ = await box.next()
+        await gone(path)
+    assert raw.endswith(b"!uptime\r\n")
 
 
 async def test_names_that_are_no_text_are_taken_and_harm_no_log(

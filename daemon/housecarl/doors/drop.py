@@ -209,7 +209,10 @@ def _news(troubles: list[str]) -> str:
 
 
 def _candidates(root: Path) -> list[tuple[str, float]]:
-    """The (name, seconds since last written) of what may be a message, oldest first."""
+    """The (name, seconds since last written) of what may be a message, oldest first.
+
+    What is being written to has the time that it is now: a time ahead is as good as one long ago.
+    """
     found = []
     with os.scandir(root) as entries:
         for entry in entries:
@@ -225,7 +228,7 @@ def _candidates(root: Path) -> list[tuple[str, float]]:
                 continue
             found.append((written, entry.name))
     now = time.time()
-    return [(name, max(0.0, now - written)) for written, name in sorted(found)]
+    return [(name, abs(now - written)) for written, name in sorted(found)]
 
 
 def _read(path: Path) -> Dropped | None:
