@@ -25,8 +25,8 @@ class ImapServer:
     a command to a line that nobody asked for, said before its answer. A FETCH of what is in
     `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
     expunged before anybody asked for the whole of it.
-    `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has NIL for
-    the whole; `size` is said of each in place of its own.
+    `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has NIL
+    for the whole; `size` is said of each in place of its own.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 

@@ -26,8 +26,8 @@ _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 #: are the most we ask for at once, and a server can say that it sends gigabytes.
 MAX_ANSWER = 8 * 1024 * 1024
 
-#: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: a router that
-#: forgot the connection, or a sleep of this machine, would else go unnoticed until the IDLE ends.
+#: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: else it
+#: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 
 #: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.

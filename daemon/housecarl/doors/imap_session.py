@@ -15,8 +15,8 @@ from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Bridge
 from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Cut, Line, Opening, Refused, plain
-from housecarl.doors.imap_oauth import token
 from housecarl.doors.imap_lookout import LOOKS, Lookout
+from housecarl.doors.imap_oauth import token
 from housecarl.doors.imap_owed import Owed
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import Progress, dated, first, key_of, restored
