@@ -56,8 +56,22 @@ async def test_it_does_not_stand_in_for_an_old_signature_that_never_held(world: 
         (signed(mail(), l="5", **old), Proof.CLAIMED),
         (signed(mail(), h="from:to:date:content-type", **old), Proof.CLAIMED),
         (signed(mail(), **old).replace(b"lamp", b"heat"), Proof.CLAIMED),
+        (signed(mail(), **old).replace(b": hello", b": !plug heat on"), Proof.CLAIMED),
+        (
+            signed(mail("bo@gmail.com"), **old).replace(b"bo@gmail.com", b"ann@example.org"),
+            Proof.CLAIMED,
+        ),
     ):
         assert (await judged(world, GOOD.encode() + raw, IMAP, host=HOST)).proof is proof
+
+
+async def test_an_old_signature_is_no_less_old_without_its_key(world: World) -> None:
+    """Neither a key that is gone nor one that nobody tells us is worth waiting for."""
+    raw = signed(mail(), s="gone", t=str(T - 86400), x=str(T - 60))
+    for _ in range(2):
+        assert (await judged(world, raw)).reason == "expired"
+        assert (await judged(world, GOOD.encode() + raw, IMAP, host=HOST)).proof is Proof.SIGNED
+        world.silent.add("gone._domainkey.example.org")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ async def check(
     needed: tuple[bytes, ...] = covered.NEEDED,
 ) -> Result:
     """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
-    sound, words = _sorted(case, domains, needed)
+    sound, old, words = _sorted(case, domains, needed)
     marks = tuple(each.key for each in sound)
     for signed in sound:
         try:
@@ -76,21 +76,36 @@ async def check(
             f" (unsigned: {unsigned})" if unsigned else ""
         )
         return Result(signed, marks=marks)
+    words = [*[await _fault_of_old(each, case.original, dns) for each in old], *words]
     case.checks["dkim"] = " ".join(words) or "none"
     return Result(words=tuple(words), marks=marks)
 
 
+async def _fault_of_old(signed: Signature, original: Original, dns: Resolver) -> str:
+    """`expired`, for which our mail host may speak, unless its key tells that it never held."""
+    try:
+        await _check_key(signed, original, dns)
+    except Unsound as fault:
+        return "expired" if str(fault) == "key-gone" else str(fault)
+    except TrustLater:
+        pass  # it would be too old with an answer too
+    return "expired"
+
+
 def _sorted(
     case: Case, domains: Container[str], needed: tuple[bytes, ...]
-) -> tuple[list[Signature], list[str]]:
-    """The signatures that are sound but for their key, and what is wrong with each other one."""
-    sound, words = [], []
+) -> tuple[list[Signature], list[Signature], list[str]]:
+    """The signatures that are sound but for their key, those too old, what is wrong with others."""
+    sound, old, words = list[Signature](), list[Signature](), list[str]()
     for found in _candidates(case.original, domains)[:MAX_SIGNATURES]:
         try:
-            sound.append(_sound(found, case, needed))
+            signed = _sound(found, case, needed)
+            is_old = _is_old(signed, case)
         except Unsound as fault:
             words.append(str(fault))
-    return sound, words
+            continue
+        (old if is_old else sound).append(signed)
+    return sound, old, words
 
 
 def _candidates(original: Original, domains: Container[str]) -> list[Field]:
@@ -106,7 +121,7 @@ def _candidates(original: Original, domains: Container[str]) -> list[Field]:
 
 
 def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
-    """Everything that can be said without asking for the key."""
+    """Everything that can be said without asking for the key, but for its age."""
     signed = signature.read(field)
     if signed.tags.get(b"v") != b"1" or not signed.covers:
         raise Unsound("syntax")
@@ -116,11 +131,20 @@ def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
         raise Unsound("identity")
     covered.check(signed, case.original, needed)
     signature.check_body(signed, case.original, _DEFAULT)
-    # last: `expired` means that nothing else is wrong, and our mail host may speak for it
-    signature.check_time(signed, case.now)
-    if signed.signed is None:
-        _check_date(signed, case.original, case.now)
     return signed
+
+
+def _is_old(signed: Signature, case: Case) -> bool:
+    """Whether it has expired; Unsound for times that cannot be."""
+    try:
+        signature.check_time(signed, case.now)
+        if signed.signed is None:
+            _check_date(signed, case.original, case.now)
+    except Unsound as fault:
+        if str(fault) == "expired":
+            return True
+        raise
+    return False
 
 
 async def _check_key(signed: Signature, original: Original, dns: Resolver) -> None:
