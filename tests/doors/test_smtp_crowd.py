@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import ssl
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.doors.smtp_peer import Peer, auth_plain, has_left, secured, serving
 
-from housecarl.doors.smtp_crowd import TRIES, Crowd, Rate, counted
+from housecarl.doors.smtp_crowd import FILES, TRIES, Crowd, Rate, counted, places
 from housecarl.doors.smtp_settings import MAX_ADDRESSES
 from housecarl.doors.smtp_standing import (
     FRUITLESS_SECONDS,
@@ -296,6 +298,20 @@ async def test_who_must_leave_before_the_session_began_is_cut() -> None:
         assert await peers[0].ended() == b""
         assert (await peers[1].reply()).startswith("220 ")
         assert len(served.door._desk.crowd.guests) == 1
+
+
+def test_connections_leave_the_rest_of_the_house_its_files() -> None:
+    """Else whoever fills the door would keep the spool from opening any, and a full one full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES + 100, hard))
+    try:
+        with capture_logs() as logs:
+            assert places(100) == 100
+            assert not logs
+            assert places(101) == 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [(each["wanted"], each["has"]) for each in logs] == [(101, 100)]
 
 
 def test_a_rate_fills_up_again() -> None:

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from housecarl.clock import Clock, SystemClock
-from housecarl.doors.smtp_crowd import Crowd, counted
+from housecarl.doors.smtp_crowd import Crowd, counted, places
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_listener import Listener
 from housecarl.doors.smtp_login import Logins
@@ -56,7 +56,8 @@ class SmtpDoor:
         self._deliver = deliver
         self._clock = clock or SystemClock()
         self._rules = Rules(settings.rules)
-        crowd = Crowd(settings.connections, settings.per_address, settings.rate, settings.grace)
+        most = places(settings.connections)
+        crowd = Crowd(most, settings.per_address, settings.rate, settings.grace)
         passwords = Logins(logins or {}, crowd.is_fruitless)
         self._desk = Desk(settings, crowd, passwords, None, self._receive)
         self._storing: set[asyncio.Task[object]] = set()

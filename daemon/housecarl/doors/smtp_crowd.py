@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import resource
 import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
@@ -17,6 +18,10 @@ PATIENCE = 10.0
 
 #: Times that an address may be turned away in so many seconds before it counts as fruitless.
 TRIES, TRIES_SECONDS = 6, 2.0
+
+#: Files that stay for all else when the system lets us open few: the journal, the smarthost, 64
+#: questions to DNS, 32 commands with four pipes each.
+FILES = 256
 
 #: The addresses of this machine, which are not counted.
 OWN = frozenset({"127.0.0.1", "::1"})
@@ -183,6 +188,16 @@ class Rate:
         if len(self._buckets) > MAX_ADDRESSES:
             del self._buckets[next(iter(self._buckets))]
         return allowed
+
+
+def places(wanted: int) -> int:
+    """How many connections there may be: those wanted, or as many as we can open files for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or wanted <= files - FILES:
+        return wanted
+    has = max(1, files - FILES)
+    log.warning("smtp-fewer-connections", wanted=wanted, has=has, why=f"{files} files (ulimit -n)")
+    return has
 
 
 def counted(host: str) -> str:
