@@ -147,6 +147,8 @@ class Judge:
             return case._replace(calls=calls, word="refuse", reason=error.reason, text=why)
         if case.verdict.reason is not None:
             text = rights.too_old(case.verdict.sent, case.now, ZoneInfo(self.config.timezone))
+            if case.verdict.reason == "no-key":
+                text = rights.NO_KEY
             return case._replace(word="refuse", reason=case.verdict.reason, text=text)
         return self.decide(case)
 

@@ -12,6 +12,12 @@ from housecarl.verdict import Proof
 #: Age in seconds from which a change is not carried out (15 min: as long as one still waits).
 LATE_SECONDS = 15 * 60.0
 
+#: The answer to who sent a mail without a Message-ID and without a signature that we could check.
+NO_KEY = (
+    "Not done: this mail has no Message-ID, so I cannot tell it from a repeat. "
+    "Send it from another program."
+)
+
 Word = Literal["run", "confirm", "refuse"]
 
 #: The proof table: what each proof is good for, by risk; a claimed sender may do nothing.
