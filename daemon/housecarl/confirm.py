@@ -6,11 +6,14 @@ import hmac
 import secrets
 import sqlite3
 from datetime import UTC, datetime
+from math import ceil
 from typing import NamedTuple
 
 from housecarl.config import Config
 from housecarl.errors import NotAllowed
 from housecarl.journal import codes
+from housecarl.quantity import MINUTE
+from housecarl.rights import span
 
 #: Seconds in which a challenge can be answered (10 min: long enough to find the phone).
 CODE_SECONDS = 600.0
@@ -69,22 +72,23 @@ def find(
 
     It is returned as WrongCode and not raised: what was counted must stay counted.
     """
-    if _locked(conn, person, now):
-        text = "Too many wrong codes. Codes are off for you for an hour."
+    if until := _locked(conn, person, now):
+        wait = span(ceil((until - now) / MINUTE) * MINUTE)
+        text = f"Too many wrong codes. Codes are off for you for another {wait}."
         # counted before a crash, it may be the one that the owner did not hear of
         return WrongCode(text, locked=codes.is_missed(conn, receipt))
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
         codes.miss(conn, person, None, receipt, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
-        return WrongCode(text, locked=_locked(conn, person, now))
+        return WrongCode(text, locked=bool(_locked(conn, person, now)))
     step = matching_step(totp, typed, now) if totp else None
     if step is not None and codes.is_spent(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, receipt, now)
-    locked = _locked(conn, person, now)
+    locked = bool(_locked(conn, person, now))
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
         return WrongCode("Wrong code, the third. Nothing was done.", locked=locked)
@@ -101,16 +105,18 @@ def use(conn: sqlite3.Connection, confirmed: Confirmation, now: float) -> bool:
     return step is None or codes.spend_step(conn, code.person, step)
 
 
-def _locked(conn: sqlite3.Connection, person: str, now: float) -> bool:
-    """Whether the last hour saw the wrong code that locks out: enough of them within an hour.
+def _locked(conn: sqlite3.Connection, person: str, now: float) -> float | None:
+    """Until when a person is locked out: for an hour from the last of enough within an hour.
 
     What lies further ahead than that was counted by a clock that has been set back since.
     """
     times = codes.misses(conn, person, now - 2 * LOCK_SECONDS, now + LOCK_SECONDS)
-    return any(
-        last - first < LOCK_SECONDS and now - last < LOCK_SECONDS
+    ends = (
+        min(last, now) + LOCK_SECONDS
         for first, last in zip(times, times[LOCK_MISSES - 1 :], strict=False)
+        if last - first < LOCK_SECONDS and now - last < LOCK_SECONDS
     )
+    return max(ends, default=None)
 
 
 def same(one: str, other: str) -> bool:

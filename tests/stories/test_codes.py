@@ -162,7 +162,7 @@ def test_five_wrong_codes_lock_codes_for_an_hour(
     phone.text("!blow shed")
     code = code_in(phone.reply)
     phone.text(f"!yes {code}")
-    assert phone.reply == "Too many wrong codes. Codes are off for you for an hour."
+    assert phone.reply == "Too many wrong codes. Codes are off for you for another 1 h."
     clock.move(3601)
     phone.text("!blow shed")
     phone.text(f"!yes {code_in(phone.reply)}")
@@ -365,7 +365,7 @@ def test_a_wrong_code_is_counted_once_whatever_crashes(
 def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(
     house: TestHouse, clock: FakeClock
 ) -> None:
-    off, phone = "Too many wrong codes. Codes are off for you for an hour.", house.phone("bo")
+    phone = house.phone("bo")
 
     def wrong() -> None:
         phone.text("!yes 12345")
@@ -375,12 +375,14 @@ def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(
     clock.move(58 * 60)
     for _ in range(4):
         wrong()
-    for minutes in (3, 55):
+    for minutes, left in ((3, 57), (55, 2)):
         clock.move(minutes * 60)
         phone.text("!blow shed")
         code = code_in(phone.reply)
         phone.text(f"!yes {code}")
-        assert phone.reply == off
+        assert phone.reply == (
+            f"Too many wrong codes. Codes are off for you for another {left} min."
+        )
     clock.move(3 * 60)
     phone.text(f"!yes {code}")
     assert phone.reply == "shed is gone."
