@@ -73,28 +73,36 @@ def find(
     It is returned as WrongCode and not raised: what was counted must stay counted.
     """
     if until := _locked(conn, person, now):
-        wait = span(ceil((until - now) / MINUTE) * MINUTE)
-        text = f"Too many wrong codes. Codes are off for you for another {wait}."
         # counted before a crash, it may be the one that the owner did not hear of
-        return WrongCode(text, locked=codes.is_missed(conn, receipt))
+        return WrongCode(_off(until - now), locked=codes.is_missed(conn, receipt))
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
         codes.miss(conn, person, None, receipt, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
-        return WrongCode(text, locked=bool(_locked(conn, person, now)))
+        return _wrong(conn, person, now, text)
     step = matching_step(totp, typed, now) if totp else None
     if step is not None and codes.is_spent(conn, person, step):
         step = None
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, receipt, now)
-    locked = bool(_locked(conn, person, now))
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
-        return WrongCode("Wrong code, the third. Nothing was done.", locked=locked)
+        return _wrong(conn, person, now, "Wrong code, the third. Nothing was done.")
     left = MAX_TRIES - tries
     tell = f"Wrong code. {left} {'try' if left == 1 else 'tries'} left. Nothing was done."
-    return WrongCode(tell, locked=locked)
+    return _wrong(conn, person, now, tell)
+
+
+def _wrong(conn: sqlite3.Connection, person: str, now: float, text: str) -> WrongCode:
+    """The answer to a wrong code that was counted just now; to the one that locks there is one."""
+    until = _locked(conn, person, now)
+    return WrongCode(_off(until - now), locked=True) if until else WrongCode(text)
+
+
+def _off(seconds: float) -> str:
+    wait = span(ceil(seconds / MINUTE) * MINUTE)
+    return f"Too many wrong codes. Codes are off for you for another {wait}."
 
 
 def use(conn: sqlite3.Connection, confirmed: Confirmation, now: float) -> bool:

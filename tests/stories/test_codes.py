@@ -170,6 +170,19 @@ def test_five_wrong_codes_lock_codes_for_an_hour(
     assert done(ledger) == ["shed"]
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_wrong_code_that_locks_promises_no_further_try(house: TestHouse, waits: bool) -> None:
+    phone = house.phone("bo")
+    for _ in range(4):
+        phone.text("!yes 12345")
+        phone.wait()
+    if waits:
+        phone.text("!blow shed")
+        phone.wait()
+    phone.text("!yes 12345")
+    assert phone.reply == "Too many wrong codes. Codes are off for you for another 1 h."
+
+
 def test_what_is_gone_when_its_code_comes_is_not_done(
     house: TestHouse, phone: Phone, ledger: Path, tmp_path: Path
 ) -> None:
