@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
+import structlog
+
 from housecarl import confirm
 from housecarl.confirm import Confirmation
+from housecarl.errors import SecretError
 from housecarl.journal import Database, people, receipts
 from housecarl.judge import Case, Judge
 from housecarl.module import Call, Risk
@@ -15,6 +18,8 @@ from housecarl.rights import Decision
 
 #: Reasons that hold only now: before the journal was lost the same message may have been in time.
 _LATE = ("late", "stale")
+
+log = structlog.get_logger()
 
 
 class Admission:
@@ -58,10 +63,16 @@ class Admission:
             first = receipts.find_same(conn, case.verdict.keys, case.id)
             if first is not None:  # before it is counted as a wrong code
                 raise Repeated(case, first)
-            secret = person.totp.read() if person.totp is not None else None
+            secret = confirm.app_secret(person.totp) if person.totp is not None else None
             return confirm.find(conn, case.person, typed, case.id, now, secret)
 
-        found = await self._db.write(find)
+        try:
+            found = await self._db.write(find)
+        except SecretError as error:
+            mend = f"housecarl person totp {case.person}"
+            log.error("code-unchecked", person=case.person, why=str(error), mend=mend)
+            text = "Codes of your app cannot be checked here. Nothing was done."
+            return case._replace(word="refuse", reason="no-secret", text=text, steps=())
         if isinstance(found, confirm.WrongCode):
             reason = "locked" if found.locked else found.reason
             return case._replace(word="refuse", reason=reason, text=str(found), steps=())

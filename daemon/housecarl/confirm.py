@@ -8,12 +8,14 @@ import sqlite3
 from datetime import UTC, datetime
 from math import ceil
 from typing import NamedTuple
+from unicodedata import decimal
 
 from housecarl.config import Config
-from housecarl.errors import NotAllowed
+from housecarl.errors import NotAllowed, SecretError
 from housecarl.journal import codes
 from housecarl.quantity import MINUTE
 from housecarl.rights import span
+from housecarl.secret import Secret
 
 #: Seconds in which a challenge can be answered (10 min: long enough to find the phone).
 CODE_SECONDS = 600.0
@@ -128,8 +130,28 @@ def _locked(conn: sqlite3.Connection, person: str, now: float) -> float | None:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two codes are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(one.encode(), other.strip().encode())
+    """Whether two codes are equal, in a time that does not tell where they differ.
+
+    A keyboard may write digits of another script, or wider ones.
+    """
+    typed = "".join(str(decimal(char)) if char.isdecimal() else char for char in other.strip())
+    return hmac.compare_digest(one.encode(), typed.encode())
+
+
+def app_secret(secret: Secret) -> str:
+    """The secret of an authenticator app; SecretError when it is not to be had or makes no codes.
+
+    What pyotp takes for one differs between its versions.
+    """
+    from pyotp.totp import TOTP
+
+    value = secret.read()
+    try:
+        TOTP(value).at(0)
+    except ValueError:
+        text = "is no secret of an authenticator app (A-Z and 2-7, 32 of them as a rule)"
+        raise SecretError(str(secret), text) from None
+    return value
 
 
 def matching_step(secret: str, typed: str, now: float) -> int | None:

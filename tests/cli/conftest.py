@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyotp import random_base32
 from tests.cli.forked import LOADED, Forker, shared
 
 from housecarl.testing.house import TestHouse
@@ -37,8 +38,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
         "bo": {"phones": ["+13035550199"], "may": ["uptime"]},
     }
     folder = tmp_path_factory.mktemp("house")
-    for name in ("ann.hash", "ann.totp"):
-        (folder / name).write_text("nothing yet\n")
+    for name, secret in (("ann.hash", "nothing yet"), ("ann.totp", random_base32())):
+        (folder / name).write_text(f"{secret}\n")
         (folder / name).chmod(0o600)
     with TestHouse(folder, people) as opened:
         yield opened

@@ -267,7 +267,7 @@ def test_root_looks_with_the_eyes_of_the_daemons_user(
 ) -> None:
     (tmp_path / "spool").mkdir()
     for name in ("totp", "hash"):
-        (tmp_path / name).write_text("kept\n")
+        (tmp_path / name).write_text("KEPT" * 8)
         (tmp_path / name).chmod(0o600)
     for name in ("spool", "hash"):
         os.chown(tmp_path / name, 65534, 65534)

@@ -92,6 +92,27 @@ async def test_a_house_without_people_and_doors_is_told_and_one_that_others_may_
     assert "replaced by everybody" in (await look("config", tmp_path))[-1][1]
 
 
+async def test_a_secret_of_which_no_app_makes_codes_is_told(tmp_path: Path) -> None:
+    for name, secret in (("ann", "not base 32!"), ("bo", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")):
+        (tmp_path / name).write_text(f"{secret}\n")
+        (tmp_path / name).chmod(0o600)
+    people = {
+        name: {"may": ["*"], "unix": [name], "totp": {"file": name}} for name in ("ann", "bo")
+    }
+    found = told(
+        [each async for each in visit(await patient(tmp_path, people=people), {"secrets"})]
+    )
+    assert found == [
+        ("ok", "1 of 2 can be read, by the daemon only", ""),
+        (
+            "fail",
+            "people.ann.totp: is no secret of an authenticator app "
+            "(A-Z and 2-7, 32 of them as a rule)",
+            "housecarl person totp ann",
+        ),
+    ]
+
+
 async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyotp.totp import TOTP
+from structlog.testing import capture_logs
 
 from housecarl.errors import StorageError
 from housecarl.module import Reply
@@ -260,6 +261,43 @@ def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
             phone.text(f"!yes {code}")
             assert phone.reply.startswith("Wrong code.")
             assert done(ledger) == ["shed"]
+
+
+@pytest.mark.parametrize("secret", [None, "not base 32!", "JBSWY3DPEHPK3PXP"])
+def test_a_secret_that_makes_no_codes_is_told_and_nothing_is_done(
+    tmp_path: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch, secret: str | None
+) -> None:
+    """It is gone, or none that an app could have: what a person types is not to blame for it."""
+    monkeypatch.delenv("ANNS_APP", raising=False)
+    if secret is not None:
+        monkeypatch.setenv("ANNS_APP", secret)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "blow.py").write_text(MODULE)
+    ann = {"phones": ["+13035550123"], "may": ["*"], "totp": {"env": "ANNS_APP"}}
+    modules = {"folders": [str(tmp_path / "modules")], "blow": {"ledger": str(ledger)}}
+    with TestHouse(tmp_path, {"ann": ann}, modules) as house, capture_logs() as logs:
+        phone = house.phone()
+        phone.text("!blow shed")
+        phone.wait()
+        for _ in range(6):
+            phone.text("!yes 123456")
+            assert phone.reply == "Codes of your app cannot be checked here. Nothing was done."
+        house.settle()
+        assert house.log()[-1].endswith("yes 123456: no-secret")
+        assert not list((house.spool / "failed").iterdir())
+    told = [entry for entry in logs if entry["event"] == "code-unchecked"]
+    assert {(entry["person"], entry["mend"]) for entry in told} == {
+        ("ann", "housecarl person totp ann")
+    }
+    assert secret is None or secret not in str(logs)
+
+
+@pytest.mark.parametrize("zero", ["\uff10", "\u0660"])
+def test_the_digits_of_a_code_may_be_those_of_any_script(phone: Phone, zero: str) -> None:
+    phone.text("!blow shed")
+    code = "".join(chr(ord(zero) + int(digit)) for digit in code_in(phone.reply))
+    phone.text(f"!yes {code}")
+    assert phone.reply == "shed is gone."
 
 
 def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(

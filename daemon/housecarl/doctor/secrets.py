@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from housecarl.config_words import Loc
+from housecarl.confirm import app_secret
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
@@ -117,7 +118,10 @@ def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
         yield skipped(PART, f"{secret} is there only within the unit", mend)
         return
     try:
-        secret.read()
+        if loc[-1] == "totp":
+            app_secret(secret)
+        else:
+            secret.read()
     except SecretError as error:
         yield trouble(PART, error.problems[0].text, _mend(loc, secret, uid))
         return
