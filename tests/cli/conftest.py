@@ -15,6 +15,7 @@ import pytest
 from pyotp import random_base32
 from tests.cli.forked import LOADED, Forker, shared
 
+from housecarl.password import hash_password
 from housecarl.testing.house import TestHouse
 
 HOUSECARL = Path(sys.executable).with_name("housecarl")
@@ -38,7 +39,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
         "bo": {"phones": ["+13035550199"], "may": ["uptime"]},
     }
     folder = tmp_path_factory.mktemp("house")
-    for name, secret in (("ann.hash", "nothing yet"), ("ann.totp", random_base32())):
+    for name, secret in (("ann.hash", hash_password("x")), ("ann.totp", random_base32())):
         (folder / name).write_text(f"{secret}\n")
         (folder / name).chmod(0o600)
     with TestHouse(folder, people) as opened:

@@ -38,6 +38,7 @@ from housecarl.errors import NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import Database, conditions, people, receipts, values
 from housecarl.journal.conditions import Condition
+from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.testing.house import TestHouse, free_port
 from housecarl.testing.plug import SimulatedPlug
@@ -266,8 +267,8 @@ def test_root_looks_with_the_eyes_of_the_daemons_user(
     tmp_path: Path, config: Path, verbs: Forker
 ) -> None:
     (tmp_path / "spool").mkdir()
-    for name in ("totp", "hash"):
-        (tmp_path / name).write_text("KEPT" * 8)
+    for name, held in (("totp", "KEPT" * 8), ("hash", hash_password("kept"))):
+        (tmp_path / name).write_text(held)
         (tmp_path / name).chmod(0o600)
     for name in ("spool", "hash"):
         os.chown(tmp_path / name, 65534, 65534)

@@ -32,6 +32,7 @@ from housecarl.doctor import CHECKS, Patient, access, finding, ping, secrets, sp
 from housecarl.doctor import certificate as certificates
 from housecarl.doctor.finding import Finding, Trouble
 from housecarl.doctor.threads import Loose
+from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
 from housecarl.testing.house import free_port
@@ -113,6 +114,28 @@ async def test_a_secret_of_which_no_app_makes_codes_is_told(tmp_path: Path) -> N
     ]
 
 
+async def test_a_password_where_its_hash_belongs_is_told(tmp_path: Path) -> None:
+    """Nobody could log in with it, and it stands there for whoever reads the file."""
+    for name, held in (("ann", "correct horse"), ("bo", hash_password("correct horse"))):
+        (tmp_path / name).write_text(f"{held}\n")
+        (tmp_path / name).chmod(0o600)
+    people = {
+        name: {"may": ["*"], "login": {"user": name, "hash": {"file": name}}}
+        for name in ("ann", "bo")
+    }
+    found = told(
+        [each async for each in visit(await patient(tmp_path, people=people), {"secrets"})]
+    )
+    assert found == [
+        ("ok", "1 of 2 can be read, by the daemon only", ""),
+        (
+            "fail",
+            "people.ann.login.hash: is no argon2 hash of a password",
+            "housecarl person password ann",
+        ),
+    ]
+
+
 async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +143,7 @@ async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     (tmp_path / "open").write_text("secret\n")
     (tmp_path / "open").chmod(0o600)
-    (tmp_path / "fine").write_text("secret\n")
+    (tmp_path / "fine").write_text(hash_password("secret"))
     (tmp_path / "fine").chmod(0o600)
     people = {
         name: {"may": ["*"], "totp": totp, "login": {"user": name, "hash": secret}}

@@ -118,10 +118,7 @@ def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
         yield skipped(PART, f"{secret} is there only within the unit", mend)
         return
     try:
-        if loc[-1] == "totp":
-            app_secret(secret)
-        else:
-            secret.read()
+        _read(loc, secret)
     except SecretError as error:
         yield trouble(PART, error.problems[0].text, _mend(loc, secret, uid))
         return
@@ -135,6 +132,25 @@ def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
     if who := access.replaced_by(file, uid):
         text = f"{file} can be replaced by {who}"
         yield trouble(PART, text, f"chmod go-w {file.parent}; see whose it is with ls -ld")
+
+
+def _read(loc: Loc, secret: Secret) -> None:
+    """Raise SecretError when it cannot be read, or is nothing that its place can use."""
+    if loc[-1] == "totp":
+        app_secret(secret)
+    elif loc[-2:] == ("login", "hash"):
+        _read_hash(secret)
+    else:
+        secret.read()
+
+
+def _read_hash(secret: Secret) -> None:
+    from argon2 import extract_parameters
+
+    try:
+        extract_parameters(secret.read())
+    except ValueError:  # argon2's own is one; what was written there instead stays untold
+        raise SecretError(str(secret), "is no argon2 hash of a password") from None
 
 
 def _mend(loc: Loc, secret: Secret, uid: int) -> str:
