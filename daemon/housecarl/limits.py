@@ -53,8 +53,8 @@ class Limits:
             return _refused(case, "")
         if is_slip:
             return self._slip(case, now, f"{NONSENSE} texts I do not understand")
-        if case.word != "run" and case.word != "confirm":
-            return case
+        if case.confirmed is not None or case.word not in ("run", "confirm"):
+            return case  # what a code set free was counted when the code was sent
         return self._count(case, now)
 
     def take_back(self, case: Case) -> None:
@@ -93,7 +93,7 @@ class Limits:
             are = "is" if left == 1 else "are"
             text = f"{why}: {left} {are} left, these were {number}. Nothing was done."
             return self._slip(_refused(case, text), now, why)
-        if self._most_of and case.confirmed is None:  # else it was counted with its code
+        if self._most_of:
             refused = self._count_each(case, now)
             if refused is not None:
                 return refused

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import module_folder
 
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -166,6 +167,23 @@ def test_who_is_silenced_by_a_clock_that_is_ahead_is_heard_once_it_is_set_back(
         assert phone.reply.startswith("Elm Street up ")
     phone.text("!uptime")
     assert phone.reply.endswith("I listen again at 13:00.")
+
+
+def test_a_code_that_was_sent_can_be_answered_though_it_was_the_last_of_the_hour(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """It was counted when it was asked for; a wrong one is no way around the bound."""
+    limits, modules = {"calls_per_hour": 2}, module_folder(tmp_path)
+    with TestHouse(tmp_path, modules=modules, clock=clock, limits=limits) as house:
+        phone = house.phone()
+        phone.text("!uptime")
+        phone.wait()
+        phone.text("!blow shed")
+        code = phone.reply.partition("!yes ")[2][:4]
+        phone.text(f"!yes {code}")
+        assert phone.reply == "shed is gone."
+        phone.text("!uptime")
+        assert phone.reply.endswith("I listen again at 13:00.")
 
 
 class TestTexts:
