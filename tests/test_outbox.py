@@ -6,11 +6,13 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from housecarl.config import Config
 from housecarl.envelope import Answer, Envelopes, Way
+from housecarl.health import WAITING_SECONDS, examine
 from housecarl.journal import people, replies
 from housecarl.journal.database import connect
 from housecarl.letter import Letter
@@ -20,6 +22,8 @@ from housecarl.reply import More, Renderer
 
 ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
 OWN = Way("ann@example.org")
+PEOPLE = {"ann": {"addresses": ["ann@example.net"], "may": ["*"]}}
+POST = {"host": "127.0.0.1", "tls": "none", "from": "house@home.example"}
 
 
 def evil(letter: Letter) -> str:
@@ -36,9 +40,22 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def outbox() -> Outbox:
-    ann = {"addresses": ["ann@example.net"], "may": ["*"]}
-    config = Config.model_validate({"people": {"ann": ann}})
+    config = Config.model_validate({"people": PEOPLE, "post": POST})
     return Outbox(Envelopes(config, Renderer()), config.limits)
+
+
+@pytest.mark.parametrize("own", [OWN, None])
+async def test_without_a_post_an_answer_is_kept_and_waits_for_nothing(
+    conn: sqlite3.Connection, own: Way | None
+) -> None:
+    """Nothing would ever send it: `status` would be in trouble for good, and none ever go."""
+    config = Config.model_validate({"people": PEOPLE})
+    outbox = Outbox(Envelopes(config, Renderer()), config.limits)
+    assert outbox.queue(conn, ANN, own, 5.0, await outbox.seal(ANN, own, 5.0)) is None
+    assert replies.queue(conn) == []
+    (kept,) = replies.of(conn, "7f3a")
+    assert (kept["state"], kept["text"].startswith("lamp on.")) == ("no-way", True)
+    assert examine(conn, 5.0 + 2 * WAITING_SECONDS, ["ann"], ZoneInfo("UTC")).well
 
 
 async def test_what_was_sealed_before_is_queued_as_it_is(

@@ -85,8 +85,11 @@ class Envelopes:
     def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
         """The answer in the house's words, as the mail that is sent.
 
-        Behind a text that waits it is one with that, and keeps its Message-ID.
+        Behind a text that waits it is one with that, and keeps its Message-ID. In a house without
+        `post` nothing ever leaves: it has no way, so that it is only recorded and waits for nothing.
         """
+        if self.config.post is None:
+            way = Way(None)
         facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
         html, pages = None, list[str]()
         if way.texted:
