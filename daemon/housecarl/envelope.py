@@ -86,7 +86,7 @@ class Envelopes:
         """The answer in the house's words, as the mail that is sent.
 
         Behind a text that waits it is one with that, and keeps its Message-ID. In a house without
-        `post` nothing ever leaves: it has no way, so that it is only recorded and waits for nothing.
+        `post` nothing ever leaves: it has no way, is only recorded, and waits for nothing.
         """
         if self.config.post is None:
             way = Way(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -21,6 +22,7 @@ class Typist:
         self.terminal = terminal
         self.seen = ""
         self._new = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def wait(self, for_: str) -> None:
         while for_ not in self._new:
@@ -41,9 +43,10 @@ class Typist:
 
     def _read(self) -> None:
         assert select.select([self.terminal], [], [], PATIENCE)[0], self.seen
-        text = os.read(self.terminal, 4096).decode()
-        if not text:
+        read = os.read(self.terminal, 4096)
+        if not read:
             raise OSError("closed")
+        text = self._decoder.decode(read)
         self.seen += text
         self._new += text
 

@@ -16,6 +16,7 @@ from tests.cli.terminal import Typist
 from tests.cli.test_run import running
 
 from housecarl import config_file
+from housecarl.cli.site import Site
 
 #: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
 VOICE = """
@@ -285,3 +286,47 @@ def test_a_file_of_answers_with_a_password_must_be_private(config: Path, tmp_pat
     assert (done.returncode, "chmod 600" in done.stderr) == (2, True)
     answers.chmod(0o600)
     assert verb_of(config)("init", "--no-doctor", "--answers", str(answers)).returncode == 0
+
+
+def test_what_is_written_is_utf_8_whatever_the_locale(config: Path, tmp_path: Path) -> None:
+    """The locale was taken, and the file could not be read again."""
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("{name: ann, house: Zürich, door: files, login: ann}", "utf-8")
+    words = (HOUSECARL, "-c", config, "init", "--no-doctor", "--answers", answers)
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        words, env={**os.environ, **plain}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert config_file.load(config).config.house == "Zürich"
+
+
+def test_an_old_configuration_that_is_no_utf_8_stays_as_it_was(config: Path) -> None:
+    config.parent.mkdir()
+    config.write_bytes(b"house: Z\xfcrich\n")
+    Site(config, "spool").write_config("house: Elm\n")
+    assert config.read_text() == "house: Elm\n"
+    assert config.with_name("housecarl.yaml.old").read_bytes() == b"house: Z\xfcrich\n"
+
+
+def test_a_password_that_is_no_line_of_text_is_refused(config: Path) -> None:
+    answers = (
+        "{name: ann, address: ann@example.org, account: h@example.org, post_password: x, "
+        'imap_password: "a\\tb"}'
+    )
+    done = given(config, answers)
+    assert (done.returncode, "imap_password: a password has letters" in done.stderr) == (2, True)
+    assert not config.parent.exists()
+
+
+def test_answers_on_the_input_that_are_no_utf_8_are_a_usage_error(config: Path) -> None:
+    words = (HOUSECARL, "-c", config, "init", "--no-doctor", "--answers", "-")
+    done = subprocess.run(
+        words,
+        input=b"{name: ann, house: Z\xfcrich}",
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, b"--answers: -: is not UTF-8 text" in done.stderr) == (2, True)

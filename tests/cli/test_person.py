@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Verb, verb_of
+from tests.cli.conftest import HOUSECARL, Verb, verb_of
 
 from housecarl.testing.house import TestHouse
 
@@ -58,3 +59,11 @@ def test_a_broken_file_of_no_house_that_runs_is_told(tmp_path: Path) -> None:
     done = verb_of(config)("person", "off", "ann")
     assert (done.returncode, "hose: unknown key" in done.stderr) == (78, True)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("person", "password", "ann"), ("person", "totp", "ann")])
+def test_a_closed_input_is_an_empty_one(house: TestHouse, words: tuple[str, ...]) -> None:
+    """As some schedulers start a program."""
+    close = ("sh", "-c", 'exec "$0" "$@" <&-', HOUSECARL, "-c", house.folder / "housecarl.yaml")
+    done = subprocess.run([*close, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import textwrap
@@ -177,3 +178,48 @@ def test_ctrl_c_ends_the_daemon_as_sigterm_does(tmp_path: Path) -> None:
         daemon.send_signal(signal.SIGINT)
         reader.rest()
     assert daemon.wait() == 0
+
+
+@pytest.mark.server("setsid")
+def test_a_password_that_is_no_text_on_this_terminal_is_one_sentence(house: TestHouse) -> None:
+    """A terminal of another encoding: a password is read from it, past the standard input."""
+    words = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "password", "ann")
+    with at_terminal("setsid", "-cw", *words, env={}) as (ann, verb):
+        ann.wait("Password:")
+        os.write(ann.terminal, b"longenough\xff1\n")
+        screen = ann.rest()
+    assert screen.endswith("what was typed is no utf-8 text; nothing was done\r\n")
+    assert verb.returncode == 1
+
+
+def test_a_code_that_is_no_text_is_not_the_code(house: TestHouse) -> None:
+    command = ("-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
+    with shared().at_terminal(*command) as (ann, verb):
+        ann.wait("The code that the app shows now")
+        os.write(ann.terminal, b"12345\xff\n")
+        assert "that is not the code; nothing was changed" in ann.rest()
+    assert verb.wait() == 2
+
+
+def test_a_qr_code_that_the_locale_cannot_show_is_left_out(house: TestHouse) -> None:
+    """The secret can be typed."""
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "totp", "ann")
+    with at_terminal(*command, env=plain) as (ann, verb):
+        ann.wait("No QR code in this locale")
+        ann.wait("otpauth://totp/")
+        ann.answer("The code that the app shows now", "1")
+        ann.rest()
+    assert verb.returncode == 2
+
+
+@pytest.mark.long
+def test_the_demo_takes_whatever_is_typed() -> None:
+    with at_terminal(HOUSECARL, "demo", env={"TERM": "dumb"}) as (you, demo):
+        you.wait("Now you are the phone")
+        you.wait("    you")
+        os.write(you.terminal, b"!plug \xff\n")
+        you.wait("house")
+        you.answer("    you")
+        you.rest()
+    assert demo.returncode == 0

@@ -126,6 +126,11 @@ def main() -> None:
             _flush()
     except errors.HousecarlError as error:
         sys.exit(tell(error))
+    except UnicodeDecodeError as error:
+        if not _is_of_prompt(error):
+            raise
+        click.echo(f"what was typed is no {error.encoding} text; nothing was done", err=True)
+        sys.exit(1)
     except UnicodeEncodeError as error:
         if _is_of_echo(error):
             line = error.object[: error.end].rpartition("\n")[2]
@@ -162,12 +167,14 @@ def _fill_closed() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _flush() -> None:
-    """Write out what was printed; there is no stdout when it was closed before the start."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    """Write out what was printed."""
+    sys.stdout.flush()
 
 
 def _is_of_output(error: OSError) -> bool:
@@ -182,6 +189,12 @@ def _is_of_output(error: OSError) -> bool:
     except OSError:
         return True
     return False
+
+
+def _is_of_prompt(error: Exception) -> bool:
+    """Whether it comes out of a question, such as one for a password, which opens the terminal."""
+    asked = click.prompt.__code__, click.confirm.__code__
+    return any(frame.f_code in asked for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _is_of_echo(error: Exception) -> bool:

@@ -101,10 +101,11 @@ def _prompt(phone: Phone) -> None:
 
 def _ask() -> str:
     try:
-        return str(click.prompt("    you", default="", show_default=False, prompt_suffix="       "))
+        typed = click.prompt("    you", default="", show_default=False, prompt_suffix="       ")
     except click.Abort:
         click.echo()
         return ""
+    return str(typed).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _say(who: str, text: str, why: str = "") -> None:

@@ -133,7 +133,7 @@ class _Interview:
             return path
         what = "app password (myaccount.google.com/apppasswords)" if google else "password"
         name = "password" if google else f"{kind}_password"
-        check = _app_password if google else str.strip
+        check = _app_password if google else _secret
         said = self._asker.secret(name, f"{text}: {what}", check, self._kept(path))
         self._secrets[path] = said or None
         return path
@@ -192,6 +192,13 @@ def _app_password(said: str) -> str:
     if len(letters) != _APP_PASSWORD:
         raise ValueError(f"an app password has {_APP_PASSWORD} letters; the account's will not do")
     return letters
+
+
+def _secret(said: str) -> str:
+    """What a file of UTF-8 can hold on one line."""
+    if not said.isprintable():
+        raise ValueError("a password has letters, digits and signs, in UTF-8")
+    return said.strip()
 
 
 def _optional(check: Check) -> Check:

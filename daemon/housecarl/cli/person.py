@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from datetime import UTC, datetime
@@ -151,7 +152,7 @@ def _typed_password() -> str:
     """Asked for twice on a terminal, else the first line of the input."""
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().rstrip("\n")
+    return sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\n")
 
 
 @verb.command("totp")
@@ -172,7 +173,7 @@ def totp(ctx: click.Context, name: str) -> None:
     uri = TOTP(secret).provisioning_uri(name=name, issuer_name=loaded.config.house)
     _show_code(uri)
     typed = click.prompt("The code that the app shows now")
-    if not TOTP(secret).verify(typed.strip(), valid_window=1):
+    if not typed.isascii() or not TOTP(secret).verify(typed.strip(), valid_window=1):
         raise click.UsageError("that is not the code; nothing was changed")
     if person.totp is not None and person.totp.file is not None:
         private_file.write(person.totp.file, f"{secret}\n", like=loaded.config.spool)
@@ -186,10 +187,17 @@ def totp(ctx: click.Context, name: str) -> None:
 
 
 def _show_code(uri: str) -> None:
-    """The QR code as blocks; the text for whoever cannot scan it."""
+    """The QR code as blocks, where the locale has them; the text for whoever cannot scan it."""
     import qrcode
 
     code = qrcode.QRCode(border=2)
     code.add_data(uri)
-    code.print_ascii(invert=True)
+    drawn = io.StringIO()
+    code.print_ascii(out=drawn, invert=True)
+    try:
+        drawn.getvalue().encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        click.echo("No QR code in this locale (LC_ALL=C.UTF-8 has it); type the secret of this:")
+    else:
+        click.echo(drawn.getvalue(), nl=False)
     click.echo(uri)

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, text: str, *, like: Path | None = None) -> None:
-    """Write `text`, and its folder (0700) when it is missing; owner and group stay as they were.
+def write(path: Path, content: str | bytes, *, like: Path | None = None) -> None:
+    """Write `content` (a text as UTF-8), and its folder (0700) when it is missing.
 
-    Whoever looks sees the old file or the new one, never a part, and never one that is open to
-    others for a moment. What root makes anew belongs to the owner of `like`, such as the daemon's
-    spool.
+    Owner and group stay as they were. Whoever looks sees the old file or the new one, never a part,
+    and never one that is open to others for a moment. What root makes anew belongs to the owner of
+    `like`, such as the daemon's spool.
     """
     owner = _owner(path) or (_owner(like) if like and os.geteuid() == 0 else None)
     if not path.parent.is_dir():
@@ -20,8 +20,8 @@ def write(path: Path, text: str, *, like: Path | None = None) -> None:
             os.chown(path.parent, *owner, follow_symlinks=False)
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         if owner is not None:
             # by its descriptor: in a folder of others its name may be a link by now

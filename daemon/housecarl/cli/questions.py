@@ -134,14 +134,19 @@ def answers_of(path: Path) -> Answers:
     """The answers in a file; `-` is the input. A file with a secret in it must be private."""
     from housecarl.secret import exposed
 
-    if str(path) == "-":
-        return Answers(sys.stdin.read())
+    given = str(path) == "-"
     try:
-        with path.open("rb") as file:
-            text = file.read(LARGEST).decode()
+        if given:
+            data = sys.stdin.buffer.read(LARGEST)
+        else:
+            with path.open("rb") as file:
+                data = file.read(LARGEST)
+        text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise click.UsageError(f"--answers: {path}: {reason}") from None
+    if given:
+        return Answers(text)
     if "password" in text and (fault := exposed(path)):
         raise click.UsageError(f"--answers: it holds a password and {fault}")
     return Answers(text)

@@ -56,7 +56,7 @@ class Site:
         self._folder()
         if self.config.exists():
             old = self.config.with_name(self.config.name + ".old")
-            private_file.write(old, self.config.read_text("utf-8"))
+            private_file.write(old, self.config.read_bytes())
         private_file.write(self.config, text)
         self._show(self.config, 0o640)
 
