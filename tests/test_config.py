@@ -4,6 +4,7 @@ import os
 from datetime import date, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import pytest
 from pydantic import ValidationError
@@ -127,6 +128,18 @@ def test_a_time_zone_that_does_not_exist_gets_a_suggestion() -> None:
     assert "did you mean America/Denver?" in refused(timezone="America/Dever")
     for wrong in ("", "../../etc/passwd", "America", "Mars/Olympus"):
         assert "is no time zone" in refused(timezone=wrong)
+
+
+def test_a_machine_without_time_zones_says_what_is_missing() -> None:
+    """The default is none there either; every verb ended with a trace."""
+    reset_tzpath(to=[])
+    ZoneInfo.clear_cache()
+    try:
+        for keys in ({}, {"timezone": "America/Denver"}):
+            assert "this machine has no time zones; install tzdata" in refused(**keys)
+    finally:
+        reset_tzpath()
+        ZoneInfo.clear_cache()
 
 
 def test_a_person_has_one_form_of_each_number_and_address() -> None:

@@ -55,7 +55,10 @@ def _zone(text: str) -> str:
     except (KeyError, ValueError, OSError):  # not there, not a name, a folder
         import difflib  # only for a mistake
 
-        near = difflib.get_close_matches(text, available_timezones(), 1)
+        known = available_timezones()
+        if not known:
+            raise ValueError("this machine has no time zones; install tzdata") from None
+        near = difflib.get_close_matches(text, known, 1)
         hint = f"did you mean {near[0]}?" if near else "such as America/Denver"
         raise ValueError(f"'{text}' is no time zone; {hint}") from None
     return text
@@ -238,7 +241,9 @@ class Config(Section):
 
     house: Line = Field(default="house", description="What replies and the log call it.")
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="UTC", description="Time zone of the house, such as America/Denver."
+        default="UTC",
+        validate_default=True,  # a machine may have no time zones at all
+        description="Time zone of the house, such as America/Denver.",
     )
     units: Literal["us", "metric"] = Field(
         default="us", description="us (F, mph) or metric (C, km/h)."

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -134,6 +135,26 @@ async def test_a_password_where_its_hash_belongs_is_told(tmp_path: Path) -> None
             "housecarl person password ann",
         ),
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another login")
+async def test_who_may_not_read_a_secret_is_not_told_to_write_over_it() -> None:
+    """`check` called it missing for any login but the daemon's."""
+    imap = {"host": "imap.example.org", "user": "ann", "password": {"file": "imap"}}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "imap").write_text("secret\n")
+        (folder / "imap").chmod(0o600)
+        ill = await patient(folder, doors={"imap": imap})
+        ill.config.spool.mkdir(exist_ok=True)
+        os.setresuid(65534, 65534, 0)
+        try:
+            ((problem, unseen),) = secrets.faults(ill)
+        finally:
+            os.setresuid(0, 0, 0)
+    said = f"doors.imap.password: {folder}/imap is not for this login to read, but for root"
+    assert (problem.text, unseen) == (said, True)
 
 
 async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
@@ -359,6 +380,7 @@ async def test_a_house_without_post_and_doors_is_not_asked_for_them(tmp_path: Pa
         "smtp": "no door for SMTP in the configuration",
         "imap": "no mailbox in the configuration",
         "drop": "no drop door in the configuration",
+        "dns": "no door for mail in the configuration",
         "post": "no post in the configuration: nobody is answered by mail or text",
         "forwarding": "no google_voice in the configuration",
         "plugs": "no plugs in the configuration",
@@ -671,7 +693,8 @@ async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path)
 
 async def test_a_resolver_that_knows_other_keys_than_we_do_is_well(tmp_path: Path) -> None:
     with name_server({"google.com": "v=spf1 -all"}) as resolver:
-        assert await look("dns", tmp_path, trust={"resolver": [resolver]}) == [
+        trust, doors = {"resolver": [resolver]}, {"smtp": {"recipients": ["cmd@home.example"]}}
+        assert await look("dns", tmp_path, trust=trust, doors=doors) == [
             (
                 "ok",
                 f"{resolver}: answers with TXT records; Google signs with other keys now",

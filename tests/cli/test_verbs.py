@@ -750,6 +750,18 @@ def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
     assert f" -c {config} run` makes it" in parts[-1]
 
 
+def test_a_spool_that_nothing_was_in_yet_is_no_trouble_of_the_disk(tmp_path: Path) -> None:
+    """As `init` leaves it. One from which a folder was taken away is, and that folder is named."""
+    config, spool = tmp_path / "house.yaml", tmp_path / "spool"
+    config.write_text("house: Elm\nspool: spool\n")
+    spool.mkdir()
+    assert "disk" not in verb_of(config)("status").stdout
+    (spool / JOURNAL.parent).mkdir()
+    connect(spool / JOURNAL).close()
+    told = f"FAIL disk: no message is taken: {spool / 'tmp'}: No such file or directory"
+    assert told in verb_of(config)("status").stdout
+
+
 @pytest.mark.parametrize("newer", [False, True], ids=["damaged", "newer"])
 def test_status_tells_what_else_it_knows_beside_a_journal_that_cannot_be_read(
     tmp_path: Path, newer: bool

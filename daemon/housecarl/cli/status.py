@@ -122,18 +122,25 @@ def _disk(spool: Path) -> list[Part]:
     from housecarl.disk import try_way
     from housecarl.errors import SpoolFull
     from housecarl.health import Part
+    from housecarl.house import JOURNAL
     from housecarl.room import see_room
     from housecarl.spool import RESERVE_BYTES, State
 
     trouble = [f"{spool}: the disk took nothing in {DISK_SECONDS:g} s"]
 
     def look() -> None:
+        folders = spool, spool / "tmp", spool / State.NEW
         try:
             see_room(spool, RESERVE_BYTES)
-            try_way(spool / "tmp", spool / State.NEW)
+            # as `init` made it: the first start makes what is in it
+            if (spool / JOURNAL).exists():
+                try_way(*folders[1:])
             trouble.clear()
         except SpoolFull as error:
             trouble[:] = [str(error)]
+        except FileNotFoundError as error:
+            gone = next((each for each in folders if not each.is_dir()), spool)
+            trouble[:] = [f"{gone}: {error.strerror}"]
         except OSError as error:
             trouble[:] = [f"{spool}: {error.strerror}"]
 

@@ -54,9 +54,12 @@ def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
     uid = patient.uid()
     ours = os.geteuid() in (0, uid)
     for loc, secret in _named(patient):
+        if not ours and _is_hidden(secret):
+            text = f"{secret.file} is not for this login to read, but for {access.user(uid)}"
+            yield patient.loaded.source.problem(loc, text), True
+            continue
+        unseen = is_elsewhere(secret) or secret.env is not None
         for finding in _look(loc, secret, uid):
-            unseen = is_elsewhere(secret) or secret.env is not None
-            unseen |= not ours and _is_hidden(secret)
             yield patient.loaded.source.problem(loc, _in_a_line(finding)), unseen
 
 
