@@ -6,19 +6,22 @@ import asyncio
 import gc
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from hypothesis import settings
+from tests import once
 from tests.programs import installed
 
-from housecarl import child, house, module_load, process
-from housecarl.commands import Command
-from housecarl.shipped import shipped
+from housecarl import child, house, module_load, process, registry
+
+
+#: Examples that each property is tried with at home, and in CI.
+FEW, MANY = 50, 250
+settings.register_profile("house", max_examples=MANY if os.environ.get("CI") else FEW, deadline=None)
+settings.load_profile("house")
 
 
 def pytest_configure() -> None:
@@ -39,39 +42,12 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def modules_loaded_once() -> Iterator[None]:
-    """Each house loads the shipped modules: they keep nothing, so the same will do."""
-    load = module_load.load
-    loaded: dict[Path, tuple[ModuleType, tuple[Command, ...]]] = {}
-
-    def load_once(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
-        if path.parent != shipped("modules"):
-            return load(path, section)
-        if path not in loaded:
-            loaded[path] = load(path, section)
-        module, _ = loaded[path]
-        sys.modules[module.__name__] = module
-        return loaded[path]
-
+def starts_read_once() -> Iterator[None]:
+    """Each house loads the shipped modules, searches the packages, reads its own commands."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_load, "load", load_once)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def packages_searched_once() -> Iterator[None]:
-    """Each house asks every installed package for modules: the same path, the same answer."""
-    search = module_load._points
-    found: dict[tuple[str, ...], list[EntryPoint]] = {}
-
-    def points() -> list[EntryPoint]:
-        key = tuple(sys.path)
-        if key not in found:
-            found[key] = search()
-        return found[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_load, "_points", points)
+        patch.setattr(module_load, "load", once.loading(module_load.load))
+        patch.setattr(module_load, "_points", once.searching(module_load._points))
+        patch.setattr(registry, "command_of", once.reading(registry.command_of))
         yield
 
 

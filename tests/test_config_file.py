@@ -424,9 +424,7 @@ words = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(words, max_size=40).map("".join))
 def test_no_text_breaks_the_check(tmp_path: Path, text: str) -> None:
     path = tmp_path / "any.yaml"

@@ -7,7 +7,7 @@ from email import message_from_bytes
 from email.policy import compat32, default
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from housecarl import letter as letters
@@ -157,7 +157,6 @@ def test_an_odd_address_is_refused(to: str) -> None:
     st.lists(st.text(max_size=20), max_size=4),
     st.text(),
 )
-@settings(max_examples=150, deadline=None)
 def test_any_thread_and_text_give_exactly_our_headers(
     subject: str, asked: str, references: list[str], text: str
 ) -> None:

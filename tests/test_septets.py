@@ -6,7 +6,7 @@ import time
 
 import gsm0338
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from housecarl.septets import pages, parts, plain, septets
@@ -38,7 +38,6 @@ def test_escaped_characters_cost_two() -> None:
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=150, deadline=None)
 def test_the_count_is_that_of_the_encoded_bytes(text: str) -> None:
     line = plain(text)
     assert len(gsm0338.Codec().encode(line)[0]) == septets(line)
@@ -73,7 +72,6 @@ def test_also_ten_thousand_pages_keep_the_budget() -> None:
 
 
 @given(st.text(alphabet="ab |!€\n", max_size=1500), st.integers(0, 200))
-@settings(max_examples=100, deadline=None)
 def test_pages_keep_the_budget_and_every_character(text: str, budget: int) -> None:
     cut = pages(text, budget)
     assert all(septets(page) <= max(budget, 40) for page in cut)

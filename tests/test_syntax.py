@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from housecarl import syntax
@@ -201,7 +201,6 @@ def test_a_hostile_quarter_megabyte_takes_no_time(text: str) -> None:
 
 
 @given(st.text(max_size=300), st.text(max_size=60), st.sampled_from([SPACES, BARS]))
-@settings(max_examples=150, deadline=None)
 def test_any_text_gives_bounded_calls_or_a_sentence(
     text: str, subject: str, language: Language
 ) -> None:
@@ -224,7 +223,6 @@ def test_any_text_gives_bounded_calls_or_a_sentence(
         max_size=6,
     )
 )
-@settings(max_examples=80, deadline=None)
 def test_plain_words_come_through_unchanged(typed: list[str]) -> None:
     assert words("!" + " ".join(typed)) == [typed]
     assert words("!" + "|".join(typed), language=BARS) == [typed]

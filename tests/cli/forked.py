@@ -27,15 +27,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
+from tests import once
 from tests.cli.terminal import Typist
 
-from housecarl import cli
+from housecarl import cli, module_load, registry
+from housecarl.shipped import shipped
 
 #: What many verbs import when they run, themselves included.
 COMMON = (
     *(f"housecarl.cli.{file}" for file, _ in cli.VERBS.values()),
     "housecarl.daemon",
     "housecarl.rehearsal",
+    "jinja2",
     "phonenumbers",
 )
 
@@ -220,7 +223,19 @@ def _start(words: list[str], files: list[str], folder: str, env: Mapping[str, st
     os._exit(code if isinstance(code, int) else 0)
 
 
+def _read_once() -> None:
+    """What a verb that opens a house reads: here it is read before any is forked."""
+    module_load.load = once.loading(module_load.load)
+    module_load._points = once.searching(module_load._points)
+    registry.command_of = once.reading(registry.command_of)
+    module_load._points()
+    for path in sorted(shipped("modules").glob("*.py")):
+        if not path.name.startswith("_"):
+            module_load.load(path, path.stem)
+
+
 def _serve() -> None:
+    _read_once()
     for line in sys.stdin:
         request = json.loads(line)
         if "load" in request:

@@ -132,7 +132,7 @@ def messages(draw: st.DrawFn) -> bytes:
     return raw
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(messages())
 def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
     assert cost(raw) < LIMIT

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiosmtplib import SMTP
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.post.smarthost import USUAL, Smarthost
 
@@ -120,7 +120,6 @@ async def test_a_goodbye_that_nobody_answers_ends_the_connection_all_the_same(
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a"]), max_size=12))
-@settings(max_examples=200, deadline=None)
 def test_no_mail_can_end_itself_early(pieces: list[bytes]) -> None:
     mail = b"".join(pieces)
     framed = _framed(mail)
