@@ -15,12 +15,13 @@ from hypothesis import settings
 from tests import once
 from tests.programs import installed
 
-from housecarl import child, house, module_load, process, registry
-
+from housecarl import child, house, process
 
 #: Examples that each property is tried with at home, and in CI.
 FEW, MANY = 50, 250
-settings.register_profile("house", max_examples=MANY if os.environ.get("CI") else FEW, deadline=None)
+settings.register_profile(
+    "house", max_examples=MANY if os.environ.get("CI") else FEW, deadline=None
+)
 settings.load_profile("house")
 
 
@@ -45,9 +46,7 @@ def pytest_collection_finish() -> None:
 def starts_read_once() -> Iterator[None]:
     """Each house loads the shipped modules, searches the packages, reads its own commands."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_load, "load", once.loading(module_load.load))
-        patch.setattr(module_load, "_points", once.searching(module_load._points))
-        patch.setattr(registry, "command_of", once.reading(registry.command_of))
+        once.read_once(patch.setattr)
         yield
 
 

@@ -13,10 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from housecarl.commands import Command
+from housecarl import module_load, registry
+from housecarl.commands import Command, command_of
 from housecarl.shipped import shipped
 
 Load = Callable[[Path, str], tuple[ModuleType, tuple[Command, ...]]]
+
+
+def read_once(patch: Callable[[object, str, Any], None]) -> None:
+    """Have `patch` put in place what reads once."""
+    patch(module_load, "load", loading(module_load.load))
+    patch(module_load, "_points", searching(module_load._points))
+    patch(registry, "command_of", reading(command_of))
 
 
 def loading(load: Load) -> Load:
@@ -55,7 +63,7 @@ def reading(read: Callable[..., Command]) -> Callable[..., Command]:
     def read_builtin(*given: Any) -> Command:
         return read(*given, builtin=True)
 
-    def read_once(*given: Any, builtin: bool = False) -> Command:
+    def read_any(*given: Any, builtin: bool = False) -> Command:
         return read_builtin(*given) if builtin else read(*given)
 
-    return read_once
+    return read_any

@@ -156,28 +156,39 @@ def run(registry: Registry) -> Run:
     return run
 
 
-@pytest.mark.parametrize("where", ["worker", "loop"])
+ENDS = [
+    ("reply", "done", "lamp on.", ""),
+    ("str", "done", "lamp on.", ""),
+    ("no", "refused", "No plug lmap.", "CommandError: No plug lmap."),
+    ("raise", "failed", "{} failed. Log 7f3a.", "KeyError: 'inner'"),
+    ("exit", "failed", "{} failed. Log 7f3a.", "SystemExit: 3"),
+    ("interrupt", "failed", "{} failed. Log 7f3a.", "KeyboardInterrupt"),
+    ("cancelled", "failed", "{} failed. Log 7f3a.", "CancelledError"),
+    ("mute", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty text"),
+    ("none", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+    ("int", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "int"),
+    ("dict", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "dict"),
+    ("bytes", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "bytes"),
+    ("huge", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "10000000"),
+    ("empty", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty"),
+    ("half", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "half a char"),
+    ("rows", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "cell"),
+    ("bars", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "nan"),
+    ("inside", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+]
+
+#: Answers of a shape that cannot be sent; one function tells, wherever the command ran.
+SHAPES = {"mute", "int", "dict", "bytes", "empty", "half", "rows", "bars", "inside"}
+
+
 @pytest.mark.parametrize(
-    ("what", "state", "said", "detail"),
+    ("what", "state", "said", "detail", "where"),
     [
-        ("reply", "done", "lamp on.", ""),
-        ("str", "done", "lamp on.", ""),
-        ("no", "refused", "No plug lmap.", "CommandError: No plug lmap."),
-        ("raise", "failed", "{} failed. Log 7f3a.", "KeyError: 'inner'"),
-        ("exit", "failed", "{} failed. Log 7f3a.", "SystemExit: 3"),
-        ("interrupt", "failed", "{} failed. Log 7f3a.", "KeyboardInterrupt"),
-        ("cancelled", "failed", "{} failed. Log 7f3a.", "CancelledError"),
-        ("mute", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty text"),
-        ("none", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
-        ("int", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "int"),
-        ("dict", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "dict"),
-        ("bytes", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "bytes"),
-        ("huge", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "10000000"),
-        ("empty", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "empty"),
-        ("half", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "half a char"),
-        ("rows", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "cell"),
-        ("bars", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "nan"),
-        ("inside", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+        *((*end, "loop") for end in ENDS),
+        *(
+            pytest.param(*end, "worker", marks=[pytest.mark.long] if end[0] in SHAPES else [])
+            for end in ENDS
+        ),
     ],
 )
 async def test_each_end_has_its_outcome_and_the_next_call_is_served(

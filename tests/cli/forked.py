@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from tests import once
 from tests.cli.terminal import Typist
 
-from housecarl import cli, module_load, registry
+from housecarl import cli, module_load
 from housecarl.shipped import shipped
 
 #: What many verbs import when they run, themselves included.
@@ -225,9 +225,7 @@ def _start(words: list[str], files: list[str], folder: str, env: Mapping[str, st
 
 def _read_once() -> None:
     """What a verb that opens a house reads: here it is read before any is forked."""
-    module_load.load = once.loading(module_load.load)
-    module_load._points = once.searching(module_load._points)
-    registry.command_of = once.reading(registry.command_of)
+    once.read_once(setattr)
     module_load._points()
     for path in sorted(shipped("modules").glob("*.py")):
         if not path.name.startswith("_"):

@@ -295,23 +295,13 @@ def test_a_reload_finds_the_configuration_whatever_folder_a_module_goes_to(confi
 def test_a_wrong_configuration_is_exit_78(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("hose: Elm\n")
-    done = subprocess.run(
-        [HOUSECARL, "-c", path, "run"], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = verb_of(path)("run")
     assert done.returncode == 78
     assert "bad.yaml:1:1: hose: unknown key; did you mean 'house'?" in done.stderr
 
 
 def test_the_demo_shows_the_whole_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [HOUSECARL, "demo"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path), "NO_COLOR": "1"},
-    )
+    done = shared().run("demo", env={"TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert "house     lamp on. 43 W now, 0.31 kWh today." in done.stdout
     assert "executed/" in done.stdout and "refused/" in done.stdout

@@ -19,7 +19,10 @@ SPOOL = f"spool: spool\ndoors: {{drop: {{}}}}\npeople: {{ann: {{unix: [{LOGIN}],
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
-@pytest.mark.parametrize("mode", [0o700, 0o755], ids=["folder", "file"])
+@pytest.mark.parametrize(
+    "mode",
+    [pytest.param(0o700, id="folder"), pytest.param(0o755, id="file", marks=pytest.mark.long)],
+)
 def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode: int) -> None:
     """It would be carried out, and this verb would end as if that had not been allowed."""
     config, spool = tmp_path / "house.yaml", tmp_path / "spool"

@@ -33,7 +33,9 @@ def test_the_demo_goes_on_as_a_prompt_where_you_are_the_phone() -> None:
     assert demo.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_the_demo_leaves_nothing_behind_however_it_ends(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -134,19 +136,20 @@ def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
         assert shown.count(f"ann: help {word} [done]") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_verb_under_test_hears_what_the_tests_do_not(
-    house: TestHouse, verb: Verb, tmp_path: Path, number: signal.Signals
+    house: TestHouse, verb: Verb, tmp_path: Path
 ) -> None:
     """`make test &` starts them deaf to Ctrl-C, nohup to a terminal that is closed."""
     verb("send", "!help", "--as", "ann", "--wait")
     deaf = ("sh", "-c", "trap '' INT HUP; exec \"$@\"", "sh")
     command = ("-c", house.folder / "housecarl.yaml", "log", "-n", "1", "--follow")
-    with forker(tmp_path, deaf) as verbs, verbs.at_terminal(*command) as (reader, log):
-        reader.wait("[done]")
-        log.send_signal(number)
-        reader.rest()
-        assert log.wait() == (0 if number is signal.SIGINT else -number)
+    with forker(tmp_path, deaf) as verbs:
+        for number, code in ((signal.SIGINT, 0), (signal.SIGHUP, -signal.SIGHUP)):
+            with verbs.at_terminal(*command) as (reader, log):
+                reader.wait("[done]")
+                log.send_signal(number)
+                reader.rest()
+                assert log.wait() == code
 
 
 def test_a_log_of_what_failed_leaves_out_what_went_well(tmp_path: Path) -> None:

@@ -67,7 +67,14 @@ def ends(house: TestHouse) -> list[tuple[str, list[str | None]]]:
     return journal.read(loaded, read)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_change_that_is_ended_is_interrupted(
     house: TestHouse, verbs: Forker, number: signal.Signals
 ) -> None:
@@ -81,7 +88,9 @@ def test_a_change_that_is_ended_is_interrupted(
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_a_look_that_is_ended_leaves_nothing(
     house: TestHouse, verbs: Forker, number: signal.Signals
 ) -> None:

@@ -566,26 +566,30 @@ def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> No
     assert (done.returncode, "LC_ALL=C.UTF-8 helps" in done.stderr) == (1, True), done.stderr
 
 
-def test_a_path_that_the_output_cannot_write_is_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("errors", "code"), [("strict", 1), pytest.param("surrogateescape", 0, marks=pytest.mark.long)]
+)
+def test_a_path_that_the_output_cannot_write_is_a_sentence(
+    tmp_path: Path, errors: str, code: int
+) -> None:
     """A name of other bytes than UTF-8, and an output that takes nothing else."""
     config = tmp_path / "h\udcf6use.yaml"
     config.write_text("spool: spool\n")
-    for errors, code in (("strict", 1), ("surrogateescape", 0)):
-        done = subprocess.run(
-            [HOUSECARL, "-c", config, "check"],
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=30,
-            check=False,
-            env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
-        )
-        assert done.returncode == code, done.stderr
-        if code:
-            said = "h\\udcf6' cannot be printed; PYTHONIOENCODING=utf-8:surrogateescape helps\n"
-            assert (done.stdout, done.stderr.endswith(said)) == ("", True), done.stderr
-        else:
-            assert done.stdout == f"{config}: well.\n"
+    done = subprocess.run(
+        [HOUSECARL, "-c", config, "check"],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+    )
+    assert done.returncode == code, done.stderr
+    if code:
+        said = "h\\udcf6' cannot be printed; PYTHONIOENCODING=utf-8:surrogateescape helps\n"
+        assert (done.stdout, done.stderr.endswith(said)) == ("", True), done.stderr
+    else:
+        assert done.stdout == f"{config}: well.\n"
 
 
 def test_without_a_configuration_it_says_where_it_looked(tmp_path: Path) -> None:
@@ -664,11 +668,22 @@ def test_a_journal_that_another_login_may_change_is_a_sentence(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["check"], 0, "home/.config/housecarl/housecarl.yaml: well."),
-        (["why", "7f3a"], 75, "no journal in "),
-        (["why", "letter.eml"], 77, "letter.eml: this login may not"),
+        pytest.param(
+            ["check"],
+            0,
+            "home/.config/housecarl/housecarl.yaml: well.",
+            marks=pytest.mark.long,
+            id="a place that nobody named",
+        ),
+        pytest.param(["why", "7f3a"], 75, "no journal in ", id="an id"),
+        pytest.param(
+            ["why", "letter.eml"],
+            77,
+            "letter.eml: this login may not",
+            marks=pytest.mark.long,
+            id="a file that is named",
+        ),
     ],
-    ids=["a place that nobody named", "an id", "a file that is named"],
 )
 def test_what_is_only_looked_for_is_not_in_a_folder_that_another_closed(
     tmp_path: Path, words: list[str], code: int, said: str
@@ -813,7 +828,9 @@ def test_an_output_that_takes_nothing_is_a_sentence(verb: Verb, words: list[str]
     assert done.stderr == "the output cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("words", [["status"], ["check", "--print"]])
+@pytest.mark.parametrize(
+    "words", [["status"], pytest.param(["check", "--print"], marks=pytest.mark.long)]
+)
 def test_an_output_without_a_buffer_that_takes_nothing_is_a_sentence(
     house: TestHouse, words: list[str]
 ) -> None:

@@ -13,7 +13,7 @@ from tests.doors.pymap_server import Pymap, pymap
 from housecarl.doors import imap_concern
 
 
-@pytest.mark.parametrize("move", ["auto", "flag"])
+@pytest.mark.parametrize("move", ["auto", pytest.param("flag", marks=pytest.mark.long)])
 async def test_what_concerns_us_is_stored_and_put_away(
     move: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

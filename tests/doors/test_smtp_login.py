@@ -174,7 +174,7 @@ async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_b
     assert slowest < 0.2
 
 
-@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+@pytest.mark.parametrize("source", ["127.0.0.1", pytest.param("127.0.0.2", marks=pytest.mark.long)])
 async def test_who_logs_in_does_not_wait_for_50_that_guess(
     pair: tuple[Path, Path],
     logins: dict[str, tuple[str, str]],

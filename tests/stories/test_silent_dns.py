@@ -147,7 +147,13 @@ async def by_login(port: int, inbox: Inbox) -> None:
     await asyncio.to_thread(inbox.wait, 1, 5.0, "robin@example.org")
 
 
-@pytest.mark.parametrize("different", [False, True], ids=["one key", "many keys"])
+@pytest.mark.parametrize(
+    "different",
+    [
+        pytest.param(False, id="one key"),
+        pytest.param(True, id="many keys", marks=pytest.mark.long),
+    ],
+)
 async def test_who_needs_no_dns_is_answered_while_40_wait_for_it(
     tmp_path: Path, different: bool
 ) -> None:

@@ -56,11 +56,12 @@ def test_every_help_and_error_names_commands_as_they_are_texted_here(house: Test
 def test_no_wording_holds_a_command_with_the_usual_symbol() -> None:
     folders = (shipped("modules"), Path(housecarl.__file__).parent)
     files = [path for folder in folders for path in folder.rglob("*.py")]
+    sources = {path: path.read_text() for path in files if not USUAL & set(path.parts)}
     found = [
         f"{path}: {text}"
-        for path in files
-        if not USUAL & set(path.parts)
-        for text in wording(ast.parse(path.read_text()))
+        for path, source in sources.items()
+        if re.search("![^=]", source)  # or there is nothing to look for
+        for text in wording(ast.parse(source))
         if re.search(r"""(?:^|[\s'"`(])![\w{]""", text)
     ]
     assert len(files) > 100 and found == []
