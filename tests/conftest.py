@@ -8,14 +8,18 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 from hypothesis import settings
 from tests import once
 from tests.programs import installed
 
 from housecarl import child, house, process
+from housecarl.testing import house as testing_house
 
 #: Examples that each property is tried with at home, and in CI.
 FEW, MANY = 50, 250
@@ -44,9 +48,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def starts_read_once() -> Iterator[None]:
-    """Each house loads the shipped modules, searches the packages, reads its own commands."""
+    """Each house loads modules and templates, searches packages, reads its own commands."""
     with pytest.MonkeyPatch.context() as patch:
         once.read_once(patch.setattr)
+        # the file of a house: libyaml writes it in a tenth of the time
+        write = partial(yaml.dump, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+        patch.setattr(testing_house, "yaml", SimpleNamespace(safe_dump=write))
         yield
 
 

@@ -11,11 +11,14 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from housecarl import module_load, registry
+from housecarl import module_load, registry, reply
 from housecarl.commands import Command, command_of
 from housecarl.shipped import shipped
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Load = Callable[[Path, str], tuple[ModuleType, tuple[Command, ...]]]
 
@@ -25,6 +28,7 @@ def read_once(patch: Callable[[object, str, Any], None]) -> None:
     patch(module_load, "load", loading(module_load.load))
     patch(module_load, "_points", searching(module_load._points))
     patch(registry, "command_of", reading(command_of))
+    patch(reply, "_environment", finding(reply._environment))
 
 
 def loading(load: Load) -> Load:
@@ -54,6 +58,12 @@ def searching(search: Callable[[], list[EntryPoint]]) -> Callable[[], list[Entry
         return found[key]
 
     return search_once
+
+
+def finding(find: Callable[[Path | None], Environment]) -> Callable[[Path | None], Environment]:
+    """`find`, which says where templates are found, for which ours are compiled once."""
+    ours = cache(lambda: find(None))
+    return lambda folder: ours() if folder is None else find(folder)
 
 
 def reading(read: Callable[..., Command]) -> Callable[..., Command]:

@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from tests import once
 from tests.cli.terminal import Typist
 
-from housecarl import cli, module_load
+from housecarl import cli, module_load, reply
 from housecarl.shipped import shipped
 
 #: What many verbs import when they run, themselves included.
@@ -38,7 +38,6 @@ COMMON = (
     *(f"housecarl.cli.{file}" for file, _ in cli.VERBS.values()),
     "housecarl.daemon",
     "housecarl.rehearsal",
-    "jinja2",
     "phonenumbers",
 )
 
@@ -230,6 +229,8 @@ def _read_once() -> None:
     for path in sorted(shipped("modules").glob("*.py")):
         if not path.name.startswith("_"):
             module_load.load(path, path.stem)
+    for name in reply.TEMPLATES:
+        reply._environment(None).get_template(name)
 
 
 def _serve() -> None:

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from tests.cli.conftest import HOUSECARL
+from tests.cli.forked import shared
 from tests.cli.terminal import at_terminal
 
 PATH = f"{HOUSECARL.parent}:{os.environ['PATH']}"
@@ -49,9 +50,7 @@ def test_bash_is_offered_every_verb_that_begins_so() -> None:
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_get_what_they_ask_for(shell: str) -> None:
-    script = subprocess.run(
-        [HOUSECARL, "completion", shell], capture_output=True, text=True, timeout=30, check=True
-    ).stdout
+    script = shared().run("completion", shell).stdout
     assert f"_HOUSECARL_COMPLETE={shell}_complete" in script
     asked = {"COMP_WORDS": "housecarl sta", "COMP_CWORD": "1" if shell == "zsh" else "sta"}
     told = subprocess.run(

@@ -231,7 +231,10 @@ def test_a_spool_on_two_file_systems_cannot_work(
     ("kind", "why", "mends"),
     [
         ("size=4k", "No space left on device", "Make room: `du -xh "),
-        ("size=4k,ro", "Read-only file system", "`dmesg` tells why it is read-only; "),
+        pytest.param(
+            *("size=4k,ro", "Read-only file system", "`dmesg` tells why it is read-only; "),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["full", "read-only"],
 )

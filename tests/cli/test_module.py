@@ -137,14 +137,6 @@ def test_what_cannot_be_the_name_of_a_module_is_a_sentence(
     assert done.stderr.startswith(f"{name!r} is no name for a module: a-z, ")
 
 
-def test_a_modules_test_is_run_without_warnings_of_ours(author: Verb, tmp_path: Path) -> None:
-    (tmp_path / "mine" / "test_bell.py").write_text("def test_nothing() -> None: ...\n")
-    done = author("module", "test", "bell")
-    assert done.returncode == 0, done.stdout
-    assert "1 passed" in done.stdout
-    assert "asyncio_default_fixture_loop_scope" not in done.stdout + done.stderr
-
-
 def test_no_secret_of_an_app_is_made_without_a_terminal(tmp_path: Path) -> None:
     config = tmp_path / "housecarl.yaml"
     ann = '{addresses: [ann@example.org], may: ["*"]}'

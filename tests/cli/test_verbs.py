@@ -438,6 +438,8 @@ def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
     assert "hello [WHO]  [look] " in verb("module", "list").stdout
     done = verb("module", "test", "hello")
     assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
+    said = done.stdout + done.stderr
+    assert "asyncio_default_fixture_loop_scope" not in said, "a warning of ours"
     (tmp_path / "mine" / "broken.py").write_text("import nowhere\n")
     done = verb("module", "list")
     assert (done.returncode, "broken.py:1" in done.stdout) == (1, True)

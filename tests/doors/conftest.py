@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import argon2
 import pytest
 from tests.doors.certificate import certificate
 from tests.doors.smtp_peer import Served, serving
+
+from housecarl.doors import imap_line
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities_read_once() -> Iterator[None]:
+    """Each try of the mailbox door reads the system's list of authorities: the same list."""
+    read = imap_line.trusted
+    system = cache(lambda: read(None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imap_line, "trusted", lambda ca: system() if ca is None else read(ca))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,15 +14,23 @@ from tests.doors.pymap_server import Pymap, pymap
 from housecarl.doors import imap_concern
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Pymap]:
+    """One for all but who needs its mail as it was."""
+    with pymap("house") as running:
+        yield running
+
+
 @pytest.mark.parametrize("move", ["auto", pytest.param("flag", marks=pytest.mark.long)])
 async def test_what_concerns_us_is_stored_and_put_away(
-    move: str, monkeypatch: pytest.MonkeyPatch
+    move: str, server: Pymap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Old mail and other people's stay; ours is moved, or seen where it may only be flagged."""
     monkeypatch.setenv("HOUSECARL_TEST_IMAP", PASSWORD)
     ledger = Ledger()
-    with pymap("house") as server, server.client() as phone:
-        given = settings(server.port, "house", move=move, executed="été/done")
+    mailbox = nullcontext(server) if move == "auto" else pymap("house")
+    with mailbox as own, own.client() as phone:
+        given = settings(own.port, "house", move=move, executed="été/done")
         async with watching(ledger, given):
             await ledger.ready()
             old = phone.select_folder("INBOX")[b"EXISTS"]
@@ -39,13 +48,6 @@ async def test_what_concerns_us_is_stored_and_put_away(
             assert phone.select_folder("été/done")[b"EXISTS"] == 2
         else:
             assert b"\\Seen" in flags[last]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Pymap]:
-    """One for all who leave its mail alone."""
-    with pymap("house") as running:
-        yield running
 
 
 @pytest.mark.parametrize("broken", ["tell", "open"])
