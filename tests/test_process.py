@@ -222,7 +222,8 @@ async def test_memory_that_is_shared_is_bounded_too(module: Module) -> None:
 async def test_one_that_eats_memory_breaks_alone_and_is_the_kernels_first_choice(
     module: Module,
 ) -> None:
-    ended = await module.run("taken = []\nwhile True:\n    taken.append(bytearray(1 << 20))")
+    body = "taken = []\nwhile True:\n    taken.append(bytearray(1 << 20))"
+    ended = await module.run(body, limits=Limits(memory=64 << 20))  # the usual takes half a second
     assert ended.answer is not None
     assert (ended.answer["state"], "MemoryError" in ended.answer["detail"]) == ("failed", True)
     assert text(await module.run("return open('/proc/self/oom_score_adj').read()")) == "1000\n"

@@ -70,6 +70,7 @@ class Home:
         while self.parts().get(name) is not ok:
             if time.monotonic() > end:
                 raise TimeoutError(f"{name}: {self.parts()}")
+            time.sleep(0.005)  # the processor is theirs who are waited for
         self.settle()
 
     def restart(self) -> None:

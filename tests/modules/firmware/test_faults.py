@@ -67,6 +67,9 @@ def fault(name: str, v1: str, later: str | None = None, **more: Any) -> Case:
     return Case(name, v1, later, nature={"fault": name, "rate": 4_000_000}, **more)
 
 
+#: Slow in real time, and for the house what a slow plug is.
+LONG = "slow server over the limit"
+
 CASES = [
     # before and in the download
     fault("unreachable", NOT_FETCHED),
@@ -88,7 +91,7 @@ CASES = [
         state="down",
     ),
     Case(
-        "slow server over the limit",
+        LONG,
         STOPPED + f" (timed out).{STILL}",
         serve=between.through(between.slow),
     ),
@@ -168,7 +171,13 @@ def three(load: Callable[[str], Commands], tmp_path: Path) -> Iterator[Three]:
         yield start
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.long] if case.name == LONG else [])
+        for case in CASES
+    ],
+)
 async def test_a_fault_has_its_verdict_on_each_profile(
     three: Three, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
