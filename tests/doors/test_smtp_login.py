@@ -138,11 +138,11 @@ async def test_the_third_wrong_password_ends_the_session(
 
 
 async def test_an_unknown_user_costs_what_a_known_one_costs(
-    logins: dict[str, tuple[str, str]],
+    costly: dict[str, tuple[str, str]],
 ) -> None:
     """The dummy hash has the same parameters, and no password fits it."""
-    assert argon2.extract_parameters(NOBODY) == argon2.extract_parameters(logins["ann-user"][1])
-    checks = Logins(logins)
+    assert argon2.extract_parameters(NOBODY) == argon2.extract_parameters(costly["ann-user"][1])
+    checks = Logins(costly)
     assert await checks.verify("ann-user", "correct horse", "") == "ann"
     assert await checks.verify("ann-user", "x", "") is None
     assert await checks.verify("nobody", "correct horse", "") is None
@@ -150,9 +150,9 @@ async def test_an_unknown_user_costs_what_a_known_one_costs(
 
 
 async def test_an_unknown_user_takes_as_long_as_a_known_one(
-    logins: dict[str, tuple[str, str]],
+    costly: dict[str, tuple[str, str]],
 ) -> None:
-    checks = Logins(logins)
+    checks = Logins(costly)
     await checks.verify("ann-user", "x", "")  # loads argon2
     took = {"ann-user": 1.0, "nobody": 1.0}
     for user in ("ann-user", "nobody") * 4:
@@ -177,7 +177,7 @@ async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_b
 @pytest.mark.parametrize("source", ["127.0.0.1", pytest.param("127.0.0.2", marks=pytest.mark.long)])
 async def test_who_logs_in_does_not_wait_for_50_that_guess(
     pair: tuple[Path, Path],
-    logins: dict[str, tuple[str, str]],
+    costly: dict[str, tuple[str, str]],
     trusting: ssl.SSLContext,
     source: str,
 ) -> None:
@@ -195,7 +195,7 @@ async def test_who_logs_in_does_not_wait_for_50_that_guess(
                     if reply.startswith("454"):
                         put_off.set()
 
-    async with serving(logins, **under_tls, **bounds) as served:
+    async with serving(costly, **under_tls, **bounds) as served:
         guessing = [asyncio.create_task(guess(served)) for _ in range(50)]
         try:
             async with asyncio.timeout(20):
