@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.cli.conftest import HOUSECARL, LOGIN, verb_of
-from tests.cli.forked import Forked, shared
+from tests.cli.forked import COMMON, Forked, forker, shared
 from tests.cli.terminal import Typist
 from tests.cli.test_run import running
 
 from housecarl import cli, config_file, doctor, logs
 from housecarl.cli.site import Site
+from housecarl.errors import NotAllowed
 
 #: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
 VOICE = """
@@ -314,3 +315,33 @@ def test_answers_on_the_input_that_are_no_utf_8_are_a_usage_error(config: Path) 
         check=False,
     )
     assert (done.returncode, b"--answers: -: is not UTF-8 text" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.server("setpriv")
+def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path) -> None:
+    """It asked everything, and then said to run it as the daemon's user."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, 65534, 65534)
+    with forker(tmp_path, ("setpriv", "--bounding-set=-dac_override,-dac_read_search")) as verbs:
+        verbs.load(COMMON)
+        config = home / "new" / "housecarl.yaml"
+        done = verbs.run("-c", config, "init", "--answers", "-", typed="name: ann")
+    assert done.returncode == 77
+    assert (
+        done.stderr == f"{home}: this login may not write there; name another place with -c FILE\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another login")
+def test_a_login_without_a_home_must_name_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's number of a user has none: it was a folder `~` where one stood."""
+    for name in ("HOME", "HOUSECARL_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    os.setresuid(4_000_000, 4_000_000, 0)
+    try:
+        with pytest.raises(NotAllowed, match="name a file with -c FILE"):
+            Site.of(None)
+    finally:
+        os.setresuid(0, 0, 0)

@@ -10,7 +10,12 @@ import click
 
 
 @click.command("check")
-@click.option("--print", "show", is_flag=True, help="Print it with every default; no secrets.")
+@click.option(
+    "--print",
+    "show",
+    is_flag=True,
+    help="Print it with every default but those of modules; no secrets.",
+)
 @click.option("--schema", is_flag=True, help="Print its JSON schema, for an editor.")
 @click.pass_context
 def verb(ctx: click.Context, show: bool, schema: bool) -> None:

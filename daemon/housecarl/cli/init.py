@@ -34,6 +34,7 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
     from housecarl.cli.site import Site
 
     site = Site.of(ctx.obj)
+    site.refuse_closed()
     asker = _asker(answers)
     _spare(site, by_hand=answers is None)
     found = interview.hold(asker, guess.look(), site.spool, site.has)

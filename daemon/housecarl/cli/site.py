@@ -10,6 +10,7 @@ from pathlib import Path
 from housecarl import service
 from housecarl.cli import private_file
 from housecarl.config import SERVICE_SPOOL, state_home
+from housecarl.errors import NotAllowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Site:
         """The file that -c or the environment names; else root's or one's own usual place."""
         home = Path(os.path.expanduser("~/.config/housecarl/housecarl.yaml"))  # noqa: PTH111 - raises where there is no home
         named = given or os.environ.get("HOUSECARL_CONFIG")
+        if not named and os.geteuid() != 0 and not home.is_absolute():
+            raise NotAllowed("this login has no home folder: name a file with -c FILE")
         path = Path(named) if named else service.CONFIG if os.geteuid() == 0 else home
         path = path.absolute()
         if path == service.CONFIG:
@@ -35,6 +38,15 @@ class Site:
         if path == home:
             return cls(path, f"{state_home()}/housecarl/spool")
         return cls(path, "../spool" if path.parent.name == "config" else "spool")
+
+    def refuse_closed(self) -> None:
+        """Raise NotAllowed where nothing can be written, before anybody answers for nothing."""
+        folder = self.config.parent
+        while not os.path.isdir(folder):  # noqa: PTH112 - pathlib's form raises where one may not look
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            text = f"{folder}: this login may not write there; name another place with -c FILE"
+            raise NotAllowed(text)
 
     def has(self, name: str) -> bool:
         """Whether a file that the configuration would name is there already."""
