@@ -20,8 +20,8 @@ from housecarl.commands import PARTS
 from housecarl.errors import CommandFailed, ConfigError, ModuleError, ModuleLater
 from housecarl.module import Call, Reply, Risk, command
 from housecarl.registry import Registry
+from housecarl.stranded import STUCK
 from housecarl.watches import NOTED
-from housecarl.worker import STUCK
 
 PACKAGE = Path(housecarl.__file__).parent
 MODULES = Path(__file__).parents[1] / "docs" / "modules.md"

@@ -34,7 +34,7 @@ from housecarl.plugs.settings import PlugAddress
 from housecarl.post import Post, Rules
 from housecarl.process import try_file
 from housecarl.record import Record
-from housecarl.recover import Recovery, Waiting
+from housecarl.recover import Recovery
 from housecarl.registry import Registry
 from housecarl.remains import Remains, see_journal
 from housecarl.reply import Renderer
@@ -42,9 +42,11 @@ from housecarl.retention import Sweeper
 from housecarl.rounds import Rounds
 from housecarl.shipped import shipped
 from housecarl.spool import Spool
+from housecarl.stranded import STUCK
 from housecarl.trust import PATIENCE, NameServers, Resolver, Trust
+from housecarl.waiting import Waiting
 from housecarl.watches import Watchman, sources
-from housecarl.worker import STUCK, Worker
+from housecarl.worker import Worker
 
 log = structlog.get_logger()
 
@@ -142,7 +144,7 @@ class House:
             self.waiting,
             self.workshop,
             self.clock,
-            self.offer,
+            self.worker,
             self.registry.find,
             self.facts,
         )

@@ -160,11 +160,9 @@ class Record:
 
         def write(conn: sqlite3.Connection) -> None:
             receipt = receipts.find(conn, identity)
-            if receipt is None:
-                failed = State.FAILED.value
-                receipt = (
-                    receipt_of(case, file, failed) if case else Receipt(identity, file, now, "")
-                )
+            if case and (receipt is None or receipt.state == "waiting"):
+                receipt = receipt_of(case, file, State.FAILED.value)
+            receipt = receipt or Receipt(identity, file, now, "")
             keys = case.verdict.keys if case and case.person else ()
             receipts.store(conn, replace(receipt, state=State.FAILED.value), keys)
             for run in runs.of(conn, identity):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,11 +30,14 @@ from housecarl.module import Call, House, InterruptedRule, Reply
 from housecarl.notify import Progress
 from housecarl.record import Record, way_of_receipt
 from housecarl.spool import Spool, State
+from housecarl.suspects import Suspects
+from housecarl.waiting import RETRY_SECONDS, Waiting
+from housecarl.worker import Worker
 
 log = structlog.get_logger()
 
-#: Seconds between two tries while a check has no answer; the last one repeats.
-RETRY_SECONDS = (60.0, 120.0, 300.0, 900.0, 1800.0)
+#: Seconds for which all others wait while messages are carried alone that may end the daemon.
+SUSPECTS_SECONDS = 60.0
 
 #: Seconds between two looks whether a verb of the command line is still at its work.
 LOOK_SECONDS = 2.0
@@ -49,45 +52,6 @@ PROCESS = "process"
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{16}\.eml")
 
 
-@dataclass(slots=True)
-class Waiting:
-    """Messages in work/ that wait because a check has no answer yet."""
-
-    db: Database
-    record: Record
-    clock: Clock
-    offer: Callable[[str], None]
-    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
-
-    async def postpone(self, name: str, why: str) -> None:
-        """Keep a message for a later try, and note when that is."""
-        identity, now = id_of(name), self.clock.now().timestamp()
-        known = await self.db.read(lambda conn: receipts.find(conn, identity))
-        known = known or Receipt(identity, name, now, "", reason="later", checks={"later": why})
-        wait = RETRY_SECONDS[min(known.tries, len(RETRY_SECONDS) - 1)]
-        receipt = replace(known, state="waiting", tries=known.tries + 1, next_try=now + wait)
-        await self.record.defer(receipt)
-        log.warning("later", id=identity[:4], why=why, seconds=wait)
-        self.schedule(name, wait)
-
-    def schedule(self, name: str, seconds: float) -> None:
-        """Offer a message again after some seconds."""
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(max(0.0, seconds), self._offer, name)
-
-    def stop(self) -> None:
-        """Offer nothing more; the journal keeps the times."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-    def _offer(self, _: str) -> None:
-        """All that wait, as they came: the last has the shortest pause, and must not be first."""
-        for name in sorted(self._timers):
-            self._timers.pop(name).cancel()
-            self.offer(name)
-
-
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """Brings spool and journal together once, before the doors open."""
@@ -98,7 +62,7 @@ class Recovery:
     waiting: Waiting
     workshop: Workshop
     clock: Clock
-    offer: Callable[[str], None]
+    worker: Worker
     find: Callable[[str], Command | None]
     house: House
     progress: Progress = field(default_factory=Progress)
@@ -111,28 +75,54 @@ class Recovery:
             for start in range(0, len(names), ASKED):
                 fresh += await self._settle_some(names[start : start + ASKED], state)
                 self.progress("taking up what the last life left")
+        suspects = Suspects(self.db, self.worker.see_through, self.worker.give_up)
+        fresh = await suspects.sort(fresh)
         await self._end_tries()
         await self._tell_background()
-        for name in fresh:
-            self.offer(name)
+        if suspects.any:
+            self._later(self._carry_first(suspects, fresh), "suspects")
+        else:
+            self._offer(fresh)
+
+    def _offer(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.worker.offer(name)
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self.workshop.questions.add(task)
+        task.add_done_callback(self.workshop.questions.discard)
+
+    async def _carry_first(self, suspects: Suspects, others: Sequence[str]) -> None:
+        """So that none of the others is blamed, or overtakes them; slow ones are not waited for."""
+        async with asyncio.TaskGroup() as tasks:
+            alone = tasks.create_task(suspects.run())
+            await asyncio.wait((alone,), timeout=SUSPECTS_SECONDS)
+            self._offer(others)
 
     async def _settle_some(self, names: Sequence[str], state: State) -> list[str]:
-        """Some files of one folder; returns the names of those that the journal does not know."""
+        """Some files of one folder; returns the names of those that are to be carried now."""
         ours = {name: id_of(name) for name in names if _NAME.fullmatch(name)}
         for name in names:
             if name not in ours:
                 log.warning("foreign-file", folder=state.value, file=name)
                 self.spool.move(name, state, State.FAILED)
         known = await self.db.read(lambda conn: receipts.find_all(conn, [*ours.values()]))
-        for name, identity in ours.items():
-            if identity in known:
-                await self._settle(name, state, known[identity])
-        return [name for name, identity in ours.items() if identity not in known]
+        return [
+            name
+            for name, identity in ours.items()
+            if identity not in known or await self._settle(name, state, known[identity])
+        ]
 
-    async def _settle(self, name: str, state: State, receipt: Receipt) -> None:
-        """One file: done, move it; started and not repeatable, say "interrupted"; else run it."""
+    async def _settle(self, name: str, state: State, receipt: Receipt) -> bool:
+        """One file: done, move it; started and not repeatable, say "interrupted"; else run it.
+
+        Returns whether that is to be now.
+        """
         if receipt.state == "waiting":
             wait = (receipt.next_try or 0.0) - self.clock.now().timestamp()
+            if wait <= 0:
+                return True
             # a clock that is not set yet may be months behind
             self.waiting.schedule(name, min(wait, RETRY_SECONDS[-1]))
         elif receipt.state == "started":
@@ -143,6 +133,7 @@ class Recovery:
         else:
             log.error("state-damaged", id=receipt.id[:4], file=name)
             self.spool.move(name, state, State.FAILED)
+        return False
 
     async def _end_tries(self) -> None:
         """A `try` that was killed: it has no file, so only the journal knows that it was begun."""
@@ -182,9 +173,7 @@ class Recovery:
                 if not _elsewhere(note):
                     await self._tell(key, note, None)
                 continue
-            task = asyncio.create_task(self._ask(key, note), name=f"interrupted {note['command']}")
-            self.workshop.questions.add(task)
-            task.add_done_callback(self.workshop.questions.discard)
+            self._later(self._ask(key, note), f"interrupted {note['command']}")
 
     def _rule(self, name: str) -> InterruptedRule | None:
         command = self.find(name)

@@ -32,7 +32,7 @@ from housecarl.message.name import id_of
 from housecarl.module import Reply, Risk
 from housecarl.record import Done, Record, Repeated
 from housecarl.spool import Spool, State
-from housecarl.unread import Unread
+from housecarl.stranded import Stranded
 from housecarl.verdict import Proof
 
 log = structlog.get_logger()
@@ -42,9 +42,6 @@ STOP_SECONDS = 25.0
 
 #: Refusals that a clock which is not set yet may be the only reason for.
 CLOCK_REASONS = frozenset("late stale future expired no-proof no-time until".split())
-
-#: The name under which `status` shows that a message waits for a restart; forgotten at a start.
-STUCK = "worker"
 
 Perform = Callable[[Case, Step], Awaitable[Outcome]]
 Challenge = Callable[[Case], Awaitable[Done]]
@@ -77,11 +74,11 @@ class Worker:
     _crew: Crew = field(init=False)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _parked: dict[str, asyncio.Future[Any]] = field(init=False, default_factory=dict)
-    _unread: Unread = field(init=False)
+    _stranded: Stranded = field(init=False)
 
     def __post_init__(self) -> None:
         self._crew = Crew(self._carried)
-        self._unread = Unread(self.tell)
+        self._stranded = Stranded(self.tell)
 
     async def start(self) -> None:
         """Begin to carry."""
@@ -98,6 +95,11 @@ class Worker:
         """A message that is safe in new/ or work/ and waits to be carried."""
         self._crew.offer(name)
 
+    async def see_through(self, name: str) -> None:
+        """Offer a message, and return once nothing is in hand."""
+        self.offer(name)
+        await self._crew.idle()
+
     @property
     def waiting(self) -> int:
         """Messages that no carrier has in hand."""
@@ -113,7 +115,7 @@ class Worker:
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
         stamp, raw = await self.spool.take(name)  # 3 take: new/ -> work/
-        await self._unread.clear(name)
+        await self._stranded.found(name)
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         self._in_hand[name] = case
         self._wait_for_clock(case)
@@ -227,17 +229,10 @@ class Worker:
                 self.trouble.set_result(error)
             return False
         except Exception:  # noqa: BLE001 - whatever it is, the next message is served
-            await self._tell_stuck(name)
+            await self._stranded.stuck(name)
         finally:
             self.carried += 1
         return True
-
-    async def _tell_stuck(self, name: str) -> None:
-        """Show that we broke on a message, and again when that was to be noted."""
-        log.exception("not-carried", id=id_of(name)[:4], file=name)
-        text = f"{name} could not be carried: it waits in work/ for a restart, the log says why"
-        with suppress(Exception):
-            await self.tell(STUCK, False, text)
 
     async def _carry_safely(self, name: str) -> None:
         """Carry a message; whatever it does to us, the next one is served."""
@@ -245,10 +240,10 @@ class Worker:
             await self.carry(name)
         except MessageGone:
             log.warning("message-gone", id=id_of(name)[:4], file=name)
-            await self._unread.clear(name)
+            await self._stranded.found(name)
         except MessageUnread as unread:
             await self.postpone(name, str(unread))
-            await self._unread.note(name, str(unread))
+            await self._stranded.unread(name, str(unread))
         except Repeated as repeated:
             self.limits.take_back(repeated.case)
             await self.record.refuse_repeat(repeated, name)
@@ -262,12 +257,24 @@ class Worker:
             raise
         except Exception:
             log.exception("failed", id=id_of(name)[:4], file=name)
-            now = self.clock.now().timestamp()
-            await self.record.fail(id_of(name), name, self._in_hand.get(name), now)
-            self.spool.move(name, State.WORK, State.FAILED)
-            self.send(None)
+            await self._fail(name, self._in_hand.get(name))
         finally:
             self._in_hand.pop(name, None)
+
+    async def give_up(self, name: str, ask: bool) -> None:
+        """Keep a message for a person that ended us each time; `ask` who is to hear of it."""
+        case = None
+        if ask:
+            with suppress(TrustLater, AnswerPending, MessageGone):
+                stamp, raw = await self.spool.take(name)
+                case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())
+        await self._fail(name, case)
+
+    async def _fail(self, name: str, case: Case | None) -> None:
+        """We broke on it: its sender is told, where they are known."""
+        await self.record.fail(id_of(name), name, case, self.clock.now().timestamp())
+        self.spool.move(name, State.WORK, State.FAILED)
+        self.send(None)
 
     def _park(self, name: str, answered: asyncio.Future[Any]) -> None:
         """Leave a message in work/ until DNS has answered; its place is free for others."""

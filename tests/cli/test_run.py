@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
@@ -21,6 +22,9 @@ from housecarl import config_file, service
 from housecarl.cli import run
 from housecarl.doctor import access
 from housecarl.errors import NotAllowed
+from housecarl.house import JOURNAL
+from housecarl.journal import connect
+from housecarl.message.stamp import Stamp
 from housecarl.testing.house import free_port
 
 
@@ -167,6 +171,18 @@ async def away(call: Call) -> Reply:
     return Reply("Away.")
 '''
 
+DEADLY = '''
+import os
+
+from housecarl import Call, Reply, command
+
+
+@command()
+async def deadly(call: Call) -> Reply:
+    """Look, and die of it."""
+    os._exit(9)
+'''
+
 WILD = '''
 import asyncio
 import sys
@@ -201,6 +217,32 @@ def test_a_module_can_neither_end_the_daemon_nor_hold_up_the_others(config: Path
         assert " up " in send("send", "!uptime", "--as", "ann", "--wait").stdout
         said = read_until(log, "calls=uptime")
         assert said.count("exit-refused") == 2
+
+
+def test_a_look_that_ends_the_daemon_each_time_is_given_up(config: Path) -> None:
+    """Else the house would start and end for ever; what was in hand beside it is carried out."""
+    (config.parent / "mine").mkdir()
+    (config.parent / "mine" / "deadly.py").write_text(DEADLY)
+    config.write_text(f"{config.read_text()}modules: {{folders: [mine]}}\n")
+    work = config.parent / "spool" / "work"
+    work.mkdir(parents=True)
+    (work.parent / JOURNAL.parent).mkdir()
+    connect(work.parent / JOURNAL).close()
+    for n, text in enumerate(("!deadly", "!uptime")):
+        name = f"20261123T12000{n}.000000-7f3a90c1d2e4b5a{n}.eml"
+        stamp = Stamp("drop", datetime.now(UTC), key=name, uid=str(os.getuid()), as_person="ann")
+        raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n"
+        (work / name).write_bytes(stamp.line() + raw.encode())
+    for _ in range(2):
+        with shared().beside("-c", config, "run") as (_, daemon):
+            assert daemon.wait() == 9
+    with running(config):
+        send = verb_of(config)
+        assert " up " in send("send", "!uptime", "--as", "ann", "--wait").stdout
+        log = send("log").stdout
+    assert [log.count(word) for word in ("deadly", "failed", "uptime")] == [1, 1, 2], log
+    ends = [path.relative_to(config.parent / "spool") for path in config.parent.rglob("*.eml")]
+    assert sorted(end.parts[0] for end in ends) == ["executed", "executed", "failed"]
 
 
 def test_a_second_daemon_is_refused(config: Path) -> None:

@@ -34,7 +34,7 @@ def clock() -> UnsetClock:
 
 @pytest.fixture
 def house(tmp_path: Path, clock: UnsetClock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.05,))
+    monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (0.05,))
     with TestHouse(tmp_path, clock=clock) as house:
         yield house
 
@@ -70,7 +70,7 @@ def test_a_change_that_proves_old_once_the_clock_is_set_is_not_done(
 def test_a_code_waits_too_for_it_may_have_run_out(
     tmp_path: Path, clock: UnsetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.05,))
+    monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (0.05,))
     clock.doubt(doubtful=False)
     with TestHouse(tmp_path, clock=clock, commands={"uptime": {"risk": "danger"}}) as house:
         phone = house.phone()

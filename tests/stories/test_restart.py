@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from housecarl import life
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
@@ -70,7 +71,8 @@ def test_a_message_the_journal_does_not_know_is_carried_out(house: TestHouse, fo
 def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: TestHouse) -> None:
     """A damaged value is not damage that SQLite would see."""
     conn = connect(house.spool / JOURNAL)
-    for module, key in (("_watches", "host.load"), ("_rounds", "modules"), ("_background", "7f.0")):
+    kept = ("_watches", "host.load"), ("_rounds", "modules"), ("_background", "7f.0")
+    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "life")):
         values.put(conn, module, key, {}, 1.0)
     conn.execute("UPDATE stored SET value = '{\"a\": tsue}'")
     conn.close()
@@ -83,12 +85,55 @@ def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: Tes
 def test_what_it_keeps_may_lack_what_it_should_have(house: TestHouse, value: object) -> None:
     """A damaged letter makes another name of a field, and JSON it is still."""
     conn = connect(house.spool / JOURNAL)
-    for module, key in (("_background", "7f.0"), ("_post", "outage")):
+    kept = ("_background", "7f.0"), ("_post", "outage")
+    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "life")):
         values.put(conn, module, key, value, 1.0)
     conn.close()
     leave(house, "new", "!help uptime")
     house.start()
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+
+
+JOT = """
+from housecarl import Call, Reply, Risk, command
+
+@command(risk=Risk.CHANGE)
+async def jot(call: Call, word: str) -> Reply:
+    \"\"\"Write a word down.\"\"\"
+    with open(FILE, "a") as file:
+        file.write(f"{word} ")
+    return Reply("Jotted.")
+"""
+
+
+def test_what_two_lives_left_is_carried_before_what_came_later(tmp_path: Path) -> None:
+    """It may be what ended both; but as a rule it is not, and must not be overtaken."""
+    (tmp_path / "mine").mkdir()
+    jotted = tmp_path / "jotted"
+    (tmp_path / "mine" / "jot.py").write_text(JOT.replace("FILE", repr(str(jotted))))
+    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"], "unix": ["root"]}}
+    with TestHouse(tmp_path, people, modules={"folders": ["mine"]}) as house:
+        house.stop()
+        leave(house, "work", "!jot one")
+        leave(house, "new", "!jot two", NAME.replace("T120000.000000-7f", "T130000.000000-8f"))
+        conn = connect(house.spool / JOURNAL)
+        values.put(conn, "_suspects", "left", [NAME], 0.0)
+        conn.close()
+        house.start()
+        assert [mail.text[:7] for mail in house.inbox.wait(2)] == ["Jotted."] * 2
+    assert jotted.read_text() == "one two "
+
+
+def test_a_house_that_is_opened_again_blames_no_message(house: TestHouse) -> None:
+    """A fault of the disk, or a reload: the process that carried it has not ended."""
+    leave(house, "work", "!help uptime")
+    conn = connect(house.spool / JOURNAL)
+    for key, value in (("life", life.mark()), ("left", [NAME]), ("alone", NAME)):
+        values.put(conn, "_suspects", key, value, 0.0)
+    conn.close()
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+    assert folders(house) == ["executed"]
 
 
 def test_a_message_that_waited_for_dns_is_tried_again(house: TestHouse) -> None:

@@ -313,7 +313,7 @@ def test_a_change_that_a_later_one_overtook_is_not_done(
     silent: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first waits for DNS, the second does not: what is asked for last is what stays."""
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (0.5,))
     phone = silent.phone()
     phone.text("!switch lamp on")
     in_work(silent, 1)
@@ -328,11 +328,11 @@ def test_what_waited_for_dns_is_done_in_the_order_in_which_it_came(
     silent: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though who came last waits the shortest time."""
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (60.0,))
+    monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (60.0,))
     phone = silent.phone()
     phone.text("!switch heater off")
     waiting(silent, 1)
-    monkeypatch.setattr("housecarl.recover.RETRY_SECONDS", (0.5,))
+    monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (0.5,))
     phone.text("!switch lamp on")
     waiting(silent, 2)
     monkeypatch.setattr(Hesitant, "silent", False)
