@@ -246,18 +246,19 @@ def test_a_journal_on_a_disk_that_is_read_only_is_not_called_damaged(tiny: Path)
 def test_status_says_why_a_house_cannot_be_opened(tmp_path: Path) -> None:
     with TestHouse(tmp_path) as house:
         assert house.daemon is not None and house.daemon.house is not None
-        odd, end = house.spool / "tmp" / "odd", time.monotonic() + PATIENCE
-        odd.mkdir()
+        odd, end = house.spool / "failed", time.monotonic() + PATIENCE
+        odd.rmdir()
+        odd.touch()
         house.do(fault(house.daemon.house))
-        while "Is a directory" not in (held(house.spool / JOURNAL.parent) or ""):
+        while "File exists" not in (held(house.spool / JOURNAL.parent) or ""):
             assert time.monotonic() < end
             time.sleep(0.01)
         status = verb_of(tmp_path / "housecarl.yaml")("status")
         assert status.returncode == 1
-        assert f"FAIL daemon: no message is taken: spool {house.spool}: Is a directory" in (
+        assert f"FAIL daemon: no message is taken: spool {house.spool}: File exists" in (
             status.stdout
         )
-        odd.rmdir()
+        odd.unlink()
         while held(house.spool / JOURNAL.parent):
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -104,7 +104,7 @@ def _wrong(conn: sqlite3.Connection, person: str, now: float, text: str) -> Wron
 
 def _off(seconds: float) -> str:
     wait = span(ceil(seconds / MINUTE) * MINUTE)
-    return f"Too many wrong codes. Codes are off for you for another {wait}."
+    return f"Too many wrong codes. Codes are off for you for {wait}."
 
 
 def use(conn: sqlite3.Connection, confirmed: Confirmation, now: float) -> bool:

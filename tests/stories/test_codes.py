@@ -163,7 +163,7 @@ def test_five_wrong_codes_lock_codes_for_an_hour(
     phone.text("!blow shed")
     code = code_in(phone.reply)
     phone.text(f"!yes {code}")
-    assert phone.reply == "Too many wrong codes. Codes are off for you for another 1 h."
+    assert phone.reply == "Too many wrong codes. Codes are off for you for 1 h."
     clock.move(3601)
     phone.text("!blow shed")
     phone.text(f"!yes {code_in(phone.reply)}")
@@ -181,7 +181,7 @@ def test_the_wrong_code_that_locks_promises_no_further_try(house: TestHouse, wai
         phone.text("!blow shed")
         phone.wait()
     phone.text("!yes 12345")
-    assert phone.reply == "Too many wrong codes. Codes are off for you for another 1 h."
+    assert phone.reply == "Too many wrong codes. Codes are off for you for 1 h."
 
 
 def test_what_is_gone_when_its_code_comes_is_not_done(
@@ -409,7 +409,7 @@ def test_a_wrong_code_is_counted_once_whatever_crashes(
     assert house.daemon is not None and house.daemon.house is not None
     house.daemon.house.worker.alert = fail  # of this life only
     bo.text("!yes 12345")
-    assert bo.reply == "Too many wrong codes. Codes are off for you for an hour."
+    assert bo.reply == "Too many wrong codes. Codes are off for you for 1 h."
     assert ann.reply.startswith("bo sent wrong codes 5 times")
 
 
@@ -432,7 +432,7 @@ def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(
         code = code_in(phone.reply)
         phone.text(f"!yes {code}")
         assert phone.reply == (
-            f"Too many wrong codes. Codes are off for you for another {left} min."
+            f"Too many wrong codes. Codes are off for you for {left} min."
         )
     clock.move(3 * 60)
     phone.text(f"!yes {code}")
