@@ -118,6 +118,7 @@ def test_the_manuals_are_written_into_one_folder(
 
 
 @pytest.mark.server("man")
+@pytest.mark.long
 def test_the_manual_of_the_program_has_every_verb_and_option(man: dict[str, Path]) -> None:
     text = rendered(man["housecarl.1"])
     for context in manual.verbs():

@@ -321,6 +321,7 @@ def test_a_broken_module_whose_name_is_no_text_is_told_and_ends_nothing(tmp_path
         assert modules_told(house) == {"caf?.py": False}
 
 
+@pytest.mark.long
 def test_after_a_fault_the_house_goes_by_what_it_went_by_before(tmp_path: Path) -> None:
     """Not by the configuration before the last reload, and no module's fault ends it."""
     folder = tmp_path / "mine"

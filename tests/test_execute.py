@@ -267,6 +267,7 @@ async def test_arguments_and_settings_reach_the_worker_process(run: Run) -> None
     assert (await run("gift ECO a b")).reply.text == "eco a,b Denver ann gift"
 
 
+@pytest.mark.long
 async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_path: Path) -> None:
     """The former version answers until both are read."""
     go, loaded = asyncio.Event(), tmp_path / "loaded"
@@ -300,6 +301,7 @@ async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_
     assert await say(registry) == "eco  Denver  gift"
 
 
+@pytest.mark.long
 async def test_a_call_that_was_decided_runs_in_the_version_of_then(tmp_path: Path) -> None:
     """However the file was changed since, while it was read again, or before that."""
     (tmp_path / "gift.py").write_text(GIFT)

@@ -49,6 +49,7 @@ def test_the_collector_looks_less_often_while_the_process_starts(collector: None
     assert gc.get_threshold() == usual
 
 
+@pytest.mark.long
 def test_what_is_kept_is_passed_over_and_what_is_forgotten_is_freed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: None
 ) -> None:

@@ -243,6 +243,7 @@ def test_a_journal_on_a_disk_that_is_read_only_is_not_called_damaged(tiny: Path)
     assert not isinstance(met.value, JournalDamaged)
 
 
+@pytest.mark.long
 def test_status_says_why_a_house_cannot_be_opened(tmp_path: Path) -> None:
     with TestHouse(tmp_path) as house:
         assert house.daemon is not None and house.daemon.house is not None

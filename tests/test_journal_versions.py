@@ -106,6 +106,7 @@ def test_a_crash_at_any_statement_leaves_the_old_or_the_new(tmp_path: Path, name
     assert new[3] == "ok" and [life["killed"] for life in lives[:-1]] == [True] * (len(lives) - 1)
 
 
+@pytest.mark.long
 def test_two_that_open_a_journal_at_the_same_moment_agree(tmp_path: Path) -> None:
     write(KEPT[0], tmp_path / "old")
     script = """

@@ -49,6 +49,7 @@ def test_a_time_is_texted_as_the_page_says(hint: type) -> None:
             one.read(word)
 
 
+@pytest.mark.long
 def test_each_conversation_on_the_page_is_true(house: TestHouse, phone: Phone) -> None:
     assert len(MODULES) == len(TALKS) == 5
     for talk in TALKS:

@@ -290,6 +290,7 @@ async def test_cancelling_ends_it_at_once(module: Module, tmp_path: Path) -> Non
     assert not Path(f"/proc/{pid.read_text()}").exists(), "ended and reaped"
 
 
+@pytest.mark.long
 async def test_no_descriptor_and_no_process_is_left_over_many_calls(module: Module) -> None:
     await module.run("return 'x'")
     before, processes = descriptors(), children()

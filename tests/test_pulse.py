@@ -125,6 +125,7 @@ def test_a_thread_that_hangs_stops_the_pulse(
     house.do(end())
 
 
+@pytest.mark.long
 def test_a_worker_that_carries_nothing_stops_the_pulse(
     house: TestHouse, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,6 +224,7 @@ async def sweeper(tmp_path: Path) -> AsyncIterator[Sweeper]:
     await db.close()
 
 
+@pytest.mark.long
 async def test_beyond_its_size_the_journal_forgets_the_oldest_and_its_file_grows_no_more(
     sweeper: Sweeper,
 ) -> None:

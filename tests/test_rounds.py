@@ -180,6 +180,7 @@ def test_what_is_odd_is_the_failure_of_its_command_and_the_others_go_on(tmp_path
     assert min(failed.values()) > 1, failed
 
 
+@pytest.mark.long
 def test_of_modules_with_dots_in_their_names_each_forgets_its_own(tmp_path: Path) -> None:
     """What `cellar.old` found, `wet`, is no `old.wet` of `cellar`, and is told once."""
     folder, clock = tmp_path / "mine", FakeClock()
@@ -390,6 +391,7 @@ def test_two_commands_of_one_file_forget_what_neither_finds_any_more(tmp_path: P
         assert told == ["The cellar. The drain.", "The roof."]
 
 
+@pytest.mark.long
 def test_what_a_module_found_is_kept_while_its_file_is_broken(tmp_path: Path) -> None:
     """Also over a restart; once it is mended, nothing of it is told a second time."""
     folder, sensor, clock = tmp_path / "mine", tmp_path / "sensor", FakeClock()

@@ -455,6 +455,7 @@ def test_a_folder_in_tmp_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "tmp" / "mine").is_dir()
 
 
+@pytest.mark.long
 async def test_it_may_be_opened_by_many_while_messages_are_put(spool: Spool) -> None:
     """Each verb that carries a message out opens it, beside the daemon and other verbs."""
     over = threading.Event()

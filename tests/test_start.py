@@ -48,6 +48,7 @@ def test_a_process_that_tries_a_module_file_loads_neither_the_log_nor_the_loop()
     assert "housecarl" in found and not found & {"structlog", "asyncio", "pydantic"}
 
 
+@pytest.mark.long
 def test_what_ships_is_not_compiled_anew_at_each_start(tmp_path: Path) -> None:
     """Python's kept bytecode does for the modules that come with housecarl, not for one's own."""
     own = tmp_path / "own.py"
@@ -71,6 +72,7 @@ print(*compiled)
         assert [each for each in done.stdout.split() if each in (str(ours), str(own))] == compiled
 
 
+@pytest.mark.long
 def test_a_start_lets_go_of_what_only_its_configuration_needed(tmp_path: Path) -> None:
     """By the time the daemon runs: the numbering plans are gone, the libraries passed over."""
     config = tmp_path / "housecarl.yaml"

@@ -17,6 +17,7 @@ BASH = ("/bin/bash", "--norc", "--noprofile")
 
 
 @pytest.mark.server("bash")
+@pytest.mark.long
 def test_the_tab_key_completes_a_verb_and_an_option_in_bash() -> None:
     env = {"PATH": PATH, "PS1": "$ ", "TERM": "dumb"}
     with at_terminal(*BASH, "-i", env=env) as (typist, _):

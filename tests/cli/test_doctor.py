@@ -231,13 +231,11 @@ def test_a_spool_on_two_file_systems_cannot_work(
     ("kind", "why", "mends"),
     [
         ("size=4k", "No space left on device", "Make room: `du -xh "),
-        pytest.param(
-            *("size=4k,ro", "Read-only file system", "`dmesg` tells why it is read-only; "),
-            marks=pytest.mark.long,
-        ),
+        ("size=4k,ro", "Read-only file system", "`dmesg` tells why it is read-only; "),
     ],
     ids=["full", "read-only"],
 )
+@pytest.mark.long
 def test_a_disk_that_takes_nothing_is_mended_by_what_it_says(
     tmp_path: Path, config: Path, kind: str, why: str, mends: str
 ) -> None:

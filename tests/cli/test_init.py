@@ -273,6 +273,7 @@ def test_a_file_of_answers_with_a_password_must_be_private(config: Path, tmp_pat
     assert verb_of(config)("init", "--no-doctor", "--answers", str(answers)).returncode == 0
 
 
+@pytest.mark.long
 def test_what_is_written_is_utf_8_whatever_the_locale(config: Path, tmp_path: Path) -> None:
     """The locale was taken, and the file could not be read again."""
     answers = tmp_path / "answers.yaml"
@@ -304,6 +305,7 @@ def test_a_password_that_is_no_line_of_text_is_refused(config: Path) -> None:
     assert not config.parent.exists()
 
 
+@pytest.mark.long
 def test_answers_on_the_input_that_are_no_utf_8_are_a_usage_error(config: Path) -> None:
     words = (HOUSECARL, "-c", config, "init", "--no-doctor", "--answers", "-")
     done = subprocess.run(
@@ -319,6 +321,7 @@ def test_answers_on_the_input_that_are_no_utf_8_are_a_usage_error(config: Path) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
+@pytest.mark.long
 def test_where_nothing_can_be_written_nothing_is_asked(tmp_path: Path) -> None:
     """It asked everything, and then said to run it as the daemon's user."""
     home = tmp_path / "home"

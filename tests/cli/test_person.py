@@ -62,6 +62,7 @@ def test_a_broken_file_of_no_house_that_runs_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("person", "password", "ann"), ("person", "totp", "ann")])
+@pytest.mark.long
 def test_a_closed_input_is_an_empty_one(house: TestHouse, words: tuple[str, ...]) -> None:
     """As some schedulers start a program."""
     close = ("sh", "-c", 'exec "$0" "$@" <&-', HOUSECARL, "-c", house.folder / "housecarl.yaml")

@@ -110,12 +110,9 @@ def test_status_says_that_a_refused_configuration_is_not_the_one_that_goes_on(co
 
 @pytest.mark.parametrize(
     "streams",
-    [
-        "2>/dev/full",
-        pytest.param("2>&-", marks=pytest.mark.long),
-        pytest.param("<&- >&- 2>&-", marks=pytest.mark.long),
-    ],
+    ["2>/dev/full", "2>&-", "<&- >&- 2>&-"],
 )
+@pytest.mark.long
 def test_a_log_that_cannot_be_written_stops_nothing(config: Path, streams: str) -> None:
     """A full disk behind it, or nobody at all: the house goes on answering."""
     command = [str(HOUSECARL), "-c", str(config)]
@@ -293,6 +290,7 @@ def test_who_may_not_serve_a_spool_is_told_whom_to_run_it_as() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
+@pytest.mark.long
 def test_a_lock_that_this_login_may_not_open_is_a_sentence(config: Path) -> None:
     journal = config.parent / "spool" / ".journal"
     journal.mkdir(parents=True)

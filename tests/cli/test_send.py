@@ -21,8 +21,9 @@ SPOOL = f"spool: spool\ndoors: {{drop: {{}}}}\npeople: {{ann: {{unix: [{LOGIN}],
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
     "mode",
-    [pytest.param(0o700, id="folder"), pytest.param(0o755, id="file", marks=pytest.mark.long)],
+    [pytest.param(0o700, id="folder"), pytest.param(0o755, id="file")],
 )
+@pytest.mark.long
 def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode: int) -> None:
     """It would be carried out, and this verb would end as if that had not been allowed."""
     config, spool = tmp_path / "house.yaml", tmp_path / "spool"
@@ -44,6 +45,7 @@ def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode
 
 
 @pytest.mark.server("unshare")
+@pytest.mark.long
 def test_a_full_disk_keeps_nothing_of_what_could_not_be_sent(tmp_path: Path) -> None:
     config, spool = tmp_path / "house.yaml", tmp_path / "spool"
     config.write_text(SPOOL)

@@ -136,6 +136,7 @@ def test_a_log_that_is_followed_shows_what_comes_and_ends_with_ctrl_c(
         assert shown.count(f"ann: help {word} [done]") == 1
 
 
+@pytest.mark.long
 def test_a_verb_under_test_hears_what_the_tests_do_not(
     house: TestHouse, verb: Verb, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_ctrl_c_ends_the_daemon_as_sigterm_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.server("setsid")
+@pytest.mark.long
 def test_a_password_that_is_no_text_on_this_terminal_is_one_sentence(house: TestHouse) -> None:
     """A terminal of another encoding: a password is read from it, past the standard input."""
     words = (HOUSECARL, "-c", house.folder / "housecarl.yaml", "person", "password", "ann")
@@ -204,6 +206,7 @@ def test_a_code_that_is_no_text_is_not_the_code(house: TestHouse) -> None:
     assert verb.wait() == 2
 
 
+@pytest.mark.long
 def test_a_qr_code_that_the_locale_cannot_show_is_left_out(house: TestHouse) -> None:
     """The secret can be typed."""
     plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

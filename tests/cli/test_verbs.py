@@ -537,6 +537,7 @@ def test_a_verb_with_a_slip_gets_a_suggestion(verb: Verb) -> None:
     assert (done.returncode, "Did you mean 'status'?" in done.stderr) == (2, True)
 
 
+@pytest.mark.long
 def test_what_a_latin_1_terminal_types_is_read_right(verb: Verb, house: TestHouse) -> None:
     """Neither its bytes nor its locale, which knows fewer letters, meet a trace."""
     typed = "!ping h\xf6lle".encode("latin-1")
@@ -553,6 +554,7 @@ def test_what_a_latin_1_terminal_types_is_read_right(verb: Verb, house: TestHous
     assert "No host h" in done.stdout, done.stderr
 
 
+@pytest.mark.long
 def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("spool: sé/spool\n", "utf-8")
@@ -568,9 +570,8 @@ def test_a_path_that_the_locale_cannot_write_is_a_sentence(tmp_path: Path) -> No
     assert (done.returncode, "LC_ALL=C.UTF-8 helps" in done.stderr) == (1, True), done.stderr
 
 
-@pytest.mark.parametrize(
-    ("errors", "code"), [("strict", 1), pytest.param("surrogateescape", 0, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("errors", "code"), [("strict", 1), ("surrogateescape", 0)])
+@pytest.mark.long
 def test_a_path_that_the_output_cannot_write_is_a_sentence(
     tmp_path: Path, errors: str, code: int
 ) -> None:
@@ -674,7 +675,6 @@ def test_a_journal_that_another_login_may_change_is_a_sentence(
             ["check"],
             0,
             "home/.config/housecarl/housecarl.yaml: well.",
-            marks=pytest.mark.long,
             id="a place that nobody named",
         ),
         pytest.param(["why", "7f3a"], 75, "no journal in ", id="an id"),
@@ -682,11 +682,11 @@ def test_a_journal_that_another_login_may_change_is_a_sentence(
             ["why", "letter.eml"],
             77,
             "letter.eml: this login may not",
-            marks=pytest.mark.long,
             id="a file that is named",
         ),
     ],
 )
+@pytest.mark.long
 def test_what_is_only_looked_for_is_not_in_a_folder_that_another_closed(
     tmp_path: Path, words: list[str], code: int, said: str
 ) -> None:
@@ -800,6 +800,7 @@ def test_status_tells_what_else_it_knows_beside_a_journal_that_cannot_be_read(
     assert "last 24 h" not in verb_of(config)("status").stdout
 
 
+@pytest.mark.long
 def test_an_installed_package_brings_a_module(tmp_path: Path) -> None:
     site, info = tmp_path / "site", tmp_path / "site" / "acme-1.dist-info"
     info.mkdir(parents=True)
@@ -830,9 +831,8 @@ def test_an_output_that_takes_nothing_is_a_sentence(verb: Verb, words: list[str]
     assert done.stderr == "the output cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize(
-    "words", [["status"], pytest.param(["check", "--print"], marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("words", [["status"], ["check", "--print"]])
+@pytest.mark.long
 def test_an_output_without_a_buffer_that_takes_nothing_is_a_sentence(
     house: TestHouse, words: list[str]
 ) -> None:

@@ -51,6 +51,7 @@ async def test_what_concerns_us_is_stored_and_put_away(
 
 
 @pytest.mark.parametrize("broken", ["tell", "open"])
+@pytest.mark.long
 async def test_a_fault_of_our_own_is_told_and_the_door_tries_again(
     broken: str, server: Pymap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

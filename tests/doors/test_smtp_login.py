@@ -149,6 +149,7 @@ async def test_an_unknown_user_costs_what_a_known_one_costs(
     assert await Logins({"x": ("x", "not a hash")}).verify("x", "x", "") is None
 
 
+@pytest.mark.long
 async def test_an_unknown_user_takes_as_long_as_a_known_one(
     costly: dict[str, tuple[str, str]],
 ) -> None:
@@ -162,6 +163,7 @@ async def test_an_unknown_user_takes_as_long_as_a_known_one(
     assert took["nobody"] > took["ann-user"] / 2
 
 
+@pytest.mark.long
 async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_bounded() -> None:
     checks = Logins({})
     asked = [asyncio.create_task(checks.verify("x", "y", "")) for _ in range(20)]
@@ -175,6 +177,7 @@ async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_b
 
 
 @pytest.mark.parametrize("source", ["127.0.0.1", pytest.param("127.0.0.2", marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_who_logs_in_does_not_wait_for_50_that_guess(
     pair: tuple[Path, Path],
     costly: dict[str, tuple[str, str]],

@@ -55,6 +55,7 @@ async def stores(tmp_path: Path) -> AsyncIterator[list[JournalStore]]:
         yield found
 
 
+@pytest.mark.long
 async def test_of_two_processes_one_may_flash(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     rivals = [

@@ -431,9 +431,7 @@ def test_codes_are_off_for_an_hour_from_the_fifth_wrong_one(
         phone.text("!blow shed")
         code = code_in(phone.reply)
         phone.text(f"!yes {code}")
-        assert phone.reply == (
-            f"Too many wrong codes. Codes are off for you for {left} min."
-        )
+        assert phone.reply == (f"Too many wrong codes. Codes are off for you for {left} min.")
     clock.move(3 * 60)
     phone.text(f"!yes {code}")
     assert phone.reply == "shed is gone."

@@ -72,8 +72,8 @@ def test_a_flash_is_asked_about_confirmed_and_told_twice(tmp_path: Path) -> None
     ("nature", "verdict", "runs"),
     [
         ({"fault": "lost_reply:2,lost@download,lost@flash"}, FLASHED, NEW),
-        ({"fault": "udp_lost"}, FLASHED, NEW),
-        ({"rate": 300_000}, FLASHED, NEW),
+        pytest.param({"fault": "udp_lost"}, FLASHED, NEW, marks=pytest.mark.long),
+        pytest.param({"rate": 300_000}, FLASHED, NEW, marks=pytest.mark.long),
         ({"rate": 60_000}, SLOW, OLD),
     ],
     ids=["answers lost", "datagrams lost", "slow", "slower than its own limit"],

@@ -49,6 +49,7 @@ def rest(house: TestHouse, phone: Phone, clock: FakeClock, pages: int) -> list[s
     return found
 
 
+@pytest.mark.long
 def test_of_many_long_answers_that_wait_every_word_is_kept(
     house: TestHouse, phone: Phone, clock: FakeClock
 ) -> None:

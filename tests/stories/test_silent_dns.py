@@ -154,6 +154,7 @@ async def by_login(port: int, inbox: Inbox) -> None:
         pytest.param(True, id="many keys", marks=pytest.mark.long),
     ],
 )
+@pytest.mark.long
 async def test_who_needs_no_dns_is_answered_while_40_wait_for_it(
     tmp_path: Path, different: bool
 ) -> None:

@@ -37,6 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
             yield opened
 
 
+@pytest.mark.long
 def test_every_help_and_error_names_commands_as_they_are_texted_here(house: TestHouse) -> None:
     assert house.daemon is not None and house.daemon.house is not None
     names = list(house.daemon.house.registry.commands)

@@ -209,6 +209,7 @@ class TestTurns:
         assert [self.phone.reply, self.phone.reply] == ["slow.", "Already done: slow."]
         assert done() == ["slow"]
 
+    @pytest.mark.long
     def test_a_flood_of_one_person_keeps_nobody_else_waiting(
         self, done: Callable[[], list[str]]
     ) -> None:
