@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from housecarl import life
 from housecarl.errors import StorageError
 from housecarl.journal import Database, values
 from housecarl.message.name import id_of
+from housecarl.parked import Answered
 
 log = structlog.get_logger()
 
@@ -30,14 +32,16 @@ class Suspects:
     """A command that only looks is run again after a crash, and may be what ends the daemon.
 
     What two processes in a row find at their start is carried one by one, each noted before: which
-    one ends the daemon then, too, is given up. `carry` and `give_up` are the worker's.
+    one ends the daemon then, too, is given up. `carry` and `give_up` are the worker's: each returns
+    what a message waits for for which DNS takes its time.
     """
 
     db: Database
-    carry: Callable[[str], Awaitable[None]]
-    give_up: Callable[[str, bool], Awaitable[None]]
+    carry: Callable[[str], Awaitable[Answered | None]]
+    give_up: Callable[[str, bool], Awaitable[Answered | None]]
     _one_by_one: list[str] = field(default_factory=list)
     _over: dict[str, bool] = field(default_factory=dict)
+    _answers: list[Answered] = field(default_factory=list)
 
     @property
     def any(self) -> bool:
@@ -61,20 +65,34 @@ class Suspects:
         return [name for name in names if name not in suspected]
 
     async def run(self) -> None:
-        """Give up what has to be, then carry the others one after the other."""
-        for name, ask in self._over.items():
-            log.error("given-up", id=id_of(name)[:4], file=name)
-            await self._note({OVER: name})
-            try:
-                await self.give_up(name, ask)
-            except Exception:
-                log.exception("not-given-up", id=id_of(name)[:4], file=name)  # the next start does
-        for name in self._one_by_one:
-            await self._note({ALONE: name})
-            try:
-                await self.carry(name)
-            finally:  # a stop is not its fault
-                await self._note({ALONE: None})
+        """Give up what has to be, then carry the others one after the other, each once.
+
+        Those for which DNS takes its time are left to the next call, which waits for that.
+        """
+        if self._answers:
+            await asyncio.wait(self._answers)
+        over, one_by_one = self._over, self._one_by_one
+        self._over, self._one_by_one, self._answers = {}, [], []
+        for name, ask in over.items():
+            if await self._waits(OVER, name, self.give_up(name, ask)):
+                self._over[name] = ask
+        for name in one_by_one:
+            if await self._waits(ALONE, name, self.carry(name)):
+                self._one_by_one.append(name)
+
+    async def _waits(self, key: str, name: str, work: Awaitable[Answered | None]) -> bool:
+        """Do it while its note is kept; whether it is to be done again, once DNS has answered."""
+        await self._note({key: name})
+        try:
+            answered = await work
+        except Exception:
+            log.exception("suspect-left", id=id_of(name)[:4], file=name)  # for the next start
+            return False
+        finally:  # a stop is not its fault
+            await self._note({key: None})
+        if answered is not None:
+            self._answers.append(answered)
+        return answered is not None
 
     async def _note(self, kept: dict[str, Any]) -> None:
         def write(conn: sqlite3.Connection) -> None:

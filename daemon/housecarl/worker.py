@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
@@ -30,6 +29,7 @@ from housecarl.limits import Limits
 from housecarl.message.model import Kind
 from housecarl.message.name import id_of
 from housecarl.module import Reply, Risk
+from housecarl.parked import Answered, Parked
 from housecarl.record import Done, Record, Repeated
 from housecarl.spool import Spool, State
 from housecarl.stranded import Stranded
@@ -71,46 +71,49 @@ class Worker:
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
     carried: int = field(init=False, default=0)
-    _crew: Crew = field(init=False)
+    crew: Crew = field(init=False)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
-    _parked: dict[str, asyncio.Future[Any]] = field(init=False, default_factory=dict)
+    _parked: Parked = field(init=False)
     _stranded: Stranded = field(init=False)
 
     def __post_init__(self) -> None:
-        self._crew = Crew(self._carried)
+        self.crew = Crew(self._carried)
+        self._parked = Parked(self.offer)
         self._stranded = Stranded(self.tell)
 
     async def start(self) -> None:
         """Begin to carry."""
         self.trouble = asyncio.get_running_loop().create_future()
-        self._crew.start()
+        self.crew.start()
 
     async def stop(self) -> None:
         """Finish what is in hand, bounded; what waits stays where it is."""
-        await self._crew.stop(STOP_SECONDS)
-        for answered in self._parked.values():
-            answered.cancel()
+        await self.crew.stop(STOP_SECONDS)
+        self._parked.stop()
 
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
-        self._crew.offer(name)
+        self.crew.offer(name)
 
-    async def see_through(self, name: str) -> None:
-        """Offer a message, and return once nothing is in hand."""
-        self.offer(name)
-        await self._crew.idle()
+    async def see_through(self, name: str) -> Answered | None:
+        """Carry a message before all that is kept; what it waits for, when DNS takes its time.
+
+        Then it is offered to nobody.
+        """
+        await self.crew.see_through(name)
+        return self._parked.take(name)
 
     @property
     def waiting(self) -> int:
         """Messages that no carrier has in hand."""
-        return self._crew.waiting
+        return self.crew.waiting
 
     async def idle(self) -> None:
         """Return once nothing waits and nothing is in hand."""
-        await self._crew.idle()
+        await self.crew.idle()
         while self._parked:
-            await asyncio.wait(self._parked.values())
-            await self._crew.idle()
+            await self._parked.answered()
+            await self.crew.idle()
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
@@ -218,12 +221,12 @@ class Worker:
         """Changes of one person happen one after another; who only looks need not wait."""
         if all(step.decision.risk is Risk.LOOK for step in case.steps):
             return nullcontext()
-        return self._crew.turn(case.person)
+        return self.crew.turn(case.person)
 
     async def _carried(self, name: str) -> bool:
         """Carry a message, whatever it does to us; False when the disk fails."""
         try:
-            await self._carry_safely(name)
+            await self._safely(name, self.carry(name))
         except StorageError as error:
             if not self.trouble.done():
                 self.trouble.set_result(error)
@@ -234,10 +237,10 @@ class Worker:
             self.carried += 1
         return True
 
-    async def _carry_safely(self, name: str) -> None:
-        """Carry a message; whatever it does to us, the next one is served."""
+    async def _safely(self, name: str, work: Awaitable[None]) -> None:
+        """Do something with a message; whatever it does to us, the next one is served."""
         try:
-            await self.carry(name)
+            await work
         except MessageGone:
             log.warning("message-gone", id=id_of(name)[:4], file=name)
             await self._stranded.found(name)
@@ -252,7 +255,7 @@ class Worker:
         except TrustLater as later:
             await self.postpone(name, str(later))
         except AnswerPending as pending:
-            self._park(name, pending.answered)
+            self._parked.add(name, pending.answered)
         except (StorageError, asyncio.CancelledError):
             raise
         except Exception:
@@ -261,13 +264,20 @@ class Worker:
         finally:
             self._in_hand.pop(name, None)
 
-    async def give_up(self, name: str, ask: bool) -> None:
-        """Keep a message for a person that ended us each time; `ask` who is to hear of it."""
+    async def give_up(self, name: str, ask: bool) -> Answered | None:
+        """Keep a message for a person that ended us each time; `ask` who is to hear of it.
+
+        Returns as `see_through` does.
+        """
+        await self._safely(name, self._give_up(name, ask))
+        return self._parked.take(name)
+
+    async def _give_up(self, name: str, ask: bool) -> None:
         case = None
         if ask:
-            with suppress(TrustLater, AnswerPending, MessageGone):
-                stamp, raw = await self.spool.take(name)
-                case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())
+            stamp, raw = await self.spool.take(name)
+            case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())
+        log.error("given-up", id=id_of(name)[:4], file=name)
         await self._fail(name, case)
 
     async def _fail(self, name: str, case: Case | None) -> None:
@@ -275,16 +285,6 @@ class Worker:
         await self.record.fail(id_of(name), name, case, self.clock.now().timestamp())
         self.spool.move(name, State.WORK, State.FAILED)
         self.send(None)
-
-    def _park(self, name: str, answered: asyncio.Future[Any]) -> None:
-        """Leave a message in work/ until DNS has answered; its place is free for others."""
-
-        def offer(_: object) -> None:
-            if self._parked.pop(name, None) and not answered.cancelled():
-                self.offer(name)
-
-        self._parked[name] = answered
-        answered.add_done_callback(offer)
 
 
 def _tell(case: Case, done: Done) -> None:
