@@ -167,6 +167,7 @@ class House:
         def note(conn: sqlite3.Connection) -> None:
             rebuild.note_aside(conn, names, now)
             conditions.forget(conn, STUCK)
+            conditions.forget_gone(conn, "spool", ())  # found anew if it still is
 
         await self.db.write(note)
         self.doubted.update(await self.db.read(rebuild.doubted))
@@ -266,7 +267,6 @@ class House:
 
         def forget(conn: sqlite3.Connection) -> None:
             conditions.forget_gone(conn, "door", named)
-            conditions.forget_gone(conn, "spool", ())  # found anew if it still is
             conditions.forget_gone(conn, "module", faults)
 
         await self.db.write(forget)
