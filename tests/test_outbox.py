@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 from housecarl.config import Config
 from housecarl.envelope import Answer, Envelopes, Way
 from housecarl.health import WAITING_SECONDS, examine
-from housecarl.journal import people, replies
+from housecarl.journal import people, replies, texts
 from housecarl.journal.database import connect
 from housecarl.letter import Letter
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
+from housecarl.quantity import HOUR
 from housecarl.reply import More, Renderer
+from housecarl.septets import joined
 
 ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
 OWN = Way("ann@example.org")
@@ -155,6 +158,27 @@ def test_what_waits_is_merged_into_texts_of_a_bounded_length(
     assert max(map(len, waiting)) < 40_000
     said_first = [word for text in waiting for word in text.split() if word.startswith("a")]
     assert said_first == [f"a{n}" for n in range(outbox.limits.texts_per_hour, answers)]
+
+
+def test_a_page_that_was_kept_back_is_merged_with_all_that_is_left_behind_it(
+    conn: sqlite3.Connection,
+) -> None:
+    """It was to leave at once, alone; the post knows the budget better, as after an outage."""
+    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    limits = {"texts_per_hour": 1}
+    config = Config.model_validate({"people": PEOPLE, "post": POST, "limits": limits})
+    outbox = Outbox(Envelopes(config, Renderer()), config.limits)
+    words = [f"word{n}" for n in range(60)]
+    due = outbox.queue(conn, ANN._replace(replies=[Reply(" ".join(words))]), texted, 5.0)
+    assert due is not None
+    texts.keep_back(conn, due.id, 5.0 + HOUR, 5.0)
+    assert outbox.queue(conn, ANN._replace(replies=[More("")], part="1"), texted, 6.0) is None
+    assert outbox.queue(conn, ANN._replace(part="2"), texted, 7.0) is None
+    (waiting,) = replies.queue(conn)
+    assert waiting["text"] == " ".join([*words, "lamp on."])
+    (mail,) = conn.execute("SELECT mail FROM replies").fetchone()
+    first = email.message_from_bytes(mail).get_payload()
+    assert joined([str(first).strip(), *people.pages(conn, "ann")]) == waiting["text"]
 
 
 def test_by_mail_more_brings_all_that_is_left_of_a_text(

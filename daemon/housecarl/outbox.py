@@ -15,7 +15,7 @@ from housecarl.journal import people, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
 from housecarl.reply import NOTHING_LEFT, More
-from housecarl.septets import joined
+from housecarl.septets import follows, joined
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Outbox:
             free = self._free_at(conn, answer.person, now)
         held = None
         if free > now and way.address is not None:
-            held = texts.held(conn, answer.person, way.address, now)
+            held = _whole(conn, answer.person, texts.held(conn, answer.person, way.address, now))
         if any(isinstance(reply, More) for reply in answer.replies):
             answer, sealed = _with_pages(conn, answer, held), None
         if held is not None and self._merge(conn, held, answer, way, now):
@@ -108,6 +108,14 @@ class Outbox:
         if merged.rest:
             people.keep_pages(conn, answer.person, merged.rest, now)
         return True
+
+
+def _whole(conn: sqlite3.Connection, person: str, held: texts.Held | None) -> texts.Held | None:
+    """The same with all of its text: what was to leave at once, and did not, is but a page."""
+    pages = people.pages(conn, person) if held is not None else []
+    if held is None or not pages or not follows(pages[0], held.text):
+        return held
+    return held._replace(text=joined([held.text, *pages]))
 
 
 def _with_pages(conn: sqlite3.Connection, answer: Answer, held: texts.Held | None) -> Answer:
