@@ -88,6 +88,23 @@ async def test_a_text_that_the_smarthost_does_not_take_uses_nothing(house: House
         await house.until("refused", "sent")
 
 
+async def test_nor_does_it_give_away_the_place_of_one_that_left(house: House) -> None:
+    """A challenge is counted beyond the bound, and taken out again when it is not taken."""
+    house.budget = ((2, HOUR),)
+    house.smarthost.script = lambda step, to: "550 5.1.1 nobody" if "bo" in to else None
+    async with house.running() as post:
+        for _ in range(2):
+            await text(house)
+        post.wake()
+        await house.until("sent", "sent")
+        await house.add("bo", number("bo", 3), kind="challenge")
+        post.wake()
+        await house.until("sent", "sent", "refused")
+        await text(house)
+        await settled(house, post)
+        await house.until("sent", "sent", "refused", "waiting")
+
+
 async def test_texts_that_left_under_a_clock_that_was_ahead_use_nothing(house: House) -> None:
     """Nor does one wait for ever that was made then."""
     house.budget = ((2, HOUR),)

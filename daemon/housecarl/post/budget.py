@@ -28,14 +28,15 @@ class Budget:
     for hours that are over, and would leave in one burst: Google flags numbers that do that.
     """
 
-    def __init__(self, bounds: Iterable[Bound]) -> None:
-        #: with each bound when the newest texts left, so many as it allows
-        self._left = [(seconds, deque[float](maxlen=most)) for most, seconds in bounds]
+    def __init__(self, bounds: Iterable[Bound], at_once: int) -> None:
+        #: with each bound when the newest texts left: so many as it allows, behind those `at_once`
+        #: on their way, each of which may come back
+        self._left = [(b, deque[float](maxlen=b[0] + at_once)) for b in bounds]
 
     def resume(self, conn: Connection, now: float) -> None:
         """Go on with what the journal knows to have left."""
-        for seconds, left in self._left:
-            left.extend(texts.left(conn, now - seconds, now, left.maxlen or 0))
+        for (most, seconds), left in self._left:
+            left.extend(texts.left(conn, now - seconds, now, most))
 
     def take(self, due: Due, now: float) -> bool:
         """Count a reply that is about to leave; False for a mail, which uses nothing.
@@ -61,7 +62,7 @@ class Budget:
     def _free_at(self, now: float) -> float:
         """When the next text may leave; what left in the future was told by a clock ahead."""
         free = now
-        for seconds, left in self._left:
-            if len(left) == left.maxlen and left[0] <= now + SET_BACK:
-                free = max(free, left[0] + seconds)
+        for (most, seconds), left in self._left:
+            if len(left) >= most and left[-most] <= now + SET_BACK:
+                free = max(free, left[-most] + seconds)
         return free

@@ -51,7 +51,7 @@ class Handover:
         self._withheld = partial(
             withheld, off=rules.off, people=rules.people, began=now(), give_up=settings.give_up
         )
-        self._budget = Budget(rules.budget)
+        self._budget = Budget(rules.budget, bounds.connections)
         self.pool = Pool(settings, bounds)
         self._drops = 0
 
