@@ -68,6 +68,11 @@ class Case(NamedTuple):
         """The proven person; "" for a stranger, whoever they claim to be."""
         return (self.verdict.person or "") if self.verdict.proof is not Proof.CLAIMED else ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody hears of it: nothing is to be run, and there is nothing to say."""
+        return self.word not in ("run", "confirm") and not self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:

@@ -156,7 +156,10 @@ class Record:
         await self._store(receipt, verdict="refuse", reason="replay", checks=checks)
 
     async def fail(self, identity: str, file: str, case: Case | None, now: float) -> None:
-        """Note a message that we broke on; whoever is known to have sent it gets one sentence."""
+        """Note a message that we broke on; whoever is known to have sent it gets one sentence.
+
+        Not so who would hear nothing of it anyway, such as a machine.
+        """
 
         def write(conn: sqlite3.Connection) -> None:
             receipt = receipts.find(conn, identity)
@@ -168,6 +171,8 @@ class Record:
             for run in runs.of(conn, identity):
                 if run.outcome is None:
                     runs.finish(conn, run._replace(ended=now, outcome="failed"))
+            if case and case.silent:
+                return  # an answer to a machine would be answered by a machine
             if receipt.person and receipt.proof != Proof.CLAIMED.value:
                 text = f"Something broke here. It may not have been done. Log {identity[:4]}."
                 self._send(conn, receipt, text, now)

@@ -242,6 +242,18 @@ def test_what_waited_and_holds_no_command_is_ignored_and_gmails_question_is_told
     assert house.inbox.received == []
 
 
+def test_our_own_fault_is_not_told_to_a_machine(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(house, "new", "!uptime", head=AUTOMATIC)
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "conclude", None)
+        house.start()
+        house.until(lambda: any((house.spool / "failed").rglob("*.eml")))
+    house.drop("!help uptime\n")
+    assert house.inbox.wait(1)[0].text.startswith("uptime - ")
+
+
 def test_our_own_fault_is_told_to_whoever_is_known_and_the_next_is_served(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
