@@ -37,7 +37,7 @@ from housecarl.worker import Worker
 log = structlog.get_logger()
 
 #: Seconds for which all others wait while messages are carried alone that may end the daemon.
-SUSPECTS_SECONDS = 60.0
+SUSPECTS_SECONDS = 10.0
 
 #: Seconds between two looks whether a verb of the command line is still at its work.
 LOOK_SECONDS = 2.0
