@@ -1,6 +1,6 @@
 """What every house and every verb does anew at its start, and a process of the tests once.
 
-The same file, the same path, the same function: the same answer, each time.
+The same file, the same path: the same answer, each time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from housecarl import module_load, registry, reply
-from housecarl.commands import Command, command_of
+from housecarl import module_load, reply
+from housecarl.commands import Command
 from housecarl.shipped import shipped
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def read_once(patch: Callable[[object, str, Any], None]) -> None:
     """Have `patch` put in place what reads once."""
     patch(module_load, "load", loading(module_load.load))
     patch(module_load, "_points", searching(module_load._points))
-    patch(registry, "command_of", reading(command_of))
     patch(reply, "_environment", finding(reply._environment))
 
 
@@ -64,16 +63,3 @@ def finding(find: Callable[[Path | None], Environment]) -> Callable[[Path | None
     """`find`, which says where templates are found, for which ours are compiled once."""
     ours = cache(lambda: find(None))
     return lambda folder: ours() if folder is None else find(folder)
-
-
-def reading(read: Callable[..., Command]) -> Callable[..., Command]:
-    """`read`, which makes a command of a function, once for each of the daemon's own."""
-
-    @cache
-    def read_builtin(*given: Any) -> Command:
-        return read(*given, builtin=True)
-
-    def read_any(*given: Any, builtin: bool = False) -> Command:
-        return read_builtin(*given) if builtin else read(*given)
-
-    return read_any
