@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,10 +21,10 @@ PATIENCE = 10
 class Folder:
     """A watched folder, looked into after each hint as the house does."""
 
-    def __init__(self, watch: Watch, place: Path) -> None:
+    def __init__(self, watch: Watch, place: Path, *others: Path) -> None:
         self.place = place
         self.hinted = asyncio.Event()
-        self.watched = FolderWatch(watch, [place], self.hinted.set)
+        self.watched = FolderWatch(watch, [place, *others], self.hinted.set)
 
     async def until(self, *names: str) -> None:
         """Wait until a look after a hint finds just these."""
@@ -39,13 +41,18 @@ class Folder:
 
 
 @pytest.fixture
-async def folder(tmp_path: Path) -> AsyncIterator[Folder]:
+async def watch() -> AsyncIterator[Watch]:
     watch = Watch()
     await watch.start()
+    yield watch
+    await watch.stop()
+
+
+@pytest.fixture
+async def folder(watch: Watch, tmp_path: Path) -> Folder:
     folder = Folder(watch, tmp_path / "etc" / "current" / "modules")
     await folder.watched.renew()
-    yield folder
-    await watch.stop()
+    return folder
 
 
 async def test_one_that_is_made_later_is_watched_from_then_on(folder: Folder) -> None:
@@ -86,3 +93,70 @@ async def test_a_link_on_the_way_that_leads_elsewhere_is_followed(folder: Folder
         await folder.until(f"{release}.py")
         (folder.place / "more.py").write_text("")
         await folder.until(f"{release}.py", "more.py")
+
+
+async def test_where_a_link_leads_may_be_replaced(watch: Watch, tmp_path: Path) -> None:
+    """As by who keeps modules elsewhere, links to them, and moves the next version there."""
+    kept, etc = tmp_path / "kept", tmp_path / "etc"
+    (kept / "modules").mkdir(parents=True)
+    etc.mkdir()
+    (etc / "first").symlink_to("../kept/modules")
+    (etc / "modules").symlink_to("first")
+    folder = Folder(watch, etc / "modules")
+    await folder.watched.renew()
+    for name in ("a.py", "b.py"):
+        (kept / "next").mkdir()
+        (kept / "next" / name).write_text("")
+        (kept / "modules").rename(kept / f"before {name}")
+        (kept / "next").rename(kept / "modules")
+        await folder.until(name)
+        (folder.place / "more.py").write_text("")
+        await folder.until(name, "more.py")
+    shutil.rmtree(kept / "modules")
+    await folder.until()
+    (kept / "modules").mkdir()
+    (kept / "modules" / "c.py").write_text("")
+    await folder.until("c.py")
+
+
+async def test_two_names_of_one_folder_do_not_share_its_end(watch: Watch, tmp_path: Path) -> None:
+    """Whichever leads elsewhere then, what the other leads to is still watched."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    links = tmp_path / "a", tmp_path / "b"
+    for link in links:
+        link.symlink_to("one")
+    folder = Folder(watch, *links)
+    await folder.watched.renew()
+    for link in reversed(links):
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(link)
+        await folder.until()
+        (folder.place / f"{link.name}.py").write_text("")
+        await folder.until(f"{link.name}.py")
+    assert folder.names() == ["a.py"]
+
+
+async def test_a_circle_of_links_is_no_folder(watch: Watch, tmp_path: Path) -> None:
+    """Until one of them leads to one."""
+    (tmp_path / "modules").symlink_to("back")
+    (tmp_path / "back").symlink_to("modules")
+    folder = Folder(watch, tmp_path / "modules")
+    await folder.watched.renew()
+    (tmp_path / "back").unlink()
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "a.py").write_text("")
+    await folder.until("a.py")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another login")
+async def test_what_is_behind_a_closed_door_keeps_nothing_from_being_watched(watch: Watch) -> None:
+    with TemporaryDirectory() as name:
+        closed = Path(name)
+        (closed / "inner" / "modules").mkdir(parents=True)
+        closed.chmod(0o700)
+        os.setresuid(-1, 65534, 0)
+        try:
+            await FolderWatch(watch, [closed / "inner" / "modules"], lambda: None).renew()
+        finally:
+            os.setresuid(-1, 0, 0)

@@ -7,11 +7,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from watchdog.observers.api import ObservedWatch
 
 from housecarl.errors import Unreachable
 from housecarl.watch import Watch
+
+#: Links on the way to a folder that are followed, as Linux does; more are a circle.
+MOST_LINKS = 40
 
 
 class FolderWatch:
@@ -25,6 +29,7 @@ class FolderWatch:
         self._watch = watch
         self._folders = folders
         self._note = note
+        self._ways: list[_Way] = []
         self._watched: dict[Path, ObservedWatch] = {}
         #: what was made, moved or removed on the way to a folder: what is watched there is another
         self._stale: set[Path] = set()
@@ -39,7 +44,7 @@ class FolderWatch:
     async def _renew_once(self) -> bool:
         """Exchange the watches that have to be; whether there is a new one."""
         stale, self._stale = self._stale, set()
-        wanted = await asyncio.to_thread(lambda: set(self._places()))
+        self._ways, wanted = await asyncio.to_thread(self._look)
         for place in list(self._watched):
             if place not in wanted or any(_leads_to(at, place) for at in stale):
                 await self._watch.remove(self._watched.pop(place))
@@ -53,24 +58,66 @@ class FolderWatch:
                     raise
         return bool(new)
 
-    def _places(self) -> Iterator[Path]:
-        """The folders to watch, of those that are there."""
-        for folder in self._folders:
-            if _is_folder(folder):
-                yield folder
-            yield next(place for place in folder.parents if _is_folder(place))
-            for place in folder.parents:
-                if place.is_symlink():
-                    yield place.parent
+    def _look(self) -> tuple[list[_Way], set[Path]]:
+        """The ways to the folders as they are now, and what there is to watch."""
+        ways = [_way(folder) for folder in self._folders]
+        return ways, {place for way in ways for place in way.places()}
 
     def _told(self, place: Path, name: str) -> None:
         """Something happened under a name in a folder that is watched."""
         at = place / name
-        if any(_leads_to(at, folder) for folder in self._folders):
+        if any(_leads_to(at, point) for way in self._ways for point in way.points()):
             self._stale.add(at)
-        elif place not in self._folders:
+        elif place not in {way.end for way in self._ways}:
             return
         self._note()
+
+
+class _Way(NamedTuple):
+    """The links on the way to a folder, and where they lead; none of these leads over a link.
+
+    So each place has one path, and one watch, whatever the folders are called. No `end`: a circle.
+    """
+
+    links: tuple[Path, ...]
+    end: Path | None
+
+    def points(self) -> Iterator[Path]:
+        """What makes it another way when it changes."""
+        yield from self.links
+        if self.end is not None:
+            yield self.end
+
+    def places(self) -> Iterator[Path]:
+        """The folders to watch, of those that are there."""
+        for link in self.links:
+            yield link.parent
+        if self.end is None:
+            return
+        if _is_folder(self.end):
+            yield self.end
+        yield next((place for place in self.end.parents if _is_folder(place)), self.end)
+
+
+def _way(folder: Path) -> _Way:
+    links: list[Path] = []
+    way = folder
+    while len(links) < MOST_LINKS:
+        over = (*reversed(way.parents), way)
+        link = next((place for place in over if os.path.islink(place)), None)  # noqa: PTH114 - as _is_folder
+        if link is None:
+            return _Way(tuple(links), _plain(way))
+        links.append(_plain(link))
+        try:
+            way = Path(link.parent, os.readlink(link), way.relative_to(link))  # noqa: PTH115 - beside islink
+        except OSError:  # taken away just now
+            break
+    return _Way(tuple(links), None)
+
+
+def _plain(path: Path) -> Path:
+    """A path without `..`, which means what it says where no link stands before it."""
+    return Path(os.path.normpath(path))
 
 
 def _leads_to(at: Path, place: Path) -> bool:
