@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from tests.nobody import needs_root, nobody
 
 from housecarl.config import Config
 from housecarl.config_check import cross
@@ -161,6 +163,20 @@ def test_the_spool_is_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
     assert said("~") == ["is a home folder"]
     assert said("mine") == ["is a folder of modules"]
     assert said("/") == said("/tmp") == ["is a folder of all and sundry"]
+
+
+@needs_root
+def test_a_folder_of_modules_that_is_behind_a_closed_one_is_no_fault(tmp_path: Path) -> None:
+    """It was one without a place, which a reload does not know: the daemon ended."""
+    (tmp_path / "mine").mkdir()
+    tmp_path.chmod(0o700)
+    with TemporaryDirectory() as name:
+        keys = {"spool": "spool", "modules": {"folders": [str(tmp_path / "mine")]}}
+        config = Config.model_validate(keys, context={"folder": Path(name)})
+        Path(name).chmod(0o755)
+        (Path(name) / "spool").mkdir()
+        with nobody():
+            assert list(cross(config, Path(name))) == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from structlog.testing import capture_logs
+from tests.nobody import needs_root, nobody
 
 import housecarl.reload
 from housecarl import config_file, lock
@@ -311,6 +312,16 @@ def test_a_folder_of_modules_that_is_not_there_is_told_and_live_once_it_is(tmp_p
             mine.rename(tmp_path / f"former{n}")
             house.until(lambda: modules_told(house) == {"mine": False})
             assert inner(house).registry.find("bell") is None
+
+
+@needs_root
+def test_a_folder_of_modules_that_is_closed_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    tmp_path.chmod(0o700)
+    with TestHouse(tmp_path, modules={"folders": [str(tmp_path / "mine")]}) as house:
+        with nobody():
+            house.do(inner(house).reload_modules())
+        assert modules_told(house) == {"mine": False}
 
 
 def test_a_broken_module_whose_name_is_no_text_is_told_and_ends_nothing(tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
+from tests.nobody import needs_root, nobody
 
 from housecarl.folder_watch import FolderWatch
 from housecarl.watch import Watch
@@ -149,14 +148,12 @@ async def test_a_circle_of_links_is_no_folder(watch: Watch, tmp_path: Path) -> N
     await folder.until("a.py")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another login")
-async def test_what_is_behind_a_closed_door_keeps_nothing_from_being_watched(watch: Watch) -> None:
-    with TemporaryDirectory() as name:
-        closed = Path(name)
-        (closed / "inner" / "modules").mkdir(parents=True)
-        closed.chmod(0o700)
-        os.setresuid(-1, 65534, 0)
-        try:
-            await FolderWatch(watch, [closed / "inner" / "modules"], lambda: None).renew()
-        finally:
-            os.setresuid(-1, 0, 0)
+@needs_root
+async def test_what_is_behind_a_closed_door_keeps_nothing_from_being_watched(
+    watch: Watch, tmp_path: Path
+) -> None:
+    (tmp_path / "inner" / "modules").mkdir(parents=True)
+    tmp_path.chmod(0o700)
+    watched = FolderWatch(watch, [tmp_path / "inner" / "modules"], lambda: None)
+    with nobody():
+        await watched.renew()

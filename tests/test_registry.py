@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.nobody import needs_root, nobody
 
 import housecarl
 from housecarl import module_file
@@ -53,6 +54,30 @@ async def say(registry: Registry, word: str) -> str:
     found = registry.find(word)
     assert found is not None
     return str((await found.function(Call(word))).text)
+
+
+@needs_root
+async def test_a_folder_that_cannot_be_read_keeps_what_it_had_and_is_named(tmp_path: Path) -> None:
+    """As when no more files may be opened; nothing would tell to look again."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write(first, "bell", one("bell", "ding"))
+    write(second, "bell", one("bell", "dong"))
+    registry = await loaded(first, second)
+    first.chmod(0o700)
+    tmp_path.chmod(0o700)
+    with nobody():
+        await registry.reload()
+    assert dict(registry.lost) == {
+        str(each): f"{each} cannot be read: Permission denied" for each in (first, second)
+    }
+    assert (await say(registry, "bell"), list(registry.broken)) == ("ding", [f"{second}/bell.py"])
+    await registry.reload()
+    assert (registry.lost, await say(registry, "bell")) == ({}, "ding")
+    first.rename(tmp_path / "former")
+    first.write_text("")
+    await registry.reload()
+    what = f"{first} is no folder; make it, or change modules.folders"
+    assert (registry.lost, await say(registry, "bell")) == ({str(first): what}, "dong")
 
 
 async def test_a_file_gives_its_commands_by_name_and_alias(tmp_path: Path) -> None:

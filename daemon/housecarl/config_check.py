@@ -54,9 +54,18 @@ def _spool(config: Config, folder: Path) -> Iterator[Clash]:
     others += [("a folder of modules", each) for each in config.modules.folders]
     others += [("a folder of all and sundry", each) for each in SHARED]
     for what, other in others:
-        if other.is_dir() and os.path.samestat(about, other.stat()):
+        if _is(other, about):
             yield at, f"is {what}: each file there would be taken and removed; give it its own", at
             return
+
+
+def _is(folder: Path, about: os.stat_result) -> bool:
+    """Whether that is this folder; none is that this login may not look at."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and os.path.samestat(about, found)
 
 
 def _people(config: Config) -> Iterator[Clash]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -257,8 +258,8 @@ class House:
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
-                well = f"{file} works again" if Path(file).exists() else f"{file} is gone"
-                await self.tell(f"module.{file}", fault is None, fault or well)
+                well = "works again" if os.path.exists(file) else "is gone"  # noqa: PTH110 - no raise
+                await self.tell(f"module.{file}", fault is None, fault or f"{file} {well}")
         await self._forget_gone()
 
     async def _forget_gone(self) -> None:

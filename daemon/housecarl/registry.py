@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from housecarl import module_file, module_load
+from housecarl import module_file, module_folders, module_load
 from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of
 from housecarl.config_words import Loc
@@ -28,8 +28,6 @@ log = structlog.get_logger()
 #: an import of a large library on a small board takes a few
 LOAD_LIMIT = 15.0
 
-#: beginnings of file names that are no modules: parts, hidden files, an author's tests
-NOT_MODULES = ("_", ".", "test_")
 #: files that are tried at the same time; each is a process that imports what its module imports
 TRIALS = 2
 #: seconds after which a file that is tried is not one of these any more: it hangs, most likely
@@ -93,6 +91,11 @@ class Registry:
         return {entry.section for entry in entries if entry.file in self._index.broken}
 
     @property
+    def lost(self) -> Mapping[str, str]:
+        """The folders that are not there or cannot be read: folder -> what is wrong with it."""
+        return self._lost
+
+    @property
     def faults(self) -> dict[str, str]:
         """What is broken, and the folders that cannot be looked into, as the journal takes it."""
         faults = {**self._index.broken, **self._lost}
@@ -153,7 +156,8 @@ class Registry:
     async def reload(self) -> None:
         """Read what is new or changed, drop what is gone, check the settings; never raises."""
         async with self._lock:
-            found, self._lost = await asyncio.to_thread(self._scan)
+            known = {path: entry.stamp for path, entry in self._files.items()}
+            found, self._lost = await asyncio.to_thread(module_folders.look, self.watched, known)
             changed = [
                 path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp
             ]
@@ -188,32 +192,6 @@ class Registry:
 
     def _stamp(self, path: Path) -> Stamp | None:
         return self._files[path].stamp if path in self._files else None
-
-    def _scan(self) -> tuple[dict[Path, Stamp | None], dict[str, str]]:
-        """The module files of all folders in their order, and the folders that are lost.
-
-        A stamp of None cannot be read.
-        """
-        found: dict[Path, Stamp | None] = {}
-        lost: dict[str, str] = {}
-        for folder in self.watched:
-            try:
-                paths = sorted(folder.iterdir())
-            except FileNotFoundError:
-                lost[str(folder)] = f"{folder} is not there; make it, or change modules.folders"
-                continue
-            except OSError as error:
-                lost[str(folder)] = f"{folder} cannot be read: {error.strerror}"
-                continue
-            for path in (each for each in paths if each.name.endswith(".py")):
-                if path.name.startswith(NOT_MODULES) or path.name == "conftest.py":
-                    continue
-                try:
-                    about = path.stat()
-                    found[path] = Stamp(about.st_mtime_ns, about.st_size, about.st_ino)
-                except OSError:  # a dangling link: named as broken, tried again at every reload
-                    found[path] = None
-        return found, lost
 
     def _is_foreign(self, path: Path) -> bool:
         return path.parent != self.shipped

@@ -26,10 +26,22 @@ from tests.doors.imap_server import ImapServer, Mail, serving
 from tests.doors.smtp_peer import has_ipv6
 from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
+from tests.nobody import needs_root, nobody
 
 from housecarl import clock, config_file
 from housecarl.config_doors import Certificate
-from housecarl.doctor import CHECKS, Patient, access, finding, ping, secrets, spool, unit, visit
+from housecarl.doctor import (
+    CHECKS,
+    Patient,
+    access,
+    files,
+    finding,
+    ping,
+    secrets,
+    spool,
+    unit,
+    visit,
+)
 from housecarl.doctor import certificate as certificates
 from housecarl.doctor.finding import Finding, Trouble
 from housecarl.doctor.threads import Loose
@@ -681,6 +693,19 @@ async def test_a_folder_of_modules_that_is_none_is_told(tmp_path: Path) -> None:
         f"{tmp_path}/gone is no folder",
         f"mkdir {tmp_path}/gone, or take it out of modules.folders",
     )
+
+
+@needs_root
+async def test_a_folder_of_modules_that_the_daemon_may_not_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    tmp_path.chmod(0o700)
+    ill = await patient(tmp_path, modules={"folders": ["mine"]})
+    with nobody():
+        found = told([each async for each in visit(ill, {"modules"})])
+        assert list(files.missing(ill.loaded)) == []
+    text = f"{tmp_path}/mine cannot be read: Permission denied"
+    mend = "Let nobody read it, or take it out of modules.folders."
+    assert found[1:] == [("fail", text, mend)]
 
 
 async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def test_a_new_module_is_texted_as_the_house_is(author: Verb, tmp_path: Path) ->
 def test_a_folder_that_is_none_is_named(author: Verb, tmp_path: Path) -> None:
     (tmp_path / "mine").rmdir()
     done = author("module", "list")
-    assert (done.returncode, f"{tmp_path}/mine is no folder" in done.stdout) == (1, True)
+    told = f"broken: {tmp_path}/mine is not there; make it, or change modules.folders\n"
+    assert (done.returncode, told in done.stdout) == (1, True)
 
 
 def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:

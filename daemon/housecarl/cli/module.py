@@ -36,21 +36,17 @@ def list_(ctx: click.Context) -> None:
         if not command.builtin:
             risk = command.spec.risk if isinstance(command.spec.risk, str) else "by arguments"
             click.echo(f"{command.usage()}  [{risk}] {command.file}\n    {command.help}")
-    trouble = _trouble(registry, loaded)
+    trouble = _trouble(registry)
     for line in trouble:
         click.echo(click.style(line, fg="red" if line.startswith("broken") else "yellow"))
     ctx.exit(1 if any(line.startswith("broken") for line in trouble) else 0)
 
 
-def _trouble(registry: Registry, loaded: Loaded) -> list[str]:
+def _trouble(registry: Registry) -> list[str]:
     lines = [f"broken: {text}" for text in registry.broken.values()]
     lines += [f"off: {text}" for text in registry.unset.values()]
     lines += [f"note: {text} ({file})" for file, text in registry.notes.items()]
-    lines += [
-        f"broken: modules.folders: {folder} is no folder"
-        for folder in loaded.config.modules.folders
-        if not folder.is_dir()
-    ]
+    lines += [f"broken: {text}" for text in registry.lost.values()]
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from housecarl.config_file import Loaded
 from housecarl.errors import Problem
@@ -11,8 +12,9 @@ from housecarl.errors import Problem
 def missing(loaded: Loaded) -> Iterator[Problem]:
     """Folders of modules that are none, certificates and authorities that do not exist."""
     for n, folder in enumerate(loaded.config.modules.folders):
-        if not folder.is_dir():
-            yield loaded.source.problem(("modules", "folders", n), f"{folder} is no folder")
+        with suppress(PermissionError):  # a folder that we may not look into
+            if not folder.is_dir():
+                yield loaded.source.problem(("modules", "folders", n), f"{folder} is no folder")
     smtp, imap, post = loaded.config.doors.smtp, loaded.config.doors.imap, loaded.config.post
     files = {
         ("doors", "smtp", "certificate", "cert"): smtp

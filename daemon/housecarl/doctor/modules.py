@@ -37,11 +37,17 @@ def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
     """Folders and files that somebody else may write: whoever may, commands the daemon."""
     found: list[Finding] = []
     for folder in folders:
-        if not folder.is_dir():
+        try:
+            files = sorted(each for each in folder.iterdir() if each.suffix == ".py")
+        except (FileNotFoundError, NotADirectoryError):
             mend = f"mkdir {folder}, or take it out of modules.folders"
             found.append(trouble(PART, f"{folder} is no folder", mend))
             continue
-        for path in (folder, *sorted(folder.glob("*.py"))):
+        except OSError as error:
+            mend = f"Let {access.user(uid)} read it, or take it out of modules.folders."
+            found.append(trouble(PART, f"{folder} cannot be read: {error.strerror}", mend))
+            continue
+        for path in (folder, *files):
             if who := access.written_by(path, uid):
                 mend = f"chown {access.user(uid)} {path} && chmod go-w {path}"
                 text = f"{path} can be written by {who}, who could run anything as the daemon"
