@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from typing import Any
 
 import pytest
 
+from housecarl.plugs import place
 from housecarl.plugs.busy import SETTLE, PlugBusy, left_alone, writing
 from housecarl.plugs.busy import leave_alone as _leave_alone
 from housecarl.plugs.device import Device
@@ -49,6 +52,23 @@ async def test_the_plug_that_is_flashed_is_known_under_any_name(store: FileStore
     for host in ("192.0.2.1", "no..host"):
         await leave_alone(store, "lamp", host)
     assert await left_alone(store, {"lamp": PlugAddress(host="localhost", port=9998)}) == {}
+
+
+async def test_a_dead_dns_is_waited_for_once_however_many_plugs_are_named_by_it(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one flash would keep `!plug` from every other plug, also from those with an address."""
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20) or [])
+    monkeypatch.setattr(place, "LOOKUP_SECONDS", 0.05)
+    assert await StoreLog(store).claim("den", {"target": TARGET, "host": "192.0.2.9", "port": 9999})
+    plugs = {f"p{n}": PlugAddress(host=f"p{n}.lan") for n in range(40)}
+    began = time.monotonic()
+    try:
+        assert await left_alone(store, plugs) == {}
+        assert time.monotonic() - began < 1.0
+    finally:
+        over.set()
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ async def among(row: Mapping[str, Any], plugs: Mapping[str, PlugAddress]) -> dic
     `row` is what the store of `MODULE` has under `flash_log.KEY`. The plug that is flashed is known
     by its name and by its place: another module may call it otherwise.
     """
-    apart = {}
+    apart: dict[str, str] = {}
     for one in flash_log.found(row):
-        why = _why(one)
-        for name, address in plugs.items() if why else ():
-            if name == one.plug or await _is_at(one, address):
-                apart[name] = why
+        if why := _why(one):
+            # beside each other: each may wait for a DNS that has no answer
+            found = await asyncio.gather(*(_is(one, *plug) for plug in plugs.items()))
+            apart |= {name: why for name, same in zip(plugs, found, strict=True) if same}
     return apart
 
 
@@ -50,7 +50,9 @@ def _why(one: Unfinished) -> str:
     return "may be writing its firmware; do not unplug it." if writing(one) else ""
 
 
-async def _is_at(one: Unfinished, address: PlugAddress) -> bool:
+async def _is(one: Unfinished, name: str, address: PlugAddress) -> bool:
+    if name == one.plug:
+        return True
     return one.port == address.port and await place.same(one.host, address.host)
 
 

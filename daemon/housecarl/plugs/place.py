@@ -29,7 +29,7 @@ async def same(one: str, other: str) -> bool:
     return not set(both[0]).isdisjoint(both[1])
 
 
-async def addresses(host: str, seconds: float = LOOKUP_SECONDS) -> tuple[str, ...]:
+async def addresses(host: str, seconds: float | None = None) -> tuple[str, ...]:
     """The addresses of a host, IPv4 first; none when DNS does not tell them in time.
 
     Looked up in a thread of its own: a dead DNS holds up nobody else.
@@ -40,7 +40,7 @@ async def addresses(host: str, seconds: float = LOOKUP_SECONDS) -> tuple[str, ..
     asked = known.get(host)
     if asked is None or asked.done():
         asked = known[host] = thread.apart(partial(_look_up, host))
-    await asyncio.wait((asked,), timeout=seconds)
+    await asyncio.wait((asked,), timeout=LOOKUP_SECONDS if seconds is None else seconds)
     return asked.result() if asked.done() else ()
 
 
