@@ -132,6 +132,23 @@ def gift(call: Call, mode: Mode, *names: str) -> Reply:
     return Reply(f"{mode.value} {','.join(names)} {call.settings.city} {call.person} {call.name}")
 """
 
+LOCAL = """
+from typing import Annotated
+from pydantic import AfterValidator
+from housecarl import Call, Reply, command
+
+
+def kept(value: str) -> str:
+    class Kept(str):
+        pass
+    return Kept(value)
+
+
+@command()
+def local(call: Call, mode: Annotated[str, AfterValidator(kept)]) -> Reply:
+    return Reply(mode)
+"""
+
 Run = Callable[..., Awaitable[Outcome]]
 
 
@@ -359,6 +376,19 @@ async def test_settings_that_no_process_can_take_fail_the_call(registry: Registr
     outcome = await execute(found, found.bind(call), call)
     assert outcome.reply.text == "worker failed. Log 7f3a."
     assert outcome.detail.startswith("cannot be handed to a process: TypeError")
+
+
+async def test_what_only_a_function_of_the_module_knows_cannot_be_handed_over(
+    tmp_path: Path,
+) -> None:
+    """It has no name by which the process could find it: told here, and not as a fault of ours."""
+    (tmp_path / "local.py").write_text(LOCAL)
+    registry = Registry(None, [tmp_path], trial=None)
+    await registry.reload()
+    found, call = registry.commands["local"], Call("local", ("eco",), person="ann", id=ID)
+    detail = (await execute(found, found.bind(call), call)).detail
+    assert detail.startswith("cannot be handed to a process: ")
+    assert "kept.<locals>.Kept" in detail
 
 
 async def test_a_failure_is_logged_with_its_command(run: Run) -> None:

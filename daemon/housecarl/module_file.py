@@ -101,8 +101,12 @@ class _Packer(pickle.Pickler):
         self._name = name
 
     def reducer_override(self, obj: Any) -> Any:
-        """How to write a class or function of the module; all else in pickle's own way."""
-        if isinstance(obj, type | FunctionType) and obj.__module__ == self._name:
+        """How to write a class or function of the module; all else in pickle's own way.
+
+        What stands inside a function, or is a lambda, has no name: pickle says that of it.
+        """
+        ours = isinstance(obj, type | FunctionType) and obj.__module__ == self._name
+        if ours and "<" not in obj.__qualname__:
             return defined, (self._name, obj.__qualname__)
         return NotImplemented
 
