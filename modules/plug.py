@@ -89,8 +89,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     """Switch plugs or ask about them: plug lamp on
 
     plug lamp tells how it stands; plug lamp heater off and plug all off switch several; plug lamp
-    on 30 switches it back after 30 minutes, unless you say plug lamp on before. What you read was
-    read back from the plug.
+    on 30 switches it back after 30 minutes, unless plug lamp on comes before. What you read was
+    read back.
     """
     until = time.monotonic() + call.settings.patience
     wish = wished(plugs, state)

@@ -16,7 +16,9 @@ from pydantic.fields import FieldInfo
 from tests.test_config_docs import EXAMPLE, uncommented
 
 from housecarl import module_file
+from housecarl.commands import commands_of
 from housecarl.plugs.settings import PlugAddress
+from housecarl.reply import MAX_CELL
 from housecarl.secret import Secret
 from housecarl.shipped import shipped
 
@@ -96,3 +98,9 @@ def test_the_shipped_file_shows_the_settings_of_a_module_as_they_can_be_used(nam
 def test_every_shipped_module_is_on_the_page() -> None:
     page = (DOCS / "commands.md").read_text()
     assert [file.stem for file in FILES if f"| `{file.stem}`" not in page] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_no_help_of_a_command_is_cut(file: Path) -> None:
+    for command in commands_of(loaded(file), file.stem, str(file)):
+        assert len(command.long_help) <= MAX_CELL, command.name
