@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,11 +21,15 @@ from housecarl.parked import Answered
 log = structlog.get_logger()
 
 #: Under which name, and which keys, the journal keeps which process started last, what it found,
-#: which of these is carried alone, and which is given up.
+#: which of these is carried alone, and which is given up for which time.
 OWN, LIFE, LEFT, ALONE, OVER = "_suspects", "life", "left", "alone", "over"
 
 #: Of what a start finds the first may have been in hand: more than are at once.
 MOST = 500
+
+#: Lives that may end while the sender is looked for of one that is given up, who is to be told:
+#: that may be what ends them, or a power cut.
+ASKS = 3
 
 
 @dataclass(slots=True)
@@ -40,7 +45,7 @@ class Suspects:
     carry: Callable[[str], Awaitable[Answered | None]]
     give_up: Callable[[str, bool], Awaitable[Answered | None]]
     _one_by_one: list[str] = field(default_factory=list)
-    _over: dict[str, bool] = field(default_factory=dict)
+    _over: dict[str, int] = field(default_factory=dict)
     _answers: list[Answered] = field(default_factory=list)
 
     @property
@@ -54,9 +59,11 @@ class Suspects:
         # a house that is opened again after a fault of the disk, or for a reload, did not die of it
         died = not life.ours(kept.get(LIFE) or {})
         if died:
-            # whether its sender may be looked for: not when that is what ends us
-            over = {str(kept.get(ALONE)): True, str(kept.get(OVER)): False}
-            self._over = {name: ask for name, ask in over.items() if name in names}
+            over = {str(kept.get(ALONE)): 0}
+            match kept.get(OVER):
+                case [str(name), int(asked)]:
+                    over[name] = asked
+            self._over = {name: asked for name, asked in over.items() if name in names}
             before = frozenset(kept.get(LEFT) or ()) - over.keys()
             self._one_by_one = [name for name in names if name in before]
         if names or kept.get(LEFT) or kept.get(ALONE):
@@ -73,18 +80,21 @@ class Suspects:
             await asyncio.wait(self._answers)
         over, one_by_one = self._over, self._one_by_one
         self._over, self._one_by_one, self._answers = {}, [], []
-        for name, ask in over.items():
-            if await self._waits(OVER, name, self.give_up(name, ask)):
-                self._over[name] = ask
+        for name, asked in over.items():
+            give_up = partial(self.give_up, name, asked < ASKS)
+            if await self._waits(name, give_up, OVER, [name, asked + 1]):
+                self._over[name] = asked
         for name in one_by_one:
-            if await self._waits(ALONE, name, self.carry(name)):
+            if await self._waits(name, partial(self.carry, name), ALONE, name):
                 self._one_by_one.append(name)
 
-    async def _waits(self, key: str, name: str, work: Awaitable[Answered | None]) -> bool:
-        """Do it while its note is kept; whether it is to be done again, once DNS has answered."""
-        await self._note({key: name})
+    async def _waits(
+        self, name: str, work: Callable[[], Awaitable[Answered | None]], key: str, note: Any
+    ) -> bool:
+        """Do it while it is noted; whether it is to be done again, once DNS has answered."""
+        await self._note({key: note})
         try:
-            answered = await work
+            answered = await work()
         except Exception:
             log.exception("suspect-left", id=id_of(name)[:4], file=name)  # for the next start
             return False

@@ -15,6 +15,7 @@ from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, values
 from housecarl.journal.receipts import Receipt
 from housecarl.message.stamp import Stamp
+from housecarl.suspects import ASKS
 from housecarl.testing.house import TestHouse
 from housecarl.trust import Answers
 
@@ -206,6 +207,22 @@ def test_one_that_is_given_up_is_told_to_its_sender_once_dns_says_who_that_is(
     house.settle()
     assert [path.parent.name for path in house.spool.rglob("*0000000.eml")] == ["failed"]
     assert not begun(house, "north")()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [(ASKS - 1, ["Something broke here. It may not have been done."]), (ASKS, [])],
+)
+def test_who_sent_one_that_is_given_up_is_looked_for_until_that_seems_to_end_the_daemon(
+    house: TestHouse, asked: int, told: list[str]
+) -> None:
+    """A power cut at that moment costs nobody their answer."""
+    leave(house, "!look north")
+    note(house, "over", [name(0), asked])
+    house.start()
+    house.until(lambda: [each.state for each in receipts_of(house)] == ["failed"])
+    house.drop("!help uptime\n")
+    assert texts(house, len(told) + 1)[:-1] == told
 
 
 def test_one_to_be_given_up_waits_while_there_is_no_dns(
