@@ -31,8 +31,6 @@ class Crew:
         self._turns: dict[str, asyncio.Lock] = {}
         self._in_line = 0
         self._ending = False
-        #: names that are kept meanwhile; None: each is carried as it comes
-        self._kept: list[str] | None = None
         self._seen: dict[str, asyncio.Future[None]] = {}
 
     @property
@@ -69,29 +67,16 @@ class Crew:
 
     def offer(self, name: str) -> None:
         """One more to be carried."""
-        if self._kept is None:
-            self._names.put_nowait(name)
-        else:
-            self._kept.append(name)
-
-    def hold(self) -> None:
-        """Keep what is offered from now on, until `release`."""
-        self._kept = []
-
-    def release(self) -> None:
-        """Carry what was kept, in order, and what comes from now on."""
-        kept, self._kept = self._kept or [], None
-        for name in kept:
-            self.offer(name)
+        self._names.put_nowait(name)
 
     async def see_through(self, name: str) -> None:
-        """Carry one before all that is kept; returns once that is over."""
+        """Carry one; returns once that is over."""
         over = self._seen[name] = asyncio.get_running_loop().create_future()
         self._names.put_nowait(name)
         await over
 
     async def idle(self) -> None:
-        """Return once nothing waits, but for what is kept, and nothing is in hand."""
+        """Return once nothing waits and nothing is in hand."""
         await self._names.join()
 
     @asynccontextmanager

@@ -36,7 +36,7 @@ from housecarl.worker import Worker
 
 log = structlog.get_logger()
 
-#: Seconds for which all others wait while messages are carried alone that may end the daemon.
+#: Seconds for which the doors stay shut while messages are carried alone that may end the daemon.
 SUSPECTS_SECONDS = 10.0
 
 #: Seconds between two looks whether a verb of the command line is still at its work.
@@ -79,27 +79,18 @@ class Recovery:
         fresh = await suspects.sort(fresh)
         await self._end_tries()
         await self._tell_background()
-        if suspects.any:
-            self.worker.crew.hold()
-            self._later(self._carry_first(suspects), "suspects")
+        if suspects.any:  # else the others would be blamed, and overtake them
+            alone = self._later(suspects.run(), "suspects")
+            await asyncio.wait((alone,), timeout=SUSPECTS_SECONDS)
+            self._later(_carry_rest(suspects, alone), "suspects that wait")
         for name in fresh:
             self.worker.offer(name)
 
-    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self.workshop.questions.add(task)
         task.add_done_callback(self.workshop.questions.discard)
-
-    async def _carry_first(self, suspects: Suspects) -> None:
-        """So that none of the others is blamed, or overtakes them; slow ones are not waited for."""
-        async with asyncio.TaskGroup() as tasks:
-            alone = tasks.create_task(suspects.run())
-            try:
-                await asyncio.wait((alone,), timeout=SUSPECTS_SECONDS)
-            finally:
-                self.worker.crew.release()
-        while suspects.any:
-            await suspects.run()
+        return task
 
     async def _settle_some(self, names: Sequence[str], state: State) -> list[str]:
         """Some files of one folder; returns the names of those that are to be carried now."""
@@ -262,3 +253,10 @@ def _way(note: dict[str, Any]) -> Way | None:
     references: list[Any] = parsed(note["references"], [], "stored", BACKGROUND)
     thread = Thread(note["subject"], note["in_reply_to"], tuple(map(str, references)))
     return Way(note["address"], thread)
+
+
+async def _carry_rest(suspects: Suspects, first: asyncio.Task[None]) -> None:
+    """Those for which DNS takes its time, whom nobody waits for."""
+    await asyncio.wait((first,))
+    while suspects.any:
+        await suspects.run()

@@ -96,7 +96,7 @@ class Worker:
         self.crew.offer(name)
 
     async def see_through(self, name: str) -> Answered | None:
-        """Carry a message before all that is kept; what it waits for, when DNS takes its time.
+        """Carry a message; what it waits for, when DNS takes its time.
 
         Then it is offered to nobody.
         """
