@@ -146,7 +146,7 @@ def test_a_worker_that_carries_nothing_stops_the_pulse(
     assert systemd.falls_silent()
 
     async def let_go() -> None:
-        for carrier in worker.crew.carriers:
+        for carrier in worker._crew.carriers:
             carrier.cancel()
 
     house.do(let_go())

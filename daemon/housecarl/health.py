@@ -66,7 +66,7 @@ def month(now: float, zone: ZoneInfo) -> float:
 
 
 def _post(conn: sqlite3.Connection, now: float) -> Part:
-    count, _, error = replies.count_waiting(conn)
+    count, error = replies.count_waiting(conn)
     if not count:
         return Part("replies", True, "none waiting")
     late = replies.late(conn, now)

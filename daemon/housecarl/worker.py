@@ -71,49 +71,49 @@ class Worker:
     alert: Callable[[Reply], Awaitable[None]]
     trouble: asyncio.Future[StorageError] = field(init=False)
     carried: int = field(init=False, default=0)
-    crew: Crew = field(init=False)
+    _crew: Crew = field(init=False)
     _in_hand: dict[str, Case] = field(init=False, default_factory=dict)
     _parked: Parked = field(init=False)
     _stranded: Stranded = field(init=False)
 
     def __post_init__(self) -> None:
-        self.crew = Crew(self._carried)
+        self._crew = Crew(self._carried)
         self._parked = Parked(self.offer)
         self._stranded = Stranded(self.tell)
 
     async def start(self) -> None:
         """Begin to carry."""
         self.trouble = asyncio.get_running_loop().create_future()
-        self.crew.start()
+        self._crew.start()
 
     async def stop(self) -> None:
         """Finish what is in hand, bounded; what waits stays where it is."""
-        await self.crew.stop(STOP_SECONDS)
+        await self._crew.stop(STOP_SECONDS)
         self._parked.stop()
 
     def offer(self, name: str) -> None:
         """A message that is safe in new/ or work/ and waits to be carried."""
-        self.crew.offer(name)
+        self._crew.offer(name)
 
     async def see_through(self, name: str) -> Answered | None:
         """Carry a message; what it waits for, when DNS takes its time.
 
         Then it is offered to nobody.
         """
-        await self.crew.see_through(name)
+        await self._crew.see_through(name)
         return self._parked.take(name)
 
     @property
     def waiting(self) -> int:
         """Messages that no carrier has in hand."""
-        return self.crew.waiting
+        return self._crew.waiting
 
     async def idle(self) -> None:
         """Return once nothing waits and nothing is in hand."""
-        await self.crew.idle()
+        await self._crew.idle()
         while self._parked:
             await self._parked.answered()
-            await self.crew.idle()
+            await self._crew.idle()
 
     async def carry(self, name: str) -> None:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
@@ -221,7 +221,7 @@ class Worker:
         """Changes of one person happen one after another; who only looks need not wait."""
         if all(step.decision.risk is Risk.LOOK for step in case.steps):
             return nullcontext()
-        return self.crew.turn(case.person)
+        return self._crew.turn(case.person)
 
     async def _carried(self, name: str) -> bool:
         """Carry a message, whatever it does to us; False when the disk fails."""

@@ -110,7 +110,7 @@ async def _over(daemon: Daemon, folder: Path) -> bool:
     if left or LATE:
         return False
     try:
-        waiting, _, _ = await house.db.read(replies.count_waiting)
+        waiting, _ = await house.db.read(replies.count_waiting)
     except StorageError:
         return False
     return waiting == 0

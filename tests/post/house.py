@@ -125,7 +125,7 @@ class House:
         return (await self.states())[reply][2] or ""
 
     async def reach(self, post: Post) -> Reach:
-        waiting, _, _ = await self.database.read(replies.count_waiting)
+        waiting, _ = await self.database.read(replies.count_waiting)
         outage = post._outage
         return Reach(waiting, outage.since, outage.error, outage.until)
 

@@ -225,9 +225,9 @@ def late(conn: sqlite3.Connection, now: float) -> float | None:
     return None if row[0] is None else float(row[0])
 
 
-def count_waiting(conn: sqlite3.Connection) -> tuple[int, float | None, str | None]:
-    """How many wait, since when the oldest, and the newest error among them."""
+def count_waiting(conn: sqlite3.Connection) -> tuple[int, str | None]:
+    """How many wait, and an error that one of them met."""
     row = conn.execute(
-        "SELECT count(*), min(created), max(error) FROM replies WHERE state = 'waiting'"
+        "SELECT count(*), max(error) FROM replies WHERE state = 'waiting'"
     ).fetchone()
-    return int(row[0]), row[1], row[2]
+    return int(row[0]), row[1]

@@ -34,7 +34,7 @@ def parsed(text: str | bytes, otherwise: T, table: str, key: str) -> T:
 
 
 def words(text: str, table: str, key: str) -> tuple[str, ...]:
-    """The words of a command; none when they are damaged."""
+    """A list of texts, such as the words of a command; none when it is damaged."""
     found: list[Any] = parsed(text, [], table, key)
     return tuple(found) if all(isinstance(word, str) for word in found) else ()
 
