@@ -148,8 +148,13 @@ def test_who_was_switched_off_gets_nothing_of_what_waited_until_it_is_tried_agai
     switch(house, "ann", on=True)
     (number, _, _) = queue(house)[0]
     now = clock.now().timestamp()
-    assert house.do(inside(house).db.write(lambda conn: replies.retry(conn, number, now)))
-    inside(house).wake_post()
+
+    async def retry() -> bool:
+        done = await inside(house).db.write(lambda conn: replies.retry(conn, number, now))
+        inside(house).wake_post()
+        return done
+
+    assert house.do(retry())
     assert phone.reply == "goat0"
 
 
