@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -140,7 +141,24 @@ def _need_servers(item: pytest.Item) -> None:
         pytest.skip(text)
 
 
+#: How many tests were collected of what bears the mark `long`, by its node's id.
+BORNE: pytest.StashKey[Counter[str]] = pytest.StashKey()
+#: Set in a test that does not run at home.
+LONG: pytest.StashKey[bool] = pytest.StashKey()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`@pytest.mark.long(after=2)`: the first two of a file, or cases of a test, are quick."""
+    borne = item.session.stash.setdefault(BORNE, Counter())
+    for node, mark in item.iter_markers_with_node("long"):
+        of = node.nodeid.partition("[")[0]
+        if LONG not in item.stash:
+            borne[of] += 1
+            if borne[of] > mark.kwargs.get("after", 0):
+                item.stash[LONG] = True
+
+
 def _take_long(item: pytest.Item) -> None:
     """`@pytest.mark.long` runs in CI only, so that `make test` stays quick."""
-    if item.get_closest_marker("long") and not os.environ.get("CI"):
+    if LONG in item.stash and not os.environ.get("CI"):
         pytest.skip("long: runs in CI, or with CI=1")

@@ -128,6 +128,7 @@ def test_the_manual_of_the_program_has_every_verb_and_option(man: dict[str, Path
             assert " ".join(meaning.split()) in text
 
 
+@pytest.mark.long
 @pytest.mark.server("man")
 def test_the_manual_of_the_configuration_has_every_key_and_default(man: dict[str, Path]) -> None:
     text = rendered(man["housecarl.yaml.5"])

@@ -30,6 +30,8 @@ from housecarl.journal import conditions
 from housecarl.memory import Memory
 from housecarl.testing.house import TestHouse
 
+pytestmark = pytest.mark.long(after=9)
+
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -169,6 +171,7 @@ def test_a_disk_that_stays_broken_ends_it_in_the_end(
         quiet.stop()
 
 
+@pytest.mark.long
 def test_a_fault_that_is_back_at_once_was_never_over(
     quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,7 +335,6 @@ def test_a_broken_module_whose_name_is_no_text_is_told_and_ends_nothing(tmp_path
         assert modules_told(house) == {"caf?.py": False}
 
 
-@pytest.mark.long
 def test_after_a_fault_the_house_goes_by_what_it_went_by_before(tmp_path: Path) -> None:
     """Not by the configuration before the last reload, and no module's fault ends it."""
     folder = tmp_path / "mine"

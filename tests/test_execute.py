@@ -198,6 +198,7 @@ ENDS = [
 SHAPES = {"mute", "int", "dict", "bytes", "empty", "half", "rows", "bars", "inside"}
 
 
+@pytest.mark.long(after=12)
 @pytest.mark.parametrize(
     ("what", "state", "said", "detail", "where"),
     [

@@ -198,6 +198,7 @@ def test_new_is_read_only(tiny: Path) -> None:
         sender.client.close()
 
 
+@pytest.mark.long
 def test_the_whole_spool_is_read_only(tiny: Path) -> None:
     """The house cannot open again while it is so; the doors stay open, and it mends itself."""
     with TestHouse(tiny) as house:

@@ -75,6 +75,7 @@ async def test_what_a_dead_life_left_in_the_log_is_in_the_file_before_more_is_wr
     await again.close()
 
 
+@pytest.mark.long
 async def test_somebody_who_reads_does_not_hold_up_a_start(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

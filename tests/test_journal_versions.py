@@ -77,6 +77,8 @@ def test_an_older_journal_gets_the_shape_of_a_new_one_and_keeps_every_row(
 AMID = [name for name in KEPT if name not in ("1", str(VERSION))]
 
 
+@pytest.mark.long(after=1)
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize(
     "name",
     [
@@ -130,6 +132,7 @@ print(*(os.wait()[1] for _ in range(4)))
     assert done.stdout == "0 0 0 0\n", done.stderr
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize("name", [name for name in KEPT if not name.startswith(str(VERSION))])
 def test_a_house_lives_on_with_an_older_journal(tmp_path: Path, name: str) -> None:
     journal = tmp_path / "spool" / JOURNAL

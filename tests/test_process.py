@@ -23,6 +23,8 @@ from housecarl.errors import ModuleLater
 from housecarl.module import Call
 from housecarl.process import ANSWER, OUTPUT, Ended, Limits, Task, _request, run, try_file
 
+pytestmark = pytest.mark.long(after=14)
+
 #: seconds until something must be true on a busy machine
 PATIENCE = 10.0
 
@@ -108,6 +110,7 @@ async def test_nothing_is_inherited_but_what_it_needs(
     )
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("body", "how"),
     [
@@ -139,6 +142,7 @@ async def test_a_hang_is_ended_at_the_limit_and_the_line_is_known(module: Module
     assert f'File "{module.path}", line 4 in chore' in ended.output
 
 
+@pytest.mark.long
 async def test_what_it_started_ends_with_it(module: Module, tmp_path: Path) -> None:
     body = f"""
         import subprocess, signal, sys, time
@@ -219,6 +223,7 @@ async def test_memory_that_is_shared_is_bounded_too(module: Module) -> None:
     assert "Cannot allocate memory" in ended.answer["detail"]
 
 
+@pytest.mark.long
 async def test_one_that_eats_memory_breaks_alone_and_is_the_kernels_first_choice(
     module: Module,
 ) -> None:
@@ -229,6 +234,7 @@ async def test_one_that_eats_memory_breaks_alone_and_is_the_kernels_first_choice
     assert text(await module.run("return open('/proc/self/oom_score_adj').read()")) == "1000\n"
 
 
+@pytest.mark.long
 async def test_50_that_it_forks_end_with_it_and_the_next_call_is_served(
     module: Module, tmp_path: Path
 ) -> None:
@@ -290,7 +296,6 @@ async def test_cancelling_ends_it_at_once(module: Module, tmp_path: Path) -> Non
     assert not Path(f"/proc/{pid.read_text()}").exists(), "ended and reaped"
 
 
-@pytest.mark.long
 async def test_no_descriptor_and_no_process_is_left_over_many_calls(module: Module) -> None:
     await module.run("return 'x'")
     before, processes = descriptors(), children()

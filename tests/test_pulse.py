@@ -82,6 +82,7 @@ def inner(house: TestHouse) -> House:
 Work = Callable[[House, Callable[[], Any]], Awaitable[Any]]
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "occupy",
     [
@@ -158,6 +159,7 @@ def test_a_busy_worker_has_a_pulse(house: TestHouse) -> None:
     assert pulse.patience_of(inner(house)) > longest
 
 
+@pytest.mark.long
 def test_the_pulse_goes_on_between_two_houses(
     house: TestHouse, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ from housecarl.journal.schema import VERSION
 from housecarl.message.stamp import Stamp
 from housecarl.testing.house import TestHouse
 
+pytestmark = pytest.mark.long(after=8)
+
 MODULE = '''
 """A change that leaves a trace."""
 from pathlib import Path
@@ -154,6 +156,7 @@ def aside(house: TestHouse) -> list[str]:
     return rebuild.aside(house.spool / ".journal")
 
 
+@pytest.mark.long(after=3)
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("folder", ["new", "work"])
 def test_it_is_set_aside_and_no_change_that_waited_runs(
@@ -179,6 +182,7 @@ def test_it_is_set_aside_and_no_change_that_waited_runs(
     assert [c.name for c in read(house, conditions.listing) if not c.ok] == [kept]
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize("damage", HEADERS.values(), ids=HEADERS.keys())
 def test_damage_in_the_header_is_damage_too(
     house: TestHouse, damage: Callable[[Path], None]

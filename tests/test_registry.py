@@ -598,6 +598,7 @@ async def test_a_reload_that_is_cut_off_leaves_no_trial_behind(tmp_path: Path) -
     await asyncio.wait_for(ended.wait(), 10)
 
 
+@pytest.mark.long
 async def test_a_package_whose_import_hangs_is_named_and_keeps_no_other_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

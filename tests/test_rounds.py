@@ -17,6 +17,8 @@ from housecarl.journal.conditions import Condition
 from housecarl.testing.clock import START, FakeClock
 from housecarl.testing.house import PATIENCE, TestHouse
 
+pytestmark = pytest.mark.long(after=7)
+
 CELLAR = '''
 """Watch the cellar."""
 from pathlib import Path
@@ -76,6 +78,7 @@ async def strange(call: Call) -> Reply:
 '''
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("module", ["cellar", "old.cellar"])
 def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(
     module: str, tmp_path: Path
@@ -307,6 +310,7 @@ def wait_for(house: TestHouse, wanted: set[str]) -> None:
         time.sleep(0.005)  # the processor is theirs who are waited for
 
 
+@pytest.mark.long
 def test_slow_work_keeps_no_other_waiting_and_is_not_begun_twice(slow: TestHouse) -> None:
     folder = slow.folder / "mine"
     for words in ("wet", "dry", "wet"):
@@ -331,6 +335,7 @@ def test_a_stop_ends_slow_work(slow: TestHouse) -> None:
     assert log.read_text() == "began ended "
 
 
+@pytest.mark.long
 def test_a_disk_that_fails_under_regular_work_takes_the_restart_path(slow: TestHouse) -> None:
     folder, first = slow.folder / "mine", inner(slow)
     fault = "from housecarl.errors import StorageError"

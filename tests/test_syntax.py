@@ -177,6 +177,7 @@ def test_five_commands_are_allowed() -> None:
     assert words("!help\n" * 5 + "Ann") == [["help"]] * 5
 
 
+@pytest.mark.long(after=3)
 @pytest.mark.parametrize(
     "text",
     [

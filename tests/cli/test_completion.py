@@ -49,6 +49,7 @@ def test_bash_is_offered_every_verb_that_begins_so() -> None:
     assert (done.stdout, done.stderr) == ("status\n", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_get_what_they_ask_for(shell: str) -> None:
     script = shared().run("completion", shell).stdout

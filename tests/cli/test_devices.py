@@ -63,6 +63,7 @@ def verb(verbs: Forker, home: Path, folder: Path, den: SimulatedPlug) -> Verb:
     return partial(verbs.run, "-c", config_of(home, folder, den))
 
 
+@pytest.mark.long
 def test_a_network_is_searched_and_the_name_in_the_configuration_told(
     verb: Verb, plug: SimulatedPlug
 ) -> None:
@@ -312,6 +313,7 @@ def test_a_check_changes_nothing_and_says_why_not(
     assert (again.returncode, again.stderr) == (1, "lamp: already runs 1.2.3. Nothing was done.\n")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("nature", "load"),
     [
@@ -386,6 +388,7 @@ def flashed(plug: SimulatedPlug, folder: Path, tmp_path: Path) -> Path:
     return config
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("words", "code", "out", "err"),
     [

@@ -92,6 +92,7 @@ async def journalled(folder: Path, do: Callable[[Connection], object]) -> None:
     await database.close()
 
 
+@pytest.mark.long
 def test_a_house_that_runs_is_well_and_left_as_it_was(tmp_path: Path, verbs: Forker) -> None:
     pair = certificate(tmp_path, timedelta(days=90))
     images = tmp_path / "images"
@@ -319,6 +320,7 @@ def test_a_part_that_does_not_exist_is_a_usage_error(
     assert (done.returncode, done.stdout, said in done.stderr) == (2, "", True), done.stderr
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("server", "texts", "mends"),
     [
@@ -367,6 +369,7 @@ def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
         yield server
 
 
+@pytest.mark.long
 @pytest.mark.server("dovecot")
 def test_a_real_mailbox_and_its_clock(
     dovecot: Dovecot, tmp_path: Path, config: Path, verbs: Forker, background: Background
@@ -519,6 +522,7 @@ class TestTestSend:
         assert b"Elm Street: a test. Replies reach you this way." in mail
         assert b"Auto-Submitted: auto-generated" in mail
 
+    @pytest.mark.long(after=1)
     @pytest.mark.parametrize(
         ("step", "answer", "code"),
         [

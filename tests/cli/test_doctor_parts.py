@@ -252,6 +252,7 @@ OPEN = {"host": "127.0.0.1", "tls": "none", "user": "ann", "password": {"file": 
 NEVER = "01-Jan-2020 10:00:00 +9999"
 
 
+@pytest.mark.long(after=3)
 @pytest.mark.parametrize(
     ("server", "door", "said"),
     [

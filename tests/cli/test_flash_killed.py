@@ -95,6 +95,7 @@ def noted(house: TestHouse) -> list[str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("at", "sentence", "flashes"),
     [("downloading ", NOT_FLASHED, 0), ("writing, do not unplug", FLASHED, 1)],
@@ -112,6 +113,7 @@ def test_killed_before_the_daemon_starts(
     assert (plug.asked("download_firmware"), plug.device.update.flashes) == (1, flashes)
 
 
+@pytest.mark.long
 def test_killed_while_the_daemon_runs(
     verbs: Forker, house: TestHouse, plug: SimulatedPlug, monkeypatch: pytest.MonkeyPatch
 ) -> None:

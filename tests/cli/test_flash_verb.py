@@ -54,6 +54,7 @@ def verb(verbs: Forker, tmp_path: Path, folder: Path, plug: SimulatedPlug) -> Ve
     return partial(verbs.run, "-c", config_of(tmp_path, folder, plug))
 
 
+@pytest.mark.long
 def test_without_a_daemon_it_is_flashed_here(verb: Verb, plug: SimulatedPlug, folder: Path) -> None:
     done = verb("firmware", "flash", "lamp", str(folder / FILE), "--yes")
     assert done.returncode == 0, done.stderr
@@ -126,6 +127,7 @@ def slow(**nature: Any) -> SimulatedPlug:
     return quick(rate=500_000, **nature)
 
 
+@pytest.mark.long
 def test_a_bar_moves_on_a_terminal_and_a_second_flash_is_refused(
     verbs: Forker, folder: Path, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_after_a_crash_the_truth_is_told_and_nothing_begun(
         assert "interrupted" not in verbs.run(*house, "check", "lamp").stderr
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize(
     ("ann", "more", "code", "said"),
     [
@@ -320,6 +323,7 @@ def test_whoever_says_no_takes_the_question_back(
     assert plug.asked("download_firmware") == 0
 
 
+@pytest.mark.long
 def test_who_confirms_with_an_app_types_its_code(
     verbs: Forker, served: tuple[TestHouse, SimulatedPlug]
 ) -> None:

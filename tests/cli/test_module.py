@@ -23,6 +23,7 @@ def author(tmp_path: Path) -> Verb:
     return verb_of(config)
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("name", "where"),
     [
@@ -128,6 +129,7 @@ def test_a_broken_module_is_named_once(author: Verb, tmp_path: Path) -> None:
     assert (done.stdout + done.stderr).count("nothing_of_this_name") == 1
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize("word", ["new", "test"])
 @pytest.mark.parametrize("name", ["**", "../bell", ""])
 def test_what_cannot_be_the_name_of_a_module_is_a_sentence(

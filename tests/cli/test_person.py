@@ -20,6 +20,7 @@ def obeys_bo(house: TestHouse) -> bool:
     return house.log()[-1].endswith("bo uptime: executed")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("change", "said"),
     [

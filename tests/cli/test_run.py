@@ -148,6 +148,7 @@ async def cling(call: Call) -> Reply:
 '''
 
 
+@pytest.mark.long
 def test_what_a_module_will_not_end_ends_with_the_daemon(config: Path) -> None:
     (config.parent / "mine").mkdir()
     (config.parent / "mine" / "cling.py").write_text(CLING)
@@ -203,6 +204,7 @@ async def wild(call: Call) -> Reply:
 '''
 
 
+@pytest.mark.long
 def test_a_module_can_neither_end_the_daemon_nor_hold_up_the_others(config: Path) -> None:
     """`sys.exit` in a task of its own is its fault, threads that hang are none of the doors'."""
     (config.parent / "mine").mkdir()
@@ -216,6 +218,7 @@ def test_a_module_can_neither_end_the_daemon_nor_hold_up_the_others(config: Path
         assert said.count("exit-refused") == 2
 
 
+@pytest.mark.long
 def test_a_look_that_ends_the_daemon_each_time_is_given_up(config: Path) -> None:
     """Else the house would start and end for ever; what was in hand beside it is carried out."""
     (config.parent / "mine").mkdir()

@@ -67,6 +67,7 @@ def ends(house: TestHouse) -> list[tuple[str, list[str | None]]]:
     return journal.read(loaded, read)
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "number",
     [
@@ -88,6 +89,7 @@ def test_a_change_that_is_ended_is_interrupted(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
 )

@@ -58,6 +58,7 @@ def test_try_prints_the_sms_and_its_length_and_sends_nothing(verb: Verb, house: 
     assert len(house.inbox.received) == before
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("words", [("send", "--wait"), ("try",)])
 @pytest.mark.parametrize(
     ("asked", "told"),
@@ -429,6 +430,7 @@ def test_completion_is_a_script_for_the_shell(verb: Verb, shell: str) -> None:
     assert "_HOUSECARL_COMPLETE" in verb("completion", shell).stdout
 
 
+@pytest.mark.long
 def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("modules: {folders: [mine]}\nspool: spool\n")
@@ -446,6 +448,7 @@ def test_a_module_is_written_listed_and_tested(tmp_path: Path) -> None:
     assert verb("module", "new", "../evil").returncode == 1
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -632,6 +635,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
         yield partial(verbs.run, "-c", config)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
@@ -643,6 +647,7 @@ def test_a_spool_of_another_login_is_a_sentence(theirs: Verb, words: list[str]) 
     assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize("mode", [0o700, 0o755], ids=["hidden", "seen"])
@@ -727,6 +732,7 @@ def readonly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
         yield partial(verbs.run, "-c", config)
 
 
+@pytest.mark.long
 @pytest.mark.server("unshare")
 @pytest.mark.parametrize(
     ("words", "code"),

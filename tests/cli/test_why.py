@@ -31,6 +31,7 @@ def way(about: dict[str, Any]) -> list[str]:
     return [str(each) for option in given.items() for each in option]
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "name",
     [

@@ -377,6 +377,7 @@ def test_a_text_with_lines_of_any_length_reads_back_as_it_was(codec: str, length
         assert read(as_message(text.encode(codec)), needs_from=False).text == text
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     "codec",
     [

@@ -254,6 +254,7 @@ async def test_a_restart_amid_idle_is_survived(own: Dovecot, user: str) -> None:
     assert [ok for ok, _ in ledger.said] == [True, False, True]
 
 
+@pytest.mark.long
 async def test_a_stalled_server_is_found_by_the_deadline(own: Dovecot, user: str) -> None:
     """IDLE looks healthy on a stopped server; ending it does not."""
     ledger = Ledger()
@@ -296,6 +297,7 @@ async def test_tls_is_verified(dovecot: Dovecot, user: str, pair: tuple[Path, Pa
             assert "certificate is not trusted" in ledger.said[0][1]
 
 
+@pytest.mark.long
 async def test_a_wrong_password_is_told_and_not_hammered(
     dovecot: Dovecot, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

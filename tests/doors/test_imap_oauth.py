@@ -212,6 +212,7 @@ def test_an_endpoint_that_is_away_is_asked_again_later(tmp_path: Path) -> None:
         token(file, "imap.gmail.com")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("scheme", "begins", "drips"),
     [

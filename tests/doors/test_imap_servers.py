@@ -200,6 +200,7 @@ async def test_a_mailbox_of_which_nonsense_is_remembered_is_begun_anew(kept: obj
             await ledger.holds("new")
 
 
+@pytest.mark.long(after=3)
 @pytest.mark.parametrize(
     "phase",
     ["LOGIN", "SELECT", "LIST", "CREATE", "UID SEARCH", "UID FETCH", "UID MOVE", "IDLE", "NOOP"],
@@ -337,6 +338,7 @@ async def test_a_date_that_is_no_moment_in_time_is_taken_as_unknown(date: str) -
     assert all(ok for ok, _ in ledger.said)
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "said",
     ["* 1 FETCH (UID 1 BODY[]<0> {629145600}", "\r\n".join(["* OK " + "x" * 999_000] * 9)],
@@ -528,6 +530,7 @@ async def test_a_connection_that_nobody_ends_is_found_dead_within_90_seconds() -
         assert ask(socket.TCP_KEEPIDLE) + probes <= 90
 
 
+@pytest.mark.long
 async def test_a_server_that_tells_of_mail_in_each_idle_is_asked_less_often() -> None:
     """What lies there and is not ours is told of again and again; what is ours is taken."""
     ledger = Ledger()

@@ -170,6 +170,7 @@ async def stuck_in_data(peer: Peer) -> None:
     peer.send(b"x\r\n")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("manner", [silent, dripping, stuck_in_data])
 async def test_a_slow_peer_is_cut(manner: object) -> None:
     async with serving(command=0.15) as served:

@@ -104,6 +104,7 @@ async def test_an_ordinary_client_logs_in(served: Served, trusting: ssl.SSLConte
     assert [stamp.login for _, stamp in served.kept] == ["ann", "ann"]
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("command", "code"),
     [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 T = TypeVar("T")
 
 #: seconds of all searches together: what `make test` can spare, and what CI gives
-AT_HOME, IN_CI = 3.0, 60.0
+AT_HOME, IN_CI = 1.5, 60.0
 #: how many searches share them
 SEARCHES = 4
 #: examples between two looks at the clock, about half a second

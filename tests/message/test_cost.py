@@ -81,6 +81,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 BOMBS = dict(bombs())
 
 
+@pytest.mark.long(after=6)
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_decided_at_once(name: str) -> None:
     assert cost(BOMBS[name]) < LIMIT

@@ -205,6 +205,7 @@ async def test_readings_are_kept(house: Commands, make: Make) -> None:
     assert [value for _, value in await house.hand.store.series("watts.lamp", since)] == [43.0]
 
 
+@pytest.mark.long
 async def test_a_plug_without_meter_or_answer_is_said(house: Commands, make: Make) -> None:
     make("switch", emeter="none", model="HS100(US)")
     make("fan", fault="silent")

@@ -117,6 +117,7 @@ async def test_the_words_of_argv_are_no_shell_words(run: Commands) -> None:
     assert await run.text("run", "job") == "job done in 0 s: $(id) a b ; *"
 
 
+@pytest.mark.long
 async def test_at_its_limit_it_is_killed_with_all_it_started(run: Commands, tmp_path: Path) -> None:
     """Also when it takes no notice of SIGTERM."""
     pids = tmp_path / "pids"
@@ -164,6 +165,7 @@ async def test_stop_kills_it_and_tells_who_started_it(run: Commands) -> None:
         await run.run("stop", 1)
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("again", ["stop", "the end of housecarl"])
 async def test_one_that_is_stopped_twice_before_it_has_ended_is_told_as_stopped(

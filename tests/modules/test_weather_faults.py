@@ -15,6 +15,7 @@ from .sky_server import FAULTS, FORECAST, GEOCODING, MET_NO, Sky
 from .weather_house import age, impatient, refusal, weekday
 
 
+@pytest.mark.long(after=5)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_when_the_first_source_fails_the_second_is_asked(
     weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch
@@ -30,6 +31,7 @@ async def test_when_the_first_source_fails_the_second_is_asked(
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -56,6 +58,7 @@ async def test_when_both_fail_one_sentence_names_each(
     )
 
 
+@pytest.mark.long(after=5)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_broken_list_of_places_is_said_so(
     weather: Commands, sky: Sky, fault: str, monkeypatch: pytest.MonkeyPatch

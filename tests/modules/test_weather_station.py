@@ -43,6 +43,7 @@ async def test_a_station_alone_is_better_than_nothing(station: Commands, sky: Sk
     assert await station.text("weather") == "Denver: 40 F, feels 34, wind S 8 mph."
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -73,6 +73,7 @@ async def test_a_reply_that_comes_in_the_moment_a_sender_ends_is_sent(
     assert late == []
 
 
+@pytest.mark.long
 async def test_many_people_share_a_few_connections(house: House) -> None:
     house.bounds = Bounds(deadline=5.0, idle=60.0, connections=3)
     for n in range(400):
@@ -165,6 +166,7 @@ def saying(**answers: str) -> Callable[[str, str], str | None]:
     return lambda step, to: answers.get(step)
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("answers", "word"),
     [
@@ -298,6 +300,7 @@ async def test_a_refused_recipient_is_noted_and_blocks_nobody(house: House) -> N
     assert house.smarthost.connections == 1
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize(
     "answers", [{"rcpt": "450 4.2.1 grey"}, {"data": "451 4.3.0 no"}, {"end": "452 4.3.1 full"}]
@@ -519,6 +522,7 @@ async def test_starttls_that_is_not_offered_sends_nothing(house: House) -> None:
     assert house.smarthost.taken == []
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("step", ["greet", "ehlo", "end"])
 async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House, step: str) -> None:
     """Also one whose connection is only being opened, which is ended."""
@@ -537,6 +541,7 @@ async def test_stop_lets_a_hanging_mail_go_and_keeps_it(house: House, step: str)
     await house.smarthost.until(lambda: house.smarthost.open == 0)
 
 
+@pytest.mark.long
 async def test_a_connection_that_is_needed_stays_when_another_is_closed(house: House) -> None:
     house.bounds = Bounds(deadline=5.0, idle=0.5)
     pool = Pool(house.post()._settings, house.bounds)

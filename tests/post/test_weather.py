@@ -35,6 +35,7 @@ def in_order(house: House, count: int) -> bool:
     return len(sent) == count and all(mine == sorted(set(mine)) for mine in numbers.values())
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "fault",
     [{"greet": "421 4.3.2 not now"}, {"mail": "550 5.7.1 not yours"}, {"data": "421 4.3.2 no"}],
@@ -292,6 +293,7 @@ async def test_a_reply_that_is_pushed_does_not_overtake_one_that_the_journal_alo
     assert in_order(house, 3)
 
 
+@pytest.mark.long
 async def test_who_is_back_gets_two_hundred_replies_over_one_connection(house: House) -> None:
     house.smarthost.script = saying(greet="421 4.3.2 not now")
     for n in range(230):
@@ -375,6 +377,7 @@ async def test_what_is_dropped_during_an_outage_is_not_sent_after_it(house: Hous
     assert len(house.smarthost.taken) == 2
 
 
+@pytest.mark.long
 async def test_what_is_given_up_while_it_is_refused_is_not_listed_again(house: House) -> None:
     asked = asyncio.Event()
 

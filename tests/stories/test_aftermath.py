@@ -20,6 +20,8 @@ from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug
 
+pytestmark = pytest.mark.long(after=2)
+
 OLD, NEW = "1.1.1 Build 160725 Rel.164033", "1.2.3 Build 170508 Rel.162000"
 ID = "7f3a90c1d2e4b5a6"
 DEAD = {"pid": 999_999_999, "born": 1.0}

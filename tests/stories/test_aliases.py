@@ -12,6 +12,8 @@ from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
 
+pytestmark = pytest.mark.long(after=3)
+
 
 @pytest.fixture
 def porch() -> Any:

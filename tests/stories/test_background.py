@@ -18,6 +18,8 @@ from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=3)
+
 MODULE = '''
 """A pot of coffee."""
 import asyncio

@@ -100,6 +100,7 @@ def test_the_next_one_is_served(phone: Phone) -> None:
     assert phone.reply.startswith("Elm Street ")
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("text", "told"),
     [

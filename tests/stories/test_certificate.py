@@ -18,6 +18,8 @@ import housecarl.reload
 from housecarl.house import JOURNAL
 from housecarl.testing.house import TestHouse
 
+pytestmark = pytest.mark.long(after=1)
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[TestHouse]:

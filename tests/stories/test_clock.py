@@ -13,6 +13,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=1)
+
 
 class UnsetClock(FakeClock):
     """A clock that nobody has set since the boot; `asked` once somebody wants to know that."""

@@ -18,6 +18,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=8)
+
 MODULE = '''
 """Something dangerous."""
 from pathlib import Path

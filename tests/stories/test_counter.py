@@ -15,6 +15,8 @@ from housecarl.testing.plug import SimulatedPlug
 
 from .home import Home
 
+pytestmark = pytest.mark.long(after=1)
+
 FELL = "heater: its counter fell by 55.14 kWh. It counts from there on."
 INTERVAL = {"interval": "15m", "recheck": 0}
 WATCH = {"plugs": {"heater": {"every": "1h"}}}

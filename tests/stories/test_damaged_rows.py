@@ -15,6 +15,8 @@ from housecarl.journal.runs import Run
 from housecarl.message.stamp import Stamp
 from housecarl.testing.house import TestHouse
 
+pytestmark = pytest.mark.long(after=1)
+
 NAME = "20261123T120000.000000-{}.eml"
 BEGUN, WAITS, OVER = "7f3a90c1d2e4b5a6", "8f3a90c1d2e4b5a6", "9f3a90c1d2e4b5a6"
 

@@ -16,6 +16,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=2)
+
 MODULE = '''
 """All of it exits."""
 import sys

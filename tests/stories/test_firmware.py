@@ -68,6 +68,7 @@ def test_a_flash_is_asked_about_confirmed_and_told_twice(tmp_path: Path) -> None
     assert plug.sw_ver == NEW and plug.relay and plug.device.update.flashes == 1
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("nature", "verdict", "runs"),
     [

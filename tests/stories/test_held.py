@@ -15,6 +15,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=3)
+
 #: Seconds after which the budget of these houses is free again.
 HOUR = 3601.0
 

@@ -24,6 +24,8 @@ from housecarl.testing.house import PATIENCE, TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
 
+pytestmark = pytest.mark.long(after=10)
+
 ANN = {"phones": ["+13035550123"], "may": ["*"]}
 
 

@@ -12,6 +12,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=5)
+
 #: Seconds by which a clock is ahead until somebody sets it.
 YEAR = 365 * 86400.0
 

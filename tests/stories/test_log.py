@@ -14,6 +14,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=2)
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -14,6 +14,8 @@ from housecarl.record import Record
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
+pytestmark = pytest.mark.long(after=2)
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[TestHouse]:

@@ -16,6 +16,8 @@ from housecarl.testing.plug import SimulatedPlug
 
 from .home import Home
 
+pytestmark = pytest.mark.long(after=1)
+
 WRONG = "heater reports 28322 W, over its 1875 W limit: the meter is wrong. Try !firmware heater."
 
 

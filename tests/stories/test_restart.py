@@ -22,6 +22,8 @@ from housecarl.message.stamp import Stamp
 from housecarl.record import Record
 from housecarl.testing.house import TestHouse
 
+pytestmark = pytest.mark.long(after=8)
+
 LOGIN_UID = "0"
 NAME = "20261123T120000.000000-7f3a90c1d2e4b5a6.eml"
 ID = "7f3a90c1d2e4b5a6"
@@ -81,6 +83,7 @@ def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: Tes
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("value", [{}, [], {"host": "127.0.0.1"}])
 def test_what_it_keeps_may_lack_what_it_should_have(house: TestHouse, value: object) -> None:
     """A damaged letter makes another name of a field, and JSON it is still."""

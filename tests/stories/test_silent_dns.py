@@ -184,6 +184,7 @@ async def test_who_needs_no_dns_is_answered_while_40_wait_for_it(
     assert len(inbox.received) == (1 if different else 2)
 
 
+@pytest.mark.long
 async def test_what_waits_for_dns_is_carried_on_when_it_answers(tmp_path: Path) -> None:
     """Without the minute that it would wait if there were no answer at all."""
     async with (

@@ -21,6 +21,8 @@ from housecarl.suspects import ASKS
 from housecarl.testing.house import TestHouse
 from housecarl.trust import Answers
 
+pytestmark = pytest.mark.long(after=2)
+
 MODULE = '''
 """Looks that wait until a file is there."""
 import asyncio
@@ -146,6 +148,7 @@ def texts(house: TestHouse, count: int) -> list[str]:
     return [mail.text.splitlines()[0].partition(" Log ")[0] for mail in house.inbox.wait(count)]
 
 
+@pytest.mark.long
 def test_what_comes_while_one_is_carried_alone_waits_for_its_end(house: TestHouse) -> None:
     """If that ended the daemon, the other would be given up for it; and it overtook what waited."""
     leave(house, "!look north", "!look south")

@@ -15,6 +15,8 @@ from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
 
+pytestmark = pytest.mark.long(after=2)
+
 
 @pytest.fixture
 def clock() -> FakeClock:

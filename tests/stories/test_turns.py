@@ -17,6 +17,8 @@ from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.trust import Answers
 
+pytestmark = pytest.mark.long(after=5)
+
 MODULE = '''
 """Changes that are written down, one of which waits until a file is there."""
 import asyncio
@@ -209,7 +211,6 @@ class TestTurns:
         assert [self.phone.reply, self.phone.reply] == ["slow.", "Already done: slow."]
         assert done() == ["slow"]
 
-    @pytest.mark.long
     def test_a_flood_of_one_person_keeps_nobody_else_waiting(
         self, done: Callable[[], list[str]]
     ) -> None:

@@ -13,6 +13,8 @@ from tests.stories.home import Home
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse, free_port
 
+pytestmark = pytest.mark.long(after=4)
+
 
 @pytest.fixture
 def more() -> dict[str, Any]:

@@ -17,6 +17,8 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse, free_port
 from housecarl.testing.plug import SimulatedPlug
 
+pytestmark = pytest.mark.long(after=3)
+
 
 def listen(port: int) -> socket.socket:
     """A machine that takes connections on a port of loopback."""

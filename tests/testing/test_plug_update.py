@@ -79,6 +79,7 @@ def downloaded(plug: SimulatedPlug, url: str) -> dict[str, Any]:
     return ask(plug.port, "system", "get_download_state")
 
 
+@pytest.mark.long
 def test_a_good_flash_from_download_to_reboot(serve: Callable[[bytes], str]) -> None:
     with SimulatedPlug(sw_ver=OLD, scale=0.01) as plug:
         state = downloaded(plug, serve(IMAGE) + "/good")

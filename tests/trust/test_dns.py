@@ -104,6 +104,7 @@ async def test_a_machine_without_a_name_server_is_tried_later(
     assert await server[1].txt("key.example.org") == (b"v=DKIM1; p=AA",), "the config names one"
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "broken",
     [b"nameserver 192.168.1.", b"nameserver 127.0.0.1\nsearch a..b", b"# caf\xe9"],
@@ -126,6 +127,7 @@ async def test_a_broken_line_in_resolv_conf_is_waited_for_until_it_is_mended(
         await resolver.txt("key.example")
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("name", ["servfail.example", "silent.example"])
 async def test_no_answer_means_later_and_is_not_kept(server: Pair, name: str) -> None:
     served, resolver = server
@@ -141,6 +143,7 @@ async def patient(server: Pair) -> tuple[Server, NameServers]:
     return server[0], NameServers(server[1]._servers, lifetime=0.5, patience=0.05)
 
 
+@pytest.mark.long
 async def test_who_would_have_to_wait_is_told_when_to_ask_again(patient: Pair) -> None:
     """And then hears that there was no answer, for a while, without a new question."""
     served, resolver = patient

@@ -174,6 +174,7 @@ async def test_one_below_what_the_sender_wrote_is_refused(world: World) -> None:
     assert (await judged(world, raw, IMAP, host=HOST)).proof is Proof.CLAIMED
 
 
+@pytest.mark.long(after=3)
 @pytest.mark.parametrize(
     "hostile",
     [

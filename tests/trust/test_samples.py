@@ -84,6 +84,7 @@ def signed_spans(raw: bytes) -> list[int]:
     return [*starts, ids, body, body + 3, (head + len(raw)) // 2]
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize("name", [each for each in NAMES if "group" not in each])
 async def test_no_signed_byte_can_be_changed(name: str) -> None:
     raw = (SAMPLES / f"{name}.eml").read_bytes()

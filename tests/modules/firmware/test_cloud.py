@@ -135,6 +135,7 @@ async def test_a_file_is_not_for_it(house: Commands, make: Make) -> None:
     )
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize("fault", ["", "off", "swift", "lost"])
 async def test_a_good_flash_by_the_cloud_is_told_from_what_the_plug_then_reads(
     house: Commands, make: Make, fault: str
@@ -174,6 +175,7 @@ FAILED = [
 ]
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize(("fault", "expected"), FAILED, ids=[one[0] for one in FAILED])
 async def test_a_failed_flash_is_told_as_it_is(
     house: Commands, make: Make, fault: str, expected: str
@@ -206,6 +208,7 @@ async def test_a_meter_that_answers_only_in_part_is_no_reason_to_break(
     assert plug.sw_ver == NEW
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

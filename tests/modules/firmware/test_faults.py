@@ -67,9 +67,6 @@ def fault(name: str, v1: str, later: str | None = None, **more: Any) -> Case:
     return Case(name, v1, later, nature={"fault": name, "rate": 4_000_000}, **more)
 
 
-#: Slow in real time, and for the house what a slow plug is.
-LONG = "slow server over the limit"
-
 CASES = [
     # before and in the download
     fault("unreachable", NOT_FETCHED),
@@ -91,7 +88,7 @@ CASES = [
         state="down",
     ),
     Case(
-        LONG,
+        "slow server over the limit",
         STOPPED + f" (timed out).{STILL}",
         serve=between.through(between.slow),
     ),
@@ -171,13 +168,8 @@ def three(load: Callable[[str], Commands], tmp_path: Path) -> Iterator[Three]:
         yield start
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=[pytest.mark.long] if case.name == LONG else [])
-        for case in CASES
-    ],
-)
+@pytest.mark.long(after=4)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_a_fault_has_its_verdict_on_each_profile(
     three: Three, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:

@@ -63,6 +63,7 @@ async def test_a_flash_is_asked_about_after_every_check(house: Commands, make: M
 NEWER = "1.3.0 Build 180101 Rel.162000"
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -131,6 +132,7 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize(("nature", "why"), UNFIT, ids=[one[1][6:30] for one in UNFIT])
 async def test_what_does_not_fit_is_never_sent(
     house: Commands, make: Make, nature: dict[str, Any], why: str

@@ -33,6 +33,7 @@ from .conftest import (
 )
 
 
+@pytest.mark.long(after=2)
 @pytest.mark.parametrize(
     "nature",
     [

@@ -33,6 +33,7 @@ def fan(request: pytest.FixtureRequest, house: Commands, make: Make, folder: Pat
         yield both
 
 
+@pytest.mark.long(after=1)
 async def test_a_second_plug_waits_for_the_first(house: Commands, fan: Any) -> None:
     """One flash at a time over all; whoever asks for another is told which one runs."""
     lamp, other = fan()
@@ -46,6 +47,7 @@ async def test_a_second_plug_waits_for_the_first(house: Commands, fan: Any) -> N
     assert lamp.device.update.flashes == 1 and other.device.asked == []
 
 
+@pytest.mark.long(after=1)
 async def test_two_asked_for_at_the_same_time_are_not_both_begun(house: Commands, fan: Any) -> None:
     lamp, other = fan()
     orders = (house.text("firmware", name, "flash") for name in ("lamp", "fan"))

@@ -157,6 +157,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.long(after=4)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_faulty_plug_is_told_in_one_sentence_and_in_time(
     house: Commands, make: Make, fault: str

@@ -32,6 +32,7 @@ async def test_one_of_several_fails_and_the_rest_is_done(house: Commands, make: 
     assert not lamp.relay and fan.relay
 
 
+@pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
