@@ -20,6 +20,9 @@ pytestmark = pytest.mark.long(after=3)
 #: Seconds after which the budget of these houses is free again.
 HOUR = 3601.0
 
+#: How ann is reached, as the configuration has it.
+ANN = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -30,7 +33,8 @@ def clock() -> FakeClock:
 def house(tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
     limits = {"texts_per_hour": 1}
     modules = module_folder(tmp_path)
-    with TestHouse(tmp_path, modules=modules, clock=clock, limits=limits) as house:
+    people = {"ann": ANN}
+    with TestHouse(tmp_path, people, modules, clock, limits=limits) as house:
         yield house
 
 
@@ -180,6 +184,34 @@ def test_what_waits_is_not_sent_to_who_has_the_number_now(
     pass_(house, clock, HOUR)
     house.until(lambda: [line[1:] for line in queue(house)] == [("refused", why)])
     assert phone.silent
+
+
+@pytest.mark.parametrize(
+    ("login", "why"),
+    [(False, "its address is no longer one of ann's"), (True, None)],
+)
+def test_what_waits_is_not_mailed_to_who_has_the_address_now(
+    house: TestHouse, clock: FakeClock, tmp_path: Path, login: bool, why: str | None
+) -> None:
+    """Only who logs in may have written from an address that is not in the configuration."""
+    house.inbox.busy = True
+    answer = Answer("ann", [Reply("lamp flashed.")], "follow-up", "f" * 16)
+    house.do(inside(house).workshop.send(answer, Way("Ann@example.org")))
+    house.until(lambda: queue(house)[0][2] is not None)
+    house.stop()
+    (tmp_path / "ann.hash").write_text("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g")
+    (tmp_path / "ann.hash").chmod(0o600)
+    known = {"user": "ann", "hash": {"file": "ann.hash"}}
+    ann = {**ANN, "addresses": [], **({"login": known} if login else {})}
+    house.people = {"ann": ann, "bo": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    house.inbox.busy = False
+    house.start()
+    pass_(house, clock, HOUR)
+    if why is None:
+        assert house.inbox.wait(1, to="Ann@example.org")
+    else:
+        house.until(lambda: [line[1:] for line in queue(house)] == [("refused", why)])
+        assert not house.inbox.received
 
 
 def test_a_mail_does_not_wait_behind_a_text(house: TestHouse, phone: Phone) -> None:

@@ -33,10 +33,16 @@ def withheld(
 
 
 def _not_theirs(due: Due, people: Mapping[str, Person]) -> str | None:
-    """The configuration may have changed while it waited: a number has a new owner then."""
+    """The configuration may have changed while it waited: it has a new owner then.
+
+    Who logs in may write from any address, and is answered there.
+    """
     person, number = people.get(due.person), google_voice.number(due.to)
     if person is None:
         return f"{due.person} is no longer in the configuration"
-    if number is not None and number not in person.phones:
-        return f"its number is no longer one of {due.person}'s"
-    return None
+    if number is not None:
+        theirs, what = number in person.phones, "number"
+    else:
+        known = (address.lower() for address in person.addresses)
+        theirs, what = person.login is not None or due.to.lower() in known, "address"
+    return None if theirs else f"its {what} is no longer one of {due.person}'s"
