@@ -6,6 +6,8 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from housecarl.config import Config
 from housecarl.envelope import Answer
@@ -13,10 +15,15 @@ from housecarl.means import Workshop
 from housecarl.module import Reply
 
 
-def owners(config: Config) -> list[str]:
-    """Who is told: the people marked as owner, else the first who may use everything."""
-    marked = [name for name, person in config.people.items() if person.owner]
-    return marked or [name for name, person in config.people.items() if "*" in person.may][:1]
+def owners(config: Config, now: datetime) -> list[str]:
+    """Who is told: the people marked as owner, else the first who may use everything.
+
+    Whose rights have ended is neither.
+    """
+    today = now.astimezone(ZoneInfo(config.timezone)).date()
+    people = {name: each for name, each in config.people.items() if not each.ended(today)}
+    marked = [name for name, person in people.items() if person.owner]
+    return marked or [name for name, person in people.items() if "*" in person.may][:1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Alerts:
 
     def queue(self, conn: sqlite3.Connection, reply: Reply, now: float) -> None:
         """Queue it with what else is written in this transaction; then `wake`."""
-        for name in owners(self.config):
+        for name in owners(self.config, datetime.fromtimestamp(now, UTC)):
             if not self.off(name):
                 part = secrets.token_hex(8)
                 self.workshop.outbox.queue(

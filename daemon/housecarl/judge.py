@@ -132,10 +132,8 @@ class Judge:
             return "stranger"
         if self.off(name):
             return "off"
-        if person.until is None:
-            return None
         today = now.astimezone(ZoneInfo(self.config.timezone)).date()
-        return "until" if today > person.until else None
+        return "until" if person.ended(today) else None
 
     def _answer(self, case: Case) -> Case:
         """What is to be done for somebody we know."""

@@ -138,7 +138,7 @@ class Rebuild:
             f"waiting: {len(waiting)}). {_LOST}{forgot}"
         )
         events.add(conn, Event(now, "journal-rebuilt", text))
-        for name in self.remains.owners(off or {}):
+        for name in self.remains.owners(off or {}, self.clock.now()):
             said = Reply(f"My journal was damaged; I built it anew.{forgot} {_LOST}")
             answer = Answer(name, [said], "alert", part=f"rebuilt-{int(now)}")
             self.outbox.queue(conn, answer, None, now)

@@ -119,9 +119,9 @@ class Remains:
             return ()
         return tuple(tuple(call.words) for call in calls)
 
-    def owners(self, off: Collection[str]) -> list[str]:
+    def owners(self, off: Collection[str], now: datetime) -> list[str]:
         """Who is to be told; a lost phone hears nothing."""
-        return [name for name in owners(self.config) if name not in off]
+        return [name for name in owners(self.config, now) if name not in off]
 
 
 def is_lost(spool: Path, journal: Path) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.stories.home import Home
 
+from housecarl.module import Reply
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse, free_port
 
@@ -66,6 +68,24 @@ def test_who_is_switched_off_is_told_nothing(home: Home) -> None:
     home.pass_(16)
     home.house.settle()
     assert home.phone.silent
+
+
+@pytest.mark.parametrize("owner", [True, False])
+def test_whose_rights_have_ended_is_told_nothing(tmp_path: Path, owner: bool) -> None:
+    """Somebody looked after the house in November; what happens in December is for the others."""
+    sitter = {"phones": ["+13035550199"], "may": ["*"], "owner": owner, "until": "2026-11-30"}
+    ann = {"phones": ["+13035550123"], "may": ["*"]}
+    clock, people = FakeClock(), {"bo": sitter, "ann": ann}
+    with TestHouse(tmp_path, people, clock=clock) as house:
+        home, bo = Home(house, clock), house.phone("bo")
+        bo.text("!uptime")
+        bo.wait()
+        house.do(home.inside.alerts.send(Reply("nas: no answer.")))
+        assert bo.reply == "nas: no answer."
+        clock.set(datetime(2026, 12, 1, tzinfo=UTC))
+        house.do(home.inside.alerts.send(Reply("heater: no answer.")))
+        assert home.phone.reply == "heater: no answer."
+        assert bo.silent
 
 
 def test_what_comes_and_goes_is_no_news(home: Home) -> None:

@@ -21,12 +21,13 @@ def make(db: Database, config: Config, clock: Clock) -> Callable[..., Awaitable[
     @command()
     async def status(call: Call) -> Reply:
         """How the house is."""
-        now = clock.now().timestamp()
-        found = await db.read(lambda conn: health.examine(conn, now, config.people, zone))
+        now = clock.now()
+        at = now.timestamp()
+        found = await db.read(lambda conn: health.examine(conn, at, config.people, zone))
         rows = [(part.name, part.text) for part in found.parts]
         done = found.today.get("executed", 0)
         count = f"{done} {'message' if done == 1 else 'messages'} carried out in 24 h"
-        texts = found.texts if call.person in owners(config) else own(found.texts, call.person)
+        texts = found.texts if call.person in owners(config, now) else own(found.texts, call.person)
         rows += [(f"text parts this month, {name}", str(n)) for name, n in texts.items()]
         if texts:
             listed = ", ".join(f"{name} {number}" for name, number in texts.items())

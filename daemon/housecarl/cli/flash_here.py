@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,7 +135,8 @@ async def _noted(loaded: Loaded, receipt: str) -> AsyncIterator[None]:
     from housecarl.means import BACKGROUND, note_of
 
     store = VerbStore(loaded, BACKGROUND)
-    told = {f"{receipt}.{n}": name for n, name in enumerate(owners(loaded.config))}
+    here = owners(loaded.config, datetime.now(UTC))
+    told = {f"{receipt}.{n}": name for n, name in enumerate(here)}
     for key, name in told.items():
         await store.set(key, {**note_of(name, "firmware", receipt, None), "told": True})
     try:
