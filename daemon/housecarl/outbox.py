@@ -56,7 +56,8 @@ class Outbox:
         if free > now and way.address is not None:
             held = _whole(conn, answer.person, texts.held(conn, answer.person, way.address, now))
         if any(isinstance(reply, More) for reply in answer.replies):
-            answer, sealed = _with_pages(conn, answer, held), None
+            symbol = self.envelopes.renderer.symbol
+            answer, sealed = _with_pages(conn, answer, held, symbol), None
         if held is not None and self._merge(conn, held, answer, way, now):
             return None
         out, rest, whole = sealed or self._sealed(answer, way, now)
@@ -118,13 +119,15 @@ def _whole(conn: sqlite3.Connection, person: str, held: texts.Held | None) -> te
     return held._replace(text=joined([held.text, *pages]))
 
 
-def _with_pages(conn: sqlite3.Connection, answer: Answer, held: texts.Held | None) -> Answer:
+def _with_pages(
+    conn: sqlite3.Connection, answer: Answer, held: texts.Held | None, symbol: str
+) -> Answer:
     """The same with all that is left in place of `!more`, once; what does not go is kept again.
 
     What is left of the text that waits is in it already: it stays there, with its first page.
     """
     pages = people.pages(conn, answer.person)
-    if pages and held is not None and _ends(held.text, joined(pages)):
+    if pages and held is not None and _ends(held.text, joined(pages), symbol):
         others = [reply for reply in answer.replies if not isinstance(reply, More)]
         return answer._replace(replies=others)
     people.keep_pages(conn, answer.person, [], 0.0)
@@ -138,6 +141,7 @@ def _with_pages(conn: sqlite3.Connection, answer: Answer, held: texts.Held | Non
     return answer._replace(replies=found or [Reply(NOTHING_LEFT)])
 
 
-def _ends(text: str, rest: str) -> bool:
-    """Whether a text ends in this, wherever the pages broke its words."""
-    return text.replace(" ", "").endswith(rest.replace(" ", ""))
+def _ends(text: str, rest: str, symbol: str) -> bool:
+    """Whether a text ends in this, wherever the pages broke its words or began with a command."""
+    whole, end = (each.replace(f"- {symbol}", symbol).replace(" ", "") for each in (text, rest))
+    return whole.endswith(end)

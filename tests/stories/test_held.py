@@ -96,6 +96,20 @@ def test_more_while_the_first_page_waits_takes_none_that_come_after_it(
     assert phone.reply == "That was all."
 
 
+def test_more_while_the_first_page_waits_repeats_none_that_begins_with_a_command(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    """Such a page has a hyphen before the command, which the text that waits has not."""
+    phone.text("!count cow 1")
+    assert phone.reply == "cow0"
+    ask(house, phone, "!count !help", "!more", "!more")
+    pages = rest(house, phone, clock, 4)
+    assert all(page.startswith("- !help") for page in pages)
+    assert [word for word in words(pages) if word != "-"] == counted("!help")
+    pass_(house, clock, HOUR)
+    assert phone.reply == "That was all."
+
+
 def test_more_beside_what_waits_brings_all_that_is_left_behind_it(
     house: TestHouse, phone: Phone, clock: FakeClock
 ) -> None:
