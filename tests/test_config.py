@@ -113,7 +113,7 @@ def test_a_symbol_is_any_one_sign(symbol: str) -> None:
     assert config(language={"symbol": symbol}).language.symbol == symbol
 
 
-@pytest.mark.parametrize("symbol", ["", "##", "a", "7", "é", " ", ">", '"', "'", "\t", "\n"])
+@pytest.mark.parametrize("symbol", ["", "##", "a", "7", "é", " ", ">", "-", '"', "'", "\t", "\n"])
 def test_a_symbol_can_be_told_from_words_and_quoted_lines(symbol: str) -> None:
     assert "language.symbol" in refused(language={"symbol": symbol})
 
@@ -121,6 +121,13 @@ def test_a_symbol_can_be_told_from_words_and_quoted_lines(symbol: str) -> None:
 @pytest.mark.parametrize("delimiter", ["", "ab", "a", "7", '"', "\n"])
 def test_a_delimiter_can_be_told_from_words(delimiter: str) -> None:
     assert "language.delimiter" in refused(language={"delimiter": delimiter})
+
+
+@pytest.mark.parametrize("mark", ["`", "\u2192", "\uff01", "\u00b0", "\U0001f600"])
+def test_a_mark_that_no_text_can_name_is_refused(mark: str) -> None:
+    """A reply would tell people to write another one, or none at all."""
+    for key in ("symbol", "delimiter"):
+        assert "cannot be texted" in refused(language={key: mark})
 
 
 def test_a_time_zone_that_does_not_exist_gets_a_suggestion() -> None:

@@ -20,6 +20,7 @@ from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
 from housecarl.module import House, Risk
 from housecarl.quantity import DAY, HOUR, MIB, Duration, Size
+from housecarl.septets import plain
 
 __all__ = [
     "SERVICE_SPOOL",
@@ -40,11 +41,14 @@ def _mark(text: str) -> str:
         raise ValueError("should be exactly one character")
     if text.isalnum() or text in "\"'" or not text.isprintable():
         raise ValueError(f"'{text}' cannot be told from the words of a command")
+    # of ASCII only the backtick has no place in a text; to ask costs each start a table
+    if (not text.isascii() or text == "`") and plain(f"a{text}b") != f"a{text}b":
+        raise ValueError(f"'{text}' cannot be texted, so no reply could name a command")
     return text
 
 
 def _symbol(text: str) -> str:
-    if text.isspace() or text == ">":
+    if text.isspace() or text in ">-":
         raise ValueError(f"'{text}' begins lines that are no commands")
     return text
 
