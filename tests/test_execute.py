@@ -472,6 +472,7 @@ async def test_the_watch_sleeps_while_no_command_runs() -> None:
         Reply("x", rows="ab"),  # type: ignore[arg-type]
         Reply("x", rows=[("a",)]),  # type: ignore[list-item]
         Reply("x", bars=[("a", True)]),
+        Reply("x", bars=[("a", 10**400)]),
         Reply("x", unit=5),  # type: ignore[arg-type]
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def test_a_mail_shows_rows_bars_and_the_log_id() -> None:
     assert ">43 W</td>" in html
     assert "width:100px;height:12px" in html
     assert "width:200px;height:12px" in html
+
+
+def test_a_bar_near_the_largest_number_there_is_has_its_length() -> None:
+    most = Reply("most.", bars=[("a", sys.float_info.max), ("b", sys.float_info.max / 2)])
+    assert "width:100px;height:12px" in Renderer().mail([most])[1]
 
 
 def test_html_escapes_what_the_template_did_not_write() -> None:

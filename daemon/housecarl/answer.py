@@ -8,7 +8,7 @@ from typing import Any
 
 from housecarl.module import Finding, Reply
 
-#: characters of a reply's text; an e-mail shows all, an SMS the beginning and `!more` the rest
+#: characters of a reply's text; what is sent is cut to a quarter (`reply.MAX_TEXT`)
 LONGEST_TEXT = 16_384
 #: characters of one name or value in a table
 LONGEST_CELL = 1_024
@@ -32,7 +32,7 @@ def answer(value: Any) -> Reply:
             _check_text(cell, "cell of a row", LONGEST_CELL)
     for label, number in _pairs(value.bars, "bars"):
         _check_text(label, "label of a bar", LONGEST_CELL)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not _finite(number):
             raise ValueError(f"returned a bar of {number!r:.40}, not a number")
     return value
 
@@ -82,6 +82,14 @@ def _check_text(value: Any, what: str, longest: int) -> None:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(f"returned a {what} with half a character in it") from None
+
+
+def _finite(number: float) -> bool:
+    """Whether it can be drawn; a whole number may be larger than any float."""
+    try:
+        return isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _pairs(value: Any, what: str) -> Sequence[tuple[Any, Any]]:

@@ -191,7 +191,7 @@ def _bars(reply: Reply) -> list[dict[str, Any]]:
         {
             "label": label,
             "value": f"{_number(value)} {reply.unit}".rstrip(),
-            "part": round(100 * value / longest) if math.isfinite(value) and value > 0 else 0,
+            "part": round(100 * (value / longest)) if math.isfinite(value) and value > 0 else 0,
         }
         for label, value in reply.bars
     ]

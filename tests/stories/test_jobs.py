@@ -19,6 +19,8 @@ from housecarl.clock import UNSET_CLOCK
 from housecarl.house import JOURNAL, House
 from housecarl.jobs import NO_ROOM
 from housecarl.journal import jobs as kept
+from housecarl.journal.people import pages
+from housecarl.septets import joined
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import PATIENCE, TestHouse
 from housecarl.testing.phone import Phone
@@ -329,6 +331,8 @@ def test_a_list_of_long_jobs_is_told_shortened(phone: Phone, house: TestHouse) -
     house.do(inside(house).db.write(fill))
     phone.text("!jobs")
     assert phone.reply.startswith("Jobs, 50 of 57: 1: 12:01 help word word ")
+    rest = house.do(inside(house).db.read(lambda conn: pages(conn, "ann")))
+    assert "50: Wed 13:01 help word word " in joined(rest), "by !more all of them are told"
     phone.text("!cancel 2")
     assert phone.reply.startswith("Job 2 cancelled: 13:01 help word word ")
 

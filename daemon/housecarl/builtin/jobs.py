@@ -9,17 +9,16 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from housecarl import when
-from housecarl.answer import LONGEST_TEXT
 from housecarl.clock import Clock
 from housecarl.config import Config
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import MOST, Job
 from housecarl.judge import Judge
 from housecarl.module import Call, CommandError, Reply, Risk, command
+from housecarl.reply import MAX_TEXT
 
-#: Characters of one job in the list: as many as a person may have fit one answer, each with 25 for
-#: its number and what is between two.
-LONGEST_LINE = LONGEST_TEXT // MOST - 25
+#: Characters of a job in an answer besides what it does: its number, and what is between two.
+BESIDES = 25
 
 #: Days from which on a date is told with its year (11 months: else it seems to be near, or past).
 YEAR_DAYS = 330
@@ -74,7 +73,7 @@ class Jobs:
         found = await self._db.read(lambda conn: jobs.waiting(conn, call.person))
         if not found:
             return Reply("No jobs.")
-        told = [(job.id, self._line(job)) for job in found[:MOST]]
+        told = [(job.id, self._line(job, min(len(found), MOST))) for job in found[:MOST]]
         text = "; ".join(f"{number}: {line}" for number, line in told)
         # what modules do later for a person comes on top of what that person may ask for
         head = f"Jobs, {MOST} of {len(found)}" if len(found) > MOST else "Jobs"
@@ -95,7 +94,7 @@ class Jobs:
         if job is None:
             raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()
-        return Reply(f"Job {number} cancelled: {self._line(job)}.")
+        return Reply(f"Job {number} cancelled: {self._line(job, MOST)}.")
 
     async def _keep(
         self, call: Call, words: tuple[str, ...], due: datetime, every: str | None
@@ -121,11 +120,13 @@ class Jobs:
         said = f"every {every}" if every else self._said(due)
         return Reply(f"Job {number}: {said} {' '.join(words)}.")
 
-    def _line(self, job: Job) -> str:
+    def _line(self, job: Job, number: int) -> str:
+        """What it does and when, as short as so many must be to fit one answer."""
         due = datetime.fromtimestamp(job.due, UTC)
         said = f"every {job.every}" if job.every else self._said(due)
         line = f"{said} {' '.join(job.words) or 'something unreadable'}"
-        return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 2]}.."
+        longest = MAX_TEXT // number - BESIDES
+        return line if len(line) <= longest else f"{line[: longest - 2]}.."
 
     def _said(self, due: datetime) -> str:
         """A coming time as it is shortest and clear."""
