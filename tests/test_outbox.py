@@ -181,6 +181,26 @@ def test_a_page_that_was_kept_back_is_merged_with_all_that_is_left_behind_it(
     assert joined([str(first).strip(), *people.pages(conn, "ann")]) == waiting["text"]
 
 
+def test_a_page_that_was_kept_back_takes_none_of_an_answer_to_another_phone(
+    conn: sqlite3.Connection,
+) -> None:
+    """Both answers have two pages, and the journal keeps the rest of the later one."""
+    one, other = (Way(f"13035550100.1303555012{n}.abc@txt.voice.google.com") for n in "34")
+    limits = {"texts_per_hour": 2}
+    config = Config.model_validate({"people": PEOPLE, "post": POST, "limits": limits})
+    outbox = Outbox(Envelopes(config, Renderer()), config.limits)
+    said = {
+        way: " ".join(f"{word}{n}" for n in range(30))
+        for way, word in ((one, "goat"), (other, "cow"))
+    }
+    for way, text in said.items():
+        due = outbox.queue(conn, ANN._replace(replies=[Reply(text)], part=text[:4]), way, 5.0)
+        assert due is not None
+        texts.keep_back(conn, due.id, 5.0 + HOUR, 5.0)
+    assert outbox.queue(conn, ANN._replace(part="2"), one, 6.0) is None
+    assert [row["text"] for row in replies.queue(conn)] == [f"{said[one]} lamp on.", said[other]]
+
+
 def test_by_mail_more_brings_all_that_is_left_of_a_text(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:

@@ -52,12 +52,11 @@ class Answer(NamedTuple):
 class Sealed(NamedTuple):
     """An answer ready to send, and the pages of a text that was too long, which wait for !more.
 
-    `whole` is all of its text, which the journal keeps while a text waits for the budget.
+    The text of `out` is all of it, whatever goes in its mail.
     """
 
     out: Outgoing
     rest: list[str]
-    whole: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +96,20 @@ class Envelopes:
             text = pages[0]
         else:
             text, html = self.renderer.mail(answer.replies, facts)
-            whole = text.strip()
+            whole = text
         message_id = held.message_id if held else self._message_id(answer)
         out = Outgoing(
             person=answer.person,
             kind=answer.kind,
             address=way.address,
             message_id=message_id,
-            text=text.strip(),
+            text=whole.strip(),
             mail=b"" if way.address is None else self._mail(way, message_id, text, html, now),
             created=now,
             receipt=answer.receipt or None,
             parts=parts(text) if way.texted else 1,
         )
-        return Sealed(out, pages[1:], whole)
+        return Sealed(out, pages[1:])
 
     def _mail(self, way: Way, message_id: str, text: str, html: str | None, now: float) -> bytes:
         letter = Letter(

@@ -15,7 +15,7 @@ from housecarl.journal import people, replies, texts
 from housecarl.journal.replies import Due
 from housecarl.module import Reply
 from housecarl.reply import NOTHING_LEFT, More
-from housecarl.septets import follows, joined
+from housecarl.septets import joined
 
 log = structlog.get_logger()
 
@@ -54,16 +54,14 @@ class Outbox:
             free = self._free_at(conn, answer.person, now)
         held = None
         if free > now and way.address is not None:
-            held = _whole(conn, answer.person, texts.held(conn, answer.person, way.address, now))
+            held = texts.held(conn, answer.person, way.address, now)
         if any(isinstance(reply, More) for reply in answer.replies):
             symbol = self.envelopes.renderer.symbol
             answer, sealed = _with_pages(conn, answer, held, symbol), None
         if held is not None and self._merge(conn, held, answer, way, now):
             return None
-        out, rest, whole = sealed or self._sealed(answer, way, now)
-        if free > now:
-            out = out._replace(text=whole, not_before=free)
-        reply = replies.add(conn, out)
+        out, rest = sealed or self._sealed(answer, way, now)
+        reply = replies.add(conn, out._replace(not_before=free))
         if rest:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or out.error or free > now:
@@ -105,18 +103,10 @@ class Outbox:
         merged = self._sealed(answer, way, now, held)
         if merged.out.error:
             return False
-        texts.rewrite(conn, held.id, merged.whole, merged.out.mail, merged.out.parts)
+        texts.rewrite(conn, held.id, merged.out)
         if merged.rest:
             people.keep_pages(conn, answer.person, merged.rest, now)
         return True
-
-
-def _whole(conn: sqlite3.Connection, person: str, held: texts.Held | None) -> texts.Held | None:
-    """The same with all of its text: what was to leave at once, and did not, is but a page."""
-    pages = people.pages(conn, person) if held is not None else []
-    if held is None or not pages or not follows(pages[0], held.text):
-        return held
-    return held._replace(text=joined([held.text, *pages]))
 
 
 def _with_pages(

@@ -14,7 +14,7 @@ JOINED_PART = 153
 #: The least budget that still leaves room for a word beside the page number.
 MIN_BUDGET = 40
 #: The number at the end of each of several pages.
-_NUMBER = re.compile(r" \((\d+)/(\d+)\)$")
+_NUMBER = re.compile(r" \(\d+/\d+\)$")
 
 
 @cache
@@ -105,14 +105,6 @@ def pages(text: str, budget: int = PART, symbol: str = "!") -> list[str]:
 def joined(found: Sequence[str]) -> str:
     """The line that was cut into these pages of several."""
     return " ".join(_NUMBER.sub("", page) for page in found)
-
-
-def follows(page: str, other: str) -> bool:
-    """Whether a page is the next one behind another of the same several."""
-    here, there = _NUMBER.search(page), _NUMBER.search(other)
-    if here is None or there is None:
-        return False
-    return here[2] == there[2] and int(here[1]) == int(there[1]) + 1
 
 
 def _guarded(text: str, symbol: str) -> str:

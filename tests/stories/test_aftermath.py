@@ -69,7 +69,7 @@ def pace() -> float:
 @pytest.fixture
 def house(tmp_path: Path, pace: float) -> Iterator[TestHouse]:
     """A house that was open once and is closed; its lamp runs the old version."""
-    people = {"ann": {"addresses": ["ann@example.org"], "may": ["*"]}}
+    people = {"ann": {"addresses": ["ann@example.org", "ann@phone.example"], "may": ["*"]}}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "firm.py").write_text(BROKEN)
     with SimulatedPlug(alias="lamp", sw_ver=OLD) as plug:

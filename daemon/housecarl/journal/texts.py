@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from housecarl.journal.replies import SET_BACK, WAITS, moments
+from housecarl.journal.replies import SET_BACK, WAITS, Outgoing, moments
 
 #: Seconds before it is due in which a held text is left alone: the post may have it in hand by the
 #: time that a change of it is committed.
@@ -51,11 +51,11 @@ def held(conn: sqlite3.Connection, person: str, address: str, now: float) -> Hel
     return Held(int(row["id"]), str(row["text"]), str(row["message_id"]))
 
 
-def rewrite(conn: sqlite3.Connection, reply: int, text: str, mail: bytes, parts: int) -> None:
-    """Put other words into a reply that waits."""
+def rewrite(conn: sqlite3.Connection, reply: int, out: Outgoing) -> None:
+    """Put the words of another into a reply that waits."""
     conn.execute(
         "UPDATE replies SET text = ?, mail = ?, parts = ? WHERE id = ? AND state = 'waiting'",
-        (text, mail, parts, reply),
+        (out.text, out.mail, out.parts, reply),
     )
 
 
