@@ -34,6 +34,10 @@ STEP_SECONDS = 30
 STEP_WINDOW = 1
 
 
+#: The answer to a code of an authenticator app that has set a command free before.
+SPENT = "Wrong code. That one was used before: wait for the next one of your app. Nothing was done."
+
+
 class WrongCode(NotAllowed):
     """A code that does not fit; `locked` says that it was the one that locked the person out."""
 
@@ -84,7 +88,7 @@ def find(
         return _wrong(conn, person, now, text)
     step = matching_step(totp, typed, now) if totp else None
     if step is not None and codes.is_spent(conn, person, step):
-        step = None
+        return WrongCode(SPENT)  # not counted: it is no guess
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, receipt, now)
