@@ -252,6 +252,17 @@ def test_a_challenge_does_not_wait_since_its_code_is_good_for_minutes(
     assert phone.reply == "goat0 shed is gone."
 
 
+def test_a_code_is_on_the_first_page_whatever_takes_the_place_of_the_others(
+    house: TestHouse, phone: Phone
+) -> None:
+    """They would wait for the budget, and go when a later answer is long."""
+    phone.text('!blow "' + "shed " * 30 + '"')
+    challenge = phone.reply
+    assert challenge.endswith("(1/2)") and "shed" in challenge
+    ask(house, phone, "!count sheep", f"!yes {challenge.split()[2]}")
+    assert house.log()[-1].endswith(": executed")
+
+
 class TestTwoAnHour:
     """A budget of two texts."""
 
