@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import Environment
 from structlog.testing import capture_logs
 
 from housecarl.module import Reply
-from housecarl.reply import EMPTY, MAX_TEXT, NO_FACTS, Facts, Renderer
+from housecarl.reply import EMPTY, MAX_TEXT, NO_FACTS, Facts, More, Renderer
+from housecarl.septets import joined, septets
 
 LAMP = Reply("lamp on. 43 W now.", rows=[("Power", "43 W")])
 WEEK = Reply(
@@ -61,6 +63,17 @@ def test_html_escapes_what_the_template_did_not_write() -> None:
 def test_nothing_said_begins_with_the_command_symbol(text: str) -> None:
     assert Renderer().mail([Reply(text)])[0].startswith("- ")
     assert Renderer().pages([Reply(text)])[0].startswith("- ")
+
+
+@pytest.mark.parametrize("house", [{"budget": 40}, {"symbol": "#"}])
+def test_pages_that_were_cut_for_other_limits_are_cut_anew(house: dict[str, Any]) -> None:
+    """The configuration was read again before the next `!more`."""
+    more = More("", pages=("#1 and all that was left of a long answer (2/3)", "the end. (3/3)"))
+    pages = Renderer(**house).pages([more])
+    assert joined(pages).removeprefix("- ") == "#1 and all that was left of a long answer the end."
+    assert all(septets(page) <= house.get("budget", 160) for page in pages)
+    assert not pages[0].startswith(house.get("symbol", "!"))
+    assert Renderer().pages([more]) == list(more.pages)
 
 
 def test_controls_and_endless_texts_are_cut() -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from housecarl import folding
 from housecarl.module import Reply
-from housecarl.septets import PART, joined, pages, plain
+from housecarl.septets import PART, joined, pages, plain, septets
 from housecarl.shipped import shipped
 
 if TYPE_CHECKING:
@@ -103,9 +103,15 @@ class Renderer:
         line = plain(self._render("sms.txt.j2", *_harmless(replies, facts))) or EMPTY
         if behind:
             line = f"{behind} {line}"
-        elif len(replies) == 1 and isinstance(replies[0], More) and replies[0].pages:
+        elif len(replies) == 1 and isinstance(replies[0], More) and self._fit(replies[0].pages):
             return line, list(replies[0].pages)
         return line, pages(line, self.budget, self.symbol)
+
+    def _fit(self, cut: Sequence[str]) -> bool:
+        """Whether pages can go as they were cut: before a reload, the limits may have been other."""
+        return bool(cut) and not any(
+            septets(page) > self.budget or page.startswith(self.symbol) for page in cut
+        )
 
     def mail(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> tuple[str, str]:
         """The plain text part of a mail and the HTML one, lines ended by a line feed.
