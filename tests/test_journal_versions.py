@@ -139,7 +139,8 @@ def test_a_house_lives_on_with_an_older_journal(tmp_path: Path, name: str) -> No
     journal.parent.mkdir(parents=True)
     write(name, journal)
     clock = FakeClock(datetime(2026, 10, 26, 8, 0, tzinfo=UTC))
-    with TestHouse(tmp_path, clock=clock) as house:
+    ann = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
+    with TestHouse(tmp_path, {"ann": ann}, clock=clock) as house:
         assert house.log() == [
             "7f3a ann plug lamp on: executed",
             "81bb ann ping router + uptime: executed",
