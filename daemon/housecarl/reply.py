@@ -108,7 +108,7 @@ class Renderer:
         return line, pages(line, self.budget, self.symbol)
 
     def _fit(self, cut: Sequence[str]) -> bool:
-        """Whether pages can go as they were cut: before a reload, the limits may have been other."""
+        """Whether pages can go as they were cut; before a reload the limits may have differed."""
         return bool(cut) and not any(
             septets(page) > self.budget or page.startswith(self.symbol) for page in cut
         )
