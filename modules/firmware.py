@@ -54,7 +54,8 @@ def risk(args: Any) -> Risk:
 async def question(args: Any) -> str:
     """What is asked before the code, after every check was made once."""
     ready = await _ready(args.call, args.plug, args.file)
-    await consent.remember(args.call.store, args.call.person, ready)
+    words = f"{args.plug} {args.file}"
+    await consent.remember(args.call.store, args.call.person, words, ready)
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
     head = f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min."
     return f"{head}{ready.load_unknown}"
@@ -99,7 +100,7 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
     journal = StoreLog(call.store)
     async with call.lock("firmware"):
         ready = await _ready(call, plug, file)
-        await consent.keep(call.store, call.person, ready)
+        await consent.keep(call.store, call.person, f"{plug} {file}", ready)
         async with call.lock(ready.device.key):  # who asks the plug now is let finish
             if not await journal.claim(ready.device.name, {**ready.facts(), "receipt": call.id}):
                 raise CommandError("Another flash is running. One at a time.")

@@ -21,7 +21,7 @@ from housecarl.testing.plug import SimulatedPlug
 from housecarl.testing.plug_image import TEST_KEY
 
 from ..conftest import Commands
-from .conftest import FILE, NEW, SIZE, Make, describe, flash, put, question, refusal
+from .conftest import FILE, NEW, OLD, SIZE, Make, describe, flash, put, question, refusal
 
 
 async def test_looking_tells_what_is_ready(house: Commands, make: Make) -> None:
@@ -88,6 +88,23 @@ async def test_what_was_not_asked_about_is_not_flashed(
     assert plug.asked("download_firmware") == 0
     await question(house, "lamp", "flash")
     assert (await flash(house)).startswith("lamp flashed: 1.1.1 > ")
+
+
+async def test_a_word_that_means_another_plug_by_now_flashes_neither(
+    house: Commands, make: Make
+) -> None:
+    """Between question and code an alias was given to another plug, or one of two fell silent."""
+    lamp = make(alias="Porch")
+    with SimulatedPlug(sw_ver=OLD, mac="50:C7:BF:01:02:04", alias="Desk") as other:
+        plugs = {name: vars(one) for name, one in house.settings.plugs.items()}
+        plugs["fan"] = {"host": other.host, "port": other.port}
+        house.set(**dict(house.settings) | {"plugs": plugs})
+        assert (await question(house, "porch", "flash")).startswith("Flash lamp 1.1.1 to 1.2.3?")
+        lamp.device.alias, other.device.alias = "Desk", "Porch"
+        assert await refusal(house, "porch", "flash") == (
+            "fan: you were asked about lamp. Nothing was done."
+        )
+        assert lamp.asked("download_firmware") == other.asked("download_firmware") == 0
 
 
 async def test_a_check_changes_nothing(house: Commands, make: Make) -> None:
