@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -113,6 +115,21 @@ async def test_a_flash_that_was_cut_off_in_a_process_that_lives_on_is_not_live(
     assert [row.live for row in await StoreLog(stores[1]).unfinished()] == [True]
     log.leave()
     assert [row.live for row in await StoreLog(stores[1]).unfinished()] == [False]
+
+
+async def test_a_flash_that_was_cut_off_while_it_was_written_down_is_not_live(
+    stores: list[JournalStore], tmp_path: Path
+) -> None:
+    """The disk hangs until the time of the command is over; then it is written after all."""
+    other = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    with contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await StoreLog(stores[0]).claim("lamp", {})
+        other.execute("COMMIT")
+    await stores[0].set("written", "after it")
+    assert [row.live for row in await StoreLog(stores[0]).unfinished()] == [False]
 
 
 async def test_a_flash_stays_live_when_the_clock_is_set(

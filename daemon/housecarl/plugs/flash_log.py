@@ -111,14 +111,19 @@ class StoreLog:
         self._row: dict[str, Any] = {}
 
     async def claim(self, plug: str, facts: Mapping[str, Any]) -> bool:
-        """Take the row when it is free: one flash at a time over all processes."""
+        """Take the row when it is free: one flash at a time over all processes.
+
+        Who is cut off here works on none, though the row may have been taken.
+        """
         row = {**facts, "plug": plug, **life.mark(), "started": time.time(), "steps": []}
         _here.add(row["started"])
-        if not await self._store.take(KEY, row):
-            _here.discard(row["started"])
-            return False
-        self._row = row
-        return True
+        try:
+            if await self._store.take(KEY, row):
+                self._row = row
+        finally:
+            if self._row is not row:
+                _here.discard(row["started"])
+        return self._row is row
 
     async def step(self, name: str, detail: str = "") -> None:
         """Add one line to the row."""
