@@ -53,9 +53,11 @@ def risk(args: Any) -> Risk:
 
 async def question(args: Any) -> str:
     """What is asked before the code, after every check was made once."""
-    ready = await _ready(args.call, args.plug, args.file)
-    words = f"{args.plug} {args.file}"
-    await consent.remember(args.call.store, args.call.person, words, ready)
+    call, words = args.call, f"{args.plug} {args.file}"
+    if (told := await _left_open(call)) is not None:  # a plug that is flashed is not asked
+        raise CommandError(told)
+    ready = await _ready(call, await _device(call, args.plug), args.file)
+    await consent.remember(call.store, call.person, words, ready)
     old, new = version.short(ready.identity.sw_ver), version.short(ready.target)
     head = f"Flash {ready.device.name} {old} to {new}? It goes off for 2 min."
     return f"{head}{ready.load_unknown}"
@@ -89,20 +91,24 @@ async def firmware(
     if action is None:
         return await _looked(call, plug)
     if action == "check":
-        return _checked(await _ready(call, plug, file))
+        return _checked(await _ready(call, await _device(call, plug), file))
     if told is not None:
         raise CommandError(told)
     return await _begun(call, plug, file)
 
 
 async def _begun(call: Call, plug: str, file: str) -> Reply:
-    """Check everything again, write it down, go on in the background."""
+    """Check everything again, write it down, go on in the background.
+
+    With the plug's lock held: it is still as it was found when it is left alone by everybody else.
+    """
     journal = StoreLog(call.store)
     async with call.lock("firmware"):
-        ready = await _ready(call, plug, file)
-        await consent.keep(call.store, call.person, f"{plug} {file}", ready)
-        async with call.lock(ready.device.key):  # who asks the plug now is let finish
-            if not await journal.claim(ready.device.name, {**ready.facts(), "receipt": call.id}):
+        found = await _device(call, plug)
+        async with call.lock(found.key):
+            ready = await _ready(call, found, file)
+            await consent.keep(call.store, call.person, f"{plug} {file}", ready)
+            if not await journal.claim(found.name, {**ready.facts(), "receipt": call.id}):
                 raise CommandError("Another flash is running. One at a time.")
 
     async def work() -> None:
@@ -256,8 +262,8 @@ def _signature(ready: Ready) -> tuple[str, str]:
     return ("Signature", "good" if ready.signature_checked else "not checked")
 
 
-async def _ready(call: Call, plug: str, file: str) -> Ready | CloudReady:
-    settings, found = call.settings, await _device(call, plug)
+async def _ready(call: Call, found: Device, file: str) -> Ready | CloudReady:
+    settings = call.settings
     key = await asyncio.to_thread(image.load_key, settings.key) if settings.key else None
     folder = None if isinstance(found, NewDevice) else _folder(call)
     rules = Rules(folder, settings.serve_on, key, settings.max_load, settings.pace)

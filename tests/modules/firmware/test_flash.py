@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from housecarl import CommandError
 from housecarl.plugs import flashing
 from housecarl.plugs.device import Device
 from housecarl.plugs.download import Pace
@@ -87,8 +90,32 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
     told = "lamp is being flashed to 1.2.3. Do not unplug."
     for words in ((), ("lamp",), ("lamp", "check"), ("Living Lamp",)):
         assert await house.text("firmware", *words) == told
+    with pytest.raises(CommandError, match=f"^{told}$"):
+        await question(house, "lamp", "flash")
     await house.hand.later()
     assert plug.asked("download_firmware") == 1
+
+
+async def test_what_is_switched_before_a_flash_begins_stays_so(house: Commands, make: Make) -> None:
+    """Whoever switches the plug just then is let finish, and then it is looked how it stands."""
+    plug = make()
+    device = Device("lamp", house.settings.plugs["lamp"])
+    wanted, lock = asyncio.Event(), house.hand.lock
+
+    def asked(key: str) -> AbstractAsyncContextManager[None]:
+        if key == device.key:
+            wanted.set()
+        return lock(key)
+
+    async with lock(device.key):
+        house.hand.lock = asked  # type: ignore[method-assign]
+        begun = asyncio.create_task(house.text("firmware", "lamp", "flash"))
+        await asyncio.wait_for(wanted.wait(), 10)
+        await device.switch(False)
+    await begun
+    verdict = (await house.hand.later()).text
+    assert verdict.endswith(" s. It was off and is off again. Meter now reads 0 W.")
+    assert not plug.relay
 
 
 async def test_a_relay_that_does_not_obey_is_told_and_nothing_of_a_meter_that_is_not_there(
