@@ -48,6 +48,7 @@ class CloudFlash(Flash):
 
     async def _download(self) -> Times:
         """Order it, which is the commit, and follow the plug until it writes or reboots."""
+        await self._is_there()
         await self._log.step("commit")
         try:
             await self._plug.fetch_firmware()

@@ -23,6 +23,7 @@ class FileFlash(Flash):
         await self._log.step("serve")
         try:
             async with served(ready.data, ready.ours, ready.peer) as serving:
+                await self._is_there()
                 await self._log.step("commit" if ready.auto else "download")
                 await download.start(ready.device, serving.url)
                 watch = download.Watch(ready.device, serving, ready.auto, self._pace)

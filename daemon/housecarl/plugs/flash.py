@@ -85,8 +85,21 @@ class Flash(ABC):
     async def _download(self) -> download.Times:
         """Let the plug get its firmware; where that is the commit, it is noted as such first."""
 
+    async def _is_there(self) -> None:
+        """Raise NotFlashed when it is not there any more, or another plug is in its place.
+
+        To be asked just before an order that makes a plug write: addresses move.
+        """
+        try:
+            seen = await self._ready.device.identity()
+        except PlugError:
+            raise NotFlashed("it does not answer") from None
+        if _who(seen) != _who(self._ready.identity):
+            raise NotFlashed("it is not the same plug any more")
+
     async def _commit(self) -> None:
         """First hardware version: the order to write, given once."""
+        await self._is_there()
         await self._log.step("commit")
         self._ordered = True
         seconds = max(2.0, self._pace.of(COMMIT_SECONDS))
@@ -210,6 +223,9 @@ class Flash(ABC):
             if not self._ready.auto:
                 left = "It does not answer now; nothing was written to it."
             return f"{self._name} NOT flashed: {why}. {left}"
+        if _who(seen) != _who(self._ready.identity):
+            told = "" if self._ordered else " NOT flashed"
+            return f"{self._name}{told}: {why}. Another plug answers at its address now."
         runs = version.short(seen.sw_ver)
         if self._is_new(seen):
             return f"{self._name} runs {runs} now, though {why}."

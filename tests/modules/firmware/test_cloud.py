@@ -128,6 +128,23 @@ async def test_an_order_that_cannot_be_given_is_not_given_later(
     assert "fw_download" not in plug.asked
 
 
+async def test_another_plug_that_got_its_address_is_not_given_the_order(
+    house: Commands, make: Make
+) -> None:
+    plug = make()
+    device = names.device("lamp", house.settings.plugs["lamp"])
+    ready = await flashing.prepare(device, Rules(None, pause=0.0))
+    plug.info["device_id"] = "81" * 20
+    log = StoreLog(house.hand.store)
+    assert await log.claim("lamp", ready.facts())
+    outcome = await flashing.flash(ready, log, Pace(PACE), lambda _share, _text: None).run()
+    assert outcome.text == (
+        "lamp NOT flashed: it is not the same plug any more."
+        " Another plug answers at its address now."
+    )
+    assert "fw_download" not in plug.asked
+
+
 async def test_a_file_is_not_for_it(house: Commands, make: Make) -> None:
     make()
     assert await refusal(house, "lamp", "flash", "x.bin") == (

@@ -225,6 +225,28 @@ async def test_an_order_that_did_not_reach_the_plug_is_not_given_twice(
 
 
 @pytest.mark.parametrize(
+    ("at", "profile", "downloads"), [("serve", "v1", 0), ("downloaded", "v1", 1), ("serve", "v2", 0)]
+)
+async def test_another_plug_that_got_its_address_is_not_told_to_write(
+    make: Make, folder: Path, at: str, profile: str, downloads: int
+) -> None:
+    """A router may give the address away at any time; nobody was asked about that plug."""
+    kind = PROFILES[profile]
+    describe(folder, FILE, put(folder), hardware=kind["hw_ver"])
+    plug = make(**kind)
+
+    def moved() -> None:
+        plug.device.mac = "50:C7:BF:99:99:99"
+
+    assert await struck(plug, folder, at, moved) == (
+        "lamp NOT flashed: it is not the same plug any more."
+        " Another plug answers at its address now."
+    )
+    assert plug.asked("download_firmware") == downloads
+    assert plug.asked("flash_firmware") == plug.device.update.flashes == 0
+
+
+@pytest.mark.parametrize(
     ("at", "told"),
     [
         ("serve", "lamp NOT flashed: OSError here. Still on 1.1.1, working."),
