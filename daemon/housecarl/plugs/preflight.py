@@ -19,6 +19,9 @@ WEAKEST_SIGNAL = -75
 MAX_LOAD = 100.0
 #: how often the load is measured
 READINGS = 3
+#: models whose hardware 1.x keeps what it fetched until it is told to write; 1.x of HS103, HS105,
+#: EP10, KP115 or KP125 writes by itself
+WRITE_WHEN_TOLD = ("HS100", "HS110", "HS200")
 
 
 class NotReady(CommandError):
@@ -104,8 +107,9 @@ class Ready(Prepared):
 
     @property
     def auto(self) -> bool:
-        """Whether the download is the flash: all but the first hardware version."""
-        return self.identity.hw_ver.partition(".")[0] != "1"
+        """Whether the download is the flash: all but the first hardware version of old models."""
+        model, hardware = self.identity.model.partition("(")[0], self.identity.hw_ver
+        return model not in WRITE_WHEN_TOLD or hardware.partition(".")[0] != "1"
 
     @property
     def source(self) -> str:

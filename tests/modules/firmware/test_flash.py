@@ -143,6 +143,21 @@ async def test_later_hardware_that_forgets_the_download_while_it_writes_is_not_g
     assert plug.sw_ver == NEW and plug.asked("download_firmware") == 1
 
 
+@pytest.mark.long
+async def test_a_model_whose_first_hardware_writes_by_itself_is_not_called_unwritten(
+    house: Commands, make: Make, folder: Path
+) -> None:
+    """It loses its power as soon as it has the file; "nothing was written to it" is for others."""
+    kind = PROFILES["rtl"] | {"hw_ver": "1.0", "model": "KP115(US)"}
+    describe(folder, FILE, put(folder), model="KP115(US)")
+    plug = make(**kind, fault="powerloss@flash:0.01", flash_time=1, reboot_time=1)
+    assert re.fullmatch(
+        r"lamp did not come back after \d+ s\. Do not unplug it for 5 min, then check it by hand\.",
+        await flash(house),
+    )
+    assert plug.state == "bricked" and plug.asked("flash_firmware") == 0
+
+
 async def test_a_plug_that_says_yes_and_does_not_write_is_told(
     house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
