@@ -89,10 +89,12 @@ def _protocol_class() -> tuple[type[Any], type[Any], type[Any]]:
             length = int.from_bytes(await self.reader.readexactly(4), "big")
             if length > ANSWER_LIMIT:
                 raise ValueError(f"an answer of {length} bytes")
-            if length:
-                cipher = await self.reader.readexactly(length)
-            else:
-                cipher = await self.reader.read(ANSWER_LIMIT)
+            try:
+                cipher = await self.reader.readexactly(length or ANSWER_LIMIT)
+            except asyncio.IncompleteReadError as end:
+                if length:
+                    raise
+                cipher = end.partial
             answer: Answer = loads(XorEncryption.decrypt(cipher))
             return answer
 

@@ -59,7 +59,15 @@ async def test_a_plug_of_later_hardware_is_the_same_to_the_sender(
     assert plug.relay
 
 
-@pytest.mark.parametrize("manner", [{"segment": 7}, {"zero_header": True}, {"delay": 0.05}])
+@pytest.mark.parametrize(
+    "manner",
+    [
+        {"segment": 7},
+        {"zero_header": True},
+        {"zero_header": True, "segment": 300},
+        {"delay": 0.05},
+    ],
+)
 async def test_odd_manners_of_honest_plugs_are_understood(
     house: Commands, make: Make, manner: dict[str, Any]
 ) -> None:
