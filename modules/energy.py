@@ -142,7 +142,8 @@ async def _measured(call: Call, device: Device) -> Measured | str:
                 now = await measure(device, call.store, today, pause=settings.recheck)
                 if now is None:
                     return f"{device.name} has no meter."
-                return Measured(device, now, await history(device, today))
+                limit = meter.max_watts(now.look.identity.model, device.address.max_watts)
+                return Measured(device, now, await history(device, today, limit))
         except PlugError as error:
             return str(error)
 

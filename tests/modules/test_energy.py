@@ -107,6 +107,8 @@ async def test_a_newer_plug_tells_its_month_without_days(house: Commands, den: S
     assert await house.text("energy", "den", "week") == "den no count of the last 7 days."
     assert await house.text("energy", "den", "month") == "den 5.2 kWh this month."
     assert await house.text("energy", "month") == "5.51 kWh month: den 5.20, lamp 0.31."
+    den.modules["Energy"].consumption_this_month = 7324.0  # more than it can have drawn
+    assert await house.text("energy", "den", "month") == "den no count of this month."
 
 
 async def test_an_impossible_number_is_a_wrong_meter_and_hides_no_other(
@@ -174,6 +176,13 @@ async def test_a_day_that_cannot_be_is_a_wrong_meter(house: Commands, make: Make
         "heater counts 7324 kWh today, more than a day can hold: the meter is wrong. "
         "Try !firmware heater."
     )
+
+
+async def test_what_no_day_can_hold_is_in_no_sum(house: Commands, make: Make) -> None:
+    lamp = make("lamp")
+    lamp.device.meter.days[date.today() - timedelta(days=1)] = 7324.0
+    today = f"{date.today():%a}"
+    assert await house.text("energy", "lamp", "week") == f"lamp 0.31 kWh in 7 days: {today} 0.31."
 
 
 async def test_a_counter_that_fell_is_told_once(house: Commands, make: Make) -> None:

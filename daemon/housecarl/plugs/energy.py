@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from housecarl.plugs import meter
 from housecarl.plugs.device import Device, entries, kwh
 from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import Answer
 
 #: days of a week, today included
 WEEK = 7
+#: days of the longest month
+LONGEST_MONTH = 31
 
 
 class History(NamedTuple):
@@ -25,14 +28,17 @@ class History(NamedTuple):
         return [(day, energy) for day, energy in self.days if day >= first]
 
 
-async def history(device: Device, today: date) -> History:
+async def history(device: Device, today: date, limit: float = meter.DEFAULT_MAX_WATTS) -> History:
     """This month by days, a week back at least, and this year by months; two requests at most.
 
-    Days that are still to come, by a plug whose clock is ahead, are in no week and no month.
+    Days that are still to come, by a plug whose clock is ahead, are in no week and no month, nor is
+    what counts more than a plug of at most `limit` watts can have drawn.
     """
+    most_a_month = LONGEST_MONTH * meter.most_a_day(limit)
     if isinstance(device, NewDevice):
         month = await device.month_kwh()
-        return History(months=() if month is None else ((today.month, month),))
+        believed = month is not None and month <= most_a_month
+        return History(months=((today.month, month),) if believed else ())
     months = {(today.year, today.month)}
     first = today - timedelta(days=WEEK - 1)
     months.add((first.year, first.month))
@@ -44,8 +50,11 @@ async def history(device: Device, today: date) -> History:
             request["emeter"]["get_monthstat"] = {"year": today.year}
         answer = await device.ask(request, tries=2)
         year = year or answer
-        days |= {day: energy for day, energy in _days(answer) if day <= today}
-    return History(tuple(sorted(days.items())), tuple(sorted(_months(year, today.year).items())))
+        most = meter.most_a_day(limit)
+        days |= {day: energy for day, energy in _days(answer) if day <= today and energy <= most}
+    told = _months(year, today.year).items()
+    counted = sorted((month, energy) for month, energy in told if energy <= most_a_month)
+    return History(tuple(sorted(days.items())), tuple(counted))
 
 
 def _days(answer: Answer) -> list[tuple[date, float]]:

@@ -92,9 +92,14 @@ def implausible(reading: Reading, on: bool, limit: float) -> str | None:
     return None
 
 
+def most_a_day(limit: float) -> float:
+    """kWh that a plug of at most so many watts can count on one day."""
+    return DAY * limit / 1000
+
+
 def impossible_day(kwh: float | None, limit: float) -> str | None:
     """Why a plug cannot have counted this for one day, as the end of a sentence; None if it can."""
-    if kwh is None or kwh <= DAY * limit / 1000:
+    if kwh is None or kwh <= most_a_day(limit):
         return None
     return f"counts {kwh:.0f} kWh today, more than a day can hold"
 

@@ -240,7 +240,8 @@ async def test_an_order_that_did_not_reach_the_plug_is_not_given_twice(
 
 
 @pytest.mark.parametrize(
-    ("at", "profile", "downloads"), [("serve", "v1", 0), ("downloaded", "v1", 1), ("serve", "v2", 0)]
+    ("at", "profile", "downloads"),
+    [("serve", "v1", 0), ("downloaded", "v1", 1), ("serve", "v2", 0)],
 )
 async def test_another_plug_that_got_its_address_is_not_told_to_write(
     make: Make, folder: Path, at: str, profile: str, downloads: int
