@@ -22,7 +22,7 @@ from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 from housecarl.quantity import Duration
 
 Period = Literal["now", "today", "week", "month"]
-#: seconds one regular reading may take with its rechecks; the others are not kept waiting for it
+#: seconds that one plug may take with its rechecks; the others are not kept waiting for it
 LONGEST_READING = 15.0
 PERIODS: tuple[Period, ...] = ("now", "today", "week", "month")
 
@@ -135,8 +135,8 @@ def _chosen(plugs: tuple[str, ...], period: Period | None) -> tuple[tuple[str, .
 async def _measured(call: Call, device: Device) -> Measured | str:
     """Look at one plug and remember its meter; a sentence when that cannot be."""
     settings, today = call.settings, _today(call)
-    async with call.lock(device.key):
-        try:
+    try:
+        async with asyncio.timeout(LONGEST_READING), call.lock(device.key):
             with own_error(device.name):
                 await busy.leave_alone(call.store.beside(busy.MODULE), device)
                 now = await measure(device, call.store, today, pause=settings.recheck)
@@ -144,8 +144,10 @@ async def _measured(call: Call, device: Device) -> Measured | str:
                     return f"{device.name} has no meter."
                 limit = meter.max_watts(now.look.identity.model, device.address.max_watts)
                 return Measured(device, now, await history(device, today, limit))
-        except PlugError as error:
-            return str(error)
+    except PlugError as error:
+        return str(error)
+    except TimeoutError:
+        return f"{device.name} takes too long to answer."
 
 
 async def _alarm(call: Call, one: Measured) -> Reply:

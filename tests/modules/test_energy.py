@@ -224,6 +224,17 @@ async def test_a_plug_without_meter_or_answer_is_said(house: Commands, make: Mak
         await house.run("energy", "fan")
 
 
+@pytest.mark.long
+async def test_one_that_answers_slowly_keeps_no_other_from_being_told(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its answers comes in time, all of them would outlast the command."""
+    monkeypatch.setattr(house.module, "LONGEST_READING", 0.5)
+    make("lamp")
+    make("fan", delay=0.3)
+    assert await house.text("energy") == "43 W in all: lamp 43. fan takes too long to answer."
+
+
 async def look(house: Commands) -> dict[str, tuple[bool | None, str]]:
     """One regular reading of all plugs."""
     call = Call("energy", settings=house.settings, house=house.house, means=house.hand)
