@@ -195,6 +195,15 @@ async def test_a_counter_that_fell_is_told_once(house: Commands, make: Make) -> 
     assert (await house.text("energy", "lamp")).startswith("lamp 43 W now")
 
 
+async def test_the_counter_of_another_plug_did_not_fall(house: Commands, make: Make) -> None:
+    """A new plug took the name, or two swapped their addresses."""
+    plug = make("lamp")
+    await house.text("energy", "lamp")
+    plug.device.mac = "50:C7:BF:99:99:99"
+    plug.device.meter.members(plug.device.faults)["erase_emeter_stat"]({})
+    assert (await house.text("energy", "lamp")).startswith("lamp 43 W now")
+
+
 async def test_a_counter_that_fell_is_no_wrong_meter_among_several(
     house: Commands, make: Make
 ) -> None:

@@ -8,6 +8,7 @@ plug, at the one port that python-kasa knows.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
@@ -107,6 +108,23 @@ async def test_without_a_meter_nothing_is_measured(plug: StandIn, device: tapo.N
     plug.modules = {}
     assert (await device.look(date(2026, 1, 2))).reading is None
     assert await device.readings(2, pause=0.0) == []
+
+
+async def test_a_number_that_no_meter_can_mean_is_told_as_none(
+    plug: StandIn, device: tapo.NewDevice
+) -> None:
+    """JSON has integers of any length, and over some python-kasa itself breaks."""
+
+    class Reckoned(SimpleNamespace):
+        @property
+        def current_consumption(self) -> float:
+            return 10**400 / 1000
+
+    told = {"current": 0.37, "voltage": 121.0, "consumption_today": 0.31}
+    for odd in (SimpleNamespace(current_consumption=10**400, **told), Reckoned(**told)):
+        plug.modules["Energy"] = odd
+        reading = (await device.look(date(2026, 1, 2))).reading
+        assert reading is not None and reading.watts is not None and math.isnan(reading.watts)
 
 
 async def test_its_errors_are_one_sentence_and_end_the_session(

@@ -50,11 +50,12 @@ class Reading(NamedTuple):
 def si(answer: Mapping[str, Any], unit: str, thousandth: str) -> float | None:
     """A value by the name of its unit or of the thousandth of it; NaN for what is no number."""
     if unit in answer:
-        return _number(answer[unit])
-    return _number(answer[thousandth]) / 1000 if thousandth in answer else None
+        return number(answer[unit])
+    return number(answer[thousandth]) / 1000 if thousandth in answer else None
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """What a plug gives as a number; NaN for what is none, or none that a meter can mean."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan
     return float(value) if abs(value) <= MOST else math.nan  # JSON has integers of any length

@@ -27,14 +27,19 @@ class Memory(NamedTuple):
     resets: int = 0
     fell: float = 0.0
     fell_on: str = ""
+    #: of the plug that the meter is in; empty when it tells none
+    mac: str = ""
 
     @classmethod
-    def read(cls, value: Any) -> Memory:
-        """From what was stored; a fresh one when that is nothing of ours."""
+    def read(cls, value: Any, mac: str = "") -> Memory:
+        """From what was stored; a fresh one when that is nothing of ours, or of another plug."""
         try:
-            return cls(**value)
+            found = cls(**value)
         except TypeError:
-            return cls()
+            return cls(mac=mac)
+        if mac and found.mac not in ("", mac):
+            return cls(mac=mac, resets=found.resets)  # each one goes on having its own number
+        return found._replace(mac=mac or found.mac)
 
     def fell_lately(self, today: date) -> bool:
         """Whether its counter fell today or yesterday.

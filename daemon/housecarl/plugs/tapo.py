@@ -281,14 +281,16 @@ def _reading(energy: Any) -> meter.Reading:
 
 
 def _told(energy: Any, name: str) -> float | None:
-    """One number of the meter; None when the plug did not tell it."""
+    """One number of the meter; None when the plug did not tell it, NaN for one it cannot mean."""
     from kasa import KasaException
 
     try:
         value = getattr(energy, name)
+    except OverflowError:  # python-kasa reckons with it, and JSON has integers of any length
+        return math.nan
     except (KasaException, LookupError, TypeError, ValueError):  # a part of it makes no sense
         return None
-    return float(value) if isinstance(value, int | float) else None
+    return None if value is None else meter.number(value)
 
 
 def _kwh(energy: Any, name: str) -> float | None:

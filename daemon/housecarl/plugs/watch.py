@@ -46,7 +46,8 @@ async def measure(device: Device, store: Store, today: date, *, pause: float) ->
     judgement = await judged(device, look, pause=pause)
     if judgement is None:
         return None
-    memory = Memory.read(await store.get(f"meter.{device.name}", {}))
+    stored = await store.get(f"meter.{device.name}", {})
+    memory = Memory.read(stored, look.identity.mac)
     sensed = sense(memory, judgement, today)
     await store.set(f"meter.{device.name}", sensed.memory.stored())
     if judgement.watts is not None:
