@@ -37,8 +37,9 @@ async def history(device: Device, today: date, limit: float = meter.DEFAULT_MAX_
     most_a_month = LONGEST_MONTH * meter.most_a_day(limit)
     if isinstance(device, NewDevice):
         month = await device.month_kwh()
-        believed = month is not None and month <= most_a_month
-        return History(months=((today.month, month),) if believed else ())
+        if month is None or month > most_a_month:
+            return History()
+        return History(months=((today.month, month),))
     months = {(today.year, today.month)}
     first = today - timedelta(days=WEEK - 1)
     months.add((first.year, first.month))

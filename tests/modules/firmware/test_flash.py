@@ -96,7 +96,9 @@ async def test_one_flash_at_a_time(house: Commands, make: Make) -> None:
     assert plug.asked("download_firmware") == 1
 
 
-async def test_what_is_switched_before_a_flash_begins_stays_so(house: Commands, make: Make) -> None:
+async def test_what_is_switched_before_a_flash_begins_stays_so(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever switches the plug just then is let finish, and then it is looked how it stands."""
     plug = make()
     device = Device("lamp", house.settings.plugs["lamp"])
@@ -108,7 +110,7 @@ async def test_what_is_switched_before_a_flash_begins_stays_so(house: Commands, 
         return lock(key)
 
     async with lock(device.key):
-        house.hand.lock = asked  # type: ignore[method-assign]
+        monkeypatch.setattr(house.hand, "lock", asked)
         begun = asyncio.create_task(house.text("firmware", "lamp", "flash"))
         await asyncio.wait_for(wanted.wait(), 10)
         await device.switch(False)
