@@ -92,7 +92,6 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     on 30 switches it back after 30 minutes, unless plug lamp on comes before. What you read was
     read back.
     """
-    until = time.monotonic() + call.settings.patience
     wish = wished(plugs, state)
     if wish.state and not wish.names:
         raise CommandError(
@@ -100,7 +99,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         )
     if wish.minutes is not None and (wish.state == "toggle" or not 1 <= wish.minutes <= LONGEST):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
-    await wire.load()  # once, half a second that none of the plugs below is to blame for
+    await wire.load()  # once, half a second or more that none of the plugs below is to blame for
+    until = time.monotonic() + call.settings.patience
     apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)
     devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
     back = None

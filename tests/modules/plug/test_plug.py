@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from housecarl.means import words_of
 from housecarl.module import SPEC, Call, Risk
+from housecarl.plugs import wire
 from housecarl.plugs.flash_log import StoreLog
 
 from ..conftest import Commands, sms
@@ -207,6 +209,21 @@ async def test_who_has_the_last_word_has_it_from_the_plugs_countdown_too(
     assert plug.device.sysinfo()["active_mode"] == "none"
     await house.text("plug", "lamp", state)
     assert plug.asked("delete_all_rules") == 2, "what others let it count is none of ours"
+
+
+@pytest.mark.long
+async def test_no_plug_is_blamed_for_the_time_that_loading_python_kasa_takes(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds, once, on a small machine that is busy starting."""
+    pauses = iter([0.5])
+
+    async def load() -> None:
+        await asyncio.sleep(next(pauses, 0))
+
+    monkeypatch.setattr(wire, "load", load)
+    make("lamp")
+    assert await house.text("plug", "lamp") == "lamp on. 43 W now, 0.31 kWh today."
 
 
 async def test_an_answer_lost_now_and_then_changes_nothing(house: Commands, make: Make) -> None:
