@@ -150,7 +150,7 @@ class Device:
 
     async def _counting(self, orders: Answer) -> bool:
         try:
-            answer = await self.ask({"count_down": orders})
+            answer = await self.ask({"count_down": orders}, tries=2)  # each begins by deleting
             for order in orders:
                 wire.member(self.name, answer, "count_down", order)
         except PlugError:

@@ -211,6 +211,30 @@ async def test_who_has_the_last_word_has_it_from_the_plugs_countdown_too(
     assert plug.asked("delete_all_rules") == 2, "what others let it count is none of ours"
 
 
+async def test_an_order_to_its_countdown_that_is_lost_once_is_given_again(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it switches at the former time, whatever the reply says of a later one, or of none."""
+    plug = make("lamp", relay=False, fault="countdown_stays")
+    await house.text("plug", "lamp", "on", "30")
+    line, left = plug._line, [1]
+    assert line is not None
+    answer = line._answer
+
+    def lossy(request: bytes) -> bytes | None:
+        if b"count_down" in request and left:
+            left.pop()
+            return None
+        return answer(request)
+
+    monkeypatch.setattr(line, "_answer", lossy)
+    await house.text("plug", "lamp", "on", "60")
+    assert plug.device._countdown is not None and plug.device._countdown["delay"] == 3600
+    left.append(1)
+    await house.text("plug", "lamp", "on")
+    assert plug.device._countdown is None
+
+
 @pytest.mark.long
 async def test_no_plug_is_blamed_for_the_time_that_loading_python_kasa_takes(
     house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
