@@ -22,7 +22,9 @@ class Memory(NamedTuple):
     good: int = 0
     #: single bad readings so far
     glitches: int = 0
+    #: what it counted the last time, and the time before
     total_kwh: float | None = None
+    former_kwh: float | None = None
     #: times that its counter fell; by how many kWh the last time, and on which day (ISO 8601)
     resets: int = 0
     fell: float = 0.0
@@ -65,11 +67,10 @@ def sense(memory: Memory, judgement: Judgement, today: date) -> Sensed:
     """What one more judgement means, after what is remembered."""
     why = judgement.fault
     total = judgement.reading.total_kwh
-    known = total is not None and math.isfinite(total)
-    after = memory._replace(
-        glitches=memory.glitches + judgement.glitches,
-        total_kwh=total if known else memory.total_kwh,
-    )
+    known = total is not None and 0 <= total < math.inf
+    after = memory._replace(glitches=memory.glitches + judgement.glitches)
+    if known:
+        after = after._replace(total_kwh=total, former_kwh=memory.total_kwh)
     if why is not None:
         news = "" if memory.wrong else "fault"
         return Sensed(after._replace(wrong=True, good=0), news, why)
@@ -82,6 +83,8 @@ def sense(memory: Memory, judgement: Judgement, today: date) -> Sensed:
         return Sensed(after._replace(good=good))
     if known and memory.total_kwh is not None and total is not None:
         fell = memory.total_kwh - total
+        if memory.former_kwh is not None and memory.former_kwh <= total < memory.total_kwh:
+            return Sensed(after._replace(former_kwh=memory.former_kwh))  # the last one was not true
         if fell > COUNTER_SLACK:
             resets = memory.resets + 1
             return Sensed(after._replace(resets=resets, fell=fell, fell_on=str(today)), "reset")
