@@ -96,8 +96,9 @@ def test_that_a_counter_fell_is_found_until_the_end_of_the_next_day() -> None:
 
 def test_a_counter_that_tells_one_impossible_number_did_not_fall_after_it() -> None:
     """Too much once, or less than nothing; then it goes on from where it was."""
-    day, memory, news = date(2026, 11, 23), Memory(), []
+    day, memory, news = date(2026, 11, 23), Memory(), list[str]()
     for total in (55.1, 1e6, 55.2, -4.0, 55.3, 0.0):
         sensed = sense(memory, meter.Judgement(Reading(61.0, total_kwh=total)), day)
-        memory, news = sensed.memory, [*news, sensed.news]
+        memory = sensed.memory
+        news.append(sensed.news)
     assert news == ["", "", "", "", "", "reset"] and memory.fell == pytest.approx(55.3)
