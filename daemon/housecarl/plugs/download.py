@@ -87,9 +87,12 @@ class Watch:
                 self._ratio, moved = ratio, now
                 progress(ratio)
             full = full + 1 if ratio == 100 else 0
-            if full == FULL_LOOKS or (ratio is None and self._auto and self._all_sent):
+            writes = self._auto and self._all_sent  # perhaps, whatever it says of its progress
+            if full == FULL_LOOKS or (ratio is None and writes):
                 return self._complete()
             if now - moved > self._pace.of(STALL) or now - self._began > self._pace.of(LONGEST):
+                if writes:
+                    return self._complete()
                 why = "no answer" if ratio is None else "timed out"
                 raise NotFlashed(f"download stopped at {self._ratio}% ({why})")
             await asyncio.sleep(self._pace.of(LOOK_EVERY))

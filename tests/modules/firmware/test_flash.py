@@ -146,6 +146,20 @@ async def test_later_hardware_that_forgets_the_download_while_it_writes_is_not_g
 
 
 @pytest.mark.long
+async def test_later_hardware_that_tells_no_progress_is_not_called_unflashed_while_it_writes(
+    house: Commands, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has every byte and says neither so nor that it is updating, for longer than a minute."""
+    describe(folder, FILE, put(folder), hardware="4.0")
+    plug = make(**PROFILES["rtl"], flash_time=80)
+    system = plug.device._modules["system"]
+    told, info = system["get_download_state"], system["get_sysinfo"]
+    monkeypatch.setitem(system, "get_download_state", lambda args: told(args) | {"ratio": 0})
+    monkeypatch.setitem(system, "get_sysinfo", lambda args: info(args) | {"updating": 0})
+    assert re.fullmatch(FLASHED, await flash(house))
+
+
+@pytest.mark.long
 async def test_a_model_whose_first_hardware_writes_by_itself_is_not_called_unwritten(
     house: Commands, make: Make, folder: Path
 ) -> None:
