@@ -34,10 +34,10 @@ async def history(device: Device, today: date, limit: float = meter.DEFAULT_MAX_
     Days that are still to come, by a plug whose clock is ahead, are in no week and no month, nor is
     what counts more than a plug of at most `limit` watts can have drawn.
     """
-    most_a_month = LONGEST_MONTH * meter.most_a_day(limit)
+    most = meter.most_a_day(limit)
     if isinstance(device, NewDevice):
         month = await device.month_kwh()
-        if month is None or month > most_a_month:
+        if month is None or month > LONGEST_MONTH * most:
             return History()
         return History(months=((today.month, month),))
     months = {(today.year, today.month)}
@@ -51,11 +51,10 @@ async def history(device: Device, today: date, limit: float = meter.DEFAULT_MAX_
             request["emeter"]["get_monthstat"] = {"year": today.year}
         answer = await device.ask(request, tries=2)
         year = year or answer
-        most = meter.most_a_day(limit)
         days |= {day: energy for day, energy in _days(answer) if day <= today and energy <= most}
-    told = _months(year, today.year).items()
-    counted = sorted((month, energy) for month, energy in told if energy <= most_a_month)
-    return History(tuple(sorted(days.items())), tuple(counted))
+    told = sorted(_months(year, today.year).items())
+    counted = tuple(each for each in told if each[1] <= LONGEST_MONTH * most)
+    return History(tuple(sorted(days.items())), counted)
 
 
 def _days(answer: Answer) -> list[tuple[date, float]]:
