@@ -1,11 +1,12 @@
 """Flash firmware onto smart plugs, with every check a careful person would make."""
 
 import asyncio
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.location import Location
@@ -26,6 +27,16 @@ Action = Literal["check", "flash"]
 NAMED = 2
 
 
+def _own(value: str) -> str:
+    """An address that plugs can be given. ValueError says what it should be."""
+    try:
+        if not ipaddress.IPv4Address(value).is_unspecified:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("should be one IPv4 address of this machine, such as 192.168.1.5")
+
+
 class Settings(BaseModel):
     """`folder` holds images and manifest.yaml; `plugs` come from the section of plug."""
 
@@ -36,7 +47,7 @@ class Settings(BaseModel):
 
     folder: Location | None = None
     #: our address that the plugs can reach; found by the route to the plug when not given
-    serve_on: str | None = None
+    serve_on: Annotated[str, AfterValidator(_own)] | None = None
     #: the vendor's public key, to check signatures with
     key: Location | None = None
     #: watts; with more on the plug it is not flashed

@@ -313,6 +313,22 @@ async def test_a_fault_in_what_is_borrowed_stands_where_it_is(house: Commands) -
     )
 
 
+@pytest.mark.parametrize("address", ["house.lan", "192.168.1.5:8080", "0.0.0.0", "fd00::5"])
+async def test_an_address_that_no_plug_could_fetch_from_is_told_by_check(
+    house: Commands, address: str
+) -> None:
+    """It was found only after the code, when the file was to be served."""
+    checked = module_settings.check(
+        house.module, "firmware", {"firmware": {"serve_on": address}}, at
+    )
+    assert checked.problems == (
+        at(
+            ("modules", "firmware", "serve_on"),
+            "should be one IPv4 address of this machine, such as 192.168.1.5",
+        ),
+    )
+
+
 async def test_a_flash_is_a_danger_and_the_rest_looks(house: Commands) -> None:
     rule = getattr(house.module.firmware, SPEC).risk
     assert rule(SimpleNamespace(action="flash")) is Risk.DANGER
