@@ -137,7 +137,10 @@ async def test_dataclasses_enums_and_future_annotations_work_in_a_module(tmp_pat
 
 BROKEN = {
     "syntax": ("def (:\n", 2, "SyntaxError"),
-    "imports": ("import no_such_library\n", 2, "ModuleNotFoundError"),
+    "imports": ("import no_such_library\n", 2, f"install it for {sys.executable}, then touch /"),
+    "beside": ("import well\n", 2, "cannot import a file beside it"),
+    "relative": ("from .well import x\n", 2, "cannot import a file beside it"),
+    "from_here": ("from . import well\n", 2, "cannot import a file beside it"),
     "raises": ("\n\n1 / 0\n", 4, "ZeroDivisionError"),
     "exits": ("import sys\nsys.exit(3)\n", 3, "SystemExit: 3"),
     "interrupts": ("raise KeyboardInterrupt\n", 2, "KeyboardInterrupt"),
@@ -152,6 +155,19 @@ BROKEN = {
     "name": ("@command(name='../x')\ndef f(call: Call) -> Reply: ...\n", 2, "no command name"),
     "yields": ("@command()\nasync def f(call: Call):\n    yield 1\n", 2, "does not yield"),
     "risky": ("@command(risk=7)\ndef f(call: Call) -> Reply: ...\n", 2, "must be a Risk"),
+    "risks": ("@command(risk=[])\ndef f(call: Call) -> Reply: ...\n", 2, "must be a Risk"),
+    "bare": ("@command\ndef f(call: Call) -> Reply: ...\n", 2, "write @command() with"),
+    "letters": ("@command(aliases='ab')\ndef f(call: Call) -> Reply: ...\n", 2, "('ab',)"),
+    "late": ("@command(late='5m')\ndef f(call: Call) -> Reply: ...\n", 2, "late must be seconds"),
+    "asks": ("@command(confirm='Sure?')\ndef f(call: Call) -> Reply: ...\n", 2, "be a function"),
+    "cut_off": ("@command(interrupted='no')\ndef f(call: Call) -> Reply: ...\n", 2, "async def"),
+    "pair": ("@command(regular=(60, 1))\ndef f(call: Call) -> Reply: ...\n", 2, "be Regular("),
+    "twice": (
+        "@command()\ndef f(call: Call) -> Reply: ...\n"
+        "@command(name='f')\ndef g(call: Call) -> Reply: ...\n",
+        4,
+        "f is a command of this file already",
+    ),
     "timeless": ("@command(timeout=0)\ndef f(call: Call) -> Reply: ...\n", 2, "timeout"),
     "proxy": (
         "class P:\n  def __getattr__(self, name): raise OSError(name)\np = P()\n",

@@ -135,6 +135,9 @@ class Arguments(NamedTuple):
             hints = get_type_hints(function, include_extras=True)
         except Exception as error:  # a hint may run any code of the module
             raise ModuleError(f"{function.__name__}: a type hint fails: {error}") from error
+        if _can_be_texted(hints.get(parameters[0].name)):
+            what = f"the first parameter must be the call, before {parameters[0].name}"
+            raise ModuleError(f"{function.__name__}: {what}")
         arguments = tuple(
             _argument(parameter, hints.get(parameter.name, str)) for parameter in parameters[1:]
         )
@@ -205,6 +208,14 @@ class Arguments(NamedTuple):
 
 
 _POSITIONAL = (_Parameter.POSITIONAL_ONLY, _Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _can_be_texted(hint: Any) -> bool:
+    """Whether a hint is that of an argument."""
+    try:
+        return hint is not None and bool(kind_of(hint))
+    except TypeError:
+        return False
 
 
 def _argument(parameter: inspect.Parameter, hint: Any) -> Argument:

@@ -11,7 +11,7 @@ from typing import Any
 
 from housecarl.arguments import Args, Arguments
 from housecarl.errors import CommandFailed, ModuleError
-from housecarl.module import SPEC, Call, Risk, Spec
+from housecarl.module import SPEC, Call, Regular, Risk, Spec
 
 #: a name that a phone can type and that can never be a path
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -88,7 +88,15 @@ def commands_of(module: ModuleType, section: str, file: str) -> list[Command]:
         and getattr(value, "__module__", None) == module.__name__
     ]
     unique = {id(command.function): command for command in reversed(found)}
-    return list(reversed(unique.values()))
+    commands = list(reversed(unique.values()))
+    names: set[str] = set()
+    for command in commands:
+        if command.name in names:
+            line = _line(command.function)
+            text = f"{command.name} is a command of this file already; give it another name"
+            raise ModuleError(f"{file}:{line}: {text}")
+        names.add(command.name)
+    return commands
 
 
 def command_of(
@@ -106,8 +114,7 @@ def command_of(
         _check(function, spec, section)
         arguments = Arguments.of(function)
     except ModuleError as error:
-        line = getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
-        raise ModuleError(f"{file}:{line}: {error}") from error.__cause__
+        raise ModuleError(f"{file}:{_line(function)}: {error}") from error.__cause__
     return Command(
         name=spec.name,
         aliases=spec.aliases,
@@ -124,6 +131,10 @@ def command_of(
     )
 
 
+def _line(function: Callable[..., Any]) -> int:
+    return getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
+
+
 def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
     for name in (spec.name, *spec.aliases):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -134,10 +145,22 @@ def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
         raise ModuleError(f"{spec.name}: a command returns its Reply, it does not yield")
     if not isinstance(spec.timeout, int | float) or not 0 < spec.timeout <= LONGEST:
         raise ModuleError(f"{spec.name}: timeout must be above 0 and at most {LONGEST:g} seconds")
-    if not callable(spec.risk) and spec.risk not in set(Risk):
+    if not callable(spec.risk) and spec.risk not in list(Risk):
         raise ModuleError(f"{spec.name}: risk must be a Risk or a function of the arguments")
+    if spec.late is not None and not (isinstance(spec.late, int | float) and spec.late > 0):
+        raise ModuleError(f"{spec.name}: late must be seconds, above 0")
+    if spec.confirm is not None and not callable(spec.confirm):
+        raise ModuleError(f"{spec.name}: confirm must be a function of the arguments")
+    if spec.interrupted is not None and not callable(spec.interrupted):
+        raise ModuleError(f"{spec.name}: interrupted must be an async def that takes the call")
+    if spec.regular is not None and not _is_regular(spec.regular):
+        raise ModuleError(f"{spec.name}: regular must be Regular(lambda settings: 60, work)")
     if spec.regular is not None and (part := section.partition(".")[0]) in PARTS:
         raise ModuleError(
             f"{spec.name}: a module with regular work cannot be called {part}, which is a part of "
             f"the house itself; give the file, or the entry point, another name"
         )
+
+
+def _is_regular(regular: Any) -> bool:
+    return isinstance(regular, Regular) and callable(regular.every) and callable(regular.work)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Never, Protocol, TypeVar
 
 from housecarl.errors import CommandError
 
@@ -268,7 +268,7 @@ SPEC = "__housecarl_command__"
 
 
 def command(
-    *,
+    *wrong: Never,
     risk: RiskRule = Risk.LOOK,
     name: str | None = None,
     aliases: Sequence[str] = (),
@@ -279,6 +279,10 @@ def command(
     regular: Regular | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function a command that people can text; see `Spec` for what the words mean."""
+    if wrong:
+        raise TypeError("write @command() with its brackets")
+    if isinstance(aliases, str):  # a sequence too: of its letters
+        raise TypeError(f"aliases are several words: ({aliases!r},)")
 
     def mark(function: Function) -> Function:
         word = name or function.__name__

@@ -53,7 +53,7 @@ def load(path: Path, name: str, source: bytes | None = None) -> ModuleType:
         exec(_code(path, name, source), module.__dict__)
     except BaseException as error:  # sys.exit in a module must not end the daemon
         forget(name)
-        raise ModuleError(fault(error, path)) from error
+        raise ModuleError(f"{fault(error, path)}{_mend(error, path)}") from error
     return module
 
 
@@ -135,6 +135,18 @@ def fault(error: BaseException, path: Path) -> str:
     return f"{path}:{lines[-1] if lines else 1}: {said}"
 
 
+def _mend(error: BaseException, path: Path) -> str:
+    """What to do about an import that fails."""
+    if not isinstance(error, ImportError) or not error.name:
+        return ""
+    package, _, below = error.name.partition(".")
+    if package == PREFIX or (path.parent / f"{package}.py").exists():
+        return "; a module cannot import a file beside it: write one file, or make a package"
+    if isinstance(error, ModuleNotFoundError) and not below:
+        return f"; install it for {sys.executable}, then touch {path}"
+    return ""
+
+
 def printable(text: str) -> str:
     """A text, or a file's name, as the journal takes it: with no half a character."""
     return text.encode(errors="replace").decode()
@@ -146,7 +158,7 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise ModuleError(f"{path}:1: not a regular file")
         if about.st_mode & stat.S_IWOTH:
-            raise ModuleError(f"{path}:1: everybody may write it; chmod o-w {path}")
+            raise ModuleError(f"{path}:1: everybody may write it; chmod o-w {path}, and touch it")
         if about.st_size > LARGEST:
             raise ModuleError(f"{path}:1: larger than {LARGEST >> 20} MiB")
         return path.read_bytes()

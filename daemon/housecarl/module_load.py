@@ -37,7 +37,9 @@ def _commands(module: ModuleType, section: str, path: Path) -> tuple[Command, ..
     except Exception as error:  # an object at its top level may answer any question with a fault
         raise ModuleError(module_file.fault(error, path)) from error
     if not commands:
-        raise ModuleError(f"{path}:1: no @command in it; a file of parts starts with _")
+        raise ModuleError(
+            f"{path}:1: no @command in it; the name of what is no module starts with _"
+        )
     return commands
 
 
