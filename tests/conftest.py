@@ -61,14 +61,14 @@ def starts_read_once() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def modules_tried_once() -> Iterator[None]:
     """Each house tries a module of its own in a process: the same files, again without a fault."""
-    sound: set[tuple[str, tuple[tuple[str, bytes], ...]]] = set()
+    sound: set[tuple[str, bytes, tuple[tuple[str, bytes], ...]]] = set()
 
-    async def try_file(path: Path) -> str:
+    async def try_file(path: Path, source: bytes) -> str:
         files = (each for each in sorted(path.parent.glob("*.py")) if each.is_file())
-        key = path.name, tuple((each.name, each.read_bytes()) for each in files)
+        key = path.name, source, tuple((each.name, each.read_bytes()) for each in files)
         if key in sound:
             return ""
-        fault = await process.try_file(path)
+        fault = await process.try_file(path, source)
         if not fault:
             sound.add(key)
         return fault

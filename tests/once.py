@@ -20,7 +20,7 @@ from housecarl.shipped import shipped
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-Load = Callable[[Path, str], tuple[ModuleType, tuple[Command, ...]]]
+Load = Callable[..., tuple[ModuleType, tuple[Command, ...]]]
 
 
 def read_once(patch: Callable[[object, str, Any], None]) -> None:
@@ -34,9 +34,11 @@ def loading(load: Load) -> Load:
     """`load`, for which a shipped module is loaded once: they keep nothing, so the same will do."""
     loaded: dict[Path, tuple[ModuleType, tuple[Command, ...]]] = {}
 
-    def load_once(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
+    def load_once(
+        path: Path, section: str, source: bytes | None = None
+    ) -> tuple[ModuleType, tuple[Command, ...]]:
         if path.parent != shipped("modules"):
-            return load(path, section)
+            return load(path, section, source)
         if path not in loaded:
             loaded[path] = load(path, section)
         module, _ = loaded[path]

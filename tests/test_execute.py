@@ -290,7 +290,7 @@ async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_
     """The former version answers until both are read."""
     go, loaded = asyncio.Event(), tmp_path / "loaded"
 
-    async def trial(path: Path) -> str:
+    async def trial(path: Path, source: bytes) -> str:
         if path.stem == "long":
             await go.wait()
         return ""

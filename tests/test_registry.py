@@ -267,7 +267,7 @@ async def test_a_file_that_cannot_be_tried_now_is_tried_again_and_its_former_ver
     """What the machine lacks for a moment is no fault of the file."""
     lacks = ""
 
-    async def trial(path: Path) -> str:
+    async def trial(path: Path, source: bytes) -> str:
         if lacks:
             raise ModuleLater(lacks)
         return ""
@@ -489,6 +489,74 @@ async def test_a_module_whose_own_settings_break_is_off_and_the_rest_goes_on(
     assert registry.broken == {str(path): f"{path}:{fault}"}
 
 
+SLOW = """
+import threading
+from pathlib import Path
+
+from pydantic import BaseModel, model_validator
+
+class Settings(BaseModel):
+    noted: str
+
+    @model_validator(mode="after")
+    def check(self) -> "Settings":
+        with Path(self.noted).open("a") as note:
+            note.write(f"{threading.current_thread() is threading.main_thread()} ")
+        return self
+"""
+
+
+async def test_settings_are_checked_once_and_not_in_the_loop(tmp_path: Path) -> None:
+    """A slow check, as one that asks DNS, held up the house whenever a module was saved."""
+    folder, note = tmp_path / "mine", tmp_path / "note"
+    write(folder, "slow", SLOW + one("slow"))
+    registry = await loaded(folder, settings={"slow": {"noted": str(note)}})
+    write(folder, "other", one("other"))
+    await registry.reload()
+    assert (list(registry.commands), note.read_text()) == (["other", "slow"], "False ")
+
+
+@pytest.mark.long
+async def test_settings_that_take_for_ever_are_named_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.registry.LOAD_LIMIT", 0.3)
+    hangs = SLOW.replace("        with", "        threading.Event().wait(2)\n        with")
+    path = write(tmp_path, "slow", hangs + one("slow"))
+    write(tmp_path, "well", one("well"))
+    registry = await loaded(tmp_path, settings={"slow": {"noted": str(tmp_path / "note")}})
+    what = f"{path}:1: its top level, with its settings, took longer than 0.3 s"
+    assert (list(registry.commands), registry.broken) == (["well"], {str(path): what})
+
+
+async def test_what_is_loaded_is_what_was_tried_also_when_it_is_saved_meanwhile(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "bell", one("bell", "tried"))
+
+    async def trial(_: Path, source: bytes) -> str:
+        if b"tried" not in source:
+            return "not good"
+        path.write_text("raise SystemExit")
+        return ""
+
+    registry = Registry(None, [tmp_path], trial=trial)
+    await registry.reload()
+    assert (registry.broken, await say(registry, "bell")) == ({}, "tried")
+    await registry.reload()
+    assert registry.broken == {str(path): "not good"}
+
+
+async def test_a_file_whose_rights_were_mended_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path, "bell", one("bell"))
+    path.chmod(0o646)
+    registry = await loaded(tmp_path)
+    assert "everybody may write it" in registry.broken[str(path)]
+    path.chmod(0o644)
+    await registry.reload()
+    assert list(registry.commands) == ["bell"]
+
+
 async def test_a_section_that_is_missing_leaves_the_module_unset_not_broken(tmp_path: Path) -> None:
     path = write(tmp_path, "plug", SETTINGS)
     registry = await loaded(tmp_path)
@@ -558,7 +626,7 @@ async def test_files_that_hang_are_not_waited_for_one_after_the_other(
     begun: list[Path] = []
     all_begun = asyncio.Event()
 
-    async def trial(path: Path) -> str:
+    async def trial(path: Path, source: bytes) -> str:
         if path.stem == "well":
             return ""
         begun.append(path)
@@ -599,7 +667,7 @@ async def test_a_reload_that_is_cut_off_leaves_no_trial_behind(tmp_path: Path) -
     begun, ended = asyncio.Event(), asyncio.Event()
     never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    async def trial(path: Path) -> str:
+    async def trial(path: Path, source: bytes) -> str:
         try:
             begun.set()
             return await never

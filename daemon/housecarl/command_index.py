@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from housecarl import module_file, module_settings
 from housecarl.commands import Command
 from housecarl.config_words import near
 from housecarl.errors import Problem
-from housecarl.module_settings import Locate
+from housecarl.module_settings import Checked, Locate
 
 
 class Stamp(NamedTuple):
     """What tells that a file was changed."""
 
-    mtime_ns: int
+    #: when it was written, or its rights were changed
+    ctime_ns: int
     size: int
     inode: int
 
 
 class Entry(NamedTuple):
-    """One module file, loaded or broken (`error`, "file:line: text")."""
+    """One module file with its settings, or broken (`error`, "file:line: text")."""
 
     file: str
     section: str
@@ -32,6 +31,7 @@ class Entry(NamedTuple):
     module: ModuleType | None = None
     commands: tuple[Command, ...] = ()
     error: str = ""
+    checked: Checked = Checked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +51,20 @@ def index_of(
     entries: Sequence[Entry],
     sections: Mapping[str, Any],
     locate: Locate,
-    context: Mapping[str, Any] | None = None,
 ) -> Index:
     """Put the commands of all entries together; earlier entries win."""
     index = Index(commands={command.name: command for command in builtins})
     problems: list[Problem] = []
     for entry in entries:
-        if entry.module is None:
+        if entry.error:
             index.broken[entry.file] = entry.error
-            continue
-        try:
-            checked = module_settings.check(entry.module, entry.section, sections, locate, context)
-        except BaseException as error:  # noqa: BLE001  a model's code may do anything, sys.exit too
-            index.broken[entry.file] = module_file.fault(error, Path(entry.file)).splitlines()[0]
-            continue
-        if checked.problems:
-            problems += checked.problems
-            index.broken[entry.file] = str(checked.problems[0]).splitlines()[0]
-        elif checked.unset:
-            index.unset[entry.file] = checked.unset
+        elif entry.checked.problems:
+            problems += entry.checked.problems
+            index.broken[entry.file] = str(entry.checked.problems[0]).splitlines()[0]
+        elif entry.checked.unset:
+            index.unset[entry.file] = entry.checked.unset
         else:
-            _enter(index, entry, checked.settings)
+            _enter(index, entry)
     known = {entry.section for entry in entries}
     problems += (
         locate(("modules", name), f"no module '{name}'{near(name, known)}")
@@ -83,7 +76,7 @@ def index_of(
     return replace(index, commands=ordered, problems=tuple(dict.fromkeys(problems)))
 
 
-def _enter(index: Index, entry: Entry, settings: Any) -> None:
+def _enter(index: Index, entry: Entry) -> None:
     for command in entry.commands:
         if (other := index.commands.get(command.name)) is not None:
             line = command.function.__code__.co_firstlineno
@@ -93,7 +86,7 @@ def _enter(index: Index, entry: Entry, settings: Any) -> None:
             )
             return
     for command in entry.commands:
-        index.commands[command.name] = replace(command, settings=settings)
+        index.commands[command.name] = replace(command, settings=entry.checked.settings)
 
 
 def _enter_words(index: Index) -> None:

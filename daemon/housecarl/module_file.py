@@ -41,7 +41,7 @@ def load(path: Path, name: str, source: bytes | None = None) -> ModuleType:
     place of what the file holds now.
     """
     if source is None:
-        source = _read(path)
+        source = read(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
         raise ModuleError(f"{path}:1: not a Python file")
@@ -152,7 +152,8 @@ def printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """What a file holds; raises ModuleError for one that is not taken."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):

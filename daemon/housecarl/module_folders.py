@@ -53,4 +53,4 @@ def _stamp(path: Path) -> Stamp | None:
         about = path.stat()
     except OSError:  # a dangling link: named as broken, tried again at every reload
         return None
-    return Stamp(about.st_mtime_ns, about.st_size, about.st_ino)
+    return Stamp(about.st_ctime_ns, about.st_size, about.st_ino)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -25,9 +26,11 @@ log = structlog.get_logger()
 GROUP = "housecarl.modules"
 
 
-def load(path: Path, section: str) -> tuple[ModuleType, tuple[Command, ...]]:
-    """One file with its commands; raises ModuleError."""
-    module = module_file.load(path, module_file.private_name(path))
+def load(
+    path: Path, section: str, source: bytes | None = None
+) -> tuple[ModuleType, tuple[Command, ...]]:
+    """One file with its commands; raises ModuleError. `source`: what it held when it was tried."""
+    module = module_file.load(path, module_file.private_name(path), source)
     return module, _commands(module, section, path)
 
 
@@ -43,13 +46,14 @@ def _commands(module: ModuleType, section: str, path: Path) -> tuple[Command, ..
     return commands
 
 
-async def installed(limit: float) -> dict[str, Entry]:
+async def installed(limit: float, settled: Callable[[Entry], Entry]) -> dict[str, Entry]:
     """The modules of installed packages by what their entry points name; broken ones hold why.
 
-    One whose import takes longer than `limit` seconds is broken, and keeps no other waiting.
+    One whose import, with its settings, takes longer than `limit` seconds is broken, and keeps no
+    other waiting. `settled` gives an entry its settings.
     """
     points = await in_thread(_points, limit)
-    entries = await asyncio.gather(*(_in_time(point, limit) for point in points))
+    entries = await asyncio.gather(*(_in_time(point, limit, settled) for point in points))
     return {point.value: entry for point, entry in zip(points, entries, strict=True)}
 
 
@@ -59,9 +63,9 @@ def _points() -> list[EntryPoint]:
     return list(entry_points(group=GROUP))
 
 
-async def _in_time(point: EntryPoint, limit: float) -> Entry:
+async def _in_time(point: EntryPoint, limit: float, settled: Callable[[Entry], Entry]) -> Entry:
     try:
-        return await in_thread(lambda: _installed(point), limit)
+        return await in_thread(lambda: settled(_installed(point)), limit)
     except TimeoutError:
         package = point.dist.name if point.dist else point.module
         fault = f"{point.value} of the package {package}: its import took longer than {limit:g} s"

@@ -89,12 +89,13 @@ async def run(task: Task, limits: Limits) -> Ended:
     return worker.ended(timed_out=timed_out)
 
 
-async def try_file(path: Path) -> str:
+async def try_file(path: Path, source: bytes | None = None) -> str:
     """Load a module file where it can harm nothing: its fault as "file:line: text", else "".
 
-    Raises ModuleLater when there is no process to be had for it.
+    `source` is what is tried in place of what the file holds now. Raises ModuleLater when there is
+    no process to be had for it.
     """
-    task = Task(str(path), module_file.private_name(path))
+    task = Task(str(path), module_file.private_name(path), source=source)
     ended = await run(task, Limits(timeout=TRIAL))
     if not ended.started:
         raise ModuleLater(ended.how)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from housecarl import module_file, module_folders, module_load
+from housecarl import module_file, module_folders, module_load, module_settings
 from housecarl.command_index import Entry, Index, Stamp, index_of
 from housecarl.commands import Command, command_of
 from housecarl.config_words import Loc
@@ -32,9 +32,9 @@ LOAD_LIMIT = 15.0
 TRIALS = 2
 #: seconds after which a file that is tried is not one of these any more: it hangs, most likely
 SLOW = 4.0
-#: runs a file elsewhere first: the fault as "file:line: text", or "" when it is sound; may raise
-#: ModuleLater
-Trial = Callable[[Path], Awaitable[str]]
+#: runs what a file holds elsewhere first: the fault as "file:line: text", or "" when it is sound;
+#: may raise ModuleLater
+Trial = Callable[[Path, bytes], Awaitable[str]]
 
 
 def _nowhere(loc: Loc, text: str) -> Problem:
@@ -187,7 +187,7 @@ class Registry:
         part of `reload`; a package that was added later is seen at the next start.
         """
         async with self._lock:
-            self._installed = await module_load.installed(LOAD_LIMIT)
+            self._installed = await module_load.installed(LOAD_LIMIT, self._settled)
             self._build()
 
     def _stamp(self, path: Path) -> Stamp | None:
@@ -205,7 +205,7 @@ class Registry:
             return []
         try:
             return await in_thread(
-                lambda: [_loaded(path, found[path]) for path in ours], LOAD_LIMIT
+                lambda: [self._settled(_loaded(path, found[path])) for path in ours], LOAD_LIMIT
             )
         except TimeoutError:
             text = f"the modules that come with housecarl took longer than {LOAD_LIMIT:g} s"
@@ -213,15 +213,34 @@ class Registry:
 
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
         try:
-            await self._try(path, free)
+            source = await in_thread(lambda: module_file.read(path), LOAD_LIMIT)
+            await self._try(path, source, free)
             async with free:
-                return await in_thread(lambda: _loaded(path, stamp), LOAD_LIMIT)
+                return await in_thread(
+                    lambda: self._settled(_loaded(path, stamp, source)), LOAD_LIMIT
+                )
         except ModuleLater as error:
             return self._kept(path, str(error))
         except ModuleError as error:
             return _off(path, stamp, str(error))
         except TimeoutError:
-            return _off(path, stamp, f"{path}:1: its top level took longer than {LOAD_LIMIT:g} s")
+            what = f"its top level, with its settings, took longer than {LOAD_LIMIT:g} s"
+            return _off(path, stamp, f"{path}:1: {what}")
+
+    def _settled(self, entry: Entry) -> Entry:
+        """An entry with its settings, or what breaks over them; blocks, as its code may."""
+        if entry.module is None:
+            return entry
+        section, sections = entry.section, self._settings
+        try:
+            checked = module_settings.check(
+                entry.module, section, sections, self._locate, self._context
+            )
+        except BaseException as error:  # noqa: BLE001  a model's code may do anything, sys.exit too
+            fault = module_file.fault(error, Path(entry.file)).splitlines()[0]
+            log.warning("module off", file=entry.file, fault=fault)
+            return entry._replace(error=fault)
+        return entry._replace(checked=checked)
 
     def _kept(self, path: Path, why: str) -> Entry:
         """The former version of a file, if it had a sound one; the next `reload` tries it again."""
@@ -231,12 +250,12 @@ class Registry:
         log.warning("module kept", file=str(path), why=why)
         return former
 
-    async def _try(self, path: Path, free: asyncio.Semaphore) -> None:
+    async def _try(self, path: Path, source: bytes, free: asyncio.Semaphore) -> None:
         """Try a file; one that hangs makes room for the next, or ten of them would end a start."""
         if self._trial is None:
             return
         async with free:
-            trial = asyncio.ensure_future(self._trial(path))
+            trial = asyncio.ensure_future(self._trial(path, source))
             try:
                 await asyncio.wait({trial}, timeout=SLOW)
             except asyncio.CancelledError:
@@ -251,11 +270,10 @@ class Registry:
             [*self._files.values(), *self._installed.values()],
             self._settings,
             self._locate,
-            self._context,
         )
 
 
-def _loaded(path: Path, stamp: Stamp | None) -> Entry:
+def _loaded(path: Path, stamp: Stamp | None, source: bytes | None = None) -> Entry:
     """A file with its commands, or with what is wrong with it; blocks.
 
     A version that was loaded before stays in `sys.modules`: it is in use until all that changed was
@@ -264,7 +282,7 @@ def _loaded(path: Path, stamp: Stamp | None) -> Entry:
     name, module = module_file.private_name(path), None
     former = sys.modules.get(name)
     try:
-        module, commands = module_load.load(path, path.stem)
+        module, commands = module_load.load(path, path.stem, source)
         entry = Entry(str(path), path.stem, stamp, module, commands)
     except ModuleError as error:
         entry = _off(path, stamp, str(error))
