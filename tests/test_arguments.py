@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import time
+from datetime import datetime, time
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from housecarl.arguments import Arguments
 from housecarl.errors import BadArgument, ModuleError
-from housecarl.module import Call, Rest
+from housecarl.module import Call, House, Rest
 
 OnOff = Literal["on", "off"]
 
@@ -143,6 +143,23 @@ def test_a_wrong_word_is_named_with_the_usage(
     with pytest.raises(BadArgument) as caught:
         bind(function, text)
     assert said == str(caught.value)
+
+
+def test_a_date_and_time_is_by_the_clocks_of_the_house() -> None:
+    """As a person means it, whatever the machine's own zone; one with a zone keeps it."""
+
+    def remind(call: Call, at: datetime) -> None: ...
+
+    house = House(timezone="America/Denver")
+    at = [
+        Arguments.of(remind).bind(Call("remind", (word,), house=house)).at.isoformat()
+        for word in ("2026-12-31T22:30", "2026-07-31T22:30", "2026-12-31T22:30Z")
+    ]
+    assert at == [
+        "2026-12-31T22:30:00-07:00",
+        "2026-07-31T22:30:00-06:00",
+        "2026-12-31T22:30:00+00:00",
+    ]
 
 
 def test_bound_values_reach_the_function_as_it_takes_them() -> None:

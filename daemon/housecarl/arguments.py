@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_type_hints
+from zoneinfo import ZoneInfo
 
 from housecarl.errors import BadArgument, ModuleError
 from housecarl.hints import Kind, kind_of, said
@@ -199,7 +201,10 @@ class Arguments(NamedTuple):
 
     def _value(self, call: Call, argument: Argument, word: str) -> Any:
         try:
-            return argument.read(word)
+            value = argument.read(word)
+            if isinstance(value, datetime) and value.tzinfo is None:
+                return value.replace(tzinfo=ZoneInfo(call.house.timezone))
+            return value
         except ValueError as error:
             raise self._bad(call, f"{argument.name} {error}, not {_shown(word)}") from None
 

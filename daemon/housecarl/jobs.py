@@ -113,6 +113,9 @@ class Clockwork:
             return
         if regular is not None:
             following = regular.next(due, self._zone)
+            if not regular.has(due, self._zone):  # planned by the clocks of another time zone
+                await self._postpone(job, following)
+                return
             while following <= now:  # the house was down: only the last time counts
                 due, following = following, regular.next(following, self._zone)
         stamp = Stamp(
@@ -128,8 +131,10 @@ class Clockwork:
         if following is None:
             await self._db.write(lambda conn: jobs.close(conn, job.id, "done"))
         else:
-            again = following.timestamp()
-            await self._db.write(lambda conn: jobs.postpone(conn, job.id, again))
+            await self._postpone(job, following)
+
+    async def _postpone(self, job: Job, until: datetime) -> None:
+        await self._db.write(lambda conn: jobs.postpone(conn, job.id, until.timestamp()))
 
 
 def _regular(job: Job) -> when.Every:

@@ -93,6 +93,10 @@ class Every(NamedTuple):
         moments = (on(day, self.at, zone) for day in days)
         return next(moment for moment in moments if moment > after)
 
+    def has(self, at: datetime, zone: ZoneInfo) -> bool:
+        """Whether `at` is one of its times; not when it was planned in another time zone."""
+        return self.span is not None or self.next(at - timedelta(seconds=1), zone) == at
+
 
 def every(words: tuple[str, ...]) -> tuple[Every, tuple[str, ...]]:
     """The regular time that words begin with, and the words behind it.

@@ -181,6 +181,24 @@ def test_a_regular_job_goes_on_after_the_clock_was_a_year_ahead(
     assert phone.reply == "Jobs: 2: every 30m help uptime; 1: every day 13:00 help uptime."
 
 
+def test_a_regular_job_comes_by_the_new_clocks_once_the_time_zone_is_changed(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    """Once a day: it came at 13:00 of the former zone, and at 13:00 of the new one again."""
+    phone.text("!every day 13:00 uptime")
+    phone.wait()
+    house.stop()
+    house._more["timezone"] = "America/Denver"
+    house.start()
+    move(house, clock, 3600)
+    house.until(lambda: clock.next == clock.now() + timedelta(hours=7))
+    house.settle()
+    assert not [line for line in house.log() if "ann uptime:" in line]
+    move(house, clock, 7 * 3600)
+    assert phone.reply.startswith("Elm Street up ")
+    house.until(lambda: clock.next == clock.now() + timedelta(days=1))
+
+
 def test_jobs_outlive_a_restart(
     phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
 ) -> None:
