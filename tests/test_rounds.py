@@ -311,6 +311,23 @@ def wait_for(house: TestHouse, wanted: set[str]) -> None:
 
 
 @pytest.mark.long
+def test_work_that_blocks_the_loop_is_named_with_its_line(
+    slow: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = slow.folder / "mine" / "slow.py"
+    blocking = SLOW.replace("await asyncio.sleep(0.005)", "__import__('time').sleep(0.5); break")
+    with capture_logs() as logs:
+        file.write_text(blocking)
+        slow.do(inner(slow).reload_modules())
+        monkeypatch.setattr(inner(slow).watch, "_blocked", 0.1)
+        pass_minute(slow)
+        wait_for(slow, {"slow.answer"})
+    line = next(n for n, text in enumerate(blocking.splitlines(), 1) if "sleep(0.5)" in text)
+    (found,) = [each for each in logs if each["event"] == "loop blocked"]
+    assert (found["command"], found["at"]) == ("slow", f"{file}:{line}")
+
+
+@pytest.mark.long
 def test_slow_work_keeps_no_other_waiting_and_is_not_begun_twice(slow: TestHouse) -> None:
     folder = slow.folder / "mine"
     for words in ("wet", "dry", "wet"):

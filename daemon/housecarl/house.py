@@ -90,10 +90,10 @@ class House:
         tell, post = partial(self.tell, "post"), config.post
         rules = Rules(self.off.__contains__, config.people, config.limits.texts)
         self.post = Post(post, self.db, clock, tell, rules=rules) if post else None
-        self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs)
-        self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.watch = LoopWatch(asyncio.get_running_loop())
-        self.performer = Performer(config, self.workshop, self.watch)
+        self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs, self.watch)
+        self.alerts = Alerts(config, self.workshop, self.off.__contains__)
+        self.performer = Performer(config, self.workshop)
         self.record = Record(self.db, outbox)
         self.waiting = Waiting(self.db, self.record, clock, self.offer)
         self.worker = self._make_worker()

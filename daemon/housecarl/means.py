@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from housecarl.envelope import Answer, Way
 from housecarl.errors import CommandError
 from housecarl.execute import FAREWELL, is_cancelled
 from housecarl.journal import Database, jobs, values
+from housecarl.loop_watch import LoopWatch
 from housecarl.module import House, Reply
 from housecarl.outbox import Outbox
 from housecarl.when import LONGEST
@@ -94,6 +95,7 @@ class Workshop:
     clock: Clock
     wake_post: Callable[[], None]
     wake_jobs: Callable[[], None]
+    watch: LoopWatch | None = None
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     #: what a start finds out about the work of the last life; begun anew when it is cut off
@@ -105,6 +107,10 @@ class Workshop:
         if lock is None:
             lock = self.locks[device] = asyncio.Lock()
         return lock
+
+    def watching(self, command: str, file: str) -> AbstractContextManager[None]:
+        """Name a command, whose code is in `file`, when it blocks the loop meanwhile."""
+        return self.watch.watching(command, file) if self.watch else nullcontext()
 
     async def send(self, answer: Answer, own: Way | None) -> None:
         """Queue one more message for a person, durable on return, and wake the post."""
@@ -162,6 +168,7 @@ class CallMeans:
     command: str
     receipt: str
     way: Way | None
+    file: str = ""
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation."""
@@ -224,7 +231,8 @@ class CallMeans:
             key, note_of(self.person, self.command, self.receipt, self.way)
         )
         try:
-            await work
+            with self.workshop.watching(self.command, self.file):
+                await work
         except BaseException as error:
             if is_cancelled(error):
                 raise

@@ -16,7 +16,6 @@ from housecarl.confirm import make_challenge
 from housecarl.errors import CommandError
 from housecarl.execute import Outcome, execute, is_cancelled
 from housecarl.judge import Case, Step
-from housecarl.loop_watch import LoopWatch
 from housecarl.means import CallMeans, JournalStore, Workshop
 from housecarl.module import Call, Reply
 from housecarl.record import Done, way_of
@@ -28,18 +27,19 @@ log = structlog.get_logger()
 class Performer:
     """Gives each call its means and carries it out under its time limit."""
 
-    def __init__(self, config: Config, workshop: Workshop, watch: LoopWatch | None) -> None:
+    def __init__(self, config: Config, workshop: Workshop) -> None:
         self._config = config
         self._rules: Mapping[str, CommandRule] = config.commands
         self._workshop = workshop
-        self._watch = watch
 
     async def perform(self, case: Case, step: Step) -> Outcome:
         """Carry out one call; never raises, whatever the command does."""
         call = self._call(case, step)
         rule = self._rules.get(step.command.name)
         timeout = rule.timeout if rule else None
-        return await execute(step.command, step.args, call, timeout=timeout, watch=self._watch)
+        return await execute(
+            step.command, step.args, call, timeout=timeout, watch=self._workshop.watch
+        )
 
     async def challenge(self, case: Case) -> Done:
         """The sentence and the code that stand between a danger and its being done."""
@@ -67,9 +67,10 @@ class Performer:
             return f"{' '.join(step.call.words)}?"
         step.args.call = self._call(case, step)
         try:
-            async with asyncio.timeout(step.command.spec.timeout):
-                said = rule(step.args)
-                return str(await said if inspect.isawaitable(said) else said)
+            with self._workshop.watching(step.command.name, step.command.file):
+                async with asyncio.timeout(step.command.spec.timeout):
+                    said = rule(step.args)
+                    return str(await said if inspect.isawaitable(said) else said)
         except CommandError:
             raise
         except BaseException as error:
@@ -89,5 +90,6 @@ class Performer:
             command=command.name,
             receipt=case.id,
             way=way_of(case),
+            file=command.file,
         )
         return replace(step.call, id=case.id, means=means)

@@ -144,7 +144,8 @@ class Rounds:
             return
         try:
             async with asyncio.timeout(command.spec.timeout):
-                returned = await command.spec.regular.work(self._call(command))
+                with self._workshop.watching(name, command.file):
+                    returned = await command.spec.regular.work(self._call(command))
             found = [finding(each) for each in returned]
             names = {f"{command.module}.{each.name}": each for each in found}
             if name in self._due and self._module(name) == command.module:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long(after=3)
 MODULE = '''
 """A pot of coffee."""
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,6 +47,17 @@ async def brew(call: Call, when: str = "soon") -> Reply:
     """Brew."""
     call.spawn(_brewed(call))
     return Reply("Brewing.")
+
+
+async def _ground(call: Call) -> None:
+    time.sleep(0.5)  # held here
+
+
+@command(risk=Risk.CHANGE)
+async def grind(call: Call) -> Reply:
+    """Grind."""
+    call.spawn(_ground(call))
+    return Reply("Grinding.")
 
 
 @command(risk=Risk.CHANGE)
@@ -151,6 +163,23 @@ def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone, word: str) ->
     at_home = house.daemon.house
     house.until(lambda: not at_home.workshop.tasks)
     assert house.do(at_home.db.read(lambda conn: values.everything(conn, BACKGROUND))) == {}
+
+
+def test_what_blocks_the_loop_there_is_named_with_its_line(
+    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.daemon is not None and house.daemon.house is not None
+    at_home = house.daemon.house
+    watch = at_home.watch
+    house.until(lambda: watch._thread is None or watch._asleep)
+    monkeypatch.setattr(watch, "_blocked", 0.1)
+    with capture_logs() as logs:
+        phone.text("!grind")
+        assert phone.reply == "Grinding."
+        house.until(lambda: not at_home.workshop.tasks)
+    line = MODULE.splitlines().index("    time.sleep(0.5)  # held here") + 1
+    (found,) = [each for each in logs if each["event"] == "loop blocked"]
+    assert (found["command"], found["at"]) == ("grind", f"{mine}/pot.py:{line}")
 
 
 def test_who_is_off_when_it_ends_is_not_told(house: TestHouse, mine: Path) -> None:
