@@ -424,6 +424,42 @@ async def test_a_wrong_section_is_named_and_the_module_is_off(
     assert said in str(caught.value)
 
 
+NESTED = """
+from pydantic import AliasChoices, BaseModel, Field, RootModel
+
+class Hosts(RootModel[dict[str, int]]):
+    pass
+
+class Lamp(BaseModel):
+    host: str = Field(validation_alias=AliasChoices("host", "address"))
+    watts: int = 10
+
+class Settings(BaseModel):
+    lamps: dict[str, Lamp] = {}
+    spare: list[Lamp] = []
+    lost: Lamp | None = None
+    hosts: Hosts | None = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"lamps": {"hall": {"host": "x", "wats": 5}}}, "lamps.hall.wats: unknown key 'wats'; did"),
+        ({"spare": [{"host": "x"}, {"host": "x", "w": 5}]}, "spare.1.w: unknown key 'w'"),
+        ({"lost": {"host": "x", "height": 5}}, "lost.height: unknown key 'height'"),
+        ({"lost": {"address": "x"}, "hosts": {"nas": 1}}, ""),
+    ],
+)
+async def test_an_unknown_key_of_a_model_in_the_settings_is_named_too(
+    tmp_path: Path, section: Any, said: str
+) -> None:
+    write(tmp_path, "lights", NESTED + one("lights"))
+    registry = await loaded(tmp_path, settings={"lights": section})
+    assert said in registry.broken.get(str(tmp_path / "lights.py"), "")
+    assert bool(said) != bool(registry.commands)
+
+
 STRICT = """
 from pydantic import BaseModel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -85,7 +85,7 @@ def _validate(
 ) -> Checked:
     from pydantic import ValidationError
 
-    unknown = tuple(_unknown(model, section, given or {}, locate))
+    place: Loc = ("modules", section)
     try:
         settings = model.model_validate({} if given is None else dict(given), context=context)
     except ValidationError as error:
@@ -93,9 +93,10 @@ def _validate(
         if given is None:
             keys = ", ".join(".".join(map(str, ("modules", section, *loc))) for loc, _ in found)
             return Checked(unset=f"{section} is not set up: the config needs {keys}")
-        told = (locate(("modules", section, *loc), text) for loc, text in found)
-        return Checked(problems=(*unknown, *told))
-    return Checked(settings=settings, problems=unknown)
+        found = [*_unknown(model, given), *found]
+        return Checked(problems=tuple(locate((*place, *loc), text) for loc, text in found))
+    unknown = _unknown_below(settings, given or {})
+    return Checked(settings, tuple(locate((*place, *loc), text) for loc, text in unknown))
 
 
 def _place(loc: Loc) -> Loc:
@@ -103,17 +104,40 @@ def _place(loc: Loc) -> Loc:
     return loc[:-1] if loc and loc[-1] == "[key]" else loc
 
 
-def _unknown(model: Any, section: str, given: Mapping[str, Any], locate: Locate) -> list[Problem]:
+def _unknown(model: Any, given: Mapping[str, Any]) -> list[tuple[Loc, str]]:
     """Keys that the model would silently ignore: a typo must not go unseen."""
-    fields = model.model_fields
     if model.model_config.get("extra") in ("allow", "forbid"):
         return []
-    known = [*fields, *(field.alias for field in fields.values() if field.alias)]
-    return [
-        locate(("modules", section, key), _foreign(model, str(key), known))
-        for key in given
-        if key not in known
-    ]
+    known = [name for each in model.model_fields.items() for name in _names(*each)]
+    return [((key,), _foreign(model, str(key), known)) for key in given if key not in known]
+
+
+def _unknown_below(value: Any, given: Any) -> Iterator[tuple[Loc, str]]:
+    """Such keys of a model, and of those in it: `value` is what was made of `given`."""
+    from pydantic import BaseModel, RootModel
+
+    if isinstance(value, RootModel):  # it stands for what is in it
+        value = value.root
+    parts: Iterable[tuple[Any, Any, Any]] = ()
+    if isinstance(value, BaseModel) and isinstance(given, Mapping):
+        yield from _unknown(type(value), given)
+        fields = type(value).model_fields.items()
+        named = [(key, name) for name, field in fields for key in _names(name, field)]
+        parts = [(key, getattr(value, name), given[key]) for key, name in named if key in given]
+    elif isinstance(value, Mapping) and isinstance(given, Mapping):
+        parts = [(key, value[key], given[key]) for key in given if key in value]
+    elif isinstance(value, list | tuple) and isinstance(given, list):
+        parts = [(number, *pair) for number, pair in enumerate(zip(value, given, strict=False))]
+    for key, part, of in parts:
+        for loc, text in _unknown_below(part, of):
+            yield (key, *loc), text
+
+
+def _names(name: str, field: Any) -> set[str]:
+    """What a key of a model may be called in the configuration."""
+    aliases = getattr(field.validation_alias, "choices", [field.validation_alias])
+    firsts = (getattr(alias, "path", [alias])[0] for alias in aliases)
+    return {name, *(first for first in firsts if isinstance(first, str))}
 
 
 def _text(error: Any, model: Any) -> str:
