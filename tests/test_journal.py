@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -33,6 +34,8 @@ from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.runs import Run
 from housecarl.journal.schema import VERSION
+from housecarl.means import JournalStore
+from housecarl.testing.clock import START, FakeClock
 
 
 @pytest.fixture
@@ -301,6 +304,16 @@ def test_a_value_has_a_bound(conn: sqlite3.Connection) -> None:
     values.put(conn, "m", "k", [1], 0.0)
     values.put(conn, "m", "k", None, 0.0)
     assert values.get(conn, "m", "k") is None
+
+
+@pytest.mark.parametrize("value", ["wet", float("nan"), float("inf")])
+async def test_what_is_no_number_is_no_reading_of_a_module(db: Database, value: Any) -> None:
+    """A word was kept, and the series could not be read any more."""
+    store = JournalStore(db, "cellar", FakeClock())
+    with pytest.raises(ValueError, match=r"wet|nan|inf"):
+        await store.append("damp", value)
+    await store.append("damp", "4.5")  # type: ignore[arg-type]  # as a sensor gives it
+    assert [reading for _, reading in await store.series("damp", START)] == [4.5]
 
 
 def test_a_series_that_is_too_long_is_answered_by_its_newest_readings(

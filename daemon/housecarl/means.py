@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -73,8 +74,10 @@ class JournalStore:
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
         """Add one reading to a series; `at` defaults to now."""
-        when = (at or self.clock.now()).timestamp()
-        await self.db.write(lambda c: values.read(c, self.module, series, when, value))
+        when, number = (at or self.clock.now()).timestamp(), float(value)
+        if not isfinite(number):
+            raise ValueError(f"{self.module}: {value} is no reading of {series}")
+        await self.db.write(lambda c: values.read(c, self.module, series, when, number))
 
     async def series(
         self, series: str, since: datetime, until: datetime | None = None

@@ -100,7 +100,7 @@ class Store(Protocol):
         ...
 
     async def append(self, series: str, value: float, at: datetime | None = None) -> None:
-        """Add one reading to a series; `at` defaults to now."""
+        """Add one reading to a series; `at` defaults to now. ValueError for what is no number."""
         ...
 
     async def series(
