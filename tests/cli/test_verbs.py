@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -344,7 +345,9 @@ def test_check_is_not_well_when_a_module_cannot_be_used(tmp_path: Path) -> None:
     file.write_text("import nowhere\n")
     done = verb_of(config)("check")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{file}:1: ModuleNotFoundError: No module named 'nowhere'\n"
+    what = "ModuleNotFoundError: No module named 'nowhere'"
+    mend = f"install it for {sys.executable}, then touch {file}"
+    assert done.stderr == f"{file}:1: {what}; {mend}\n"
     config.write_text("modules: {folders: [mine], pong: {}}\n")
     done = verb_of(config)("check")
     assert (done.returncode, done.stdout) == (78, "")
