@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tests.nobody import needs_root, nobody
 
+from housecarl import config_file
 from housecarl.config_file import check, find, load
 from housecarl.config_keys import keys
 from housecarl.config_renamed import RENAMED, Renamed
 from housecarl.config_show import dump
-from housecarl.errors import ConfigError
+from housecarl.errors import ConfigError, NotAllowed
 from housecarl.location import Location
 from housecarl.secret import Secret
 
@@ -387,6 +389,22 @@ def test_the_file_is_looked_for_in_this_order(
         find(given_)
     given_.touch()
     assert find(given_) == given_
+
+
+@needs_root
+def test_who_may_not_look_into_the_services_folder_is_not_told_to_make_a_second_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "etc" / "housecarl.yaml"
+    place.parent.mkdir(mode=0o700)
+    place.touch()
+    monkeypatch.setattr(config_file, "SERVICE_FILE", place)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.delenv("HOUSECARL_CONFIG", raising=False)
+    monkeypatch.chdir("/")
+    assert find() == place
+    with nobody(), pytest.raises(NotAllowed, match=f"{place.parent} is closed to this login: run"):
+        find()
 
 
 def test_a_large_house_is_checked_in_a_blink(write: Write) -> None:

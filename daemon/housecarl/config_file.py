@@ -16,7 +16,10 @@ from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Text, parse
 from housecarl.config_words import Loc, near, words
-from housecarl.errors import ConfigError, Problem
+from housecarl.errors import ConfigError, NotAllowed, Problem
+
+#: where the unit of systemd looks for the configuration
+SERVICE_FILE = Path("/etc/housecarl/housecarl.yaml")
 
 #: how alike two words are (0 to 1): "usr" means "user" (0.86), "user" is not "house" (0.67)
 _NEAR = 0.75
@@ -97,7 +100,7 @@ def find(given: Path | None = None) -> Path:
     The order: -c FILE, $HOUSECARL_CONFIG, ./config/housecarl.yaml,
     ~/.config/housecarl/housecarl.yaml, /etc/housecarl/housecarl.yaml. Nobody named the last three:
     where this login may not look there is none. Raises ConfigError when a named one does not
-    exist, or none does.
+    exist, or none does, and NotAllowed when the service's is all that there may be, out of sight.
     """
     named = given or os.environ.get("HOUSECARL_CONFIG")
     if named:
@@ -109,11 +112,19 @@ def find(given: Path | None = None) -> Path:
         Path("config/housecarl.yaml"),
         # pathlib's form raises where a service has no home
         Path(os.path.expanduser("~/.config/housecarl/housecarl.yaml")),  # noqa: PTH111
-        Path("/etc/housecarl/housecarl.yaml"),
+        SERVICE_FILE,
     ]
+    closed = False
     for place in places:
-        if os.path.exists(place):  # noqa: PTH110 - pathlib's form raises where one may not look
+        try:
+            place.stat()
+        except OSError as error:
+            closed = isinstance(error, PermissionError)
+        else:
             return place
+    if closed:  # the service's: "not found, init writes one" would make a second house beside it
+        text = f"{SERVICE_FILE.parent} is closed to this login: run it as root or the daemon's user"
+        raise NotAllowed(text)
     tried = ", ".join(str(place) for place in places)
     text = f"not found in {tried}; `housecarl init` writes one, `housecarl demo` needs none"
     raise ConfigError(Problem("housecarl.yaml", 0, 0, text))

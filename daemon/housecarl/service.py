@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from housecarl import config_file
-from housecarl.errors import ConfigError
+from housecarl.errors import ConfigError, NotAllowed
 
 #: Where the unit of systemd looks for the configuration.
-CONFIG = Path("/etc/housecarl/housecarl.yaml")
+CONFIG = config_file.SERVICE_FILE
 
 #: Where install.md puts the unit, and where packages do.
 UNITS = (
@@ -42,7 +42,7 @@ def called(config: Path, verb: str) -> str:
     """A verb as this shell finds the program, with -c where the file is not found without."""
     try:
         usual = config_file.find().absolute() == config.absolute()
-    except ConfigError:
+    except (ConfigError, NotAllowed):
         usual = False
     named = "" if usual else f" -c {shlex.quote(str(config))}"
     return f"{program()}{named} {verb}"

@@ -79,12 +79,12 @@ def _loaded(given: Path | None, *, needed: bool) -> Loaded:
     """The house that the module is for; the shipped configuration where none is needed or named."""
     from housecarl import config_file
     from housecarl.cli import journal
-    from housecarl.errors import ConfigError
+    from housecarl.errors import ConfigError, NotAllowed
     from housecarl.shipped import shipped
 
     try:
         return journal.load(given)
-    except ConfigError:
+    except (ConfigError, NotAllowed):
         if needed or given is not None:
             raise
         return config_file.load(shipped("config") / "housecarl.yaml")
