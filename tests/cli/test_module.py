@@ -50,6 +50,17 @@ def test_a_new_module_of_a_name_that_is_taken_is_refused(
     assert [path.name for path in mine.glob("*.py")] == ["bell.py"]
 
 
+def test_a_new_module_in_a_folder_of_the_house_is_live_at_once(
+    author: Verb, tmp_path: Path
+) -> None:
+    """Said only of such a folder, whether --folder names it or not."""
+    said = "Text !{} Ann once the daemon has seen it; `housecarl module test {}`."
+    for name, words in (("bell", ()), ("gong", ("--folder", str(tmp_path / "mine")))):
+        done = author("module", "new", name, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[-1] == said.format(name, name)
+
+
 def test_a_new_module_needs_a_folder_of_your_own_or_a_named_one(tmp_path: Path) -> None:
     config = tmp_path / "housecarl.yaml"
     config.write_text("spool: spool\n")
@@ -71,7 +82,11 @@ def test_a_module_is_written_before_there_is_a_house(
     assert (done.returncode, "none.yaml: no such file" in done.stderr) == (78, True)
     assert not (tmp_path / "mine").exists()
     done = shared().run(*words)
-    assert (done.returncode, "Text !bell Ann once" in done.stdout) == (0, True), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        f"No daemon looks there yet: name {tmp_path}/mine under `modules.folders`, reload, "
+        "then text !bell Ann; `housecarl module test bell --folder mine`."
+    )
     assert sorted(path.name for path in (tmp_path / "mine").glob("*.py")) == [
         "bell.py",
         "test_bell.py",

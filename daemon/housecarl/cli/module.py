@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -71,8 +72,20 @@ def new(ctx: click.Context, name: str, folder: Path | None) -> None:
     _refuse_taken(name, loaded)
     for path in skeleton.write(name, folder):
         click.echo(path)
+    click.echo(_next(name, folder, loaded))
+
+
+def _next(name: str, folder: Path, loaded: Loaded) -> str:
+    """How the new module comes to be heard and tested; a daemon sees its own folders only."""
     typed = loaded.config.facts.typed(name, "Ann")
-    click.echo(f"Text {typed} once the daemon has seen it; `housecarl module test {name}`.")
+    test = f"housecarl module test {name}"
+    if folder.resolve() in [each.resolve() for each in loaded.config.modules.folders]:
+        return f"Text {typed} once the daemon has seen it; `{test}`."
+    place = shlex.quote(str(folder))
+    return (
+        f"No daemon looks there yet: name {folder.absolute()} under `modules.folders`, reload, "
+        f"then text {typed}; `{test} --folder {place}`."
+    )
 
 
 def _loaded(given: Path | None, *, needed: bool) -> Loaded:
