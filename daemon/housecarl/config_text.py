@@ -36,6 +36,9 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _QUOTES = "a value that begins with {} needs quotes"
 
+#: where the parser is when a value without quotes begins with a sign of its own
+_SIGNS = ("while scanning an alias", "while scanning an anchor", "while scanning a tag")
+
 
 class Mark(NamedTuple):
     """A place in the text; line and column count from 0."""
@@ -88,10 +91,10 @@ def parse(text: str) -> Text:
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
-        if error.context in ("while scanning an alias", "while scanning an anchor"):
+        if error.context in _SIGNS:
             place = error.context_mark  # `may: [*]`: the sign itself, not what follows it
         mark = Mark(place.line, place.column) if place else Mark(0, 0)
-        builder.stop(mark, _reason(error, text, mark))
+        builder.stop(mark, _reason(error, text.splitlines(), mark, builder.quoted))
     except _TooDeep as error:
         builder.stop(error.mark, f"nested more than {_DEEPEST} deep")
     return builder.text
@@ -127,6 +130,8 @@ class _Builder:
 
     def __init__(self) -> None:
         self.text = Text()
+        #: the line on which the last value began, when it is in quotes that end on another
+        self.quoted: int | None = None
         self._open: list[_Frame] = []
         self._documents = 0
 
@@ -142,6 +147,9 @@ class _Builder:
             self._open.pop()
         elif isinstance(event, yaml.NodeEvent):
             self._node(event, mark)
+        assert event.end_mark is not None
+        spread = getattr(event, "style", None) in ("'", '"') and mark.line < event.end_mark.line
+        self.quoted = mark.line if spread else None
 
     def stop(self, mark: Mark, text: str) -> None:
         """The text cannot be understood from here on."""
@@ -217,17 +225,24 @@ class _Builder:
         self.text.faults.append(Fault(loc, mark, text, spoils))
 
 
-def _reason(error: yaml.MarkedYAMLError, text: str, mark: Mark) -> str:
+def _reason(error: yaml.MarkedYAMLError, lines: list[str], mark: Mark, quoted: int | None) -> str:
     """The parser's words, or better ones for what people do most."""
-    lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab cannot indent; use spaces"
-    if line[mark.column : mark.column + 1] in ("*", "%", "@", "`", "!", "&"):
-        return _QUOTES.format(line[mark.column])
-    problem = error.problem or "cannot be understood"
+    if quoted is not None:
+        return f"the quotes that begin on line {quoted + 1} are not closed there"
+    sign, problem = line[mark.column : mark.column + 1], error.problem or "cannot be understood"
+    odd = "expected node content" in problem or "cannot start any token" in problem
+    if sign in tuple("*%@`!&") or (odd and sign in tuple("?:|>#")):
+        return _QUOTES.format(sign)
     if "mapping values are not allowed" in problem:
         return "a second ': ' on this line; put the value in quotes, or check the indentation"
+    if "expected key" in problem or "expected '-'" in problem:
+        return "does not belong here: check the indentation, and quotes and brackets before it"
     if error.context is None or error.context_mark is None:
         return problem
-    return f"{problem} ({error.context} that begins on line {error.context_mark.line + 1})"
+    begun = error.context_mark.line
+    last = lines[min(begun, len(lines) - 1)]
+    hint = "; a # needs quotes" if " #" in last and "flow" in error.context else ""
+    return f"{problem} ({error.context} that begins on line {begun + 1}{hint})"
