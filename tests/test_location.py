@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from housecarl.location import Location, NameServer, Port, is_loopback, split
+from housecarl.location import Host, Location, NameServer, Port, is_loopback, split
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,30 @@ def test_a_port_has_bounds() -> None:
     for wrong in (0, -1, 65536, 10**9):
         with pytest.raises(ValidationError):
             TypeAdapter(Port).validate_python(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("smtp.gmail.com:587", "a host alone; 587 goes under port"),
+        ("192.168.1.20:22", "a host alone; 22 goes under port"),
+        ("192.168.1.411", "an address or a host name"),
+        ("192.168.1." + "9" * 5000, "an address or a host name"),
+        ("imaps://imap.gmail.com", "an address or a host name"),
+        ("me@gmail.com", "an address or a host name"),
+    ],
+)
+def test_what_is_no_host_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        TypeAdapter(Host).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["smtp.gmail.com", "nas", "nas.", "my_nas.lan", "küche.lan", "::1", "127.1", "192.168.01.9"],
+)
+def test_whatever_a_resolver_takes_is_a_host(text: str) -> None:
+    assert TypeAdapter(Host).validate_python(text) == text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])

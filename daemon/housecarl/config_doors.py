@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from housecarl.config_section import Line, Section
 from housecarl.contact import Address
-from housecarl.location import Endpoint, Location, Port
+from housecarl.location import Endpoint, Host, Location, Port
 from housecarl.quantity import KIB, MINUTE, Duration, Size, size
 from housecarl.secret import Secret
 
@@ -94,7 +94,7 @@ class OAuth(Section):
 class Imap(Section):
     """A mailbox that is watched; only mail that concerns the house is fetched and moved."""
 
-    host: Line = Field(description="The mail host, such as imap.gmail.com.")
+    host: Host = Field(description="The mail host, such as imap.gmail.com.")
     port: Port = Field(default=993, description="Its port; 143 with starttls.")
     tls: Tls = Field(default="tls", description="tls, starttls, or none (only to loopback).")
     ca: Location | None = Field(

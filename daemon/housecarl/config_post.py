@@ -7,7 +7,7 @@ from pydantic import Field
 from housecarl.config_doors import Tls
 from housecarl.config_section import Line, Section
 from housecarl.contact import Address
-from housecarl.location import Location, Port
+from housecarl.location import Host, Location, Port
 from housecarl.quantity import DAY, Duration
 from housecarl.secret import Secret
 
@@ -15,7 +15,7 @@ from housecarl.secret import Secret
 class Post(Section):
     """Where replies are handed in; without it nobody is answered."""
 
-    host: Line = Field(description="The mail host, such as smtp.gmail.com.")
+    host: Host = Field(description="The mail host, such as smtp.gmail.com.")
     port: Port = Field(default=587, description="Its port; 465 with tls.")
     tls: Tls = Field(default="starttls", description="starttls, tls, or none (only to loopback).")
     ca: Location | None = Field(

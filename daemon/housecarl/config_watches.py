@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from housecarl import when
 from housecarl.config_section import Line, Section
 from housecarl.errors import CommandError
-from housecarl.location import Location, Port
+from housecarl.location import Host, Location, Port
 from housecarl.quantity import DAY, MINUTE, Duration
 
 
@@ -89,7 +89,7 @@ class StrangersWatch(NewsWatch):
 class HostWatch(PartWatch):
     """A machine that should answer: to ping, or on a TCP port."""
 
-    address: Line | None = Field(
+    address: Host | None = Field(
         default=None, description="Its address or name; that of modules.ping.hosts."
     )
     port: Port | None = Field(

@@ -1,13 +1,17 @@
-"""Places a configuration names: paths relative to its file, and host:port pairs."""
+"""Places a configuration names: paths relative to its file, hosts, and host:port pairs."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+#: a host name as resolvers take it, which is more than DNS allows: an underscore, other letters
+_HOST = re.compile(r"\w[\w.-]*")
 
 
 def _located(value: object, info: ValidationInfo) -> Path:
@@ -52,6 +56,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _host(text: str) -> str:
+    """An address or a host name. ValueError says what to write instead."""
+    parts = text.split(".")
+    four = len(parts) == 4 and all(part.isdecimal() for part in parts)
+    if _HOST.fullmatch(text) and not (four and any(int(part[:4]) > 255 for part in parts)):
+        return text
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        name, _, port = text.rpartition(":")
+        if _HOST.fullmatch(name) and port.isdecimal():
+            raise ValueError(f"should be a host alone; {port} goes under port") from None
+        such = "such as 192.168.1.41 or lamp.lan"
+        raise ValueError(f"should be an address or a host name, {such}") from None
+    return text
+
+
 def _endpoint(text: str) -> str:
     split(text)
     return text
@@ -67,6 +88,9 @@ def _numeric(text: str) -> str:
         return text
     return f"[{bare}]:53" if bare.version == 6 else f"{bare}:53"
 
+
+#: An address or a host name, without a port.
+Host = Annotated[str, AfterValidator(_host)]
 
 #: A text of the form HOST:PORT; `split` takes it apart.
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

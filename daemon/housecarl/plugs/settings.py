@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -11,25 +9,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from housecarl import folding
 from housecarl.config_section import Line
+from housecarl.location import Host
 from housecarl.secret import Secret
 
 #: the port of plugs of the Kasa generation
 PORT = 9999
-
-#: a host name as resolvers take it, which is more than DNS allows: an underscore, other letters
-_HOST = re.compile(r"\w[\w.-]*")
-
-
-def _host(value: str) -> str:
-    """An address or a host name. ValueError says what it looks like."""
-    if not _HOST.fullmatch(value):
-        try:
-            ipaddress.ip_address(value)
-        except ValueError:
-            raise ValueError(
-                "should be an address or a host name, such as 192.168.1.41 or lamp.lan"
-            ) from None
-    return value
 
 
 def _name(value: str) -> str:
@@ -48,7 +32,7 @@ class PlugAddress(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: address or host name
-    host: Annotated[str, AfterValidator(_host)]
+    host: Host
     port: int = Field(default=PORT, ge=1, le=65535)
     #: watts; more than this the meter cannot truly say
     max_watts: float | None = Field(default=None, gt=0)
