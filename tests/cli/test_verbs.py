@@ -334,6 +334,26 @@ def test_check_tells_an_alias_of_no_command(tmp_path: Path) -> None:
     ]
 
 
+def test_check_tells_an_alias_that_counts_for_nothing(tmp_path: Path) -> None:
+    """As a right or in `commands` it has no effect, and a command of its name goes first."""
+    config = tmp_path / "house.yaml"
+    config.write_text(
+        "people: {bo: {unix: [bo], may: [night, p]}}\n"
+        "aliases: {night: [uptime], uptime: [disk]}\ncommands: {night: {per_hour: 2}}\n"
+        "modules: {plug: {plugs: {lamp: 127.0.0.1}}}\n"
+    )
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    alias = "'night' is an alias; name the commands that it stands for"
+    first = "is a command already, which goes first; choose another word"
+    assert [line for line in done.stderr.splitlines() if line.startswith(str(config))] == [
+        f"{config}:1:33: people.bo.may.0: {alias}",
+        f"{config}:1:40: people.bo.may.1: 'p' is plug in short; write that",
+        f"{config}:2:28: aliases.uptime: {first}",
+        f"{config}:3:19: commands.night: {alias}",
+    ]
+
+
 def test_check_is_not_well_when_a_module_cannot_be_used(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("modules: {folders: [mine]}\n")

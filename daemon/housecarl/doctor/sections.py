@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from housecarl import aliases
 from housecarl.config_file import Loaded
 from housecarl.config_words import near
@@ -31,21 +29,34 @@ def _unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
         if name != "*"
     ]
     named += [(("commands", name), name) for name in config.commands]
-    known = {*registry.commands, *config.aliases}
     problems = [
-        loaded.source.problem(loc, _unknown(name, known))
+        loaded.source.problem(loc, _unknown(name, loaded, registry))
         for loc, name in named
-        if name not in known
+        if name not in registry.commands
     ]
+    return problems + _wrong_aliases(loaded, registry)
+
+
+def _wrong_aliases(loaded: Loaded, registry: Registry) -> list[Problem]:
+    """Aliases that can never be texted, or stand for no command."""
+    config, problem = loaded.config, loaded.source.problem
     wrong = aliases.faults(config.aliases, config.language)
-    problems += [loaded.source.problem(("aliases", name), text) for name, text in wrong.items()]
+    problems = [problem(("aliases", name), text) for name, text in wrong.items()]
     for alias in config.aliases.keys() - wrong.keys():
+        if registry.find(alias) is not None:
+            text = "is a command already, which goes first; choose another word"
+            problems.append(problem(("aliases", alias), text, key=True))
         for n, name in enumerate(aliases.names(config.aliases[alias], config.language)):
             if registry.find(name) is None:
-                text = _unknown(name, registry.commands)
-                problems.append(loaded.source.problem(("aliases", alias, n), text))
+                text = f"no command '{name}'{near(name, registry.commands)}"
+                problems.append(problem(("aliases", alias, n), text))
     return problems
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    return f"no command '{name}'{near(name, known)}"
+def _unknown(name: str, loaded: Loaded, registry: Registry) -> str:
+    """Why a name that stands where only a command's own name counts is none."""
+    if name in loaded.config.aliases:
+        return f"'{name}' is an alias; name the commands that it stands for"
+    if (command := registry.find(name)) is not None:
+        return f"'{name}' is {command.name} in short; write that"
+    return f"no command '{name}'{near(name, registry.commands)}"
