@@ -157,6 +157,7 @@ def test_the_doctor_has_a_look_and_decides_what_comes_next(
     assert done.exit_code == 0, done.output
     assert f"\n{found}" in done.stdout
     assert done.stdout.endswith(f"\nNext: housecarl -c {config} {then}\n")
+    assert f"start it: housecarl -c {config} run\n" in done.stdout or then == "run"
 
 
 def test_without_a_terminal_it_wants_answers(config: Path) -> None:

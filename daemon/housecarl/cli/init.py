@@ -30,6 +30,7 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
     their own (mode 600). Nothing is written before everything is answered, and a configuration
     that is there already is kept unless you say otherwise.
     """
+    from housecarl import service
     from housecarl.cli import guess, interview
     from housecarl.cli.site import Site
 
@@ -42,7 +43,12 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
     _refuse_wrong(text, site)
     _write(text, found, site)
     well = True if no_doctor else _examine(ctx, site.config)
-    click.echo(f"\nNext: {_next(site.config, well=well)}")
+    start = service.start(site.config, enable=True)
+    if well:
+        click.echo(f"\nNext: {start}")
+        return
+    click.echo(f"\nWhen what FAILs is mended, start it: {start}")
+    click.echo(f"Next: {service.called(site.config, 'doctor')}")
 
 
 def _asker(answers: Path | None) -> Asker:
@@ -99,12 +105,3 @@ def _examine(ctx: click.Context, config: Path) -> bool:
     except HousecarlError as error:
         click.echo(str(error), err=True)
         return False
-
-
-def _next(config: Path, *, well: bool) -> str:
-    """The one command that comes next."""
-    from housecarl import service
-
-    if not well:
-        return service.called(config, "doctor")
-    return service.start(config, enable=True)
