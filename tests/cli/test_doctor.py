@@ -27,6 +27,7 @@ from tests.cli.forked import Forker, forker
 from tests.doors.certificate import certificate
 from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 from tests.doors.imap_server import ImapServer, serving
+from tests.nobody import needs_root
 from tests.post.smarthost import Smarthost
 
 from housecarl import config_file
@@ -61,6 +62,18 @@ def background() -> Iterator[Background]:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     return tmp_path / "housecarl.yaml"
+
+
+@pytest.fixture
+def foreign() -> Iterator[Path]:
+    """A folder that everybody may look into, with a spool whose daemon is another login."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "spool").mkdir()
+        if os.getuid() == 0:
+            os.chown(folder / "spool", 65534, 65534)
+        yield folder
 
 
 def examine(verbs: Forker, config: Path, only: str) -> dict[str, list[tuple[str, str, str]]]:
@@ -264,24 +277,54 @@ async def test_a_full_disk_is_told_before_messages_are_refused(
     assert list((config.parent / "spool").iterdir()) == []
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-def test_root_looks_with_the_eyes_of_the_daemons_user(
-    tmp_path: Path, config: Path, verbs: Forker
-) -> None:
-    (tmp_path / "spool").mkdir()
+@needs_root
+def test_root_looks_with_the_eyes_of_the_daemons_user(foreign: Path, verbs: Forker) -> None:
+    config = foreign / "housecarl.yaml"
     for name, held in (("totp", "KEPT" * 8), ("hash", hash_password("kept"))):
-        (tmp_path / name).write_text(held)
-        (tmp_path / name).chmod(0o600)
-    for name in ("spool", "hash"):
-        os.chown(tmp_path / name, 65534, 65534)
+        (foreign / name).write_text(held)
+        (foreign / name).chmod(0o600)
+    os.chown(foreign / "hash", 65534, 65534)
     login = {"user": "ann", "hash": {"file": "hash"}}
     ann = {"may": ["*"], "unix": [LOGIN], "totp": {"file": "totp"}, "login": login}
     write(config, people={"ann": ann})
     sound, (state, text, mend) = examine(verbs, config, "secrets")["secrets"]
     daemon = access.user(65534)
     assert sound[1] == "1 of 2 can be read, by the daemon only"
-    assert (state, mend) == ("fail", f"chown {daemon} {tmp_path}/totp")
-    assert text.endswith(f"{tmp_path}/totp belongs to root, the daemon is {daemon}")
+    assert (state, mend) == ("fail", f"chown {daemon} {foreign}/totp")
+    assert text.endswith(f"{foreign}/totp belongs to root, the daemon is {daemon}")
+
+
+@needs_root
+@pytest.mark.long
+def test_what_root_can_read_and_the_daemon_cannot_is_told(foreign: Path, verbs: Forker) -> None:
+    """Else the next start is the first to say it, and what `doctor` said was no use."""
+    config, daemon = foreign / "housecarl.yaml", access.user(65534)
+    for name in ("mine", "secrets"):
+        (foreign / name).mkdir(mode=0o700)
+    (foreign / "secrets" / "hash").write_text(hash_password("kept"))
+    (foreign / "secrets" / "hash").chmod(0o600)
+    os.chown(foreign / "secrets" / "hash", 65534, 65534)
+    login = {"user": "ann", "hash": {"file": "secrets/hash"}}
+    people = {"ann": {"may": ["*"], "unix": [LOGIN], "login": login}}
+    write(config, people=people, doors={"drop": {}}, modules={"folders": ["mine"]})
+    config.chmod(0o600)
+    found = examine(verbs, config, "config,secrets,modules")
+    state, text, mend = found["config"][1]
+    assert (state, text) == (
+        "fail",
+        f"{config} cannot be read by {daemon}, as whom the daemon runs: it would not start with it",
+    )
+    assert mend.startswith(f"chgrp {access.group(65534)} {config} && chmod 640 {config}; `namei")
+    assert [text for _, text, _ in found["secrets"]] == [
+        f"people.ann.login.hash: {foreign}/secrets/hash is out of reach of {daemon}, as whom the "
+        "daemon runs"
+    ]
+    assert f"{foreign}/mine cannot be read by {daemon}" in [text for _, text, _ in found["modules"]]
+    done = verbs.run("-c", config, "check")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"{config}: cannot be read by {daemon}, as whom the daemon runs" in done.stderr
+    config.chmod(0o644)
+    assert len(examine(verbs, config, "config")["config"]) == 1
 
 
 async def test_who_sees_less_than_the_daemon_is_sent_away(

@@ -21,8 +21,8 @@ import click
 def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     """Check the configuration, offline: every fault at once, with its place and what to do."""
     from housecarl import config_file, config_show
-    from housecarl.doctor import Patient, files, lend_credentials, secrets, sections
-    from housecarl.errors import ConfigError, ModuleError
+    from housecarl.doctor import Patient, config, files, lend_credentials, secrets, sections
+    from housecarl.errors import ConfigError, ModuleError, Problem
     from housecarl.logs import set_up
     from housecarl.rehearsal import make_judge
 
@@ -39,6 +39,8 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     found = [] if show else list(secrets.faults(patient))
     problems = [*sections.faults(loaded, registry), *files.missing(loaded)]
     problems += [problem for problem, unseen in found if not unseen]
+    if unread := config.unread(patient):
+        problems.append(Problem(str(path), 0, 0, f"{unread.text}; run: {unread.mend}"))
     told = {str(problem).partition("\n")[0] for problem in problems}
     broken = [fault for fault in registry.broken.values() if fault not in told]
     if problems:

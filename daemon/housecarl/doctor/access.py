@@ -1,4 +1,4 @@
-"""Who besides its owner may write a file or folder."""
+"""Who may read a file or folder, and who besides its owner may write it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import stat
+import subprocess
 from pathlib import Path
 
 
@@ -38,6 +39,18 @@ def replaced_by(path: Path, uid: int) -> str:
     except OSError:
         return ""
     return written_by(path, uid) or ("" if sticky else written_by(folder, uid))
+
+
+def may_read(path: Path, uid: int) -> bool:
+    """Whether this user may read a file, or look into a folder; root asks as that user."""
+    wanted = "rx" if path.is_dir() else "r"
+    if os.geteuid() != 0 or uid == 0:
+        return os.access(path, os.R_OK | (os.X_OK if "x" in wanted else 0))
+    own = groups(uid)
+    return all(
+        subprocess.call(["test", f"-{bit}", path], user=uid, group=own[0], extra_groups=own) == 0
+        for bit in wanted
+    )
 
 
 def may_write(path: Path, uid: int) -> bool:

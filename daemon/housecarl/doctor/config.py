@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from housecarl.doctor import access
-from housecarl.doctor.finding import Finding, trouble, well
+from housecarl.doctor.finding import Finding, Trouble, trouble, well
 from housecarl.doctor.patient import Patient
 
 PART = "config"
@@ -21,8 +21,22 @@ async def examine(patient: Patient) -> list[Finding]:
     if not doors:
         mend = "Name a door under doors: docs/config.md."
         found.append(trouble(PART, "no door is on: no message can come in", mend))
+    if fault := unread(patient):
+        found.append(trouble(PART, f"{path} {fault.text}", fault.mend))
     if who := access.replaced_by(path.absolute(), patient.uid()):
         text = f"{path} can be replaced by {who}, who could make themselves a person"
         mend = f"chmod go-w {path} {path.absolute().parent}; see whose they are with ls -ld"
         found.append(trouble(PART, text, mend))
     return found
+
+
+def unread(patient: Patient) -> Trouble | None:
+    """What keeps the daemon from reading the file that we could read; None when nothing does."""
+    uid, path = patient.uid(), patient.loaded.source.path.absolute()
+    if access.may_read(path, uid):
+        return None
+    name, group = access.user(uid), access.group(access.groups(uid)[0])
+    return Trouble(
+        f"cannot be read by {name}, as whom the daemon runs: it would not start with it",
+        f"chgrp {group} {path} && chmod 640 {path}; `namei -l {path}` shows what else bars it",
+    )

@@ -34,7 +34,7 @@ async def examine(patient: Patient) -> list[Finding]:
 
 
 def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
-    """Folders and files that somebody else may write: whoever may, commands the daemon."""
+    """What the daemon may not read, and what somebody else may write, who so commands it."""
     found: list[Finding] = []
     for folder in folders:
         try:
@@ -48,6 +48,9 @@ def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
             found.append(trouble(PART, f"{folder} cannot be read: {error.strerror}", mend))
             continue
         for path in (folder, *files):
+            if not access.may_read(path, uid):
+                mend = f"chmod a+r{'x' * (path == folder)} {path}; `namei -l {path}` shows more"
+                found.append(trouble(PART, f"{path} cannot be read by {access.user(uid)}", mend))
             if who := access.written_by(path, uid):
                 mend = f"chown {access.user(uid)} {path} && chmod go-w {path}"
                 text = f"{path} can be written by {who}, who could run anything as the daemon"

@@ -132,6 +132,9 @@ def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
     if owner != uid and uid != 0:
         text = f"{file} belongs to {access.user(owner)}, the daemon is {access.user(uid)}"
         yield trouble(PART, text, f"chown {access.user(uid)} {file}")
+    elif not access.may_read(file, uid):
+        text = f"{file} is out of reach of {access.user(uid)}, as whom the daemon runs"
+        yield trouble(PART, text, f"namei -l {file}  (shows which folder is in the way)")
     if who := access.replaced_by(file, uid):
         text = f"{file} can be replaced by {who}"
         yield trouble(PART, text, f"chmod go-w {file.parent}; see whose it is with ls -ld")
@@ -167,7 +170,8 @@ def _mend(loc: Loc, secret: Secret, uid: int) -> str:
     if loc[-2:] == ("login", "hash"):
         return f"housecarl person password {loc[1]}"
     if secret.file is not None:
-        return f"install -m 600 /dev/stdin {secret.file}  (then type it, and Ctrl-D)"
+        owner = f" -o {access.user(uid)}" if uid != os.geteuid() == 0 else ""
+        return f"install -m 600{owner} /dev/stdin {secret.file}  (then type it, and Ctrl-D)"
     if secret.env is not None:
         return f"Set {secret.env} in the environment of the daemon, and of doctor."
     return f"Add LoadCredential={secret.credential}:PATH to the unit (docs/install.md)."
