@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tests.nobody import needs_root, nobody
 
-from housecarl import config_file
-from housecarl.config_file import check, find, load
+from housecarl import config, config_file
+from housecarl.config_file import check, find, likely_spool, load
 from housecarl.config_keys import keys
 from housecarl.config_renamed import RENAMED, Renamed
 from housecarl.config_show import dump
@@ -405,6 +406,21 @@ def test_who_may_not_look_into_the_services_folder_is_not_told_to_make_a_second_
     assert find() == place
     with nobody(), pytest.raises(NotAllowed, match=f"{place.parent} is closed to this login: run"):
         find()
+
+
+def test_the_services_configuration_has_the_services_spool_for_every_login(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may read it and drop files would look for the daemon in a folder of their own."""
+    (tmp_path / "spool").mkdir()
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config, "SERVICE_SPOOL", tmp_path / "spool")
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    path = write("house: Elm\n")
+    assert load(path).config.spool != tmp_path / "spool"
+    monkeypatch.setattr(config_file, "SERVICE_FILE", path)
+    assert load(path).config.spool == likely_spool(path) == tmp_path / "spool"
 
 
 def test_a_large_house_is_checked_in_a_blink(write: Write) -> None:

@@ -86,11 +86,12 @@ Word = Annotated[str, AfterValidator(_word)]
 SERVICE_SPOOL = Path("/var/lib/housecarl/spool")
 
 
-def spool_folder() -> Path:
-    """Where the spool is when nothing is said.
+def spool_folder(*, service: bool = False) -> Path:
+    """Where the spool is when nothing is said; `service`: in the configuration of the service.
 
     systemd's `$STATE_DIRECTORY/spool`; else `spool/` of a checkout; else the installed service's,
-    for root and the service's user, so that their verbs find it; else the user's state folder.
+    with its configuration and for root and the service's user, so that their verbs find it; else
+    the user's state folder.
     """
     if state := os.environ.get("STATE_DIRECTORY"):
         return Path(state.split(":")[0], "spool")  # systemd joins several by colons
@@ -98,7 +99,7 @@ def spool_folder() -> Path:
     if (checkout / "pyproject.toml").is_file():
         return checkout / "spool"
     with suppress(OSError):
-        if os.geteuid() in (0, SERVICE_SPOOL.stat().st_uid):
+        if os.geteuid() in (0, SERVICE_SPOOL.stat().st_uid) or service:
             return SERVICE_SPOOL
     try:
         return Path(state_home(), "housecarl", "spool").expanduser()

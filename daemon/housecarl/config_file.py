@@ -172,9 +172,14 @@ def likely_spool(path: Path) -> Path:
     except OSError:
         found = None
     if found is None:
-        return spool_folder()
+        return _usual_spool(path)
     # pathlib's form raises where there is no such home
     return path.absolute().parent / os.path.expanduser(found[1])  # noqa: PTH111
+
+
+def _usual_spool(path: Path) -> Path:
+    """The spool of a configuration that does not name one."""
+    return spool_folder(service=path.absolute() == SERVICE_FILE)
 
 
 def _shown(line: str, column: int) -> str:
@@ -212,9 +217,12 @@ _Found = tuple[Loc, str, bool]
 
 def _validate(source: Source, data: Any) -> tuple[Config | None, list[_Found]]:
     try:
-        return Config.model_validate(data, context=source.context), []
+        config = Config.model_validate(data, context=source.context)
     except ValidationError as error:
         return None, list(_faults(error, Config))
+    if "spool" not in config.model_fields_set:
+        config = config.model_copy(update={"spool": _usual_spool(source.path)})
+    return config, []
 
 
 def _mended(source: Source, wrong: list[_Found]) -> Config | None:
