@@ -143,6 +143,21 @@ def test_send_waits_for_no_reply_for_ever(
         send.reply_to(loaded, "drop:of nobody")
 
 
+def test_who_waits_beside_a_daemon_of_the_former_version_hears_of_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between an upgrade and the restart it was done, and the daemon was called in question."""
+    (tmp_path / "house.yaml").write_text("spool: spool\n")
+    (tmp_path / "spool" / JOURNAL.parent).mkdir(parents=True)
+    conn = connect(tmp_path / "spool" / JOURNAL)
+    conn.execute("PRAGMA user_version = 1")
+    conn.close()
+    monkeypatch.setattr(send, "WAIT_SECONDS", send.LOOK_SECONDS)
+    loaded = config_file.load(tmp_path / "house.yaml")
+    with pytest.raises(Unreachable, match=r"may have been done .* restart the daemon, which"):
+        send.reply_to(loaded, "drop:of nobody")
+
+
 def test_status_is_0_when_all_is_well(verb: Verb) -> None:
     done = verb("status", "--json")
     assert done.returncode == 0, done.stdout

@@ -118,20 +118,21 @@ def reply_to(loaded: Loaded, key: str) -> str:
     )
     from housecarl.journal import replies
 
+    hint = usual = "is the daemon running? `housecarl status`"
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
-            text = journal.read(loaded, lambda conn: replies.answer_to(conn, key))
+            text, hint = journal.read(loaded, lambda conn: replies.answer_to(conn, key)), usual
         except (JournalNewer, JournalDamaged):
             raise
-        except StorageError:  # a daemon that starts has none yet, or an older one
-            text = None
+        except StorageError as error:  # a daemon that starts has none yet, or an older one
+            text, hint = None, f"it may have been done all the same: {error}"
         if text == "" and (reason := journal.read(loaded, lambda conn: _refusal(conn, key))):
             raise HousecarlError(f"refused: {reason}")
         if text is not None:
             return text
         time.sleep(LOOK_SECONDS)
-    raise Unreachable(f"no reply in {WAIT_SECONDS:g} s; is the daemon running? `housecarl status`")
+    raise Unreachable(f"no reply in {WAIT_SECONDS:g} s; {hint}")
 
 
 def _refusal(conn: sqlite3.Connection, key: str) -> str | None:
