@@ -319,7 +319,9 @@ def test_what_root_can_read_and_the_daemon_cannot_is_told(foreign: Path, verbs: 
         f"people.ann.login.hash: {foreign}/secrets/hash is out of reach of {daemon}, as whom the "
         "daemon runs"
     ]
-    assert f"{foreign}/mine cannot be read by {daemon}" in [text for _, text, _ in found["modules"]]
+    mends = {text: mend for _, text, mend in found["modules"]}
+    mend = mends[f"{foreign}/mine cannot be read by {daemon}"]
+    assert mend.startswith(f"chmod a+rx {foreign}/mine, then SIGHUP or a restart; `namei -l ")
     done = verbs.run("-c", config, "check")
     assert (done.returncode, done.stdout) == (78, "")
     assert f"{config}: cannot be read by {daemon}, as whom the daemon runs" in done.stderr

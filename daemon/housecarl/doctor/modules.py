@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from housecarl import service
 from housecarl.doctor import access, sections
 from housecarl.doctor.finding import Finding, trouble, well
 from housecarl.doctor.patient import Patient
@@ -25,7 +26,8 @@ async def examine(patient: Patient) -> list[Finding]:
     ]
     problems = sections.faults(patient.loaded, registry)
     found += [trouble(PART, str(each), "`housecarl check` shows the place.") for each in problems]
-    look = partial(_open, registry.watched, patient.uid())
+    again = service.reload(patient.loaded.source.path)
+    look = partial(_open, registry.watched, patient.uid(), again)
     found += await in_thread(look, LOOK_SECONDS)
     count = sum(not command.builtin for command in registry.commands.values())
     notes = [well(PART, note) for note in registry.notes.values()]
@@ -33,7 +35,7 @@ async def examine(patient: Patient) -> list[Finding]:
     return [well(PART, f"{count} commands{off}"), *notes, *found]
 
 
-def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
+def _open(folders: tuple[Path, ...], uid: int, again: str) -> list[Finding]:
     """What the daemon may not read, and what somebody else may write, who so commands it."""
     found: list[Finding] = []
     for folder in folders:
@@ -49,7 +51,10 @@ def _open(folders: tuple[Path, ...], uid: int) -> list[Finding]:
             continue
         for path in (folder, *files):
             if not access.may_read(path, uid):
-                mend = f"chmod a+r{'x' * (path == folder)} {path}; `namei -l {path}` shows more"
+                mend = (
+                    f"chmod a+r{'x' * (path == folder)} {path}, then {again}; "
+                    f"`namei -l {path}` shows what else bars it"
+                )
                 found.append(trouble(PART, f"{path} cannot be read by {access.user(uid)}", mend))
             if who := access.written_by(path, uid):
                 mend = f"chown {access.user(uid)} {path} && chmod go-w {path}"
