@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,7 +26,8 @@ class ImapServer:
     `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
     expunged before anybody asked for the whole of it.
     `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has NIL
-    for the whole; `size` is said of each in place of its own.
+    for the whole; `size` is said of each in place of its own. Each SEARCH also names what is in
+    `finds`.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 
@@ -49,6 +50,7 @@ class ImapServer:
     section: str = "BODY[HEADER.FIELDS (FROM SUBJECT)]<0>"
     body: str = "BODY[]<0>"
     size: int | None = None
+    finds: Sequence[int] = ()
     chatty: float | None = None
     chats: int = 0
     inbox: dict[int, Mail] = field(default_factory=dict)
@@ -195,7 +197,7 @@ class Talk:
             if first is not None:
                 least = uids[-1] if first[1] == "*" and uids else int(first[1].replace("*", "0"))
                 uids = [u for u in uids if u >= least] or uids[-1:]
-            self.say("* SEARCH " + " ".join(map(str, uids)))
+            self.say("* SEARCH " + " ".join(map(str, [*server.finds, *uids])))
             return None
         numbers, _, what = rest.partition(" ")
         uids = [int(each) for each in numbers.split(",") if int(each) in server.inbox]

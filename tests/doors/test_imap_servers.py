@@ -357,6 +357,17 @@ async def test_an_answer_without_end_is_not_read_into_memory(said: str) -> None:
     assert ledger.said[0] == (False, "127.0.0.1: its answer is larger than 8 MiB")
 
 
+@pytest.mark.long
+async def test_a_mailbox_of_more_than_a_hundred_thousand_messages_is_read() -> None:
+    """Their numbers are one line of an answer, which imaplib gives up at a million bytes."""
+    ledger, server = Ledger(), ImapServer(finds=range(1_000_000, 1_130_000), next_uid=2_000_000)
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        await server.append(letter(1))
+        await ledger.holds(1)
+    assert ledger.said == [(True, "INBOX of 127.0.0.1 is watched")]
+
+
 async def test_one_message_that_the_server_cannot_read_keeps_no_other_waiting() -> None:
     ledger, server = Ledger(), ImapServer(broken={2})
     async with serving(server):

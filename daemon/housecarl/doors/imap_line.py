@@ -26,6 +26,9 @@ _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 #: are the most we ask for at once, and a server can say that it sends gigabytes.
 MAX_ANSWER = 8 * 1024 * 1024
 
+# imaplib's own bound on a line is a million bytes: the numbers of 125,000 messages are more
+imaplib._MAXLINE = MAX_ANSWER + 1  # type: ignore[attr-defined]
+
 #: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: else it
 #: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
