@@ -189,3 +189,44 @@ def test_a_subject_is_decoded_to_one_line_and_answered_with_re(
 def test_a_dropped_note_has_text_and_no_sender() -> None:
     message = read(b"Content-Type: text/plain; charset=utf-8\r\n\r\n!uptime\r\n", needs_from=False)
     assert (message.kind, message.text, message.sender) == (Kind.MAIL, "!uptime", None)
+
+
+SAY = (
+    "!say kitchen the dinner is ready at seven, please come down with clean",
+    "hands and bring the large blue bowl that stands on the shelf above the",
+    "stairs",
+)
+SAID = " ".join(SAY)
+NEXT = "!plug lamp on"
+
+
+@pytest.mark.parametrize("kind", ["alternative", "mixed", "related"])
+@pytest.mark.parametrize(
+    ("plain", "html", "text"),
+    [
+        (SAY, [SAID], [SAID]),
+        ([*SAY, "", "On Wed House wrote:"], [SAID, "x"], [SAID, "", "On Wed House wrote:"]),
+        ([*SAY, NEXT], [SAID, NEXT], [SAID, NEXT]),
+        ([NEXT, "", *SAY, "thanks"], [NEXT, SAID, "thanks"], [NEXT, "", SAID, "thanks"]),
+        (
+            [SAY[0].replace("clean", "  clean"), *SAY[1:]],
+            [SAID],
+            [SAID.replace(" clean", "   clean")],
+        ),
+        # the line ends are the sender's own
+        (SAY, SAY, SAY),
+        (SAY, [f"{SAY[0]} {SAY[1]}", SAY[2]], [f"{SAY[0]} {SAY[1]}", SAY[2]]),
+        (["!say kitchen dinner", "thanks"], ["!say kitchen dinner thanks"], None),
+        ([SAY[0], NEXT], [f"{SAY[0]} {NEXT}"], None),
+        ([SAY[0], "", SAY[1]], [f"{SAY[0]} {SAY[1]}"], None),
+        (["hello", *SAY], ["hello", SAID], None),
+        (SAY, ["other words"], None),
+    ],
+)
+def test_a_command_that_gmail_wrapped_is_whole_where_its_html_has_it_whole(
+    kind: str, plain: list[str], html: list[str], text: list[str] | None
+) -> None:
+    """Whichever kind of multipart an unsigned Content-Type says it is."""
+    lines = "".join(f"<div>{line}</div>" for line in html)
+    raw = mixture(kind, PLAIN + "\n".join(plain), HTML + lines)
+    assert read(raw).text.split("\n") == list(text or plain)

@@ -137,7 +137,7 @@ FORKED = (
     [
         (b"<p>!lamp level=50</p>\r\n", "text/html", 2),
         (b'<p class="MsoNormal">!plug lamp on</p>\r\n', "text/html", 0),
-        (FORKED, "multipart/mixed; boundary=b", 2),
+        (FORKED, "multipart/mixed; boundary=b", 1),
     ],
 )
 async def test_a_page_is_read_anew_only_in_doubt_and_once_for_all_signatures(

@@ -8,6 +8,7 @@ from housecarl.message.form import Form
 from housecarl.message.markup import text as html_text
 from housecarl.message.model import Kind, Message, Thread
 from housecarl.message.part import Part
+from housecarl.message.wrapped import whole
 
 #: ids kept of a long conversation: the first, which starts it, and the newest (RFC 5322 3.6.4)
 MAX_REFERENCES = 20
@@ -69,12 +70,9 @@ def _found(part: Part) -> str | None:
         return plain(part) if part.body.strip() else None
     if part.type == "text/html":
         return html_text(part.text()) or None
+    written = [child for child in part.children if not child.attached]
     if part.type == "multipart/alternative":
-        texts = [(is_plain(child), _found(child)) for child in part.children if not child.attached]
-        held = [(rank, text) for rank, text in texts if text and text.strip()]
-        return max(held, key=lambda each: each[0])[1] if held else None
-    for child in part.children:
-        text = None if child.attached else _found(child)
-        if text and text.strip():
-            return text
-    return None
+        written.sort(key=is_plain, reverse=True)
+    texts = (text for child in written if (text := _found(child)) and text.strip())
+    text = next(texts, None)
+    return None if text is None else whole(text, texts)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from housecarl.message.mail import is_plain, typed
 from housecarl.message.part import Part
+from housecarl.message.wrapped import WRAPPED
 from housecarl.trust import encoding
 from housecarl.trust.leading import leading, mark
 from housecarl.trust.original import Original
@@ -40,10 +41,6 @@ _PAGE = re.compile(
     r"|a|img|h[1-6]|ul|ol|pre|strong|em|section|article)[\s/>])",
     re.I,
 )
-
-#: Columns; a line that a mail program wrapped had no room for the next word within these (they wrap
-#: at 66 to 78).
-WRAPPED = 60
 
 
 def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = NEEDED) -> None:
