@@ -53,6 +53,10 @@ async def test_a_charset_that_keeps_ascii_does_no_harm(
         (b"this is a multipart message in MIME format\r\n\r\n" + PART, HELD),
         (b"This is a multi-part message in MIME format.\r\n" + PART, HELD),
         (b"This is a cryptographically signed message in MIME format.\r\n\r\n" + PART, HELD),
+        (b"This is an OpenPGP/MIME signed message (RFC 4880 and 3156)\r\n" + PART, HELD),
+        (b"This is an OpenPGP/MIME signed message (RFC 9580 and 3156)\r\n" + PART, HELD),
+        (b"This is an S/MIME signed message\r\n\r\n" + PART, HELD),
+        (b"This is an old message\r\n" + PART, REFUSED),
         (b"\r\n" * 120 + b"x\r\n" + PART, REFUSED),
         (b"!plug heater on\r\n" + PART, REFUSED),
         (b"--b2\r\nContent-Type: text/plain" + PART[30:], REFUSED),
@@ -60,7 +64,7 @@ async def test_a_charset_that_keeps_ascii_does_no_harm(
         (b"--b1\r\nX-Type: text/plain" + PART[30:], REFUSED),
         (b"--b1\r\n\r\n!plug lamp on\r\n--b1--\r\n", REFUSED),
     ],
-    ids=range(12),
+    ids=range(16),
 )
 async def test_a_multipart_begins_with_its_boundary_and_a_field(
     world: World, body: bytes, word: str

@@ -28,10 +28,12 @@ _CHARSETS = ("us-ascii", "ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows
 #: Bytes before the first boundary: a sentence for old programs, then the line itself.
 MAX_PREAMBLE = 256
 
-#: What stands there; programs of the nineties showed it to their users.
+#: What stands there; programs of the nineties showed it to their users. The line on OpenPGP is of
+#: Thunderbird and Proton, the one on S/MIME of OpenSSL.
 _PREAMBLE = re.compile(
-    rb"\A(?:\r\n)*(?:This is a (?:multi-?part|cryptographically signed) message in MIME format\."
-    rb"?[ ]?\r\n(?:\r\n)*)?",
+    rb"\A(?:\r\n)*(?:(?:This is a (?:multi-?part|cryptographically signed) message in MIME format"
+    rb"|This is an OpenPGP/MIME signed message \(RFC [0-9]{4} and 3156\)"
+    rb"|This is an S/MIME signed message)\.?[ ]?\r\n(?:\r\n)*)?",
     re.I,
 )
 
