@@ -19,8 +19,9 @@ class Mail:
 
 @dataclass
 class ImapServer:
-    """One user's inbox. `cuts` maps a command to how many connections end when it comes in.
+    """One user's inbox. NAMESPACE tells `prefix`, `delimiter` and `more`.
 
+    `cuts` maps a command to how many connections end when it comes in.
     `heard` keeps every command. With `mute`, a command of that name is never answered. `says` maps
     a command to a line that nobody asked for, said before its answer. A FETCH of what is in
     `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
@@ -34,6 +35,7 @@ class ImapServer:
     capabilities: str = ALL
     delimiter: str = "/"
     prefix: str = ""
+    more: str = ""
     permanent: str = "\\Seen \\Deleted \\*"
     validity: int = 7
     refuse: set[str] = field(default_factory=set)
@@ -136,7 +138,7 @@ class Talk:
             self.say("+ ")
             server.heard.append(await self.line())
         elif word == "NAMESPACE":
-            self.say(f'* NAMESPACE (("{server.prefix}" "{server.delimiter}")) NIL NIL')
+            self.say(f'* NAMESPACE (("{server.prefix}" "{server.delimiter}"{server.more})) NIL NIL')
         elif word == "LIST":
             name = re.findall(r'"([^"]*)"|(\S+)', rest)[-1]
             name = name[0] or name[1]

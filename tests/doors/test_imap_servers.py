@@ -162,6 +162,14 @@ async def test_the_folder_is_named_as_the_server_likes(
     assert len(server.folders[name]) == 1
 
 
+async def test_a_server_may_tell_more_of_its_folders_than_their_names() -> None:
+    """RFC 2342 5 has the form of it, RFC 5255 a use: what the prefix is called in other words."""
+    more = ' "X-PARAM" ("FLAG1" "FLAG2") "TRANSLATION" ("Mes dossiers")'
+    server = ImapServer(delimiter=".", prefix="INBOX.", more=more)
+    await taken(server)
+    assert len(server.folders["INBOX.housecarl.executed"]) == 1
+
+
 async def test_a_server_that_does_not_tell_the_next_number_still_gives_only_what_is_new() -> None:
     server = ImapServer(tells_next=False)
     await server.append(letter("old"))

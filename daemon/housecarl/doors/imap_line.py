@@ -16,6 +16,8 @@ import structlog
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import LoginError
 from imapclient.imap4 import IMAP4WithTimeout
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.response_parser import parse_response
 
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Stopped
@@ -175,6 +177,19 @@ class Line(IMAPClient):  # type: ignore[misc]
             if isinstance(error.__context__, imaplib.IMAP4.abort) or "[UNAVAILABLE]" in why:
                 raise Cut(f"log-in was not answered: {plain(why)}") from None
             raise Refused(f"log-in as {user} refused: {plain(why)}") from None
+
+    def home(self) -> tuple[str, str] | None:
+        """Prefix and delimiter of our own folders; None where NAMESPACE does not say.
+
+        imapclient's own reading breaks over the extensions that may follow them (RFC 2342 5).
+        """
+        if not self.has_capability("NAMESPACE"):
+            return None
+        said: Any = parse_response(self._command_and_check("namespace"))
+        if not (personal := said[0]):
+            return None
+        prefix, delimiter = personal[0][:2]
+        return decode_utf7(prefix), (delimiter or b"").decode("ascii", "replace")
 
     def wait_for_news(self, seconds: float) -> bool:
         """IDLE until the mailbox changes or the time is over; whether it changed.

@@ -112,12 +112,12 @@ def located(line: Line, folder: str) -> str:
     """A folder of the settings as the server names it: its delimiter for `/`, below its prefix."""
     if folder.upper() == "INBOX":
         return "INBOX"
-    prefix, delimiter = "", ""
-    if line.has_capability("NAMESPACE") and (personal := line.namespace()[0]):
-        prefix, delimiter = personal[0][0], personal[0][1]
-    else:
-        roots = line.list_folders("", "")
-        delimiter = (roots[0][1] or b"").decode("ascii", "replace") if roots else ""
+    prefix, delimiter = line.home() or ("", _delimiter(line))
     # a server without a hierarchy has no delimiter: the name must still be one
     name = folder.replace("/", delimiter or "-")
     return name if name.startswith(prefix) else prefix + name
+
+
+def _delimiter(line: Line) -> str:
+    roots = line.list_folders("", "")
+    return (roots[0][1] or b"").decode("ascii", "replace") if roots else ""
