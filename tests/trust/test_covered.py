@@ -27,21 +27,39 @@ HELD = "pass example.org"
 
 
 @pytest.mark.parametrize(
-    ("charset", "word"),
+    "charset",
+    "us-ascii ASCII UTF-8 utf8 iso-8859-1 iso-8859-15 windows-1252 iso-2022-jp hz koi8-r gb2312 "
+    "shift_jis ANSI_X3.4-1968 utf-7 unknown-8bit".split(),
+)
+@pytest.mark.parametrize("kind", ["plain", "html"])
+async def test_a_charset_that_keeps_ascii_does_no_harm(
+    world: World, charset: str, kind: str
+) -> None:
+    body = b"<p>!plug lamp on</p>\r\n" if kind == "html" else b"!plug lamp on\r\n"
+    assert await said(world, f"text/{kind}; charset={charset}", body) == HELD
+
+
+@pytest.mark.parametrize(
+    ("charset", "body", "word"),
     [
-        *((each, HELD) for each in ("us-ascii", "ASCII", "UTF-8", "iso-8859-1", "iso-8859-15")),
-        ("windows-1252", HELD),
-        ("utf-16", REFUSED),
-        ("utf-7", REFUSED),
-        ("iso-2022-jp", REFUSED),
-        ("hz", REFUSED),
-        ("nonsense", REFUSED),
+        ("utf-16", b"!plug lamp on\r\n", REFUSED),
+        ("iso-2022-jp", b'!say \x1b$B$"\x1b(B\r\n', REFUSED),
+        ("iso-2022-jp", b"\x1b$B!*\x1b(Bplug lamp on\r\n", REFUSED),
+        ("iso-2022-jp", b'!plug lamp on\r\n\r\n\x1b$B$"\x1b(B\r\n', HELD),
+        ("hz", b"!say ~{!!~}on\r\n", REFUSED),
+        ("hz", b"!plug lamp ~\r\non\r\n", REFUSED),
+        ("shift_jis", b"!say \x83\x5c\r\n", REFUSED),
+        ("koi8-r", b"!say \xd0\xbf\r\n", REFUSED),
+        ("koi8-r", b"!plug lamp on\r\n\xd0\xbf\r\n", HELD),
+        ("utf8", b"!say \xd0\xbf\r\n", HELD),
     ],
 )
-async def test_a_charset_that_keeps_ascii_does_no_harm(
-    world: World, charset: str, word: str
+async def test_of_any_other_charset_the_commands_must_read_the_same_in_utf_8(
+    world: World, charset: str, body: bytes, word: str
 ) -> None:
-    assert await said(world, f"text/plain; charset={charset}", b"!plug lamp on\r\n") == word
+    """Whoever carries the mail could write another charset there."""
+    kind = f"text/plain; charset={charset}"
+    assert await said(world, kind, body, "8bit") == word
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,10 @@ def _body_is_plain(root: Part) -> bool:
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
     boundary is the body's own first line, with a part's header below, can be cut in one way only,
-    and text in a charset that keeps ASCII reads the same. Anything else could bring other lines of
-    the body to the front: of `---------- Forwarded message` and what stands below, for one, the
-    words of somebody else; or of alternatives the one that was a note that came along.
+    and text in a charset that keeps ASCII reads the same; of any other the commands must be the
+    same in UTF-8. Anything else could bring other lines of the body to the front: of `----------
+    Forwarded message` and what stands below, for one, the words of somebody else; or of
+    alternatives the one that was a note that came along.
     """
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
@@ -81,13 +82,20 @@ def _body_is_plain(root: Part) -> bool:
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
         begun = first.rstrip() == boundary and second[:8].lower() == b"content-"
         return begun and _reads_one_way(root)
-    if parameters.get("charset", "us-ascii").lower() not in _CHARSETS:
+    charset = parameters.get("charset", "us-ascii").lower()
+    if charset not in _CHARSETS and not _reads_as_utf_8(root):
         return False
     text = root.text()
     if kind == "text/html":
         return _PAGE.match(text) is not None
     flowed = parameters.get("format", "").lower() == "flowed"
     return kind == "text/plain" and not (flowed and _joins(text))
+
+
+def _reads_as_utf_8(root: Part) -> bool:
+    """Whether the commands are the same in UTF-8: no charset has made them of other bytes."""
+    other = replace(root, parameters={**root.parameters, "charset": "utf-8"})
+    return leading(typed(root)) == leading(typed(other))
 
 
 def _reads_one_way(root: Part) -> bool:
