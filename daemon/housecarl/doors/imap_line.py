@@ -28,8 +28,9 @@ _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 #: are the most we ask for at once, and a server can say that it sends gigabytes.
 MAX_ANSWER = 8 * 1024 * 1024
 
-# imaplib's own bound on a line is a million bytes: the numbers of 125,000 messages are more
-imaplib._MAXLINE = MAX_ANSWER + 1  # type: ignore[attr-defined]
+# imaplib's own bound on a line is a million bytes, which the numbers of 125,000 messages are: half
+# a million must do, for to read them holds up the loop for most of a second
+imaplib._MAXLINE = MAX_ANSWER // 2  # type: ignore[attr-defined]
 
 #: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: else it
 #: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
@@ -186,7 +187,7 @@ class Line(IMAPClient):  # type: ignore[misc]
         if not self.has_capability("NAMESPACE"):
             return None
         said: Any = parse_response(self._command_and_check("namespace"))
-        if not (personal := said[0]):
+        if not said or not (personal := said[0]):
             return None
         prefix, delimiter = personal[0][:2]
         return decode_utf7(prefix), (delimiter or b"").decode("ascii", "replace")
