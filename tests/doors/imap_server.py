@@ -19,7 +19,7 @@ class Mail:
 
 @dataclass
 class ImapServer:
-    """One user's inbox. NAMESPACE tells `prefix`, `delimiter` and `more`.
+    """One user's inbox. NAMESPACE tells `prefix`, `delimiter` and `more`, if there is a delimiter.
 
     `cuts` maps a command to how many connections end when it comes in.
     `heard` keeps every command. With `mute`, a command of that name is never answered. `says` maps
@@ -137,7 +137,7 @@ class Talk:
         elif word == "AUTHENTICATE":
             self.say("+ ")
             server.heard.append(await self.line())
-        elif word == "NAMESPACE":
+        elif word == "NAMESPACE" and server.delimiter:
             self.say(f'* NAMESPACE (("{server.prefix}" "{server.delimiter}"{server.more})) NIL NIL')
         elif word == "LIST":
             name = re.findall(r'"([^"]*)"|(\S+)', rest)[-1]

@@ -151,6 +151,7 @@ async def test_a_folder_that_is_there_and_cannot_be_subscribed_is_used() -> None
         (".", "INBOX.", "NAMESPACE MOVE", "INBOX.housecarl.executed"),
         (".", "", "MOVE", "housecarl.executed"),
         ("", "", "MOVE", "housecarl-executed"),
+        ("", "", "NAMESPACE MOVE", "housecarl-executed"),
     ],
 )
 async def test_the_folder_is_named_as_the_server_likes(
