@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_what_its_holder_says_is_heard_until_it_says_something_else(tmp_path: Pa
     lock.release()
     Lock(tmp_path)
     assert held(tmp_path) == ""
+
+
+def test_who_let_go_of_it_by_itself_is_told_from_who_was_killed(tmp_path: Path) -> None:
+    first = Lock(tmp_path)
+    first.say("the disk is full")
+    first.release()
+    second = Lock(tmp_path)
+    assert not second.former_killed
+    assert held(tmp_path) == ""
+    os.close(second._fd)  # as the kernel does
+    assert Lock(tmp_path).former_killed
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ class Daemon:
     async def _open_house(self, *, again: bool = False) -> None:
         house = House(self.loaded, self.clock, self._resolver)
         try:
-            await house.open(again=again)
+            await house.open(again=again, killed=self._lock.former_killed)
+            self._lock.former_killed = False  # what that one left is taken up
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile
         except BaseException:

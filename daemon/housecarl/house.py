@@ -123,8 +123,8 @@ class House:
             alert=self.alerts.send,
         )
 
-    async def open(self, *, again: bool = False) -> None:
-        """Open every part and take up what the last life left; `again`: misfit modules are off."""
+    async def open(self, *, again: bool = False, killed: bool = False) -> None:
+        """Open all parts, take up what a life left, `killed` or not; `again`: no misfit modules."""
         await asyncio.to_thread(self.spool.open, alone=True)
         remains, outbox = Remains(self.config), self.workshop.outbox
         mender = rebuild.Rebuild(self.db.path, remains, outbox, self.clock)
@@ -149,7 +149,7 @@ class House:
             self.registry.find,
             self.facts,
         )
-        await recovery.recover()
+        await recovery.recover(killed=killed)
         # Only now: what the last life left unsaid is older than any answer of this one.
         if self.post is not None:
             self._tasks.append(asyncio.create_task(self.post.run(), name="post"))

@@ -15,11 +15,15 @@ NAME = "lock"
 #: Bytes of a text that are kept; they are there from the start, for a disk that is full later.
 MAX_TEXT = 500
 
+#: What a holder that lets go by itself leaves there; one that is killed leaves something else.
+_ENDED = b"ended"
+
 
 class Lock:
     """Holds a folder for this process alone until `release`, or until the process ends.
 
-    Raises JournalError when another process holds it, PermissionError for a login that may not,
+    `former_killed`: its former holder did not let go by itself, or there was none. Raises
+    JournalError when another process holds it, PermissionError for a login that may not,
     StorageError when it cannot be tried.
     """
 
@@ -38,6 +42,7 @@ class Lock:
             os.close(self._fd)
             text = f"another housecarl already serves the spool {folder.parent}"
             raise JournalError(text) from None
+        self.former_killed = self._heard() != _ENDED
         self.say("")
 
     def say(self, trouble: str) -> None:
@@ -47,7 +52,13 @@ class Lock:
 
     def release(self) -> None:
         """Let another process have it."""
+        self.say(_ENDED.decode())
         os.close(self._fd)
+
+    def _heard(self) -> bytes:
+        with suppress(OSError):
+            return os.pread(self._fd, MAX_TEXT, 0).rstrip(b"\0")
+        return b""
 
 
 def held(folder: Path) -> str | None:

@@ -67,8 +67,11 @@ class Recovery:
     house: House
     progress: Progress = field(default_factory=Progress)
 
-    async def recover(self) -> None:
-        """Finish or tell what was begun in new/ and work/; then offer what was not."""
+    async def recover(self, *, killed: bool) -> None:
+        """Finish or tell what was begun in new/ and work/; then offer what was not.
+
+        What a life left that was `killed` may be what ended it.
+        """
         fresh: list[str] = []
         for state in (State.WORK, State.NEW):
             names = await self.spool.waiting(state)
@@ -76,7 +79,7 @@ class Recovery:
                 fresh += await self._settle_some(names[start : start + ASKED], state)
                 self.progress("taking up what the last life left")
         suspects = Suspects(self.db, self.worker.see_through, self.worker.give_up)
-        fresh = await suspects.sort(fresh)
+        fresh = await suspects.sort(fresh, killed=killed)
         await self._end_tries()
         await self._tell_background()
         if suspects.any:  # else the others would be blamed, and overtake them

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from housecarl import life
 from housecarl.errors import StorageError
 from housecarl.journal import Database, values
 from housecarl.message.name import id_of
@@ -20,9 +19,9 @@ from housecarl.parked import Answered
 
 log = structlog.get_logger()
 
-#: Under which name, and which keys, the journal keeps which process started last, what it found,
-#: which of these is carried alone, and which is given up for which time.
-OWN, LIFE, LEFT, ALONE, OVER = "_suspects", "life", "left", "alone", "over"
+#: Under which name, and which keys, the journal keeps what the last start found, which of these is
+#: carried alone, and which is given up for which time.
+OWN, LEFT, ALONE, OVER = "_suspects", "left", "alone", "over"
 
 #: Of what a start finds the first may have been in hand: more than are at once.
 MOST = 500
@@ -36,9 +35,9 @@ ASKS = 3
 class Suspects:
     """A command that only looks is run again after a crash, and may be what ends the daemon.
 
-    What two processes in a row find at their start is carried one by one, each noted before: which
-    one ends the daemon then, too, is given up. `carry` and `give_up` are the worker's: each returns
-    what a message waits for for which DNS takes its time.
+    What a life that was killed had found at its start, and left, is carried one by one, each noted
+    before: which one ends the daemon then, too, is given up. `carry` and `give_up` are the
+    worker's: each returns what a message waits for for which DNS takes its time.
     """
 
     db: Database
@@ -53,12 +52,13 @@ class Suspects:
         """Whether `run` has anything to do."""
         return bool(self._over or self._one_by_one)
 
-    async def sort(self, names: Sequence[str]) -> list[str]:
-        """Of what was not begun in the last life, oldest first, that which nobody suspects."""
+    async def sort(self, names: Sequence[str], *, killed: bool) -> list[str]:
+        """Of what was not begun in the last life, oldest first, that which nobody suspects.
+
+        One that was not `killed`, but ended by itself or goes on, was ended by no message.
+        """
         kept = await self.db.read(lambda conn: values.everything(conn, OWN))
-        # a house that is opened again after a fault of the disk, or for a reload, did not die of it
-        died = not life.ours(kept.get(LIFE) or {})
-        if died:
+        if killed:
             over = {str(kept.get(ALONE)): 0}
             match kept.get(OVER):
                 case [str(name), int(asked)]:
@@ -66,8 +66,8 @@ class Suspects:
             self._over = {name: asked for name, asked in over.items() if name in names}
             before = frozenset(kept.get(LEFT) or ()) - over.keys()
             self._one_by_one = [name for name in names if name in before]
-        if names or kept.get(LEFT) or kept.get(ALONE):
-            await self._note({LEFT: [*names[:MOST]] or None, ALONE: None, LIFE: life.mark()})
+        if names or kept:
+            await self._note({**dict.fromkeys(kept), LEFT: [*names[:MOST]] or None})
         suspected = {*self._over, *self._one_by_one}
         return [name for name in names if name not in suspected]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from housecarl import life
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
@@ -74,7 +73,7 @@ def test_what_the_house_keeps_for_itself_may_be_damaged_and_it_starts(house: Tes
     """A damaged value is not damage that SQLite would see."""
     conn = connect(house.spool / JOURNAL)
     kept = ("_watches", "host.load"), ("_rounds", "modules"), ("_background", "7f.0")
-    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "life")):
+    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "over")):
         values.put(conn, module, key, {}, 1.0)
     conn.execute("UPDATE stored SET value = '{\"a\": tsue}'")
     conn.close()
@@ -89,7 +88,7 @@ def test_what_it_keeps_may_lack_what_it_should_have(house: TestHouse, value: obj
     """A damaged letter makes another name of a field, and JSON it is still."""
     conn = connect(house.spool / JOURNAL)
     kept = ("_background", "7f.0"), ("_post", "outage")
-    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "life")):
+    for module, key in (*kept, ("_suspects", "left"), ("_suspects", "over")):
         values.put(conn, module, key, value, 1.0)
     conn.close()
     leave(house, "new", "!help uptime")
@@ -122,6 +121,7 @@ def test_what_two_lives_left_is_carried_before_what_came_later(tmp_path: Path) -
         conn = connect(house.spool / JOURNAL)
         values.put(conn, "_suspects", "left", [NAME], 0.0)
         conn.close()
+        (house.spool / JOURNAL).with_name("lock").write_bytes(b"")  # it was killed
         house.start()
         assert [mail.text[:7] for mail in house.inbox.wait(2)] == ["Jotted."] * 2
     assert jotted.read_text() == "one two "
@@ -129,12 +129,21 @@ def test_what_two_lives_left_is_carried_before_what_came_later(tmp_path: Path) -
 
 def test_a_house_that_is_opened_again_blames_no_message(house: TestHouse) -> None:
     """A fault of the disk, or a reload: the process that carried it has not ended."""
+    (house.spool / JOURNAL).with_name("lock").write_bytes(b"")  # one before it was killed
+    house.start()
     leave(house, "work", "!help uptime")
     conn = connect(house.spool / JOURNAL)
-    for key, value in (("life", life.mark()), ("left", [NAME]), ("alone", NAME)):
+    for key, value in (("left", [NAME]), ("alone", NAME)):
         values.put(conn, "_suspects", key, value, 0.0)
     conn.close()
-    house.start()
+
+    async def reload() -> None:
+        assert house.daemon is not None
+        house.daemon.ready.clear()
+        house.daemon.reload()
+        await house.daemon.ready.wait()
+
+    house.do(reload())
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
     assert folders(house) == ["executed"]
 

@@ -71,7 +71,7 @@ class Silent(Answers):
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[TestHouse]:
-    """A house that was open once, and is closed."""
+    """A house that was killed once."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "gates.py").write_text(MODULE)
     ann = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
@@ -79,6 +79,7 @@ def house(tmp_path: Path) -> Iterator[TestHouse]:
     modules = {"folders": ["mine"], "gates": {"folder": str(tmp_path)}}
     with TestHouse(tmp_path, people, modules) as house:
         house.stop()
+        kill(house)
         yield house
 
 
@@ -87,6 +88,11 @@ def dns(house: TestHouse, monkeypatch: pytest.MonkeyPatch) -> Slow:
     slow = Slow(house.carrier.dns)
     monkeypatch.setattr("housecarl.testing.house.Answers", lambda _: slow)
     return slow
+
+
+def kill(house: TestHouse) -> None:
+    """Let it seem that its last life did not end by itself."""
+    (house.spool / ".journal" / "lock").write_bytes(b"")
 
 
 def name(n: int) -> str:
@@ -166,6 +172,23 @@ def test_what_comes_while_one_is_carried_alone_waits_for_its_end(house: TestHous
     assert noted(house) == {"alone": None, "over": None}
 
 
+def test_a_life_that_ended_by_itself_blames_no_message(house: TestHouse) -> None:
+    """One restart after the other, also with a disk that did not let it take the blame back."""
+    house.start()
+    house.stop()
+    leave(house, "!look north", "!look south")
+    note(house, "left", [name(0), name(1)])
+    note(house, "alone", name(0))
+    note(house, "over", [name(1), 1])
+    house.start()
+    house.until(begun(house, "north"))
+    house.until(begun(house, "south"))
+    assert noted(house) == {"alone": None, "over": None}
+    (house.folder / "north").touch()
+    (house.folder / "south").touch()
+    assert sorted(texts(house, 2)) == ["north.", "south."]
+
+
 def test_a_slow_one_is_not_waited_for_nor_the_others_by_those_that_follow_it(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +233,7 @@ def test_one_that_is_given_up_is_told_to_its_sender_once_dns_says_who_that_is(
     house.stop()
     assert noted(house) == {"alone": None, "over": None}, "a stop is not its fault"
     note(house, "alone", name(0))
-    note(house, "life", None)
+    kill(house)
     house.start()
     house.drop("!help uptime\n")
     assert texts(house, 1)[0].startswith("uptime - ")
