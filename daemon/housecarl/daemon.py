@@ -24,6 +24,7 @@ from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
 from housecarl.module_watch import follow
 from housecarl.notify import listening, notify
+from housecarl.post import Taken
 from housecarl.pulse import Pulse
 from housecarl.reload import lock_of, read_again
 from housecarl.storage_outage import StorageOutage
@@ -53,6 +54,7 @@ class Daemon:
         self._former: tuple[Loaded, Lock] | None = None
         self._served = False
         self._outage = StorageOutage()
+        self._taken: set[Taken] = set()
         self._refused = ""
         self.house: House | None = None
         self.smtp: SmtpDoor | None = None
@@ -151,6 +153,8 @@ class Daemon:
 
     async def _open_house(self, *, again: bool = False) -> None:
         house = House(self.loaded, self.clock, self._resolver)
+        if house.post is not None:
+            house.post.taken = self._taken
         try:
             await house.open(again=again, killed=self._lock.former_killed)
             self._lock.former_killed = False  # what that one left is taken up

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect, receipts, runs, values
+from housecarl.journal import conditions, connect, receipts, replies, runs, values
 from housecarl.journal.conditions import Condition
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
@@ -497,3 +498,29 @@ def troubles(house: TestHouse) -> list[str]:
         return [each.name for each in conditions.listing(conn) if not each.ok]
     finally:
         conn.close()
+
+
+def test_a_reply_that_was_taken_is_not_sent_again_while_the_journal_cannot_note_it(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that stays nearly full for a night: the house is opened again hundreds of times."""
+    sent, failed = replies.sent, list[int]()
+
+    def full(conn: sqlite3.Connection, ids: list[int], at: float) -> None:
+        if len(failed) < 3:
+            failed.extend(ids)
+            raise sqlite3.OperationalError("database or disk is full")
+        sent(conn, ids, at)
+
+    monkeypatch.setattr(replies, "sent", full)
+    monkeypatch.setattr("housecarl.daemon.BACK_OFF", (0.01,))
+    house.start()
+    house.drop("!help uptime\n")
+
+    def noted() -> bool:
+        with closing(connect(house.spool / JOURNAL, readonly=True)) as conn:
+            return len(failed) == 3 and replies.count_waiting(conn)[0] == 0
+
+    house.inbox.wait(1)
+    house.until(noted)
+    assert len(house.inbox.received) == 1

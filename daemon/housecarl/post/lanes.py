@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable
 
 from housecarl.journal.replies import Due
 
+#: A reply that was taken, by its number and its mail: the words of one that waits may change.
+Taken = tuple[int, bytes]
+
 
 class Lanes:
     """What was read from the journal and is not settled there yet.

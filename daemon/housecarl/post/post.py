@@ -22,7 +22,7 @@ from housecarl.post.answer import ServiceFault, brief
 from housecarl.post.budget import TooSoon
 from housecarl.post.expiry import Expiry
 from housecarl.post.handover import DEFAULT_RULES, Handover, Rules
-from housecarl.post.lanes import Lanes
+from housecarl.post.lanes import Lanes, Taken
 from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds
 
@@ -70,7 +70,9 @@ class Post:
         self._woken = asyncio.Event()
         self._ending = asyncio.Event()
         self._senders: set[asyncio.Task[None]] = set()
-        self._sent: list[int] = []
+        self._sent: list[Due] = []
+        #: what the smarthost has and the journal may not know of; outlives a fault of the disk
+        self.taken: set[Taken] = set()
         self._noting = False
         #: the last look found more than it may take
         self._full = False
@@ -181,7 +183,8 @@ class Post:
         """One sender: a reply at a time, until none is ready or the smarthost fails."""
         while not self._resting() and (due := self._lanes.next()) is not None:
             try:
-                await self._handover.hand_in(due)
+                if (due.id, due.mail) not in self.taken:
+                    await self._handover.hand_in(due)
             except PostRefused as error:
                 self._lanes.done(due)
                 self._bury(due, str(error))
@@ -202,7 +205,8 @@ class Post:
             self._mend()
         if self._lanes.empty and not self._full:
             self._outage.emptied()
-        self._sent.append(due.id)
+        self._sent.append(due)
+        self.taken.add((due.id, due.mail))
         if not self._noting:
             self._noting = True
             self._tasks.create_task(self._note_sent())
@@ -277,8 +281,10 @@ class Post:
                 with suppress(TimeoutError):  # nobody waits for it, but a stop does
                     async with asyncio.timeout(GATHER_SECONDS):
                         await self._ending.wait()
-            ids, self._sent = self._sent, []
+            sent, self._sent = self._sent, []
+            ids = [due.id for due in sent]
             await self._database.write(partial(replies.sent, ids=ids, at=self._now()))
+            self.taken.difference_update((due.id, due.mail) for due in sent)
             self._lanes.settle(ids)
         self._noting = False
         if self._lanes.ready < BATCH // 4 and self._full or self._lanes.empty and not self._clear:
