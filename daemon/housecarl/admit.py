@@ -34,7 +34,9 @@ class Admission:
         self._doubted = doubted
 
     async def admit(self, case: Case) -> Case:
-        """The case as it is to be carried out; raises Repeated for a code that was seen before."""
+        """The case as it is to be carried out; raises Repeated for a file or a code seen before."""
+        if case.stamp is not None and case.stamp.door == "drop":
+            await self._db.read(lambda conn: _see_new(conn, case))
         doubtful = case.id in self._doubted and may_have_run(case)
         decided = doubtful or case.word in ("run", "confirm")
         if (decided or case.text) and await self._foreign_conversation(case):
@@ -60,9 +62,7 @@ class Admission:
         now = case.now.timestamp()
 
         def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
-            first = receipts.find_same(conn, case.verdict.keys, case.id)
-            if first is not None:  # before it is counted as a wrong code
-                raise Repeated(case, first)
+            _see_new(conn, case)  # before it is counted as a wrong code
             secret = confirm.app_secret(person.totp) if person.totp is not None else None
             return confirm.find(conn, case.person, typed, case.id, now, secret)
 
@@ -84,6 +84,16 @@ class Admission:
         step = decided.steps[0]
         freed = step._replace(decision=Decision("run", step.decision.risk))
         return decided._replace(word="run", steps=(freed,), confirmed=found)
+
+
+def _see_new(conn: sqlite3.Connection, case: Case) -> None:
+    """Raise Repeated for what was seen before.
+
+    A dropped file that ended the daemon before it was removed is taken again after each start.
+    """
+    first = receipts.find_same(conn, case.verdict.keys, case.id)
+    if first is not None:
+        raise Repeated(case, first)
 
 
 def may_have_run(case: Case) -> bool:

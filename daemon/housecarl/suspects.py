@@ -10,14 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import structlog
-
 from housecarl.errors import StorageError
 from housecarl.journal import Database, values
-from housecarl.message.name import id_of
 from housecarl.parked import Answered
-
-log = structlog.get_logger()
 
 #: Under which name, and which keys, the journal keeps what the last start found, which of these is
 #: carried alone, and which is given up for which time.
@@ -95,9 +90,6 @@ class Suspects:
         await self._note({key: note})
         try:
             answered = await work()
-        except Exception:
-            log.exception("suspect-left", id=id_of(name)[:4], file=name)  # for the next start
-            return False
         finally:  # a stop is not its fault
             await self._note({key: None})
         if answered is not None:

@@ -223,10 +223,10 @@ class Worker:
             return nullcontext()
         return self._crew.turn(case.person)
 
-    async def _carried(self, name: str) -> bool:
-        """Carry a message, whatever it does to us; False when the disk fails."""
+    async def _carried(self, name: str, work: Awaitable[None] | None = None) -> bool:
+        """Carry a message, or other `work` with it, whatever it does; False when the disk fails."""
         try:
-            await self._safely(name, self.carry(name))
+            await self._safely(name, work or self.carry(name))
         except StorageError as error:
             if not self.trouble.done():
                 self.trouble.set_result(error)
@@ -269,7 +269,7 @@ class Worker:
 
         Returns as `see_through` does.
         """
-        await self._safely(name, self._give_up(name, ask))
+        await self._carried(name, self._give_up(name, ask))
         return self._parked.take(name)
 
     async def _give_up(self, name: str, ask: bool) -> None:

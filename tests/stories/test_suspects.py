@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from housecarl.errors import AnswerPending, TrustLater
+from housecarl.errors import AnswerPending, StorageError, TrustLater
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, values
 from housecarl.journal.receipts import Receipt
 from housecarl.message.stamp import Stamp
+from housecarl.record import Record
 from housecarl.suspects import ASKS
 from housecarl.testing.house import TestHouse
 from housecarl.trust import Answers
@@ -271,3 +272,37 @@ def test_one_to_be_given_up_waits_while_there_is_no_dns(
     house.start()
     house.until(lambda: [each.state for each in receipts_of(house)] == ["waiting"])
     assert [path.parent.name for path in house.spool.rglob("*0000000.eml")] == ["work"]
+
+
+def test_a_fault_of_the_disk_while_one_is_given_up_opens_the_house_again(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed in work/ until the next start, and its sender heard nothing."""
+    fail, faults = Record.fail, iter([StorageError("disk I/O error")])
+
+    async def failing(record: Record, *given: Any) -> None:
+        for fault in faults:
+            raise fault
+        await fail(record, *given)
+
+    monkeypatch.setattr(Record, "fail", failing)
+    leave(house, "!look north")
+    note(house, "alone", name(0))
+    (house.folder / "north").touch()
+    house.start()
+    assert texts(house, 1) == ["north."]
+
+
+def test_a_copy_of_a_dropped_file_that_was_given_up_is_not_carried_out(house: TestHouse) -> None:
+    """What ended the daemon before the file was removed is taken from the spool once more."""
+    leave(house, "!look north")
+    note(house, "over", [name(0), 1])
+    house.start()
+    assert texts(house, 1) == ["Something broke here. It may not have been done."]
+    house.stop()
+    leave(house, "!look north")
+    (house.spool / "work" / name(0)).rename(house.spool / "new" / name(7))
+    house.start()
+    house.settle()
+    assert [each.reason for each in receipts_of(house)][0] == "replay"
+    assert not begun(house, "north")()
