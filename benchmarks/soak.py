@@ -26,8 +26,9 @@ SLOWER = 1.15
 #: Messages a month from which on a median says something.
 ENOUGH = 1000
 
-#: Files that may be open more at the end than after the first month.
-FDS = 2
+#: Open files, and threads, that there may be more of at the end than after the first month: a pool
+#: begins another thread when all of its own are busy.
+MORE = 2
 
 HEAD = (
     "month  messages   RSS   grown  workers  fds  threads  p50 ms  p99 ms  bare ms  wake-ups  "
@@ -55,7 +56,7 @@ def faults(months: list[Month], problems: list[str], left: list[str]) -> Iterato
             f"p50 rose from {first.p50:.2f} to {last.p50:.2f} ms, "
             f"that of a bare server from {first.bare:.2f} to {last.bare:.2f}"
         )
-    if last.fds > first.fds + FDS or last.threads > first.threads:
+    if last.fds > first.fds + MORE or last.threads > first.threads + MORE:
         yield f"open files {first.fds} -> {last.fds}, threads {first.threads} -> {last.threads}"
     if left:
         yield f"left over: {left[:10]}"
