@@ -201,13 +201,13 @@ def test_what_waits_is_not_sent_to_who_has_the_number_now(
 
 
 @pytest.mark.parametrize(
-    ("login", "why"),
-    [(False, "its address is no longer one of ann's"), (True, None)],
+    ("by", "why"),
+    [("mail", "its address is no longer one of ann's"), ("login", None), ("unix", None)],
 )
 def test_what_waits_is_not_mailed_to_who_has_the_address_now(
-    house: TestHouse, clock: FakeClock, tmp_path: Path, login: bool, why: str | None
+    house: TestHouse, clock: FakeClock, tmp_path: Path, by: str, why: str | None
 ) -> None:
-    """Only who logs in may have written from an address that is not in the configuration."""
+    """Who logs in or drops files may have written from one that is not in the configuration."""
     house.inbox.busy = True
     answer = Answer("ann", [Reply("lamp flashed.")], "follow-up", "f" * 16)
     house.do(inside(house).workshop.send(answer, Way("Ann@example.org")))
@@ -215,8 +215,8 @@ def test_what_waits_is_not_mailed_to_who_has_the_address_now(
     house.stop()
     (tmp_path / "ann.hash").write_text("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g")
     (tmp_path / "ann.hash").chmod(0o600)
-    known = {"user": "ann", "hash": {"file": "ann.hash"}}
-    ann = {**ANN, "addresses": [], **({"login": known} if login else {})}
+    known = {"login": {"user": "ann", "hash": {"file": "ann.hash"}}, "unix": ["ann"]}
+    ann = {**ANN, "addresses": [], **({by: known[by]} if by in known else {})}
     house.people = {"ann": ann, "bo": {"addresses": ["ann@example.org"], "may": ["*"]}}
     house.inbox.busy = False
     house.start()

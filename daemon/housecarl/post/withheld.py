@@ -35,7 +35,7 @@ def withheld(
 def _not_theirs(due: Due, people: Mapping[str, Person]) -> str | None:
     """The configuration may have changed while it waited: it has a new owner then.
 
-    Who logs in may write from any address, and is answered there.
+    Who logs in or drops files may write from any address, and is answered there.
     """
     person, number = people.get(due.person), google_voice.number(due.to)
     if person is None:
@@ -44,5 +44,5 @@ def _not_theirs(due: Due, people: Mapping[str, Person]) -> str | None:
         theirs, what = number in person.phones, "number"
     else:
         known = (address.lower() for address in person.addresses)
-        theirs, what = person.login is not None or due.to.lower() in known, "address"
+        theirs, what = bool(person.login or person.unix or due.to.lower() in known), "address"
     return None if theirs else f"its {what} is no longer one of {due.person}'s"
