@@ -129,8 +129,8 @@ def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
 ) -> None:
     tried: list[House] = []
 
-    async def fail(house: House, *, again: bool, killed: bool) -> None:
-        assert again and not killed
+    async def fail(house: House, held: lock.Lock, *, again: bool) -> None:
+        assert again and not held.former_killed
         tried.append(house)
         raise StorageError("disk I/O error")
 
@@ -147,7 +147,7 @@ def test_a_stop_while_the_disk_fails_in_a_reload_opens_no_door_for_a_moment(
 ) -> None:
     tried: list[House] = []
 
-    async def fail(house: House, *, again: bool, killed: bool) -> None:
+    async def fail(house: House, held: lock.Lock, *, again: bool) -> None:
         tried.append(house)
         raise StorageError("disk I/O error")
 

@@ -40,12 +40,16 @@ def test_what_its_holder_says_is_heard_until_it_says_something_else(tmp_path: Pa
 
 def test_who_let_go_of_it_by_itself_is_told_from_who_was_killed(tmp_path: Path) -> None:
     first = Lock(tmp_path)
+    first.former_killed = False  # what that one left is taken up
     first.say("the disk is full")
     first.release()
     second = Lock(tmp_path)
     assert not second.former_killed
     assert held(tmp_path) == ""
     os.close(second._fd)  # as the kernel does
+    third = Lock(tmp_path)
+    assert third.former_killed
+    third.release()  # it could not open its house
     assert Lock(tmp_path).former_killed
 
 

@@ -156,8 +156,7 @@ class Daemon:
         if house.post is not None:
             house.post.taken = self._taken
         try:
-            await house.open(again=again, killed=self._lock.former_killed)
-            self._lock.former_killed = False  # what that one left is taken up
+            await house.open(self._lock, again=again)
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile
         except BaseException:

@@ -26,6 +26,7 @@ from housecarl.journal.conditions import Condition
 from housecarl.journal.replies import Due
 from housecarl.judge import Judge
 from housecarl.limits import Limits
+from housecarl.lock import Lock
 from housecarl.loop_watch import LoopWatch
 from housecarl.means import Workshop
 from housecarl.message.stamp import Stamp
@@ -123,8 +124,8 @@ class House:
             alert=self.alerts.send,
         )
 
-    async def open(self, *, again: bool = False, killed: bool = False) -> None:
-        """Open all parts, take up what a life left, `killed` or not; `again`: no misfit modules."""
+    async def open(self, lock: Lock, *, again: bool = False) -> None:
+        """Open every part and take up what the last life left; `again`: misfit modules are off."""
         await asyncio.to_thread(self.spool.open, alone=True)
         remains, outbox = Remains(self.config), self.workshop.outbox
         mender = rebuild.Rebuild(self.db.path, remains, outbox, self.clock)
@@ -138,7 +139,7 @@ class House:
             self.registry.check_settings()
         await self.refresh()
         await self.worker.start()
-        recovery = Recovery(
+        await Recovery(
             self.spool,
             self.db,
             self.record,
@@ -148,8 +149,7 @@ class House:
             self.worker,
             self.registry.find,
             self.facts,
-        )
-        await recovery.recover(killed=killed)
+        ).recover(lock)
         # Only now: what the last life left unsaid is older than any answer of this one.
         if self.post is not None:
             self._tasks.append(asyncio.create_task(self.post.run(), name="post"))

@@ -22,9 +22,9 @@ _ENDED = b"ended"
 class Lock:
     """Holds a folder for this process alone until `release`, or until the process ends.
 
-    `former_killed`: its former holder did not let go by itself, or there was none. Raises
-    JournalError when another process holds it, PermissionError for a login that may not,
-    StorageError when it cannot be tried.
+    `former_killed`: its former holder did not let go by itself, or there was none; false once what
+    that one left is taken up. Raises JournalError when another process holds it, PermissionError
+    for a login that may not, StorageError when it cannot be tried.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,8 +51,9 @@ class Lock:
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
 
     def release(self) -> None:
-        """Let another process have it."""
-        self.say(_ENDED.decode())
+        """Let another process have it, which takes up what this one has not."""
+        if not self.former_killed:
+            self.say(_ENDED.decode())
         os.close(self._fd)
 
     def _heard(self) -> bytes:

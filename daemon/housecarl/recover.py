@@ -23,6 +23,7 @@ from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.journal.text import parsed
+from housecarl.lock import Lock
 from housecarl.means import BACKGROUND, FIELDS, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
 from housecarl.message.name import id_of
@@ -67,10 +68,10 @@ class Recovery:
     house: House
     progress: Progress = field(default_factory=Progress)
 
-    async def recover(self, *, killed: bool) -> None:
+    async def recover(self, lock: Lock) -> None:
         """Finish or tell what was begun in new/ and work/; then offer what was not.
 
-        What a life left that was `killed` may be what ended it.
+        What a life left that was killed, by the `lock` of the spool, may be what ended it.
         """
         fresh: list[str] = []
         for state in (State.WORK, State.NEW):
@@ -79,7 +80,8 @@ class Recovery:
                 fresh += await self._settle_some(names[start : start + ASKED], state)
                 self.progress("taking up what the last life left")
         suspects = Suspects(self.db, self.worker.see_through, self.worker.give_up)
-        fresh = await suspects.sort(fresh, killed=killed)
+        fresh = await suspects.sort(fresh, killed=lock.former_killed)
+        lock.former_killed = False
         await self._end_tries()
         await self._tell_background()
         if suspects.any:  # else the others would be blamed, and overtake them

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from housecarl.errors import AnswerPending, StorageError, TrustLater
+from housecarl.errors import AnswerPending, ConfigError, StorageError, TrustLater
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, values
 from housecarl.journal.receipts import Receipt
@@ -188,6 +188,20 @@ def test_a_life_that_ended_by_itself_blames_no_message(house: TestHouse) -> None
     (house.folder / "north").touch()
     (house.folder / "south").touch()
     assert sorted(texts(house, 2)) == ["north.", "south."]
+
+
+def test_a_start_in_vain_takes_the_blame_from_no_message(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who mends what ends the daemon each time may make a mistake in the configuration."""
+    leave(house, "!look north")
+    note(house, "alone", name(0))
+    with monkeypatch.context() as slip, pytest.raises(ConfigError, match="fodler"):
+        slip.setattr(house, "_modules", {"folders": ["mine"], "gates": {"fodler": "/"}})
+        house.start()
+    house.start()
+    assert texts(house, 1) == ["Something broke here. It may not have been done."]
+    assert not begun(house, "north")()
 
 
 def test_a_slow_one_is_not_waited_for_nor_the_others_by_those_that_follow_it(
