@@ -353,6 +353,8 @@ def test_a_list_of_long_jobs_is_told_shortened(phone: Phone, house: TestHouse) -
     assert "50: Wed 13:01 help word word " in joined(rest), "by !more all of them are told"
     phone.text("!cancel 2")
     assert phone.reply.startswith("Job 2 cancelled: 13:01 help word word ")
+    rest = house.do(inside(house).db.read(lambda conn: pages(conn, "ann")))
+    assert joined(rest).count("word ") > 700, "one alone is not cut as each of fifty is"
 
 
 def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:

@@ -94,7 +94,7 @@ class Jobs:
         if job is None:
             raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()
-        return Reply(f"Job {number} cancelled: {self._line(job, MOST)}.")
+        return Reply(f"Job {number} cancelled: {self._line(job, 1)}.")
 
     async def _keep(
         self, call: Call, words: tuple[str, ...], due: datetime, every: str | None
