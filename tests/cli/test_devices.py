@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from tests.cli.conftest import Verb
 from tests.cli.devices_house import FILE, NEW, OLD, config_of, fill, quick
 from tests.cli.forked import Forker
+from tests.nobody import needs_root, nobody
 
 from housecarl import cli, config_file
 from housecarl.cli import firmware
@@ -96,6 +97,23 @@ def test_without_a_house_each_plug_that_is_found_is_new(verbs: Forker, plug: Sim
     done = verbs.run("-c", "none.yaml", *words)
     assert (done.returncode, done.stdout) == (78, ""), "a house that is named must be there"
     assert "none.yaml: no such file" in done.stderr
+
+
+@needs_root
+@pytest.mark.usefixtures("nowhere")
+def test_beside_a_house_that_this_login_may_not_see_plugs_are_found_all_the_same(
+    plug: SimulatedPlug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To search takes no configuration, and root has loaded here what the login runs."""
+    place = tmp_path / "etc" / "housecarl.yaml"
+    place.parent.mkdir(mode=0o700)
+    place.write_text("house: Elm\n")
+    words = ["plugs", "find", "127.0.0.1/32", "--port", str(plug.port)]
+    seen = CliRunner().invoke(cli.housecarl, words)
+    monkeypatch.setattr(config_file, "SERVICE_FILE", place)
+    with nobody():
+        done = CliRunner().invoke(cli.housecarl, words)
+    assert (done.exit_code, done.output) == (0, seen.output)
 
 
 def test_a_plug_of_the_house_is_no_new_one(verb: Verb, plug: SimulatedPlug) -> None:

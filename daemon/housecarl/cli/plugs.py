@@ -71,16 +71,16 @@ def find(ctx: click.Context, network: str | None, port: int) -> None:
 def _known(given: Path | None, port: int) -> tuple[dict[str, str], dict[str, str]]:
     """By host: the names of configured plugs, and why one at this port must be left alone.
 
-    A house without a configuration has none.
+    A house without a configuration has none, nor one whose configuration this login may not see.
     """
     from housecarl.cli import devices, journal
-    from housecarl.errors import ConfigError
+    from housecarl.errors import ConfigError, NotAllowed
     from housecarl.plugs import place
 
     try:
         loaded = journal.load(given)
         settings = devices.settings_of(loaded, "plug")
-    except ConfigError:
+    except (ConfigError, NotAllowed):
         if given is not None:
             raise
         return {}, {}
