@@ -8,6 +8,8 @@ import json
 import os
 import pwd
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +28,7 @@ from tests.doors.imap_server import ImapServer, Mail, serving
 from tests.doors.smtp_peer import has_ipv6
 from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
-from tests.nobody import needs_root, nobody
+from tests.nobody import NOBODY, needs_root, nobody
 
 from housecarl import clock, config_file
 from housecarl.config_doors import Certificate
@@ -831,6 +833,26 @@ def test_who_is_in_no_group_of_a_folder_is_everybody_else(tmp_path: Path) -> Non
     for mode, may in ((0o703, True), (0o770, False), (0o702, False)):
         tmp_path.chmod(mode)
         assert access.may_write(tmp_path, nobody) is may
+
+
+@needs_root
+@pytest.mark.long
+@pytest.mark.server("setpriv")
+def test_what_a_root_that_cannot_become_the_daemon_sees_is_not_held_against_it(
+    tmp_path: Path,
+) -> None:
+    """In a container without the right to change its user; `check` ended with a fault of ours."""
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    asked = f"""if True:
+        from pathlib import Path
+        from housecarl.doctor import access
+        print(access.may_read(Path({str(secret)!r}), {NOBODY}))
+    """
+    for bounds, told in (([], "False"), (["--bounding-set=-setuid,-setgid"], "True")):
+        words = ["setpriv", *bounds, sys.executable, "-c", asked]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.stdout.strip(), done.stderr) == (told, "")
 
 
 async def test_a_login_that_cannot_put_files_into_the_spool_is_told(tmp_path: Path) -> None:

@@ -42,15 +42,22 @@ def replaced_by(path: Path, uid: int) -> str:
 
 
 def may_read(path: Path, uid: int) -> bool:
-    """Whether this user may read a file, or look into a folder; root asks as that user."""
+    """Whether this user may read a file, or look into a folder; root asks as that user.
+
+    Where root may not become another user, as in some containers, that is not known: True.
+    """
     wanted = "rx" if path.is_dir() else "r"
     if os.geteuid() != 0 or uid == 0:
         return os.access(path, os.R_OK | (os.X_OK if "x" in wanted else 0))
     own = groups(uid)
-    return all(
-        subprocess.call(["test", f"-{bit}", path], user=uid, group=own[0], extra_groups=own) == 0
-        for bit in wanted
-    )
+    try:
+        return all(
+            subprocess.call(["test", f"-{bit}", path], user=uid, group=own[0], extra_groups=own)
+            == 0
+            for bit in wanted
+        )
+    except PermissionError:
+        return True
 
 
 def may_write(path: Path, uid: int) -> bool:
