@@ -157,6 +157,7 @@ BROKEN = {
     "risky": ("@command(risk=7)\ndef f(call: Call) -> Reply: ...\n", 2, "must be a Risk"),
     "risks": ("@command(risk=[])\ndef f(call: Call) -> Reply: ...\n", 2, "must be a Risk"),
     "bare": ("@command\ndef f(call: Call) -> Reply: ...\n", 2, "write @command() with"),
+    "by_place": ("@command(Risk.LOOK)\ndef f(call: Call) -> Reply: ...\n", 2, "words by name"),
     "letters": ("@command(aliases='ab')\ndef f(call: Call) -> Reply: ...\n", 2, "('ab',)"),
     "late": ("@command(late='5m')\ndef f(call: Call) -> Reply: ...\n", 2, "late must be seconds"),
     "asks": ("@command(confirm='Sure?')\ndef f(call: Call) -> Reply: ...\n", 2, "be a function"),
@@ -425,7 +426,7 @@ async def test_a_wrong_section_is_named_and_the_module_is_off(
 
 
 NESTED = """
-from pydantic import AliasChoices, BaseModel, Field, RootModel
+from pydantic import AliasChoices, BaseModel, Field, RootModel, model_validator
 
 class Hosts(RootModel[dict[str, int]]):
     pass
@@ -434,9 +435,20 @@ class Lamp(BaseModel):
     host: str = Field(validation_alias=AliasChoices("host", "address"))
     watts: int = 10
 
+class Short(BaseModel):
+    host: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_key(cls, given):
+        if isinstance(given, int):
+            given = {"ip": str(given)}
+        return {"host": given["ip"]} if "ip" in given else given
+
 class Settings(BaseModel):
     lamps: dict[str, Lamp] = {}
     spare: list[Lamp] = []
+    short: list[Short] = []
     lost: Lamp | None = None
     hosts: Hosts | None = None
 """
@@ -449,6 +461,8 @@ class Settings(BaseModel):
         ({"spare": [{"host": "x"}, {"host": "x", "w": 5}]}, "spare.1.w: unknown key 'w'"),
         ({"lost": {"host": "x", "height": 5}}, "lost.height: unknown key 'height'"),
         ({"lost": {"address": "x"}, "hosts": {"nas": 1}}, ""),
+        ({"short": [{"ip": "x"}, 5]}, ""),
+        ({"short": [{"host": "x", "w": 5}]}, "short.0.w: unknown key 'w'"),
     ],
 )
 async def test_an_unknown_key_of_a_model_in_the_settings_is_named_too(

@@ -280,7 +280,7 @@ def command(
 ) -> Callable[[Function], Function]:
     """Make a function a command that people can text; see `Spec` for what the words mean."""
     if wrong:
-        raise TypeError("write @command() with its brackets")
+        raise TypeError("write @command() with its brackets, and its words by name: risk=...")
     if isinstance(aliases, str):  # a sequence too: of its letters
         raise TypeError(f"aliases are several words: ({aliases!r},)")
 

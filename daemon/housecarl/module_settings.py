@@ -129,8 +129,22 @@ def _unknown_below(value: Any, given: Any) -> Iterator[tuple[Loc, str]]:
     elif isinstance(value, list | tuple) and isinstance(given, list):
         parts = [(number, *pair) for number, pair in enumerate(zip(value, given, strict=False))]
     for key, part, of in parts:
-        for loc, text in _unknown_below(part, of):
-            yield (key, *loc), text
+        if not _is_remade(part, of):
+            for loc, text in _unknown_below(part, of):
+                yield (key, *loc), text
+
+
+def _is_remade(value: Any, given: Any) -> bool:
+    """Whether a check of a module's own made a model of other keys, so that it knows these."""
+    from pydantic import BaseModel, RootModel
+
+    if not isinstance(value, BaseModel) or not isinstance(given, Mapping):
+        return False
+    if isinstance(value, RootModel):
+        return False
+    fields = type(value).model_fields.items()
+    told = {name for name, field in fields if not _names(name, field).isdisjoint(given)}
+    return not value.model_fields_set <= told | (value.model_extra or {}).keys()
 
 
 def _names(name: str, field: Any) -> set[str]:
