@@ -136,7 +136,10 @@ async def _measured(call: Call, device: Device) -> Measured | str:
     """Look at one plug and remember its meter; a sentence when that cannot be."""
     settings, today = call.settings, _today(call)
     try:
-        async with asyncio.timeout(LONGEST_READING), call.lock(device.key):
+        async with (
+            asyncio.timeout(LONGEST_READING),
+            busy.turn(call.lock(device.key), device.name, LONGEST_READING / 2),
+        ):
             with own_error(device.name):
                 await busy.leave_alone(call.store.beside(busy.MODULE), device)
                 now = await measure(device, call.store, today, pause=settings.recheck)

@@ -15,6 +15,7 @@ from tests.plugs.test_tapo import StandIn
 from housecarl import Call, CommandError
 from housecarl.module import House
 from housecarl.plugs import tapo, wire
+from housecarl.plugs.device import Device
 from housecarl.plugs.flash_log import StoreLog
 from housecarl.plugs.sense import WELL_AFTER
 from housecarl.testing.plug import SimulatedPlug
@@ -242,6 +243,9 @@ async def test_one_that_answers_slowly_keeps_no_other_from_being_told(
     make("lamp")
     make("fan", delay=0.3)
     assert await house.text("energy") == "43 W in all: lamp 43. fan takes too long to answer."
+    async with house.hand.lock(Device("lamp", house.settings.plugs["lamp"]).key):
+        with pytest.raises(CommandError, match=r"^lamp is busy with another request\.$"):
+            await house.run("energy", "lamp")
 
 
 async def look(house: Commands) -> dict[str, tuple[bool | None, str]]:
