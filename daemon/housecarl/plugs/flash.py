@@ -60,6 +60,8 @@ class Flash(ABC):
         self._new = version.short(ready.target)
         #: whether the plug was told to write; its `updating` also means a download into RAM
         self._ordered = False
+        #: whether it may have been told to fetch, which is to write for one that writes by itself
+        self._begun = False
 
     async def run(self) -> Outcome:
         """Do it and tell how it went; never raises but when it is cancelled."""
@@ -93,9 +95,10 @@ class Flash(ABC):
         try:
             seen = await self._ready.device.identity()
         except PlugError:
-            raise NotFlashed("it does not answer") from None
+            raise NotFlashed("it fell silent before the order") from None
         if _who(seen) != _who(self._ready.identity):
             raise NotFlashed("it is not the same plug any more")
+        self._begun = True
 
     async def _commit(self) -> None:
         """First hardware version: the order to write, given once."""
@@ -220,7 +223,7 @@ class Flash(ABC):
             left = "It does not answer now. Do not unplug it for 5 min, then check it."
             if self._ordered:
                 return f"{self._name}: {why}, after it was told to write. {left}"
-            if not self._ready.auto:
+            if not (self._ready.auto and self._begun):
                 left = "It does not answer now; nothing was written to it."
             return f"{self._name} NOT flashed: {why}. {left}"
         if _who(seen) != _who(self._ready.identity):

@@ -255,6 +255,18 @@ async def test_an_order_that_did_not_reach_the_plug_is_not_given_twice(
     assert plug.asked("flash_firmware") == plug.device.update.flashes == 0
 
 
+async def test_one_that_writes_by_itself_and_fell_silent_before_the_order_was_not_written(
+    make: Make, folder: Path
+) -> None:
+    describe(folder, FILE, put(folder), hardware="2.0")
+    plug = make(**PROFILES["v2"])
+    assert await struck(plug, folder, "serve", plug.stop) == (
+        "lamp NOT flashed: it fell silent before the order."
+        " It does not answer now; nothing was written to it."
+    )
+    assert plug.asked("download_firmware") == 0
+
+
 @pytest.mark.parametrize(
     ("at", "profile", "downloads"),
     [("serve", "v1", 0), ("downloaded", "v1", 1), ("serve", "v2", 0)],
