@@ -69,6 +69,8 @@ def test_a_port_has_bounds() -> None:
     [
         ("smtp.gmail.com:587", "a host alone; 587 goes under port"),
         ("192.168.1.20:22", "a host alone; 22 goes under port"),
+        ("[::1]", "without brackets, as ::1; a port goes under port"),
+        ("[::1]:25", "without brackets, as ::1; a port goes under port"),
         ("192.168.1.411", "an address or a host name"),
         ("192.168.1." + "9" * 5000, "an address or a host name"),
         ("imaps://imap.gmail.com", "an address or a host name"),

@@ -65,6 +65,11 @@ def _host(text: str) -> str:
     try:
         ipaddress.ip_address(text)
     except ValueError:
+        if text.startswith("["):  # as `listen` has it
+            inner = text[1:].partition("]")[0]
+            raise ValueError(
+                f"should be without brackets, as {inner}; a port goes under port"
+            ) from None
         name, _, port = text.rpartition(":")
         if _HOST.fullmatch(name) and port.isdecimal():
             raise ValueError(f"should be a host alone; {port} goes under port") from None

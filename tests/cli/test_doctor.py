@@ -325,6 +325,7 @@ def test_what_root_can_read_and_the_daemon_cannot_is_told(foreign: Path, verbs: 
     done = verbs.run("-c", config, "check")
     assert (done.returncode, done.stdout) == (78, "")
     assert f"{config}: cannot be read by {daemon}, as whom the daemon runs" in done.stderr
+    assert verbs.run("-c", config, "check", "--print").returncode == 0, "it shows what is there"
     config.chmod(0o644)
     assert len(examine(verbs, config, "config")["config"]) == 1
 

@@ -39,7 +39,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     found = [] if show else list(secrets.faults(patient))
     problems = [*sections.faults(loaded, registry), *files.missing(loaded)]
     problems += [problem for problem, unseen in found if not unseen]
-    if unread := config.unread(patient):
+    if not show and (unread := config.unread(patient)):
         problems.append(Problem(str(path), 0, 0, f"{unread.text}; run: {unread.mend}"))
     told = {str(problem).partition("\n")[0] for problem in problems}
     broken = [fault for fault in registry.broken.values() if fault not in told]
