@@ -100,6 +100,7 @@ def test_without_a_house_each_plug_that_is_found_is_new(verbs: Forker, plug: Sim
 
 
 @needs_root
+@pytest.mark.long
 @pytest.mark.usefixtures("nowhere")
 def test_beside_a_house_that_this_login_may_not_see_plugs_are_found_all_the_same(
     plug: SimulatedPlug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
