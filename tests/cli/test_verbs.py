@@ -143,6 +143,16 @@ def test_send_waits_for_no_reply_for_ever(
         send.reply_to(loaded, "drop:of nobody")
 
 
+def test_who_waits_where_no_daemon_has_run_yet_does_not_hear_that_it_may_have_been_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "house.yaml").write_text("spool: spool\n")
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setattr(send, "WAIT_SECONDS", send.LOOK_SECONDS)
+    with pytest.raises(Unreachable, match=r"no reply in [\d.]+ s; no journal in \S+ yet: `"):
+        send.reply_to(config_file.load(tmp_path / "house.yaml"), "drop:of nobody")
+
+
 def test_who_waits_beside_a_daemon_of_the_former_version_hears_of_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

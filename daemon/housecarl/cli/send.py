@@ -126,7 +126,8 @@ def reply_to(loaded: Loaded, key: str) -> str:
         except (JournalNewer, JournalDamaged):
             raise
         except StorageError as error:  # a daemon that starts has none yet, or an older one
-            text, hint = None, f"it may have been done all the same: {error}"
+            done = "it may have been done all the same: "
+            text, hint = None, f"{done * journal.may_read(loaded.config.spool)}{error}"
         if text == "" and (reason := journal.read(loaded, lambda conn: _refusal(conn, key))):
             raise HousecarlError(f"refused: {reason}")
         if text is not None:
