@@ -102,3 +102,13 @@ def test_a_counter_that_tells_one_impossible_number_did_not_fall_after_it() -> N
         memory = sensed.memory
         news.append(sensed.news)
     assert news == ["", "", "", "", "", "reset"] and memory.fell == pytest.approx(55.3)
+
+
+def test_a_counter_that_began_anew_twice_is_told_both_times() -> None:
+    """It stood at 0 before too, but a number that is more than 0 need not be wrong for that."""
+    day, memory, news = date(2026, 11, 23), Memory(), list[str]()
+    for total in (55.1, 0.0, 0.3, 0.0):
+        sensed = sense(memory, meter.Judgement(Reading(61.0, total_kwh=total)), day)
+        memory = sensed.memory
+        news.append(sensed.news)
+    assert news == ["", "reset", "", "reset"] and memory.resets == 2

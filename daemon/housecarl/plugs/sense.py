@@ -83,7 +83,8 @@ def sense(memory: Memory, judgement: Judgement, today: date) -> Sensed:
         return Sensed(after._replace(good=good))
     if known and memory.total_kwh is not None and total is not None:
         fell = memory.total_kwh - total
-        if memory.former_kwh is not None and memory.former_kwh <= total < memory.total_kwh:
+        former = memory.former_kwh
+        if former is not None and 0 < former <= total < memory.total_kwh:
             return Sensed(after._replace(former_kwh=memory.former_kwh))  # the last one was not true
         if fell > COUNTER_SLACK:
             resets = memory.resets + 1
