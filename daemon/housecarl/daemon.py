@@ -13,7 +13,6 @@ import structlog
 from housecarl.clock import Clock
 from housecarl.config_file import Loaded
 from housecarl.doors.door import Door
-from housecarl.doors.drop import DropDoor
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_login import accounts_of
 from housecarl.doors.smtp_settings import SmtpSettings
@@ -183,6 +182,8 @@ class Daemon:
             await self.smtp.start(given.get("smtp", ()), given.get("smtps", ()))
             self._doors.append(self.smtp)
         if doors.drop is not None:
+            from housecarl.doors.drop import DropDoor
+
             drop = DropDoor(spool, self.deliver, self.clock, self.tell, watch)
             await drop.start()
             self._doors.append(drop)
