@@ -118,16 +118,17 @@ def reply_to(loaded: Loaded, key: str) -> str:
     )
     from housecarl.journal import replies
 
-    hint = usual = "is the daemon running? `housecarl status`"
+    running = hint = "is the daemon running? `housecarl status`"
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
-            text, hint = journal.read(loaded, lambda conn: replies.answer_to(conn, key)), usual
+            text, hint = journal.read(loaded, lambda conn: replies.answer_to(conn, key)), running
         except (JournalNewer, JournalDamaged):
             raise
         except StorageError as error:  # a daemon that starts has none yet, or an older one
-            done = "it may have been done all the same: "
-            text, hint = None, f"{done * journal.may_read(loaded.config.spool)}{error}"
+            text, hint = None, str(error)
+            if journal.may_read(loaded.config.spool):
+                hint = f"it may have been done all the same: {hint}"
         if text == "" and (reason := journal.read(loaded, lambda conn: _refusal(conn, key))):
             raise HousecarlError(f"refused: {reason}")
         if text is not None:

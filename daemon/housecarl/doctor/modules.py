@@ -51,8 +51,9 @@ def _open(folders: tuple[Path, ...], uid: int, again: str) -> list[Finding]:
             continue
         for path in (folder, *files):
             if not access.may_read(path, uid):
+                rights = "a+rx" if path == folder else "a+r"
                 mend = (
-                    f"chmod a+r{'x' * (path == folder)} {path}, then {again}; "
+                    f"chmod {rights} {path}, then {again}; "
                     f"`namei -l {path}` shows what else bars it"
                 )
                 found.append(trouble(PART, f"{path} cannot be read by {access.user(uid)}", mend))
