@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ def test_a_folder_is_held_by_one_until_it_is_released(tmp_path: Path) -> None:
     lock.release()
     assert held(folder) is None
     Lock(folder).release()
+
+
+def test_who_only_asks_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    Lock(tmp_path).release()
+    with (tmp_path / "lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as `status` does for an instant
+        answered = threading.Timer(0.02, fcntl.flock, (asking, fcntl.LOCK_UN))
+        answered.start()
+        Lock(tmp_path).release()
+        answered.join()
 
 
 def test_what_its_holder_says_is_heard_until_it_says_something_else(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,10 @@ NAME = "lock"
 
 #: Bytes of a text that are kept; they are there from the start, for a disk that is full later.
 MAX_TEXT = 500
+
+#: How often a start tries while a verb has the lock, which has it for an instant to ask who holds
+#: it, and seconds between two tries.
+ASKED, ASK_SECONDS = 100, 0.01
 
 #: What a holder that lets go by itself leaves there; one that is killed leaves something else.
 _ENDED = b"ended"
@@ -37,7 +42,7 @@ class Lock:
             text = f"spool {folder.parent}: {error.strerror}: {error.filename}"
             raise StorageError(text) from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _hold(self._fd)
         except BlockingIOError:
             os.close(self._fd)
             text = f"another housecarl already serves the spool {folder.parent}"
@@ -60,6 +65,17 @@ class Lock:
         with suppress(OSError):
             return os.pread(self._fd, MAX_TEXT, 0).rstrip(b"\0")
         return b""
+
+
+def _hold(fd: int) -> None:
+    """Lock it; BlockingIOError when another process holds it, and not when one only asks."""
+    for _ in range(ASKED):
+        with suppress(BlockingIOError):
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails beside a holder only
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        time.sleep(ASK_SECONDS)
+    raise BlockingIOError
 
 
 def held(folder: Path) -> str | None:
