@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -74,11 +74,11 @@ class Recovery:
         What a life left that was killed, by the `lock` of the spool, may be what ended it.
         """
         fresh: list[str] = []
-        for state in (State.WORK, State.NEW):
-            names = await self.spool.waiting(state)
-            for start in range(0, len(names), ASKED):
-                fresh += await self._settle_some(names[start : start + ASKED], state)
-                self.progress("taking up what the last life left")
+        there = await self._find()
+        names = sorted(there)
+        for start in range(0, len(names), ASKED):
+            fresh += await self._settle_some(names[start : start + ASKED], there)
+            self.progress("taking up what the last life left")
         suspects = Suspects(self.db, self.worker.see_through, self.worker.give_up)
         fresh = await suspects.sort(fresh, killed=lock.former_killed)
         lock.former_killed = False
@@ -97,18 +97,37 @@ class Recovery:
         task.add_done_callback(self.workshop.questions.discard)
         return task
 
-    async def _settle_some(self, names: Sequence[str], state: State) -> list[str]:
-        """Some files of one folder; returns the names of those that are to be carried now."""
-        ours = {name: id_of(name) for name in names if _NAME.fullmatch(name)}
-        for name in names:
-            if name not in ours:
-                log.warning("foreign-file", folder=state.value, file=name)
-                self.spool.move(name, state, State.FAILED)
-        known = await self.db.read(lambda conn: receipts.find_all(conn, [*ours.values()]))
+    async def _find(self) -> dict[str, State]:
+        """The messages in new/ and work/, and in which of them.
+
+        One in both, as in a copy of the folders that was made while it was moved, is one message.
+        """
+        found: dict[str, State] = {}
+        for state in (State.NEW, State.WORK):
+            for name in await self.spool.waiting(state):
+                if not _NAME.fullmatch(name):
+                    await self._keep(name, state)
+                    continue
+                if name in found:
+                    self.spool.move(name, State.NEW, state)
+                found[name] = state
+        await self.spool.settle()  # moves of one file become one, which would leave the other copy
+        return found
+
+    async def _keep(self, name: str, state: State) -> None:
+        """Leave a foreign file to a person: in failed/, or where it is beside a namesake there."""
+        log.warning("foreign-file", folder=state.value, file=name)
+        if name not in await self.spool.waiting(State.FAILED):
+            self.spool.move(name, state, State.FAILED)
+
+    async def _settle_some(self, names: Sequence[str], there: Mapping[str, State]) -> list[str]:
+        """Some of these files; returns the names of those that are to be carried now."""
+        ids = [id_of(name) for name in names]
+        known = await self.db.read(lambda conn: receipts.find_all(conn, ids))
         return [
             name
-            for name, identity in ours.items()
-            if identity not in known or await self._settle(name, state, known[identity])
+            for name, identity in zip(names, ids, strict=True)
+            if identity not in known or await self._settle(name, there[name], known[identity])
         ]
 
     async def _settle(self, name: str, state: State, receipt: Receipt) -> bool:

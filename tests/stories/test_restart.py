@@ -229,6 +229,28 @@ def test_a_file_of_another_name_is_kept_for_a_person(house: TestHouse) -> None:
     assert folders(house) == ["failed"]
 
 
+def test_a_file_of_another_name_takes_the_place_of_none_that_is_kept(house: TestHouse) -> None:
+    for text in ("!uptime", "!status"):
+        leave(house, "new", text, name="by-hand.eml")
+        house.start()
+        house.settle()
+        house.stop()
+    kept = [(house.spool / folder / "by-hand.eml").read_text() for folder in ("failed", "new")]
+    assert ["!uptime" in kept[0], "!status" in kept[1]] == [True, True]
+
+
+@pytest.mark.parametrize("text", ["!help uptime", "!in 1h uptime"])
+def test_a_message_in_new_and_in_work_is_one_message(house: TestHouse, text: str) -> None:
+    """A copy of the folders that is made while it is moved has it in both."""
+    for folder in ("new", "work"):
+        leave(house, folder, text)
+    house.start()
+    assert folders(house) == ["executed"]
+    house.stop()
+    (told,) = house.inbox.received
+    assert told.text.startswith(("uptime - ", "Job 1"))
+
+
 AUTOMATIC = "Auto-Submitted: auto-replied\r\n"
 QUESTION = (
     "From: Gmail Team <forwarding-noreply@google.com>\r\n"
