@@ -522,3 +522,18 @@ def test_a_new_file_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         disk.write_new(tmp_path / "a", b"2", sync=True)
     assert (tmp_path / "a").read_bytes() == b"1"
+
+
+def test_what_a_crash_leaves_of_the_tried_rename_goes_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(path: Path, **_: object) -> None:
+        raise OSError(5, "killed here", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", crash)
+        with pytest.raises(StorageError, match="killed here"):
+            Spool(tmp_path).open(alone=True)
+    assert len([*(tmp_path / "work").iterdir()]) == 1
+    Spool(tmp_path).open(alone=True)
+    assert [*(tmp_path / "work").iterdir()] == []

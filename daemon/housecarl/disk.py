@@ -55,7 +55,7 @@ def try_way(source: Path, target: Path) -> None:
     probe.unlink(missing_ok=True)
     try:
         write_new(probe, b"\n", sync=True)
-        probe = probe.rename(target / name)
+        probe = probe.rename(target / ".probe")  # one name: the next try takes away what stays
         sync_folder(target)
     finally:
         with suppress(OSError):

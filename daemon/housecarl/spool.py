@@ -100,7 +100,8 @@ class Spool:
             probe = self.root / "tmp" / f".probe-{secrets.token_hex(4)}"
             with contextlib.suppress(FileNotFoundError):
                 probe.touch(mode=0o600)
-                probe.rename(self.root / "work" / probe.name).unlink()
+                # to one name, so that the next start takes away what a crash leaves here
+                probe.rename(self.root / "work" / ".probe").unlink()
             for left in (self.root / "tmp").iterdir():
                 with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     if alone or time.time() - left.stat().st_mtime > TMP_SECONDS:
