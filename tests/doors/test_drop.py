@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -123,6 +124,20 @@ async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path
     os.utime(tmp_path / "old", (1e9, 1e9))
     async with watching(tmp_path, box.deliver, box):
         await box.next()
+
+
+async def test_a_file_arrived_when_it_was_dropped_not_when_it_is_taken(
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon was down for a night: what was to be done in the evening is late."""
+    (tmp_path / "old").write_text("!heater on\n")
+    os.utime(tmp_path / "old", (1.0, 1.0))  # whatever its writer says
+    dropped, night = time.time(), 8 * 3600.0
+    morning = SimpleNamespace(time=lambda: time.time() + night, sleep=time.sleep)
+    monkeypatch.setattr("housecarl.doors.drop.time", morning)
+    async with watching(tmp_path, box.deliver, box):
+        _, stamp = await box.next()
+    assert stamp.arrived.timestamp() + night == pytest.approx(dropped, abs=PATIENCE)
 
 
 @pytest.mark.parametrize("ahead", [3600, 366 * 86400])

@@ -10,6 +10,7 @@ import secrets
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,12 +57,16 @@ log = structlog.get_logger()
 
 
 class Dropped(NamedTuple):
-    """One file as it was read: what it holds and what the kernel says about it."""
+    """One file as it was read: what it holds and what the kernel says about it.
+
+    `age`: for how many seconds it lies here; it may have come while nobody took it.
+    """
 
     data: bytes
     uid: int
     name: str
     state: str
+    age: float
 
     @property
     def key(self) -> str:
@@ -193,7 +198,7 @@ class DropDoor:
         as_person, raw = drop_text.read(dropped.data)
         stamp = Stamp(
             door="drop",
-            arrived=self._clock.now(),
+            arrived=self._clock.now() - timedelta(seconds=dropped.age),
             key=dropped.key,
             uid=str(dropped.uid),
             as_person=as_person,
@@ -256,7 +261,9 @@ def _read(path: Path) -> Dropped | None:
         os.close(fd)
     aside = _ASIDE.fullmatch(path.name)
     name = aside["name"] if aside else os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
-    return Dropped(data, about.st_uid, name, _state(about))
+    # no time that its writer may choose: the kernel sets it when a file is written or renamed
+    age = max(0.0, time.time() - about.st_ctime)
+    return Dropped(data, about.st_uid, name, _state(about), age)
 
 
 def _state(about: os.stat_result) -> str:
