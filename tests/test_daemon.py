@@ -124,6 +124,22 @@ def test_a_house_without_smtp_is_opened_again_after_a_fault(
     assert quiet.inbox.wait(1)[0].text.startswith("Elm Street up ")
 
 
+def test_a_spool_whose_disk_is_gone_is_waited_for_and_not_made_anew(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one would know neither who is switched off nor what was done before."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
+    house.spool.rename(house.folder / "away")
+    with capture_logs() as logs:
+        break_journal(house)
+        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+    assert not house.spool.exists()
+    (house.folder / "away").rename(house.spool)
+    house.until(lambda: running(house).house is not None)
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
     quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

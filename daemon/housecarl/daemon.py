@@ -155,6 +155,7 @@ class Daemon:
         if house.post is not None:
             house.post.taken = self._taken
         try:
+            await asyncio.to_thread(self._lock.see)
             await house.open(self._lock, again=again)
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile

@@ -33,6 +33,7 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -54,6 +55,14 @@ class Lock:
         """What keeps its holder from serving; nothing: it serves."""
         with suppress(OSError):  # a disk that takes nothing is seen by whoever asks
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
+
+    def see(self) -> None:
+        """StorageError when its folder is gone, as when the disk is not mounted any more.
+
+        A house that made it anew would not know who is switched off, nor what was done before.
+        """
+        if not os.path.exists(self._folder):  # noqa: PTH110 - no raise
+            raise StorageError(f"{self._folder} is gone: mount its disk, or put it back")
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
