@@ -129,15 +129,19 @@ async def test_what_lay_there_before_is_taken_when_it_has_settled(tmp_path: Path
 async def test_a_file_arrived_when_it_was_dropped_not_when_it_is_taken(
     tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon was down for a night: what was to be done in the evening is late."""
-    (tmp_path / "old").write_text("!heater on\n")
-    os.utime(tmp_path / "old", (1.0, 1.0))  # whatever its writer says
+    """The daemon was down for a night: what was to be done in the evening is late, and in order."""
+    for name in ("late", "a", "b"):
+        (tmp_path / name).write_text("!heater on\n")
+        os.utime(tmp_path / name, (1.0, 1.0))  # whatever its writer says
+    (tmp_path / "late").rename(tmp_path / "c")
     dropped, night = time.time(), 8 * 3600.0
     morning = SimpleNamespace(time=lambda: time.time() + night, sleep=time.sleep)
     monkeypatch.setattr("housecarl.doors.drop.time", morning)
     async with watching(tmp_path, box.deliver, box):
-        _, stamp = await box.next()
-    assert stamp.arrived.timestamp() + night == pytest.approx(dropped, abs=PATIENCE)
+        stamps = [(await box.next())[1] for _ in range(3)]
+    assert [stamp.key.rpartition(":")[2] for stamp in stamps] == ["a", "b", "c"]
+    arrived = [stamp.arrived.timestamp() + night for stamp in stamps]
+    assert arrived == sorted(arrived) == pytest.approx([dropped] * 3, abs=PATIENCE)
 
 
 @pytest.mark.parametrize("ahead", [3600, 366 * 86400])

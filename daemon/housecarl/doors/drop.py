@@ -10,7 +10,7 @@ import secrets
 import stat
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,14 +59,14 @@ log = structlog.get_logger()
 class Dropped(NamedTuple):
     """One file as it was read: what it holds and what the kernel says about it.
 
-    `age`: for how many seconds it lies here; it may have come while nobody took it.
+    `came`: when it was written or renamed in, seconds since 1970; its writer cannot choose that.
     """
 
     data: bytes
     uid: int
     name: str
     state: str
-    age: float
+    came: float
 
     @property
     def key(self) -> str:
@@ -151,6 +151,7 @@ class DropDoor:
         """Take every file that is ready; the seconds until one of the others may be."""
         wait = SCAN_SECONDS
         closed, self._closed = self._closed, set()
+        ahead = self._clock.now().timestamp() - time.time()  # one for all: they stay in order
         for name, age in await asyncio.to_thread(_candidates, self.root):
             if self._ending:
                 break
@@ -158,7 +159,7 @@ class DropDoor:
                 wait = min(wait, SETTLED_SECONDS - age + 0.05)
                 continue
             try:
-                if not await self._take(name):
+                if not await self._take(name, ahead):
                     wait = min(wait, SETTLED_SECONDS)
             except SpoolFull as error:
                 # there is room for none of the others either: say so once, not for each of them
@@ -179,10 +180,11 @@ class DropDoor:
             await self._tell("drop", not trouble, trouble or "every file in the spool is taken")
             self._told = trouble
 
-    async def _take(self, name: str) -> bool:
+    async def _take(self, name: str, ahead: float) -> bool:
         """Read one file, hand it on, remove it once it is safe; note one that cannot be read.
 
-        False: it was or is being written to, so it wants another look.
+        `ahead`: seconds by which the house's clock is ahead of the kernel's. False: it was or is
+        being written to, so it wants another look.
         """
         path = self.root / name
         try:
@@ -196,9 +198,11 @@ class DropDoor:
         if dropped is None:
             return False
         as_person, raw = drop_text.read(dropped.data)
+        now, came = self._clock.now(), dropped.came + ahead
+        lay = now.timestamp() - came >= SCAN_SECONDS  # while nobody took it, perhaps for a night
         stamp = Stamp(
             door="drop",
-            arrived=self._clock.now() - timedelta(seconds=dropped.age),
+            arrived=datetime.fromtimestamp(came, UTC) if lay else now,
             key=dropped.key,
             uid=str(dropped.uid),
             as_person=as_person,
@@ -214,7 +218,7 @@ def _news(troubles: list[str]) -> str:
 
 
 def _candidates(root: Path) -> list[tuple[str, float]]:
-    """The (name, seconds since last written) of what may be a message, oldest first.
+    """The (name, seconds since last written) of what may be a message, as they came.
 
     What is being written to has the time that it is now: a time ahead is as good as one long ago.
     """
@@ -228,12 +232,12 @@ def _candidates(root: Path) -> list[tuple[str, float]]:
             if entry.is_dir(follow_symlinks=False):
                 continue
             try:
-                written = entry.stat(follow_symlinks=False).st_mtime
+                about = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            found.append((written, entry.name))
+            found.append((about.st_ctime, about.st_mtime, entry.name))
     now = time.time()
-    return [(name, abs(now - written)) for written, name in sorted(found)]
+    return [(name, abs(now - written)) for _, written, name in sorted(found)]
 
 
 def _read(path: Path) -> Dropped | None:
@@ -261,9 +265,7 @@ def _read(path: Path) -> Dropped | None:
         os.close(fd)
     aside = _ASIDE.fullmatch(path.name)
     name = aside["name"] if aside else os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])
-    # no time that its writer may choose: the kernel sets it when a file is written or renamed
-    age = max(0.0, time.time() - about.st_ctime)
-    return Dropped(data, about.st_uid, name, _state(about), age)
+    return Dropped(data, about.st_uid, name, _state(about), about.st_ctime)
 
 
 def _state(about: os.stat_result) -> str:
