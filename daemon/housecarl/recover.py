@@ -74,6 +74,7 @@ class Recovery:
         What a life left that was killed, by the `lock` of the spool, may be what ended it.
         """
         fresh: list[str] = []
+        await self._end_begun()
         there = await self._find()
         names = sorted(there)
         for start in range(0, len(names), ASKED):
@@ -82,7 +83,6 @@ class Recovery:
         suspects = Suspects(self.db, self.worker.see_through, self.worker.give_up)
         fresh = await suspects.sort(fresh, killed=lock.former_killed)
         lock.former_killed = False
-        await self._end_tries()
         await self._tell_background()
         if suspects.any:  # else the others would be blamed, and overtake them
             alone = self._later(suspects.run(), "suspects")
@@ -131,19 +131,13 @@ class Recovery:
         ]
 
     async def _settle(self, name: str, state: State, receipt: Receipt) -> bool:
-        """One file: done, move it; started and not repeatable, say "interrupted"; else run it.
-
-        Returns whether that is to be now.
-        """
+        """One file: its message is over, move it; else carry it. Returns whether that is now."""
         if receipt.state == "waiting":
             wait = (receipt.next_try or 0.0) - self.clock.now().timestamp()
             if wait <= 0:
                 return True
             # a clock that is not set yet may be months behind
             self.waiting.schedule(name, min(wait, RETRY_SECONDS[-1]))
-        elif receipt.state == "started":
-            await self._interrupted(receipt)
-            self.spool.move(name, state, State.EXECUTED)
         elif receipt.state in [*State]:
             self.spool.move(name, state, State(receipt.state))
         else:
@@ -151,15 +145,20 @@ class Recovery:
             self.spool.move(name, state, State.FAILED)
         return False
 
-    async def _end_tries(self) -> None:
-        """A `try` that was killed: it has no file, so only the journal knows that it was begun."""
-        left = await self.db.read(receipts.find_open)
+    async def _end_begun(self) -> None:
+        """What was begun and never finished is told, from the journal: its file may be gone.
+
+        So it is in a copy of the folders that is older than the journal. A `try` has none.
+        """
         now = self.clock.now().timestamp()
-        for receipt in left:
+        left = await self.db.read(receipts.find_open)
+        for receipt in (each for each in left if each.state == "started"):
             mark: dict[str, Any] = parsed(
                 receipt.checks.get(PROCESS, "{}"), {}, "receipts", PROCESS
             )
-            if receipt.state == "started" and receipt.door == "try" and not life.runs(mark):
+            if receipt.door != "try":
+                await self._interrupted(receipt)
+            elif not life.runs(mark):
                 await self.db.write(partial(end_try, identity=receipt.id, now=now))
                 log.warning("interrupted", id=receipt.id[:4], person=receipt.person)
 

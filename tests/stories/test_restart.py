@@ -197,6 +197,14 @@ def test_a_look_before_an_interrupted_change_is_not_called_the_rest(house: TestH
     assert "The rest" not in house.inbox.wait(1)[0].text
 
 
+def test_what_was_begun_and_has_no_file_any_more_is_told(house: TestHouse) -> None:
+    """The folders are those of a copy that is older than the journal."""
+    begun = Run(ID, 0, ("plug", "lamp", "on"), "ann", "change", 2.0)
+    note(house, "started", (begun.words,), begun)
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("plug was interrupted by a restart.")
+
+
 def test_what_was_begun_is_told_before_anything_new_is_carried(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
