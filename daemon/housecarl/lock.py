@@ -62,7 +62,8 @@ class Lock:
         A house that made it anew would not know who is switched off, nor what was done before.
         """
         if not os.path.exists(self._folder):  # noqa: PTH110 - no raise
-            raise StorageError(f"{self._folder} is gone: mount its disk, or put it back")
+            way = "mount its disk, or put it back; a restart makes a new one"
+            raise StorageError(f"{self._folder} is gone: {way}")
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
