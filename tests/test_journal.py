@@ -253,15 +253,26 @@ def test_a_refused_reply_can_be_tried_again_and_a_sent_one_not(conn: sqlite3.Con
     assert replies.drop(conn, refused, 4.0) and not replies.drop(conn, refused, 4.0)
 
 
-def test_the_first_use_pins_a_conversation(conn: sqlite3.Connection) -> None:
-    for address, token, used in (("a@x", "one", 1.0), ("b@x", "two", 2.0)):
-        people.use_way(conn, "ann", Way(address, "+13035550123", token, "sms", used))
-    assert people.pinned(conn, "ann", "+13035550123") == "one"
-    last = people.last_way(conn, "ann", ["+13035550123"])
-    assert last is not None and last.address == "b@x"
-    assert people.last_way(conn, "ann", ["+13035550777"]) is None
+def test_the_first_use_pins_a_conversation_for_two_numbers(conn: sqlite3.Connection) -> None:
+    """Whichever of two is used later: another one never becomes it."""
+    number = "+13035550123"
+    one, two, moved = (f"{pair}@x" for pair in ("100.123.one", "100.123.two", "177.123.two"))
+
+    def use(address: str, used: float) -> None:
+        token = address.split(".")[2].removesuffix("@x")
+        people.use_way(conn, "ann", Way(address, number, token, "sms", used))
+
+    for used, address in enumerate((one, two, one, two, one)):
+        use(address, used)
+        assert people.pinned(conn, "ann", number, address) == "one"
+        assert [way.address for way in people.ways(conn, "ann")] == [one]
+    assert people.pinned(conn, "ann", number, moved) is None
+    use(moved, 9.0)
+    assert people.pinned(conn, "ann", number, moved) == "two"
+    assert people.pinned(conn, "ann", number, two) == "one"
+    assert [way.address for way in people.ways(conn, "ann")] == [moved, one]
     people.forget_ways(conn, "ann")
-    assert people.pinned(conn, "ann", "+13035550123") is None
+    assert people.pinned(conn, "ann", number, one) is None
 
 
 def test_a_page_that_the_disk_does_not_give_has_a_way_out(tmp_path: Path) -> None:

@@ -25,7 +25,20 @@ from housecarl.septets import joined
 
 ANN = Answer("ann", [Reply("lamp on.")], receipt="7f3a")
 OWN = Way("ann@example.org")
-PEOPLE = {"ann": {"addresses": ["ann@example.net"], "may": ["*"]}}
+#: Ann's conversations, one for each of her phones, and bo's.
+TEXTED, ELSEWHERE, BOS = (
+    Way(f"13035550100.{number}.abcd1234@txt.voice.google.com")
+    for number in ("13035550123", "13035550124", "13035550199")
+)
+PEOPLE = {
+    "ann": {
+        "phones": ["+1 303 555 0123", "+1 303 555 0124"],
+        "addresses": ["ann@example.net", "ann@example.org"],
+        "may": ["*"],
+    },
+    "bo": {"phones": ["+1 303 555 0199"], "may": ["*"]},
+}
+TRUST = {"google_voice": {"account": "house@gmail.com", "number": "+1 303 555 0100"}}
 POST = {"host": "127.0.0.1", "tls": "none", "from": "house@home.example"}
 
 
@@ -43,7 +56,7 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def outbox() -> Outbox:
-    config = Config.model_validate({"people": PEOPLE, "post": POST})
+    config = Config.model_validate({"people": PEOPLE, "post": POST, "trust": TRUST})
     return Outbox(Envelopes(config, Renderer()), config.limits)
 
 
@@ -89,12 +102,12 @@ async def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that
     conn: sqlite3.Connection, outbox: Outbox, own: Way | None
 ) -> None:
     assert await outbox.seal(ANN, own, 5.0) is None
-    way = people.Way("ann@example.com", "ann@example.net", "", "mail", 1.0)
+    way = people.Way(TEXTED.address or "", "+13035550123", "abcd1234", "sms", 1.0)
     people.use_way(conn, "ann", way)
     due = outbox.queue(conn, ANN, own, 5.0)
     assert due is not None
-    assert due.to == "ann@example.com"
-    assert b"To: ann@example.com\r\n" in due.mail
+    assert due.to == TEXTED.address
+    assert f"To: {TEXTED.address}\r\n".encode() in due.mail
 
 
 @pytest.mark.parametrize("own", [OWN, None])
@@ -118,7 +131,7 @@ async def test_what_cannot_be_written_as_a_mail_is_kept_as_refused_with_the_reas
 def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_alone(
     conn: sqlite3.Connection, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    texted = TEXTED
     for n in range(outbox.limits.texts_per_hour + 1):
         outbox.queue(conn, ANN._replace(part=str(n)), texted, 5.0)
     before = [tuple(row) for row in replies.queue(conn)]
@@ -133,11 +146,11 @@ def test_texts_that_one_person_does_not_get_for_hours_hold_up_nobody_else(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:
     """The smarthost puts off one recipient and takes the others: their own are merged."""
-    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    texted = TEXTED
     for n in range(outbox.limits.texts_per_hour):
         assert outbox.queue(conn, ANN._replace(part=str(n)), texted, 5.0) is not None
     later = 5.0 + 2 * 3600
-    other = Way("13035550100.13035550199.abc@txt.voice.google.com")
+    other = BOS
     assert outbox.queue(conn, ANN._replace(person="bo"), other, later) is not None
     for part in "abc":
         assert outbox.queue(conn, ANN._replace(part=part), texted, later) is None
@@ -148,7 +161,7 @@ def test_what_waits_is_merged_into_texts_of_a_bounded_length(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:
     """All of a text is cut into pages anew with each answer, while the journal is locked."""
-    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    texted = TEXTED
     answers = outbox.limits.texts_per_hour + 40
     for n in range(answers):
         said = [Reply(f"a{n} {'word ' * 700}end.")]
@@ -164,9 +177,11 @@ def test_a_page_that_was_kept_back_is_merged_with_all_that_is_left_behind_it(
     conn: sqlite3.Connection,
 ) -> None:
     """It was to leave at once, alone; the post knows the budget better, as after an outage."""
-    texted = Way("13035550100.13035550123.abc@txt.voice.google.com")
+    texted = TEXTED
     limits = {"texts_per_hour": 1}
-    config = Config.model_validate({"people": PEOPLE, "post": POST, "limits": limits})
+    config = Config.model_validate(
+        {"people": PEOPLE, "post": POST, "trust": TRUST, "limits": limits}
+    )
     outbox = Outbox(Envelopes(config, Renderer()), config.limits)
     words = [f"word{n}" for n in range(60)]
     due = outbox.queue(conn, ANN._replace(replies=[Reply(" ".join(words))]), texted, 5.0)
@@ -185,9 +200,11 @@ def test_a_page_that_was_kept_back_takes_none_of_an_answer_to_another_phone(
     conn: sqlite3.Connection,
 ) -> None:
     """Both answers have two pages, and the journal keeps the rest of the later one."""
-    one, other = (Way(f"13035550100.1303555012{n}.abc@txt.voice.google.com") for n in "34")
+    one, other = TEXTED, ELSEWHERE
     limits = {"texts_per_hour": 2}
-    config = Config.model_validate({"people": PEOPLE, "post": POST, "limits": limits})
+    config = Config.model_validate(
+        {"people": PEOPLE, "post": POST, "trust": TRUST, "limits": limits}
+    )
     outbox = Outbox(Envelopes(config, Renderer()), config.limits)
     said = {
         way: " ".join(f"{word}{n}" for n in range(30))

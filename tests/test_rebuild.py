@@ -285,11 +285,23 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_house_closed(house: TestHo
 
 
 def test_the_pinned_conversation_is_known_again(house: TestHouse) -> None:
-    pinned = read(house, lambda c: people.pinned(c, "ann", "+13035550123"))
-    assert pinned
+    """The newest: an earlier one was given up with `person off` and `on`."""
+    (known,) = read(house, lambda c: people.ways(c, "ann"))
+    leave_text(house, known.address.replace(f".{known.token}@", ".earlier@"), timedelta(days=3))
     replace(house.spool / JOURNAL)
     house.start()
-    assert read(house, lambda c: people.pinned(c, "ann", "+13035550123")) == pinned
+    (again,) = read(house, lambda c: people.ways(c, "ann"))
+    assert (again.address, again.token) == (known.address, known.token)
+
+
+def leave_text(house: TestHouse, address: str, age: timedelta) -> None:
+    """A text of ann's that was obeyed some time ago."""
+    now = house.clock.now() - age
+    folder = house.spool / "executed" / f"{now:%Y-%m}"
+    folder.mkdir(exist_ok=True)
+    raw = f"From: {address}\r\nSubject: New text message from (303) 555-0123\r\n\r\n!mark\r\n"
+    path = folder / f"{now:%Y%m%dT%H%M%S.%f}-{ID}.eml"
+    path.write_bytes(Stamp("smtp", now).line() + raw.encode())
 
 
 def switch_off_bo(house: TestHouse) -> None:

@@ -48,11 +48,12 @@ class Admission:
         return case
 
     async def _foreign_conversation(self, case: Case) -> bool:
-        """Whether a text came on another conversation than the one pinned for its number."""
+        """Whether a text came on another conversation than the one pinned for its numbers."""
         token, sender = case.message.facts.get("token"), case.verdict.sender
-        if not token or sender is None:
+        address = case.message.reply_to
+        if not token or sender is None or address is None:
             return False
-        known = await self._db.read(lambda conn: people.pinned(conn, case.person, sender))
+        known = await self._db.read(lambda conn: people.pinned(conn, case.person, sender, address))
         return known is not None and known != token
 
     async def _redeem(self, case: Case) -> Case:

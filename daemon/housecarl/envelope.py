@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 from housecarl.config import Config
 from housecarl.journal import people
@@ -67,19 +67,35 @@ class Envelopes:
     renderer: Renderer
 
     def way_back(self, conn: sqlite3.Connection, person: str, own: Way | None = None) -> Way:
-        """This conversation; else the one this person used last; else their first address.
-
-        A conversation with a number that is no longer theirs is somebody else's.
-        """
-        if own is not None and own.address:
+        """This conversation; else the one this person used last; else their first address."""
+        if self.leads(own, person):
             return own
         known = self.config.people.get(person)
+        others = [way.address for way in people.ways(conn, person)]
+        others += known.addresses if known is not None else []
+        return Way(next((each for each in others if self.astray(person, each) is None), None))
+
+    def leads(self, way: Way | None, person: str) -> TypeGuard[Way]:
+        """Whether a way is one to this person."""
+        return bool(way and way.address and self.astray(person, way.address) is None)
+
+    def astray(self, person: str, address: str) -> str | None:
+        """Why nothing for this person may go to an address, for `queue list`; None: it is theirs.
+
+        A conversation is between two numbers, ours and theirs. Who logs in or drops files may write
+        from any address, and is answered there.
+        """
+        known, numbers = self.config.people.get(person), google_voice.numbers(address)
         if known is None:
-            return Way(None)
-        last = people.last_way(conn, person, [*known.phones, *known.addresses])
-        if last is not None:
-            return Way(last.address)
-        return Way(known.addresses[0] if known.addresses else None)
+            return f"{person} is no longer in the configuration"
+        if numbers is None:
+            own = {each.lower() for each in known.addresses}
+            theirs = known.login or known.unix or address.lower() in own
+            return None if theirs else f"its address is no longer one of {person}'s"
+        if numbers[1] not in known.phones:
+            return f"its number is no longer one of {person}'s"
+        voice = self.config.trust.google_voice
+        return None if voice and voice.number == numbers[0] else "the house has another number now"
 
     def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
         """The answer in the house's words, as the mail that is sent.

@@ -89,7 +89,7 @@ class House:
         renderer = Renderer(symbol=config.language.symbol, budget=config.limits.reply_septets)
         outbox = Outbox(Envelopes(config, renderer), config.limits)
         tell, post = partial(self.tell, "post"), config.post
-        rules = Rules(self.off.__contains__, config.people, config.limits.texts)
+        rules = Rules(self.off.__contains__, outbox.envelopes.astray, config.limits.texts)
         self.post = Post(post, self.db, clock, tell, rules=rules) if post else None
         self.watch = LoopWatch(asyncio.get_running_loop())
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs, self.watch)

@@ -36,7 +36,7 @@ class Outbox:
         async with self._loading:  # in turn, so that answers stay in the order they were asked for
             if not self.envelopes.renderer.loaded:
                 await asyncio.to_thread(self.envelopes.renderer.load)
-        return self._sealed(answer, own, now) if own is not None and own.address else None
+        return self._sealed(answer, own, now) if self.envelopes.leads(own, answer.person) else None
 
     def queue(
         self,

@@ -120,13 +120,15 @@ class Rebuild:
     def _fill(self, conn: sqlite3.Connection, off: dict[str, float] | None) -> None:
         """Everything the folders know, and the word to the owner, in one transaction."""
         now = self.clock.now().timestamp()
-        known = 0
+        known, ways = 0, dict[tuple[str, str], people.Way]()
         for message in self.remains.filed(now):
             receipts.store(conn, message.receipt, message.keys)
             if message.way is not None and message.receipt.person:
-                people.use_way(conn, message.receipt.person, message.way)
+                ways[message.receipt.person, message.way.sender] = message.way
             known += 1
             self.progress(f"building the journal anew: {known} messages")
+        for (person, _), way in ways.items():
+            people.use_way(conn, person, way)
         waiting = self.remains.waiting()
         for name, arrived in waiting:
             receipts.store(conn, _doubted(name, arrived, now))

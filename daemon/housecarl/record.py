@@ -253,8 +253,6 @@ def _use_way(conn: sqlite3.Connection, case: Case, own: Way | None, now: float) 
     """Note that a person texts on this conversation."""
     if own is None or not own.texted or case.word == "ignore" or not case.person:
         return
-    if case.reason == "token":  # another conversation than this person's, which stays theirs
-        return
     token = str(case.message.facts.get("token") or "")
     way = KnownWay(own.address or "", case.verdict.sender or "", token, "sms", now)
     people.use_way(conn, case.person, way)

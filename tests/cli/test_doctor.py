@@ -552,6 +552,7 @@ class TestTestSend:
                 "ann": {"may": ["*"], "addresses": ["ann@example.org"]},
                 "bo": {"may": ["*"], "phones": ["+13035550199"]},
             },
+            trust={"google_voice": {"account": "house@home.example", "number": "+13035550100"}},
             post={"host": "127.0.0.1", "port": port, "tls": "none", "from": "house@home.example"},
         )
         return verbs.run("-c", config, "test-send", person)
@@ -596,7 +597,8 @@ class TestTestSend:
 
         def note(conn: Connection) -> None:
             people.switch_off(conn, "ann", time.time())
-            way = people.Way("1.2.x@txt.voice.google.com", "+13035550199", "x", "sms", 0.0)
+            address = "13035550100.13035550199.0123456789@txt.voice.google.com"
+            way = people.Way(address, "+13035550199", "0123456789", "sms", 0.0)
             people.use_way(conn, "bo", way)
 
         background.do(journalled(config.parent, note))
@@ -604,7 +606,9 @@ class TestTestSend:
         assert self.send(verbs, config, host.port, "bo").stdout.startswith(
             "127.0.0.1 took the reply to bo as a text: 250"
         )
-        assert [to for to, _ in host.taken] == ["1.2.x@txt.voice.google.com"]
+        assert [to for to, _ in host.taken] == [
+            "13035550100.13035550199.0123456789@txt.voice.google.com"
+        ]
 
 
 def test_the_page_has_every_part_in_its_order() -> None:

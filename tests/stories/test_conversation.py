@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from jinja2 import Environment
+from tests.stories.talk import inside, pass_, queue
 
 from housecarl import reply
 from housecarl.envelope import Envelopes, Sealed
 from housecarl.journal import receipts, runs
+from housecarl.module import Reply
 from housecarl.testing.carrier import Carrier
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -177,6 +179,53 @@ def test_a_text_on_another_conversation_gets_silence(house: TestHouse, phone: Ph
     assert refused == [("ann", "token")] * 4
 
 
+@pytest.mark.long(after=1)
+def test_who_has_rights_again_is_answered_on_their_own_conversation_as_before(
+    tmp_path: Path,
+) -> None:
+    """Whoever sent in the name of their number meanwhile has no way to take it over."""
+    ann = {**ANN, "addresses": []}
+    with TestHouse(tmp_path, {"ann": ann}, clock=(clock := FakeClock())) as house:
+        phone, other = house.phone(), Elsewhere(_key=house.carrier._key)
+        phone.text("!uptime")
+        phone.wait()
+        house.stop()
+        house.people = {"ann": {**ann, "until": "2020-01-01"}}
+        house.start()
+        raw = other.text(phone.number, "!uptime", clock.now())
+        house.send(raw, mail_from=other.envelope(house.address))
+        house.settle()
+        house.stop()
+        house.people = {"ann": ann}
+        house.start()
+        for _ in range(3):
+            phone.text("!uptime")
+            assert phone.reply
+
+
+@pytest.mark.long(after=1)
+def test_a_house_with_another_number_begins_every_conversation_anew(tmp_path: Path) -> None:
+    """Where the former number was texted nobody reads; what waits for it says so."""
+    owner = {**ANN, "owner": True}
+    with TestHouse(tmp_path, {"ann": owner}, clock=(clock := FakeClock())) as house:
+        house.phone().text("!uptime")
+        house.phone().wait()
+        house.inbox.busy = True
+        house.phone().text("!uptime")
+        house.until(lambda: bool(queue(house)) and queue(house)[0][2] is not None)
+        house.stop()
+        house.inbox.busy = False
+        house.carrier = Carrier(number="+13035550177", _key=house.carrier._key)
+        house.start()
+        pass_(house, clock, 100)
+        house.until(lambda: queue(house)[0][1] == "refused")
+        assert queue(house)[0][2] == "the house has another number now"
+        house.do(inside(house).alerts.send(Reply("The freezer is warm.")))
+        assert house.inbox.wait(1, to="ann@example.org")[0].text.startswith("The freezer is warm.")
+        house.phone().text("!uptime")
+        assert house.phone().reply
+
+
 def test_a_dropped_file_speaks_for_its_owner_and_is_answered_by_mail(house: TestHouse) -> None:
     house.drop("!uptime\n")
 
@@ -192,6 +241,17 @@ def test_root_may_drop_a_file_for_anybody(house: TestHouse) -> None:
     house.settle()
     house.do(house.daemon.house.worker.idle())  # type: ignore[union-attr]
     assert house.inbox.received == []  # bo has no way back yet: told in the journal only
+
+
+def test_a_mail_that_root_drops_for_somebody_is_answered_where_they_are(house: TestHouse) -> None:
+    """Its From grants nothing: no answer of cy's goes to whoever stands there."""
+    house.drop("As: cy\nFrom: cron@box.example\nSubject: !status\n\n")
+    house.settle()
+    assert queue(house) == []
+    house.phone("cy").text("!status")
+    house.phone("cy").wait()
+    house.drop("As: cy\nFrom: cron@box.example\nSubject: !status\n\n")
+    assert len(house.inbox.wait(2, to=house.phone("cy").address)) == 2
 
 
 def test_the_same_message_twice_is_carried_out_once(

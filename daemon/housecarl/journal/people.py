@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
 from typing import NamedTuple
 
 from housecarl.journal.text import words
@@ -36,7 +35,12 @@ def off(conn: sqlite3.Connection) -> dict[str, float]:
 
 
 def use_way(conn: sqlite3.Connection, person: str, way: Way) -> None:
-    """Note that this conversation was used; the first use pins its token."""
+    """Note that this conversation was used; the first use pins its token.
+
+    Another one between the same two numbers is somebody else's, and is not noted.
+    """
+    if pinned(conn, person, way.sender, way.address) not in (None, way.token):
+        return
     conn.execute(
         "INSERT INTO ways (person, address, sender, token, kind, used) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (person, address) DO UPDATE SET used = excluded.used",
@@ -44,23 +48,26 @@ def use_way(conn: sqlite3.Connection, person: str, way: Way) -> None:
     )
 
 
-def pinned(conn: sqlite3.Connection, person: str, sender: str) -> str | None:
-    """The conversation token pinned for this person and number, None before the first use."""
+def pinned(conn: sqlite3.Connection, person: str, sender: str, address: str) -> str | None:
+    """The token pinned for this person's number and ours, None before the first use.
+
+    `address` is that of any conversation between the two; ours stands first in it.
+    """
     row = conn.execute(
-        "SELECT token FROM ways WHERE person = ? AND sender = ? AND token <> '' "
-        "ORDER BY used LIMIT 1",
-        (person, sender),
+        "SELECT token FROM ways WHERE person = ? AND sender = ? AND address LIKE ? AND token <> '' "
+        "ORDER BY used DESC LIMIT 1",
+        (person, sender, f"{address.partition('.')[0]}.%"),
     ).fetchone()
     return None if row is None else str(row[0])
 
 
-def last_way(conn: sqlite3.Connection, person: str, senders: Collection[str]) -> Way | None:
-    """The conversation this person used last from one of these numbers or addresses."""
+def ways(conn: sqlite3.Connection, person: str) -> list[Way]:
+    """The conversations of this person, the one used last first."""
     rows = conn.execute(
         "SELECT address, sender, token, kind, used FROM ways WHERE person = ? ORDER BY used DESC",
         (person,),
     )
-    return next((Way(**dict(row)) for row in rows if row["sender"] in senders), None)
+    return [Way(**dict(row)) for row in rows]
 
 
 def forget_ways(conn: sqlite3.Connection, person: str) -> int:

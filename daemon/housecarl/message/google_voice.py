@@ -42,10 +42,10 @@ def is_one(form: Form) -> bool:
     return address == NOREPLY or address.endswith(DOMAIN)
 
 
-def number(address: str | None) -> str | None:
-    """Whose conversation an address is, E.164; None for one that names nobody's number."""
-    match = _CONVERSATION.fullmatch(address or "")
-    return None if match is None else _e164(match[2])
+def numbers(address: str) -> tuple[str | None, str | None] | None:
+    """Ours and theirs, E.164, of a conversation's address; None for any other address."""
+    match = _CONVERSATION.fullmatch(address)
+    return None if match is None else (_e164(match[1]), _e164(match[2]))
 
 
 def read(form: Form) -> Message:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from housecarl.config_people import Person
 from housecarl.config_post import Post as Settings
 from housecarl.errors import PostRefused
 from housecarl.journal.replies import Due
@@ -26,8 +25,8 @@ class Rules(NamedTuple):
 
     #: whether a person is switched off
     off: Callable[[str], bool] = lambda _: False
-    #: who there is, by name; None: anybody
-    people: Mapping[str, Person] | None = None
+    #: why nothing for a person may go to an address any more, None for theirs
+    astray: Callable[[str, str], str | None] = lambda _, __: None
     #: at most so many texts in so many seconds
     budget: Sequence[Bound] = ()
 
@@ -49,7 +48,7 @@ class Handover:
         self._bounds = bounds
         self._now = now
         self._withheld = partial(
-            withheld, off=rules.off, people=rules.people, began=now(), give_up=settings.give_up
+            withheld, off=rules.off, astray=rules.astray, began=now(), give_up=settings.give_up
         )
         self._budget = Budget(rules.budget, bounds.connections)
         self.pool = Pool(settings, bounds)
