@@ -23,12 +23,12 @@ class ImapServer:
 
     `cuts` maps a command to how many connections end when it comes in.
     `heard` keeps every command. With `mute`, a command of that name is never answered. `says` maps
-    a command to a line that nobody asked for, said before its answer. A FETCH of what is in
-    `broken` is refused, of what is in `torn` only that of the whole of it; what is in `gone` was
-    expunged before anybody asked for the whole of it.
-    `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has NIL
-    for the whole; `size` is said of each in place of its own. Each SEARCH also names what is in
-    `finds`.
+    a command to a line that nobody asked for, said before its answer; `adds` is one that follows
+    each message of a FETCH. A FETCH of what is in `broken` is refused, of what is in `torn` only
+    that of the whole of it; what is in `gone` was expunged before anybody asked for the whole of
+    it. `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has
+    NIL for the whole; `size` is said of each in place of its own. Each SEARCH also names what is in
+    `finds`; with `one_by_one` it has a line for each number.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
     """
 
@@ -45,6 +45,7 @@ class ImapServer:
     is_mute: bool = False
     cuts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
+    adds: str = ""
     broken: set[int] = field(default_factory=set)
     torn: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
@@ -53,6 +54,7 @@ class ImapServer:
     body: str = "BODY[]<0>"
     size: int | None = None
     finds: Sequence[int] = ()
+    one_by_one: bool = False
     chatty: float | None = None
     chats: int = 0
     inbox: dict[int, Mail] = field(default_factory=dict)
@@ -199,7 +201,9 @@ class Talk:
             if first is not None:
                 least = uids[-1] if first[1] == "*" and uids else int(first[1].replace("*", "0"))
                 uids = [u for u in uids if u >= least] or uids[-1:]
-            self.say("* SEARCH " + " ".join(map(str, [*server.finds, *uids])))
+            found = [str(each) for each in (*server.finds, *uids)]
+            for line in ["", *found] if server.one_by_one else [" ".join(found)]:
+                self.say(f"* SEARCH {line}".rstrip())
             return None
         numbers, _, what = rest.partition(" ")
         uids = [int(each) for each in numbers.split(",") if int(each) in server.inbox]
@@ -236,6 +240,8 @@ class Talk:
         if whole and uid in self.server.empty:
             given = b"NIL"
         self.say(f"* 1 FETCH ({about} {date} {item} ".encode() + given + b")")
+        if self.server.adds:
+            self.say(self.server.adds)
 
 
 @asynccontextmanager

@@ -514,6 +514,17 @@ async def test_what_is_done_with_or_was_never_sent_is_not_read(flag: str) -> Non
     assert ledger.ids == ["2"]
 
 
+@pytest.mark.parametrize("flag", ["\\Deleted", "\\Draft", "$Housecarl"])
+async def test_what_another_client_changes_meanwhile_is_of_no_other_message(flag: str) -> None:
+    """Its place in the mailbox (2) is the number (UID) of the one that is ours."""
+    await taken(ImapServer(adds=f"* 2 FETCH (FLAGS ({flag}))"))
+
+
+async def test_a_server_may_find_messages_in_several_lines() -> None:
+    """Any number of them, also without a number (RFC 3501 7.2.5)."""
+    await taken(ImapServer(one_by_one=True))
+
+
 @pytest.mark.parametrize("command", ["IDLE", "UID SEARCH"])
 async def test_a_server_that_always_tells_of_mail_is_waited_on(command: str) -> None:
     """Three looks in vain, then we wait: a server that repeats itself must not keep us busy."""

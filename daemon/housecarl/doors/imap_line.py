@@ -36,6 +36,10 @@ imaplib._MAXLINE = MAX_ANSWER // 2  # type: ignore[attr-defined]
 #: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
 KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 
+#: A change of a message that nobody asked about, told by its place in the mailbox: another client
+#: made it. imapclient takes that for a UID, and gives the flags to another message.
+_UNASKED = re.compile(rb"\d+ \((?!.*\bUID \d)", re.IGNORECASE | re.DOTALL)
+
 #: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.
 _NEWS = frozenset((b"EXISTS", b"RECENT"))
 
@@ -99,6 +103,15 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         line = bytes(super().readline())
         self._hear(len(line))
         return line
+
+    def _untagged_response(self, typ: str, dat: list[Any], name: str) -> tuple[str, list[Any]]:
+        """The lines of an answer as imapclient reads them: to SEARCH one, to FETCH by UID."""
+        typ, said = super()._untagged_response(typ, dat, name)
+        if name == "SEARCH":
+            return typ, [b" ".join(filter(None, said))]
+        if name == "FETCH":
+            said = [x for x in said if not (isinstance(x, bytes) and _UNASKED.match(x))]
+        return typ, said
 
     def _hear(self, size: int) -> None:
         self._heard += size
