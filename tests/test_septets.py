@@ -37,6 +37,13 @@ def test_escaped_characters_cost_two() -> None:
     assert parts("|" * 81) == 2
 
 
+def test_no_escape_is_parted_from_its_character() -> None:
+    """A part of 153 septets holds 76 of them, so one septet of it stays empty (3GPP TS 23.038)."""
+    assert [parts("a" * n) for n in (2 * 153, 2 * 153 + 1)] == [2, 3]
+    assert [parts("|" * n) for n in (2 * 76, 2 * 76 + 1)] == [2, 3]
+    assert parts("a" * 152 + "|" + "a" * 152) == 3
+
+
 @given(st.text(max_size=80))
 def test_the_count_is_that_of_the_encoded_bytes(text: str) -> None:
     line = plain(text)

@@ -56,8 +56,12 @@ def septets(text: str) -> int:
 
 def parts(text: str) -> int:
     """How many message parts `text` is sent (and paid) as; it must be `plain`."""
-    count = septets(text)
-    return 1 if count <= PART else -(-count // JOINED_PART)
+    if septets(text) <= PART:
+        return 1
+    count = 1
+    while septets(text) > JOINED_PART:
+        count, text = count + 1, text[_fitting(text, JOINED_PART) :]
+    return count
 
 
 def plain(text: str) -> str:
