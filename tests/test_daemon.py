@@ -10,6 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from structlog.testing import capture_logs
+from tests.cli.conftest import verb_of
 from tests.nobody import needs_root, nobody
 
 import housecarl.reload
@@ -26,8 +28,9 @@ from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.errors import StorageError, Unreachable
 from housecarl.house import JOURNAL, House
-from housecarl.journal import conditions
+from housecarl.journal import conditions, connect
 from housecarl.memory import Memory
+from housecarl.post import outage
 from housecarl.testing.house import TestHouse
 
 pytestmark = pytest.mark.long(after=9)
@@ -261,6 +264,24 @@ def refused(house: TestHouse) -> str:
 
     house.until(lambda: bool(told()))
     return told()
+
+
+@pytest.mark.long
+def test_a_reload_tries_a_smarthost_that_was_away_at_once(house: TestHouse) -> None:
+    """Who asks for it may have mended the password; one failure pauses for most of a minute."""
+
+    def pause() -> float:
+        with closing(connect(house.spool / JOURNAL, readonly=True)) as conn:
+            return outage.ends(conn)
+
+    house.do(house.inbox.stop())
+    house.phone().text("!uptime")
+    house.until(lambda: pause() > 0)
+    listed = verb_of(house.folder / "housecarl.yaml")("queue", "list").stdout
+    assert f"[waiting, try 2 at {datetime.fromtimestamp(pause(), UTC):%H:%M:%S}: " in listed
+    house.do(house.inbox.start())
+    configured(house)
+    assert house.phone().wait(20)
 
 
 def test_the_spool_of_another_daemon_is_not_taken_by_a_reload(tmp_path: Path) -> None:

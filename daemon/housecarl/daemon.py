@@ -202,7 +202,8 @@ class Daemon:
         except OSError as error:
             raise StorageError.of(f"spool {spool}", error) from error
         watch.add(wake, lambda _: self._later(partial(House.refresh, asked=True)))
-        self._later(House.refresh)  # what came before the watch
+        # what came before the watch; and who asks for a reload may have mended the smarthost
+        self._later(partial(House.refresh, asked=self._former is not None))
         if self.house is not None:
             await follow(watch, self.house.registry, self._later)
 

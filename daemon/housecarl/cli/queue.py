@@ -28,21 +28,23 @@ def list_(ctx: click.Context) -> None:
     """Show what waits or was refused, oldest first."""
     from housecarl.cli import journal
     from housecarl.journal import replies
+    from housecarl.post import outage
 
     loaded = journal.load(ctx.obj)
     zone = ZoneInfo(loaded.config.timezone)
-    rows = journal.read(loaded, replies.queue)
+    rows, pause = journal.read(loaded, lambda conn: (replies.queue(conn), outage.ends(conn)))
     for row in rows:
-        click.echo(_line(row, zone))
+        click.echo(_line(row, zone, pause))
     if not rows:
         click.echo("Nothing waits.")
 
 
-def _line(row: sqlite3.Row, zone: ZoneInfo) -> str:
+def _line(row: sqlite3.Row, zone: ZoneInfo, pause: float) -> str:
+    """A reply; while the smarthost is away none is tried before its `pause` ends."""
     made = datetime.fromtimestamp(row["created"], UTC).astimezone(zone)
     state = row["state"]
     if state == "waiting":
-        again = datetime.fromtimestamp(row["next_try"], UTC).astimezone(zone)
+        again = datetime.fromtimestamp(max(row["next_try"], pause), UTC).astimezone(zone)
         state = f"waiting, try {row['tries'] + 1} at {again:%H:%M:%S}"
     why = f": {row['error']}" if row["error"] else ""
     text = row["text"].partition("\n")[0]

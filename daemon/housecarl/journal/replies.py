@@ -136,6 +136,11 @@ def later(conn: sqlite3.Connection, reply: int, next_try: float, error: str) -> 
     )
 
 
+def vain(conn: sqlite3.Connection, reply: int, error: str) -> None:
+    """Note a try that failed by no fault of the reply: it stays due."""
+    conn.execute("UPDATE replies SET tries = tries + 1, error = ? WHERE id = ?", (error, reply))
+
+
 def refused(conn: sqlite3.Connection, reply: int, error: str, at: float) -> None:
     """Note that it will never be taken; the mail is kept for `queue retry`.
 

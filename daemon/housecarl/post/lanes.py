@@ -79,6 +79,11 @@ class Lanes:
         else:
             del self._lanes[due.person]
 
+    def back(self, due: Due) -> None:
+        """It was tried in vain by no fault of its own: it stays first, behind the other people."""
+        self._lanes[due.person][0] = due
+        self._ready.append(due.person)
+
     def hold(self, due: Due) -> list[int]:
         """It must wait, and the person's later ones with it: let go of them all, ids returned."""
         self._held.add(due.person)

@@ -33,6 +33,12 @@ def pause(tries: int, draw: Callable[[], float] = random) -> timedelta:
     return whole * (0.75 + 0.25 * draw())
 
 
+def ends(conn: Connection) -> float:
+    """When the smarthost is tried again, as the journal keeps it (seconds since 1970); else 0."""
+    until = values.notes(conn, MODULE, FIELDS).get("outage", {}).get("until")
+    return float(until) if isinstance(until, int | float) else 0.0
+
+
 class State(Enum):
     """What is known of the smarthost; all but one connection are kept from it until it is WELL."""
 

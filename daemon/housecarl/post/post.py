@@ -132,6 +132,8 @@ class Post:
     async def _look(self) -> None:
         # until the journal has said what waits in it, a push could overtake it
         self._clear = False
+        if self._lanes.ready and self._resting():
+            return  # nothing can go now, and what waits in a long outage need not be in memory
         self._lanes.look()
         now = self._now()
         limit = self._lanes.known + BATCH
@@ -193,9 +195,7 @@ class Post:
             except ServiceFault as error:
                 self._fail(due, error)
             except PostLater as error:
-                self._postpone(
-                    due, self._clock.now() + pause(due.tries + 1, self._draw), str(error)
-                )
+                self._postpone(due, str(error))
             else:
                 self._done(due)
 
@@ -234,16 +234,17 @@ class Post:
         if self._outage.fail(self._clock.now(), text, due.tries):
             self._report(False, text)
         self._tasks.create_task(self._database.write(self._outage.kept()))
-        assert self._outage.until is not None
-        self._postpone(due, self._outage.until, text)
+        self._tasks.create_task(self._note(partial(replies.vain, reply=due.id, error=text), []))
+        self._lanes.back(due._replace(tries=due.tries + 1))
         self._expire(self._expiry.before())
 
-    def _postpone(self, due: Due, until: datetime, error: str) -> None:
+    def _postpone(self, due: Due, error: str) -> None:
         if due.created <= self._expiry.before():
             self._lanes.done(due)
             self._bury(due, f"expired: {error}")
             return
-        ids, text, when = self._lanes.hold(due), brief(error), until.timestamp()
+        ids, text = self._lanes.hold(due), brief(error)
+        when = (self._clock.now() + pause(due.tries + 1, self._draw)).timestamp()
         self._tasks.create_task(
             self._note(lambda conn: replies.later(conn, due.id, when, text), ids, due.person)
         )
