@@ -106,7 +106,9 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
 
     def _untagged_response(self, typ: str, dat: list[Any], name: str) -> tuple[str, list[Any]]:
         """The lines of an answer as imapclient reads them: to SEARCH one, to FETCH by UID."""
-        typ, said = super()._untagged_response(typ, dat, name)
+        typ, said = super()._untagged_response(  # pyright: ignore[reportAttributeAccessIssue]
+            typ, dat, name
+        )
         if name == "SEARCH":
             return typ, [b" ".join(filter(None, said))]
         if name == "FETCH":
