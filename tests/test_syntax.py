@@ -113,6 +113,11 @@ def test_a_delimiter_that_folding_would_touch_still_splits() -> None:
     assert words("\u00bfplug lamp", language=Language(symbol="\u00bf")) == [["plug", "lamp"]]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\u2029"])
+def test_a_line_ends_where_a_keyboard_ends_it(end: str) -> None:
+    assert words(f"!help{end}!plug lamp on{end}hello") == [["help"], ["plug", "lamp", "on"]]
+
+
 def test_the_subject_carries_the_one_command_when_the_body_holds_none() -> None:
     assert words("-- \nAnn", "!plug lamp on") == [["plug", "lamp", "on"]]
     assert words("!help", "!plug lamp on") == [["help"]]
@@ -129,6 +134,10 @@ def test_the_subject_carries_the_one_command_when_the_body_holds_none() -> None:
         ("!plug la\ufffdmp on", "Some characters of that command arrived damaged."),
         ("!plug lamp\x07 on", "Some characters of that command arrived damaged."),
         ("!\x1fplug lamp on", "Some characters of that command arrived damaged."),
+        *(
+            (f"!plug lamp on{mark}30", "Some characters of that command arrived damaged.")
+            for mark in "\v\f\x1c\x1d\x1e\x85"
+        ),
         ("!pl\u202eug lamp", "Some characters of that command arrived damaged."),
         ("!plug \u2066lamp", "Some characters of that command arrived damaged."),
         ("!pl\u200bug lamp", "There is a hidden character in that command."),

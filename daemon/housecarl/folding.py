@@ -32,7 +32,15 @@ _TYPED = str.maketrans(
 #: surrogates, and the marks that make text read in another order than it is stored.
 _UNREADABLE = re.compile("[\ufffd\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+#: The ends of a line. `str.splitlines` has more: controls, behind which the rest of a command would
+#: be lost, such as an ellipsis that was read in another charset.
+_LINE_END = re.compile("\r\n|[\r\n\u2028\u2029]")
 _HIDDEN = re.compile(f"[{INVISIBLE}]")
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text, the last one without an end."""
+    return _LINE_END.split(text)
 
 
 def typed(text: str) -> str:

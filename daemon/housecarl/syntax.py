@@ -62,7 +62,7 @@ def write(words: tuple[str, ...], language: Language) -> str:
 def _first_commands(text: str, symbol: str, most: int) -> Iterator[str]:
     """What follows the symbol in each leading command line; one more than allowed, then no more."""
     found = 0
-    for line in text.splitlines():
+    for line in folding.lines(text):
         command = _after_symbol(line, symbol)
         if command is not None:
             yield command

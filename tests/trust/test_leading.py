@@ -15,6 +15,7 @@ from housecarl.trust.leading import leading
         ("\u200b \u00a0!a\n  !b\nx", ["\u200b \u00a0!a", "  !b"]),
         ("\uff01a\n!b", ["\uff01a", "!b"]),
         ("/a\n!b", ["/a"]),
+        ("!a\x85b\u2028!c", ["!a\x85b", "!c"]),
         ("", []),
         (" \n\u200b\n", []),
     ],

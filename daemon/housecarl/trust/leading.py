@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from housecarl.folding import EDGES
+from housecarl.folding import EDGES, lines
 
 
 def mark(line: str) -> str:
@@ -20,7 +20,7 @@ def leading(text: str) -> list[str]:
     """
     found: list[str] = []
     symbol = ""
-    for line in text.splitlines():
+    for line in lines(text):
         begun = mark(line)
         symbol = symbol or begun
         if begun == symbol != "":
