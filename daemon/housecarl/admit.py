@@ -80,7 +80,7 @@ class Admission:
         name, *args = found.code.words
         asked = case._replace(calls=(Call(name, tuple(args)),))
         decided = self._judge.decide(asked)
-        if decided.word != "confirm":
+        if decided.word == "refuse":
             return decided
         step = decided.steps[0]
         freed = step._replace(decision=Decision("run", step.decision.risk))

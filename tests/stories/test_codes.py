@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pyotp.totp import TOTP
 from structlog.testing import capture_logs
+from tests.stories.talk import pass_
 
 from housecarl.errors import StorageError
 from housecarl.module import Reply
@@ -197,6 +198,23 @@ def test_what_is_gone_when_its_code_comes_is_not_done(
     phone.text(f"!yes {code}")
     assert phone.reply == "No command blow. !help lists them."
     assert done(ledger) == []
+
+
+def test_a_code_is_good_once_also_when_its_command_needs_none_any_more(
+    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path
+) -> None:
+    """The configuration was changed between the question and its answer."""
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    house.stop()
+    house._more["commands"] = {"blow": {"risk": "change"}}
+    house.start()
+    phone.text(f"!yes {code}")
+    assert phone.reply == "shed is gone."
+    pass_(house, clock, 90)
+    phone.text(f"!yes {code}")
+    assert phone.reply.startswith("Nothing waits for a code")
+    assert ledger.read_text() == "shed\n"
 
 
 def test_a_danger_is_not_done_later(phone: Phone) -> None:
