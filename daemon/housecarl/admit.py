@@ -61,11 +61,13 @@ class Admission:
         typed = case.steps[0].call.args[0]
         person = self._judge.config.people[case.person]
         now = case.now.timestamp()
+        # two doors may bring copies of it in one moment, before either is known as seen
+        mark = next(iter(case.verdict.keys), case.id)
 
         def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
             _see_new(conn, case)  # before it is counted as a wrong code
             secret = confirm.app_secret(person.totp) if person.totp is not None else None
-            return confirm.find(conn, case.person, typed, case.id, now, secret)
+            return confirm.find(conn, case.person, typed, mark, now, secret)
 
         try:
             found = await self._db.write(find)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 from pyotp.totp import TOTP
 from structlog.testing import capture_logs
-from tests.stories.talk import pass_
+from tests.stories.talk import inside, pass_
 
 from housecarl.errors import StorageError
+from housecarl.message.stamp import Stamp
 from housecarl.module import Reply
 from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
@@ -344,6 +346,25 @@ def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     phone.text(f"!yes {code_in(phone.reply)}")
     assert phone.reply == "barn is gone."
     assert done(ledger) == ["shed", "barn"]
+    assert phone.silent
+
+
+def test_a_wrong_code_that_two_doors_bring_at_once_is_counted_once(
+    house: TestHouse, phone: Phone, clock: FakeClock
+) -> None:
+    phone.text("!blow shed")
+    wrong = f"{(int(code_in(phone.reply)) + 1) % 10_000:04d}"
+    at_home = inside(house)
+
+    async def bring(*doors: str) -> None:
+        raw = house.carrier.text(phone.number, f"!yes {wrong}", clock.now())
+        stamps = [Stamp(door, clock.now()) for door in doors]
+        await asyncio.gather(*(at_home.deliver(raw, stamp) for stamp in stamps))
+
+    for doors, left in ((("smtp", "imap"), "2 tries"), (("imap",), "1 try")):
+        house.do(bring(*doors))
+        house.settle()
+        assert phone.reply == f"Wrong code. {left} left. Nothing was done."
     assert phone.silent
 
 
