@@ -517,7 +517,10 @@ async def test_what_is_done_with_or_was_never_sent_is_not_read(flag: str) -> Non
 @pytest.mark.parametrize("flag", ["\\Deleted", "\\Draft", "$Housecarl"])
 async def test_what_another_client_changes_meanwhile_is_of_no_other_message(flag: str) -> None:
     """Its place in the mailbox (2) is the number (UID) of the one that is ours."""
-    await taken(ImapServer(adds=f"* 2 FETCH (FLAGS ({flag}))"))
+    told = f"* 2 FETCH (FLAGS ({flag}))"
+    server = ImapServer(adds=told, says={"UID MOVE": told})
+    assert (await taken(server)).said == [(True, "INBOX of 127.0.0.1 is watched")]
+    assert 2 not in server.inbox
 
 
 async def test_a_server_may_find_messages_in_several_lines() -> None:

@@ -112,7 +112,7 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         if name == "SEARCH":
             return typ, [b" ".join(filter(None, said))]
         if name == "FETCH":
-            said = [x for x in said if not (isinstance(x, bytes) and _UNASKED.match(x))]
+            said = [x for x in said if not (isinstance(x, bytes) and _UNASKED.match(x))] or [None]
         return typ, said
 
     def _hear(self, size: int) -> None:
