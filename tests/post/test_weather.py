@@ -13,7 +13,7 @@ from random import Random
 import pytest
 from tests.post.house import DOTTED, House
 
-from housecarl.journal import replies, values
+from housecarl.journal import replies, texts, values
 from housecarl.post import Bounds, Post
 
 
@@ -365,6 +365,35 @@ async def test_what_comes_in_a_long_outage_waits_in_the_journal(house: House) ->
         house.clock.move(61)
         await house.until(*["sent"] * 31)
     assert in_order(house, 31)
+
+
+async def test_a_text_whose_hour_comes_in_an_outage_waits_for_its_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody looks for it again and again meanwhile."""
+    looks = []
+    look = Post._look
+
+    async def counted(self: Post) -> None:
+        looks.append(self)
+        assert len(looks) < 20
+        await look(self)
+
+    monkeypatch.setattr(Post, "_look", counted)
+    house.smarthost.script = saying(greet="421 4.3.2 not now")
+    soon = house.clock.now().timestamp() + 30
+    await house.add("ann")
+    late = (await house.add("bo")).id
+    await house.database.write(partial(texts.keep_back, reply=late, until=soon, now=soon))
+    async with house.running() as post:
+        await house.failed(post, 1)
+        await house.looked(post)
+        house.clock.move(31)
+        await house.looked(post)
+        assert house.clock.next == post._outage.until
+        house.smarthost.script = saying()
+        house.clock.move(30)
+        await house.until("sent", "sent")
 
 
 async def test_another_smarthost_in_the_configuration_is_tried_at_once(house: House) -> None:

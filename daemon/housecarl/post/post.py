@@ -133,7 +133,9 @@ class Post:
         # until the journal has said what waits in it, a push could overtake it
         self._clear = False
         if self._lanes.ready and self._resting():
-            return  # nothing can go now, and what waits in a long outage need not be in memory
+            # nothing can go before, and what waits in a long outage need not be in memory
+            self._next_due = None
+            return
         self._lanes.look()
         now = self._now()
         limit = self._lanes.known + BATCH
@@ -147,9 +149,7 @@ class Post:
         self._lanes.looked()
         self._full = len(found) >= limit
         self._clear = self._next_due is None and not (self._full or self._woken.is_set())
-        before = self._expiry.before()
-        if self._outage.since is not None:
-            self._expire(before)
+        self._expire(self._expiry.before())
 
     async def _rest(self) -> None:
         """Wait for news, or for the time of the next try."""
@@ -265,7 +265,7 @@ class Post:
 
     def _expire(self, before: float) -> None:
         """During an outage, give up what has become too old."""
-        for due in self._lanes.overdue(before):
+        for due in self._lanes.overdue(before) if self._outage.since is not None else ():
             self._bury(due, f"expired: {self._outage.error}")
 
     async def _note(
