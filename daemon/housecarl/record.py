@@ -99,11 +99,12 @@ class Record:
         """
         arrived = (case.stamp.arrived if case.stamp else case.now).timestamp()
         people_here = self.outbox.envelopes.config.people
+        asked = [tuple(step.call.words) for step in case.steps]
 
         def write(conn: sqlite3.Connection) -> Run | None:
             _take_keys(conn, case, file)
-            asked = min(case.now.timestamp(), run.started)
-            same = runs.repeated(conn, run, people_here, asked - SAME_SECONDS)
+            since = min(case.now.timestamp(), run.started) - SAME_SECONDS
+            same = runs.repeated(conn, run, asked, people_here, since)
             if same is not None:
                 return same
             if runs.overtaken(conn, run, arrived):

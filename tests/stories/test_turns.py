@@ -149,6 +149,17 @@ class TestTheSame:
             assert said.startswith(f"{first}lamp on.")
         assert done() == ["lamp on", "fan on"]
 
+    def test_a_message_that_switched_on_and_off_again_is_no_answer_to_on(
+        self, done: Callable[[], list[str]]
+    ) -> None:
+        """What came after it in that message counts: it said that the lamp is on, which was off."""
+        self.told("ann", "!switch lamp on\n!switch lamp off")
+        assert self.told("ann", "!switch lamp on") == "lamp on."
+        assert self.told("ann", "!switch lamp on\n!switch fan on") == (
+            "Already done: lamp on. fan on."
+        )
+        assert done() == ["lamp on", "lamp off", "lamp on", "fan on"]
+
     def test_what_somebody_else_does_elsewhere_is_nothing_in_between(
         self, done: Callable[[], list[str]]
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from housecarl.journal.text import words
@@ -52,20 +52,29 @@ def of(conn: sqlite3.Connection, receipt: str) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def repeated(conn: sqlite3.Connection, run: Run, people: Iterable[str], since: float) -> Run | None:
+def repeated(
+    conn: sqlite3.Connection,
+    run: Run,
+    asked: Sequence[tuple[str, ...]],
+    people: Iterable[str],
+    since: float,
+) -> Run | None:
     """The run that this one would only repeat: of the very same words since a time.
 
-    It is of the last message with which the person changed something, and none of the other
-    `people` gave the same command after it; else the very same words may mean something again.
-    What a clock noted that was ahead and set back is passed over.
+    It is of the last message with which the person changed something, of which all commands stand
+    in `asked`, those of this message, in their places; and none of the other `people` gave the same
+    command after it. Else the very same words may mean something again. What a clock noted that was
+    ahead and set back is passed over.
     """
     span = since, run.started + (run.started - since)
     last = _latest(conn, run.person, span, "receipt <> ?", run.receipt)
     if last is None:
         return None
-    did = (each for each in of(conn, last.receipt) if each.risk != "look")
-    same = next((each for each in did if each.words == run.words), None)
-    if same is None:
+    did = {each.n: each for each in of(conn, last.receipt)}
+    same = did.get(run.n)
+    if same is None or same.risk == "look":
+        return None
+    if any(n >= len(asked) or each.words != asked[n] for n, each in did.items()):
         return None
     span = same.started, span[1]
     others = (name for name in people if name != run.person)
