@@ -58,7 +58,7 @@ class Admission:
 
     async def _redeem(self, case: Case) -> Case:
         """`!yes CODE` becomes the command that the code was sent for."""
-        typed = case.steps[0].call.args[0]
+        typed = case.steps[0].args.code
         person = self._judge.config.people[case.person]
         now = case.now.timestamp()
         # two doors may bring copies of it in one moment, before either is known as seen

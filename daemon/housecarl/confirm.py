@@ -134,13 +134,20 @@ def _locked(conn: sqlite3.Connection, person: str, now: float) -> float | None:
     return max(ends, default=None)
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two codes are equal, in a time that does not tell where they differ.
+def digits(typed: str) -> str:
+    """The digits of a code as it was typed; ValueError when there are none, or words beside them.
 
-    A keyboard may write digits of another script, or wider ones.
+    A keyboard may write those of another script, or wider ones; an app shows blanks in between.
     """
-    typed = "".join(str(decimal(char)) if char.isdecimal() else char for char in other.strip())
-    return hmac.compare_digest(one.encode(), typed.encode())
+    found = "".join(str(decimal(char)) for char in typed if char.isdecimal())
+    if not found or any(char.isalpha() for char in typed):
+        raise ValueError("must be digits alone")
+    return found
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two codes are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def app_secret(secret: Secret) -> str:

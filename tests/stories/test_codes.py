@@ -325,6 +325,42 @@ def test_the_digits_of_a_code_may_be_those_of_any_script(phone: Phone, zero: str
     assert phone.reply == "shed is gone."
 
 
+@pytest.mark.parametrize("written", ["!yes {} {}", "!Yes {}{}!", "!yes ({}-{})"])
+def test_a_code_is_its_digits_whatever_stands_between_them(phone: Phone, written: str) -> None:
+    """An app shows "123 456"; a mark behind the right code made it a wrong one."""
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    phone.text(written.format(code[:2], code[2:]))
+    assert phone.reply == "shed is gone."
+
+
+def test_words_are_no_wrong_code(phone: Phone) -> None:
+    """Nor is anything that is not done left out in silence behind the right one."""
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    for typed in ("CODE", "CODE", f"{code} !help", "CODE"):
+        phone.text(f"!yes {typed}")
+        told = f"yes: code must be digits alone, not {typed}. Use: yes CODE"
+        assert phone.reply == told
+    phone.text(f"!yes {code}")
+    assert phone.reply == "shed is gone."
+
+
+def test_a_code_is_good_once_also_when_its_command_needs_none_any_more(
+    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path
+) -> None:
+    phone.text("!blow shed")
+    code = code_in(phone.reply)
+    house.stop()
+    house._more["commands"] = {"blow": {"risk": "change"}}
+    house.start()
+    for told in ("shed is gone.", "Nothing waits for a code"):
+        phone.text(f"!yes {code}")
+        assert phone.reply.startswith(told)
+        clock.move(61)
+    assert done(ledger) == ["shed"]
+
+
 def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     house: TestHouse, phone: Phone, ledger: Path
 ) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from housecarl.confirm import digits
 from housecarl.journal import Database, codes
-from housecarl.module import Call, CommandError, Reply, command
+from housecarl.module import Call, CommandError, Reply, Rest, command
+
+#: A code as its digits, whatever stands between them.
+Digits = Annotated[Rest, AfterValidator(digits)]
 
 
 def make(db: Database) -> tuple[Callable[..., Awaitable[Reply]], ...]:
     """Both commands, over the journal."""
 
     @command()
-    async def yes(call: Call, code: str) -> Reply:
+    async def yes(call: Call, code: Digits) -> Reply:
         """Confirm what I asked you to confirm: yes 4821"""
         # A right code is turned into its command before anything is run; only others come here.
         raise CommandError("Nothing waits for a code. Text the command again.")
