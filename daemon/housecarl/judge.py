@@ -98,7 +98,7 @@ class Judge:
         case = Case(identity, stamp, read, verdict, now)
         if (silent := self._silence(case)) is not None:
             return silent
-        return self._answer(case)
+        return _of_job(self._answer(case))
 
     def _silence(self, case: Case) -> Case | None:
         """The cases that are never answered: no command in them, or nobody we know."""
@@ -182,8 +182,13 @@ class Judge:
         word: Word = "confirm" if any(s.decision.word == "confirm" for s in steps) else "run"
         return case._replace(word=word, steps=tuple(steps))
 
-    def rehearse(self, person: str, words: tuple[str, ...], now: datetime) -> None:
-        """See that a person could run these words now; raises CommandError, worded for them."""
+    def rehearse(self, person: str, words: tuple[str, ...], now: datetime, due: datetime) -> None:
+        """See that a person could run these words now, and is obeyed when they are due.
+
+        Raises CommandError, worded for them.
+        """
+        if self._ended(person, due) is not None:
+            raise CommandError("Your rights end before that. Nothing was done.")
         verdict = Verdict(person, proof=Proof.LOCAL, sent=now)
         case = Case("", None, Message(Kind.MAIL), verdict, now)
         calls = self._expanded(person, (Call(words[0].casefold(), words[1:]),))
@@ -236,13 +241,10 @@ class Judge:
         return decision if decision.word == "refuse" else None
 
     def _missed(self, name: str, due: datetime | None) -> str:
-        """The sentence for a job whose time passed while the house was down."""
+        """The sentence for a job whose time has passed, whatever kept the house from it."""
         at = due.astimezone(ZoneInfo(self.config.timezone)) if due else None
-        shown = f"{at:%H:%M}" if at else "then"
-        return (
-            f"{name} missed: it was due {shown}, the house was down. "
-            "Text it again if you still want it."
-        )
+        shown = f"{at:%d %b %H:%M}" if at else "then"
+        return f"{name} missed, it was due {shown}. Text it again if you still want it."
 
     def find(self, person: str, word: str) -> Command:
         """The command a person means; UnknownCommand tells nothing of what is not theirs."""
@@ -280,6 +282,14 @@ class Judge:
         """The commands a person may use, by name."""
         commands = (self.registry.commands[name] for name in sorted(self.registry.commands))
         return [command for command in commands if self.may(person, command)]
+
+
+def _of_job(case: Case) -> Case:
+    """The case; who did not text anything just now is told which job it is that cannot be done."""
+    if case.stamp is None or case.stamp.door != "job" or not case.text:
+        return case
+    number = case.stamp.key.removeprefix("job:").partition(":")[0]
+    return case._replace(text=f"Job {number}: {case.text}")
 
 
 def _unread(error: FormError) -> Verdict:

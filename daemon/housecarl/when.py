@@ -32,11 +32,11 @@ _SPAN = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m(?:in)?)?", re.I
 _CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)")
 
 
-def span(text: str) -> timedelta:
-    """A time span: 20m, 2h, 1h30m, 3d; raises CommandError for the sender."""
+def span(text: str, such: str = "20m, 2h or 3d") -> timedelta:
+    """A time span: 20m, 2h, 1h30m, 3d; raises CommandError for the sender, who can write `such`."""
     match = _SPAN.fullmatch(text)
     if match is None or not any(match.groups()):
-        raise CommandError(f"{text[:20]} is no time span. Write 20m, 2h or 3d.")
+        raise CommandError(f"{text[:20]} is no time span. Write {such}.")
     days, hours, minutes = (int(group or 0) for group in match.groups())
     found = timedelta(days=days, hours=hours, minutes=minutes)
     if not timedelta() < found <= LONGEST:
@@ -109,7 +109,7 @@ def every(words: tuple[str, ...]) -> tuple[Every, tuple[str, ...]]:
             raise CommandError(f"At what time? Write every {first} 7:00 and the command.")
         at = clock_time(words[1])
         return Every(f"{first} {at:%H:%M}", _WORDS[first], at), words[2:]
-    found = timedelta(hours=1) if first == "hour" else span(first)
+    found = timedelta(hours=1) if first == "hour" else span(first, "day 7:00, monday 7:00 or 2h")
     if found < SHORTEST_EVERY:
         raise CommandError("Every 5 minutes is the most often.")
     return Every(first, span=found), words[1:]

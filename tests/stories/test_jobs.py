@@ -269,7 +269,7 @@ def test_a_change_missed_while_the_house_was_down_is_told_and_not_done(
     clock.move(3 * 3600)
     house.start()
     assert phone.reply == (
-        "plug missed: it was due 12:30, the house was down. Text it again if you still want it."
+        "Job 1: plug missed, it was due 23 Nov 12:30. Text it again if you still want it."
     )
     assert not plug.relay
 
@@ -302,6 +302,11 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
         ("!at noon plug lamp on", "noon is no time. Write 7:00 or 22:30."),
         ("!every 1m uptime", "Every 5 minutes is the most often."),
         ("!every day uptime", "uptime is no time. Write 7:00 or 22:30."),
+        (
+            "!every morning uptime",
+            "morning is no time span. Write day 7:00, monday 7:00 or 2h.",
+        ),
+        ("!every", "every: TIME is missing. Use: every TIME [WORDS ...]"),
         ("!in 20m", "Do what? Write !in, the time, and a command."),
         ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
         ("!in 20m help a b", "help: b is too much."),
@@ -355,6 +360,39 @@ def test_a_list_of_long_jobs_is_told_shortened(phone: Phone, house: TestHouse) -
     assert phone.reply.startswith("Job 2 cancelled: 13:01 help word word ")
     rest = house.do(inside(house).db.read(lambda conn: pages(conn, "ann")))
     assert joined(rest).count("word ") > 700, "one alone is not cut as each of fifty is"
+
+
+def test_what_is_due_after_the_last_day_of_somebody_s_rights_is_refused_at_once(
+    house: TestHouse, clock: FakeClock
+) -> None:
+    """It was promised, and then nobody did or said anything."""
+    house.stop()
+    house.people["bo"] = {**house.people["bo"], "until": "2026-11-23"}
+    house.start()
+    bo = house.phone("bo")
+    bo.text("!at 23:59 uptime")
+    assert bo.reply == "Job 1: 23:59 uptime."
+    for text in ("!at 0:00 uptime", "!every tuesday 7:00 uptime"):
+        bo.text(text)
+        assert bo.reply == "Your rights end before that. Nothing was done."
+
+
+def test_a_job_that_cannot_be_done_any_more_says_which_it_is(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    """Nobody had texted anything when "No command night" came, each evening anew."""
+    house.stop()
+    house._more["aliases"] = {"night": ["plug lamp off"]}
+    house.start()
+    phone.text("!every day 13:00 night")
+    assert phone.reply == "Job 1: every day 13:00 night."
+    house.stop()
+    house._more["aliases"] = {}
+    house.start()
+    move(house, clock, 3600)
+    assert phone.reply == "Job 1: No command night. !help lists them."
+    phone.text("!cancel 1")
+    assert phone.reply == "Job 1 cancelled: every day 13:00 night."
 
 
 def test_nobody_gets_a_right_by_asking_for_later(house: TestHouse) -> None:

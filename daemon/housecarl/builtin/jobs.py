@@ -58,12 +58,12 @@ class Jobs:
         return await self._keep(call, words, due, None)
 
     @command(risk=Risk.CHANGE)
-    async def every(self, call: Call, *words: str) -> Reply:
+    async def every(self, call: Call, time: str, *words: str) -> Reply:
         """Do something regularly: every day 7:00 weather
 
         day, weekday, weekend or a day's name with a time; or hour, 30m, 2h.
         """
-        regular, rest = when.every(words)
+        regular, rest = when.every((time, *words))
         first = regular.next(self._clock.now(), self._zone)
         return await self._keep(call, rest, first, regular.text)
 
@@ -103,7 +103,7 @@ class Jobs:
         if not words:
             typed = call.house.typed(call.name)
             raise CommandError(f"Do what? Write {typed}, the time, and a command.")
-        self._judge.rehearse(call.person, words, self._clock.now())
+        self._judge.rehearse(call.person, words, self._clock.now(), due)
         now = self._clock.now().timestamp()
 
         def add(conn: sqlite3.Connection) -> int | None:
