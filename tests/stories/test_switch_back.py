@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from housecarl.journal import jobs
+from housecarl.plugs import switch_back
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -135,6 +136,23 @@ def test_a_plug_that_may_have_switched_is_switched_back(
     move(house, clock, 30)
     assert phone.reply.startswith("lamp off. ")
     assert not plug.relay
+
+
+def test_what_was_cut_off_once_it_was_switched_is_not_undone_by_the_job_it_left(
+    phone: Phone, plug: SimulatedPlug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The house ended between the switch and what is done after it; later it was to stay on."""
+
+    async def cut(*_: object) -> bool:
+        raise RuntimeError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch_back, "replace", cut)
+        said(phone, "!plug lamp on 30")
+    assert plug.relay
+    assert said(phone, "!jobs") == "Jobs: 1: 12:30 plug lamp off."
+    said(phone, "!plug lamp on")
+    assert said(phone, "!jobs") == "No jobs."
 
 
 def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(

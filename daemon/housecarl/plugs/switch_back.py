@@ -1,13 +1,16 @@
-"""Switching back: the job that ends an `on 30`, and which plugs it still is to switch."""
+"""Switching back: the jobs that end an `on 30`, and which plugs each still is to switch."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from housecarl.module import Call, CommandError, House
+
+#: Where the store keeps all of them.
+KEY = "backs"
 
 
 class Back(NamedTuple):
@@ -16,51 +19,62 @@ class Back(NamedTuple):
     job: int
     state: str
     due: float
+    plugs: Sequence[str]
 
 
 async def arrange(call: Call, plugs: Sequence[str], state: str, minutes: int) -> Back:
     """Have plugs switched later; to be asked before they are switched now.
 
-    So that none stays as it is for want of a job. Raises CommandError when there can be no more.
+    So that none stays as it is for want of a job, and whoever switches one after a crash finds what
+    is to switch it back. Raises CommandError when there can be no more.
     """
     due = time.time() + minutes * 60
     try:
         job = await call.schedule(timedelta(minutes=minutes), _command(plugs, state))
     except CommandError as error:
         raise CommandError(f"{error} Nothing was switched.") from None
-    back = Back(job, state, due)
-    await call.store.set(_plugs_of(back), list(plugs))
+    back = Back(job, state, due, plugs)
+    async with call.lock(KEY):
+        await call.store.set(KEY, [*await _waiting(call), back])
     return back
 
 
 async def replace(call: Call, plug: str, back: Back | None) -> bool:
     """A plug was switched: whatever was to switch it back leaves it alone, only `back` does.
 
-    Whether something was to. To be called with the plug's lock held.
+    Whether something was to.
     """
-    key = f"back {plug}"
-    former = await call.store.get(key)
-    if former is None and back is None:
-        return False
-    await call.store.set(key, back)
-    if former is not None:
-        await leave_out(call, Back(*former), [plug])
-    return former is not None
+    return await _leave_out(call, [plug], lambda each: back is None or each.job != back.job)
 
 
 async def leave_out(call: Call, back: Back, plugs: Collection[str]) -> None:
     """Take plugs out of a job; without any it is cancelled."""
-    key = _plugs_of(back)
-    async with call.lock(key):
-        left = [plug for plug in await call.store.get(key) or () if plug not in plugs]
-        await call.store.set(key, left or None)
-        if back.due > time.time():  # else it is over, and one day its number is that of another
-            await call.cancel(back.job, instead=_command(left, back.state) if left else None)
+    await _leave_out(call, plugs, lambda each: each.job == back.job)
 
 
-def _plugs_of(back: Back) -> str:
-    """Where the store keeps which plugs a job still is to switch."""
-    return f"plugs of {back.job} {back.due}"
+async def _leave_out(call: Call, plugs: Collection[str], which: Callable[[Back], bool]) -> bool:
+    """Take plugs out of some jobs; whether one had any of them."""
+    async with call.lock(KEY):
+        left, found = list[Back](), False
+        for each in await _waiting(call):
+            others = [plug for plug in each.plugs if plug not in plugs]
+            if which(each) and len(others) < len(each.plugs):
+                found = True
+                await call.cancel(
+                    each.job, instead=_command(others, each.state) if others else None
+                )
+                each = each._replace(plugs=others)
+            if each.plugs:
+                left.append(each)
+        if found:  # after the jobs: of what a crash leaves here, nothing is switched any more
+            await call.store.set(KEY, left or None)
+    return found
+
+
+async def _waiting(call: Call) -> list[Back]:
+    """Those that are not over; one day the number of one that is will be that of another job."""
+    kept = [Back(*each) for each in await call.store.get(KEY) or ()]
+    return [each for each in kept if each.due > time.time()]
 
 
 def _command(plugs: Sequence[str], state: str) -> str:
