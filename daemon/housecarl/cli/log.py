@@ -38,7 +38,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
     help="How many; 20 unless told.",
 )
 @click.option("--person", metavar="NAME", help="Only what this person asked.")
-@click.option("--failed", is_flag=True, help="Only what did not end well.")
+@click.option("--failed", is_flag=True, help="Only what failed, took too long or was interrupted.")
 @click.option("--since", metavar="AGE", help="Only what is younger: 30m, 12h, 2d, 1w.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
