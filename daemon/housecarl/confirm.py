@@ -27,6 +27,9 @@ MAX_TRIES = 3
 LOCK_MISSES = 5
 LOCK_SECONDS = 3600.0
 
+#: Characters of the command that waits which a wrong code is told: enough to know it.
+SHOWN = 40
+
 #: Seconds of one TOTP step (RFC 6238).
 STEP_SECONDS = 30
 
@@ -97,7 +100,9 @@ def find(
         codes.close(conn, open_code.id, "spent")
         return _wrong(conn, person, now, "Wrong code, the third. Nothing was done.")
     left = MAX_TRIES - tries
-    tell = f"Wrong code. {left} {'try' if left == 1 else 'tries'} left. Nothing was done."
+    # it may be the code of an earlier question, which this one replaced
+    tell = f"Wrong code for {' '.join(open_code.words)[:SHOWN]}. "
+    tell += f"{left} {'try' if left == 1 else 'tries'} left. Nothing was done."
     return _wrong(conn, person, now, tell)
 
 

@@ -338,7 +338,10 @@ def test_who_confirms_with_an_app_types_its_code(
             return flashing.wait(), said
 
     code, said = typed("12345")
-    assert (code, "Wrong code. 2 tries left. Nothing was done." in said) == (1, True), said
+    assert (
+        code,
+        "Wrong code for firmware lamp flash. 2 tries left. Nothing was done." in said,
+    ) == (1, True), said
     assert plug.asked("download_firmware") == 0
     code, said = typed(TOTP(SECRET).now())
     assert (code, "lamp flashed: 1.1.1 > 1.2.3 in " in said) == (0, True), said

@@ -112,8 +112,8 @@ def test_a_wrong_code_does_nothing_and_the_third_ends_it(phone: Phone, ledger: P
     code = code_in(phone.reply)
     wrong = f"{(int(code) + 1) % 10_000:04d}"
     for told in (
-        "Wrong code. 2 tries left. Nothing was done.",
-        "Wrong code. 1 try left. Nothing was done.",
+        "Wrong code for blow shed. 2 tries left. Nothing was done.",
+        "Wrong code for blow shed. 1 try left. Nothing was done.",
         "Wrong code, the third. Nothing was done.",
     ):
         phone.text(f"!yes {wrong}")
@@ -132,6 +132,19 @@ def test_a_code_is_good_for_the_person_it_was_sent_to_only(
     bo.text(f"!yes {code}")
     assert bo.reply.startswith("Nothing waits for a code")
     assert done(ledger) == []
+
+
+def test_who_answers_an_earlier_question_hears_which_one_waits(phone: Phone, ledger: Path) -> None:
+    """The house had texted that code a moment ago, and said no more than that it is wrong."""
+    codes = []
+    for what in ("shed", "barn"):
+        phone.text(f"!blow {what}")
+        codes.append(code_in(phone.reply))
+    if codes[0] != codes[1]:  # of ten thousand
+        phone.text(f"!yes {codes[0]}")
+        assert phone.reply == "Wrong code for blow barn. 2 tries left. Nothing was done."
+    phone.text(f"!yes {codes[1]}")
+    assert phone.reply == "barn is gone."
 
 
 def test_a_code_ends_after_ten_minutes(phone: Phone, clock: FakeClock, ledger: Path) -> None:
@@ -271,14 +284,21 @@ def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
         phone = house.phone()
         code = app.at(clock.now())
         wrong = app.at(clock.now() + timedelta(seconds=90))
-        for typed, answer in ((wrong, "Wrong code. 2 tries left."), (code, "shed is gone.")):
+        for typed, answer in (
+            (wrong, "Wrong code for blow shed. 2 tries left."),
+            (code, "shed is gone."),
+        ):
             phone.text("!blow shed")
             assert code not in phone.reply
             phone.text(f"!yes {typed}")
             assert phone.reply.startswith(answer)
         used = "Wrong code. That one was used before: wait for the next one of your app."
         # the same step of the app, which costs no try, and when it is over
-        for later, answer in ((0, used), (0, used), (120, "Wrong code. 2 tries left.")):
+        for later, answer in (
+            (0, used),
+            (0, used),
+            (120, "Wrong code for blow barn. 2 tries left."),
+        ):
             clock.move(later)
             phone.text("!blow barn")
             phone.wait()
@@ -376,7 +396,10 @@ def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     phone.text("!blow shed")
     code = code_in(phone.reply)
     wrong = f"{(int(code) + 1) % 10_000:04d}"
-    assert again_and_again(f"!yes {wrong}") == "Wrong code. 2 tries left. Nothing was done."
+    assert (
+        again_and_again(f"!yes {wrong}")
+        == "Wrong code for blow shed. 2 tries left. Nothing was done."
+    )
     assert again_and_again(f"!yes {code}") == "shed is gone."
     phone.text("!blow barn")
     phone.text(f"!yes {code_in(phone.reply)}")
@@ -473,8 +496,8 @@ def test_a_wrong_code_is_counted_once_whatever_crashes(
     bo.text("!blow shed")
     bo.wait()
     for told in (
-        "Wrong code. 2 tries left.",
-        "Wrong code. 1 try left.",
+        "Wrong code for blow shed. 2 tries left.",
+        "Wrong code for blow shed. 1 try left.",
         "Nothing waits for a code",
     ):
         conclude.strike()
