@@ -98,9 +98,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
             f"plug {wish.state}: which plug? {', '.join(sorted(call.settings.plugs))}"
         )
     if misplaced := next(filter(None, map(_state, wish.names)), None):
-        raise CommandError(
-            f"{misplaced} comes last: plug lamp off. Minutes after it: plug lamp on 30"
-        )
+        typed = call.house.typed("plug", "lamp", "on", "30")
+        raise CommandError(f"{misplaced} comes last, or before minutes: {typed}")
     if wish.minutes is not None and (wish.state == "toggle" or not 1 <= wish.minutes <= LONGEST):
         raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
     await wire.load()  # once, half a second or more that none of the plugs below is to blame for

@@ -109,11 +109,11 @@ async def test_a_plug_of_two_words_is_switched_back_by_its_name(
         (("lamp", "onn"), "No plug onn. Did you mean on? Plugs: heater, lamp."),
         (
             ("lamp", "on", "30m"),
-            "on comes last: plug lamp off. Minutes after it: plug lamp on 30",
+            "on comes last, or before minutes: !plug lamp on 30",
         ),
         (
             ("off", "lamp"),
-            "off comes last: plug lamp off. Minutes after it: plug lamp on 30",
+            "off comes last, or before minutes: !plug lamp on 30",
         ),
         (("off",), "plug off: which plug? heater, lamp"),
         (("lamp", "toggle", "5"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
