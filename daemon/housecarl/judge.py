@@ -226,9 +226,11 @@ class Judge:
             late=late,
             alone=len(case.calls) == 1,
         )
-        decision = rights.decide(request, ZoneInfo(self.config.timezone))
-        if decision.reason == "late" and case.stamp is not None and case.stamp.door == "job":
-            decision = decision._replace(text=self._missed(command.name, request.sent))
+        zone = ZoneInfo(self.config.timezone)
+        decision = rights.decide(request, zone)
+        if decision.reason == "late" and request.sent and case.stamp and case.stamp.door == "job":
+            due = f"{command.name} missed, it was due {request.sent.astimezone(zone):%d %b %H:%M}."
+            decision = decision._replace(text=f"{due} Text it again if you still want it.")
         return decision
 
     def overtaken(self, case: Case, step: Step, now: datetime) -> Decision | None:
@@ -239,12 +241,6 @@ class Judge:
             return Decision("refuse", risk, ended)
         decision = self._decision(case, step.command, risk, now)
         return decision if decision.word == "refuse" else None
-
-    def _missed(self, name: str, due: datetime | None) -> str:
-        """The sentence for a job whose time has passed, whatever kept the house from it."""
-        at = due.astimezone(ZoneInfo(self.config.timezone)) if due else None
-        shown = f"{at:%d %b %H:%M}" if at else "then"
-        return f"{name} missed, it was due {shown}. Text it again if you still want it."
 
     def find(self, person: str, word: str) -> Command:
         """The command a person means; UnknownCommand tells nothing of what is not theirs."""
