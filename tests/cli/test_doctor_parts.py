@@ -506,6 +506,18 @@ async def test_the_houses_own_station_is_asked(
     assert (state, text[: len(said[1])], mend) == said
 
 
+@needs_root
+async def test_what_the_daemon_cannot_open_of_its_own_spool_is_told(tmp_path: Path) -> None:
+    """As after a backup that was put back without its owners."""
+    root = tmp_path / "spool"
+    for name in (".journal", "new"):
+        (root / name).mkdir(parents=True)
+    os.chown(root, NOBODY, -1)
+    ((state, text, mend),) = await look("spool", tmp_path)
+    assert (state, text) == ("fail", f"{root}/new is root's, and the spool nobody's")
+    assert mend == f"chown -R nobody {root}/new {root}/.journal"
+
+
 async def test_a_spool_that_forgets_or_is_slow_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

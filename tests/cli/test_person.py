@@ -45,6 +45,28 @@ def test_whom_the_daemon_obeys_still_is_switched_off_and_on(
     assert obeys_bo(house)
 
 
+def test_who_was_switched_off_is_listed_also_when_the_file_names_them_no_more(
+    house: TestHouse, verb: Verb
+) -> None:
+    """Under another name they are obeyed: the switch is kept by name."""
+    verb("person", "off", "eve")
+    *_, last = verb("person", "list").stdout.splitlines()
+    assert last.startswith("eve: no longer in the configuration; OFF since 2")
+    verb("person", "on", "eve")
+    assert "eve" not in verb("person", "list").stdout
+
+
+def test_a_switch_that_no_daemon_hears_now_is_told(house: TestHouse) -> None:
+    """One may run on the spool that the file named before, and obey them still."""
+    newer, spool = house.folder / "moved.yaml", house.folder / "moved"
+    text = (house.folder / "housecarl.yaml").read_text()
+    newer.write_text(text.replace("spool: spool", "spool: moved"))
+    done = verb_of(newer)("person", "off", "bo")
+    assert (done.returncode, done.stdout[:10]) == (0, "bo is off.")
+    assert done.stderr == f"note: no daemon serves {spool} now; it holds once one does\n"
+    assert obeys_bo(house)
+
+
 @pytest.mark.parametrize("word", ["on", "off"])
 def test_what_cannot_be_a_person_is_a_usage_error(verb: Verb, word: str) -> None:
     done = verb("person", word, "+13035550199")

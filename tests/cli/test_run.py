@@ -264,6 +264,19 @@ def test_root_does_not_serve_the_spool_of_the_service(config: Path) -> None:
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the place of another user")
+@pytest.mark.parametrize("words", [("try", "!uptime", "--as", "ann"), ("person", "off", "ann")])
+def test_root_makes_no_journal_for_the_service(config: Path, words: tuple[str, ...]) -> None:
+    """Before its first start; it could not open one of root's, and would never start."""
+    spool = config.parent / "spool"
+    spool.mkdir()
+    os.chown(spool, 65534, -1)
+    done = verb_of(config)(*words)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert f"no journal in {spool / '.journal'} yet: `" in done.stderr
+    assert list(spool.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another login")
 def test_who_may_not_serve_a_spool_is_told_whom_to_run_it_as() -> None:
     """To try again later, as exit code 75 says, would be in vain."""
@@ -294,7 +307,7 @@ def test_who_may_not_serve_a_spool_is_told_whom_to_run_it_as() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.long
-def test_a_lock_that_this_login_may_not_open_is_a_sentence(config: Path) -> None:
+def test_what_another_user_made_in_our_spool_is_told_with_what_to_do(config: Path) -> None:
     journal = config.parent / "spool" / ".journal"
     journal.mkdir(parents=True)
     journal.chmod(0o700)
@@ -303,7 +316,7 @@ def test_a_lock_that_this_login_may_not_open_is_a_sentence(config: Path) -> None
     with forker(config.parent, without) as verbs:
         done = verbs.run("-c", config, "run")
     assert done.returncode == 77
-    assert done.stderr == f"{journal / 'lock'}: this login may not; run it as the daemon's user\n"
+    assert done.stderr == f"{journal} is nobody's; as root: chown -R root {journal}\n"
 
 
 def test_a_reload_that_is_asked_for_while_it_starts_is_done(tmp_path: Path) -> None:

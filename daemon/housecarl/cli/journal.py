@@ -42,7 +42,7 @@ def read_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) ->
     """Read the journal of the spool of a configuration; raises StorageError as `read` does."""
     path = spool / JOURNAL
     if not may_read(spool):
-        raise StorageError(f"no journal in {path.parent} yet: `{service.start(config)}` makes it")
+        raise _none_yet(path, config)
     conn = connect(path, readonly=True)
     try:
         return do(conn)
@@ -70,14 +70,27 @@ def _may(path: Path, rights: int) -> bool:
     return True
 
 
+def refuse_root(spool: Path, config: Path) -> None:
+    """Root makes no journal for another user's daemon, which could not open it: StorageError."""
+    if os.geteuid() != 0 or (spool / JOURNAL).exists():
+        return
+    if spool.stat().st_uid != 0 if spool.is_dir() else service.is_installed(config):
+        raise _none_yet(spool / JOURNAL, config)
+
+
+def _none_yet(path: Path, config: Path) -> StorageError:
+    return StorageError(f"no journal in {path.parent} yet: `{service.start(config)}` makes it")
+
+
 def write(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:
     """Change the journal in one transaction and wake the daemon, if one runs."""
-    return write_at(loaded.config.spool, do)
+    return write_at(loaded.config.spool, do, loaded.source.path)
 
 
-def write_at(spool: Path, do: Callable[[sqlite3.Connection], T]) -> T:
+def write_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -> T:
     """Change the journal of a spool as `write` does; raises JournalDamaged when it is lost."""
     path = spool / JOURNAL
+    refuse_root(spool, config)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except PermissionError:

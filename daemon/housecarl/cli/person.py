@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from housecarl.config_file import Loaded
     from housecarl.config_people import Person
+
+T = TypeVar("T")
 
 
 @click.group("person")
@@ -33,12 +37,14 @@ def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
     return loaded, loaded.config.people[name]
 
 
-def _spool(given: Path | None, name: str) -> Path:
-    """The spool of the house that may obey NAME still, whatever its file says of them by now."""
+def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]) -> T:
+    """Change the journal of the house that may obey NAME still, whatever its file says by now."""
     from housecarl import config_file
     from housecarl.cli import journal
     from housecarl.config_people import as_name
     from housecarl.errors import ConfigError
+    from housecarl.house import JOURNAL
+    from housecarl.lock import held
 
     try:
         as_name(name)
@@ -47,15 +53,18 @@ def _spool(given: Path | None, name: str) -> Path:
     file = config_file.find(given)
     try:
         config = config_file.load(file).config
+        spool = config.spool
+        if name not in config.people:
+            known = ", ".join(sorted(config.people)) or "nobody"
+            click.echo(f"note: no {name} in the configuration, which knows {known}", err=True)
     except ConfigError as error:
         spool = journal.former_spool(file, error)
         first = str(error.problems[0]).partition("\n")[0]
         click.echo(f"note: the former configuration goes on, the file is broken: {first}", err=True)
-        return spool
-    if name not in config.people:
-        known = ", ".join(sorted(config.people)) or "nobody"
-        click.echo(f"note: no {name} in the configuration, which knows {known}", err=True)
-    return config.spool
+    done = journal.write_at(spool, do, file)
+    if held(spool / JOURNAL.parent) is None:  # one may run on the spool that the file named before
+        click.echo(f"note: no daemon serves {spool} now; it holds once one does", err=True)
+    return done
 
 
 @verb.command("list")
@@ -76,12 +85,16 @@ def list_(ctx: click.Context) -> None:
         ways += ["codes by app"] if person.totp else []
         until = f", until {person.until}" if person.until else ""
         line = f"{name}: {', '.join(ways) or 'no way in'}; may {' '.join(person.may)}{until}"
-        if name in off:
-            since = datetime.fromtimestamp(off[name], UTC).astimezone(zone)
-            line += click.style(f"; OFF since {since:%Y-%m-%d %H:%M}", fg="red")
-        click.echo(line)
+        click.echo(line + (_off(off.pop(name), zone) if name in off else ""))
+    for name, since in off.items():  # by another name they would be obeyed
+        click.echo(f"{name}: no longer in the configuration{_off(since, zone)}")
     if not loaded.config.people:
         click.echo("Nobody: add yourself under `people`.")
+
+
+def _off(since: float, zone: ZoneInfo) -> str:
+    at = datetime.fromtimestamp(since, UTC).astimezone(zone)
+    return click.style(f"; OFF since {at:%Y-%m-%d %H:%M}", fg="red")
 
 
 @verb.command("off")
@@ -93,11 +106,9 @@ def off(ctx: click.Context, name: str) -> None:
     Also somebody whom the configuration names no more, and beside a file that is broken: a daemon
     that runs may obey them still.
     """
-    from housecarl.cli import journal
     from housecarl.journal import people
 
-    spool = _spool(ctx.obj, name)
-    journal.write_at(spool, lambda conn: people.switch_off(conn, name, time.time()))
+    _change(ctx.obj, name, lambda conn: people.switch_off(conn, name, time.time()))
     click.echo(f"{name} is off. `housecarl person on {name}` switches them on again.")
 
 
@@ -106,18 +117,13 @@ def off(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def on(ctx: click.Context, name: str) -> None:
     """Obey NAME again, and learn their conversation anew from their next text."""
-    import sqlite3
-
-    from housecarl.cli import journal
     from housecarl.journal import people
-
-    spool = _spool(ctx.obj, name)
 
     def switch(conn: sqlite3.Connection) -> bool:
         people.forget_ways(conn, name)
         return people.switch_on(conn, name)
 
-    was_off = journal.write_at(spool, switch)
+    was_off = _change(ctx.obj, name, switch)
     click.echo(f"{name} is on." if was_off else f"{name} was not off; their conversation is new.")
 
 

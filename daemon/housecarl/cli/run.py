@@ -124,11 +124,14 @@ def _stuck() -> list[str]:
 def _refuse_foreign(loaded: Loaded) -> None:
     """A spool of another user: root would leave files that its owner cannot open, others may not.
 
-    To try again would be in vain.
+    Nor may we what root made in our own. To try again would be in vain.
     """
     spool, login = loaded.config.spool, os.geteuid()
-    if not spool.is_dir() or (owner := spool.stat().st_uid) == login:
+    if not spool.is_dir():
         return
+    owner = spool.stat().st_uid
+    if owner == login:
+        return _refuse_closed(spool, login)
     if login != 0 and all(map(_may, (spool, spool / ".journal"))):
         return  # its owner lets us
     from housecarl import service
@@ -136,13 +139,31 @@ def _refuse_foreign(loaded: Loaded) -> None:
     from housecarl.errors import NotAllowed
 
     config, how = loaded.source.path, f"run it as {user(owner)}"
-    if login != 0:
-        how += f", or give it away: chown -R {user(login)} {spool}"
-    elif service.is_installed(config):
+    if service.is_installed(config):
         how = service.start(config)
+    elif login != 0:
+        how += f", or give it away: chown -R {user(login)} {spool}"
     raise NotAllowed(f"the spool {spool} is {user(owner)}'s: {how}")
 
 
-def _may(folder: Path) -> bool:
-    """Whether this login may make files in a folder that is there."""
-    return os.access(folder, os.R_OK | os.W_OK | os.X_OK) or not folder.exists()
+def _refuse_closed(spool: Path, login: int) -> None:
+    """Parts of our own spool that somebody else made, such as root from a backup."""
+    from housecarl.house import JOURNAL
+    from housecarl.spool import State
+
+    inside = [spool / name for name in ("tmp", *State, JOURNAL.parent, JOURNAL)]
+    closed = [path for path in inside if not _may(path) and path.stat().st_uid != login]
+    if not closed:
+        return
+    from housecarl.doctor.access import user
+    from housecarl.errors import NotAllowed
+
+    other, places = user(closed[0].stat().st_uid), " ".join(map(str, closed))
+    raise NotAllowed(f"{closed[0]} is {other}'s; as root: chown -R {user(login)} {places}")
+
+
+def _may(path: Path) -> bool:
+    """Whether this login may use a folder or file, if it is there."""
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib's form raises where one may not look
+        return True
+    return os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0))

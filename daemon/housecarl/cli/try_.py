@@ -40,6 +40,7 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
 
     set_up("warning")
     loaded = journal.load(ctx.obj)
+    journal.refuse_root(loaded.config.spool, loaded.source.path)
     if person and person not in loaded.config.people:
         known = ", ".join(sorted(loaded.config.people)) or "nobody"
         raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")

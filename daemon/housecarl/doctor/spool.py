@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from housecarl.disk import sync_folder, write_new
+from housecarl.doctor.access import user
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.house import JOURNAL
@@ -65,6 +66,7 @@ def _look(root: Path) -> list[Finding]:
     for name in ("tmp", *State, JOURNAL.parent):
         if (root / name).exists() and not (root / name).is_dir():
             raise Trouble(f"{root / name} is no folder", "Move it away: a start makes its own.")
+    _see_owner(root)
     kind = _kind(root)
     seconds = _tried(root)
     room = os.statvfs(root)
@@ -82,6 +84,18 @@ def _look(root: Path) -> list[Finding]:
         mend = "Set spool: to a folder on a disk."
         found.append(trouble(PART, f"{kind} is empty after a reboot: messages are lost", mend))
     return found
+
+
+def _see_owner(root: Path) -> None:
+    """What the daemon cannot open of its own spool, since root made it or put it back."""
+    uid = root.stat().st_uid
+    inside = [root / name for name in ("tmp", *State, JOURNAL.parent, JOURNAL)]
+    # pathlib's form raises where one may not look
+    there = [path for path in inside if os.path.exists(path)]  # noqa: PTH110
+    others = [path for path in there if path.stat().st_uid != uid]
+    if others:
+        text = f"{others[0]} is {user(others[0].stat().st_uid)}'s, and the spool {user(uid)}'s"
+        raise Trouble(text, f"chown -R {user(uid)} {' '.join(map(str, others))}")
 
 
 def _tried(root: Path) -> float:
