@@ -51,9 +51,10 @@ def told(*words: str) -> str:
 
 def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
     make_journal(config)
-    assert told() == "not running: `housecarl run`"
+    spool = config.parent / "spool"
+    assert told() == f"not running on {spool}: `housecarl run`"
     install(config)
-    assert told() == "not running: `systemctl start housecarl`"
+    assert told() == f"not running on {spool}: `systemctl start housecarl`"
 
 
 def test_where_no_configuration_is_found_the_one_meant_is_named(
@@ -69,7 +70,8 @@ def test_a_configuration_that_the_unit_does_not_serve_is_run_by_hand(config: Pat
     install(config)
     other = config.with_name("other.yaml")
     other.write_text(config.read_text())
-    assert told("-c", str(other)) == f"not running: `housecarl -c {other} run`"
+    spool = config.parent / "spool"
+    assert told("-c", str(other)) == f"not running on {spool}: `housecarl -c {other} run`"
 
 
 def test_what_is_not_there_yet_is_made_by_a_start(config: Path) -> None:

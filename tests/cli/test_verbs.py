@@ -192,6 +192,16 @@ def test_log_shows_what_was_asked_and_answered(verb: Verb) -> None:
     assert verb("log", "--since", "yesterday").returncode == 2
 
 
+def test_log_shows_what_somebody_asked_who_is_in_the_configuration_no_more(
+    house: TestHouse, verb: Verb
+) -> None:
+    verb("send", "!help uptime", "--as", "ann", "--wait")
+    newer = house.folder / "newer.yaml"
+    newer.write_text((house.folder / "housecarl.yaml").read_text().replace("  ann:", "  anna:"))
+    done = verb_of(newer)("log", "--person", "ann", "-n", "1")
+    assert " ann: help uptime [done] " in done.stdout, done.stderr
+
+
 def test_why_tells_every_decision_about_a_message(verb: Verb) -> None:
     verb("send", "!uptime", "--as", "ann", "--wait")
     identity = json.loads(verb("log", "-n", "1", "--json").stdout)["id"]

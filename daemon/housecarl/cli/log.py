@@ -56,9 +56,8 @@ def verb(
     from housecarl.cli import journal
 
     loaded = journal.load(ctx.obj)
-    if person is not None and person not in loaded.config.people:
-        known = ", ".join(sorted(loaded.config.people)) or "nobody"
-        raise click.UsageError(f"--person: no {person} in the configuration, which knows {known}")
+    if person is not None:
+        _refuse_unknown(person, loaded)
     start = time.time() - _seconds(since) if since else None
 
     def look(since: float | None, limit: int) -> dict[str, str]:
@@ -80,6 +79,20 @@ def verb(
             for line in (found[key] for key in found if key not in shown):
                 click.echo(line)
             shown = found
+
+
+def _refuse_unknown(person: str, loaded: Loaded) -> None:
+    """A name of nobody, now or in former entries: a slip. Raises UsageError."""
+    from housecarl.cli import journal
+    from housecarl.journal import receipts
+
+    people = loaded.config.people
+    if person in people or journal.read(
+        loaded, lambda conn: receipts.listing(conn, limit=1, person=person)
+    ):
+        return
+    known = ", ".join(sorted(people)) or "nobody"
+    raise click.UsageError(f"--person: no {person} in the configuration, which knows {known}")
 
 
 def _seconds(text: str) -> float:

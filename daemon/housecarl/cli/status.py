@@ -113,7 +113,8 @@ def _daemon(known: _Known) -> Part:
 
     trouble = held(known.spool / JOURNAL.parent)
     if trouble is None:
-        return Part("daemon", False, f"not running: `{service.start(known.file)}`")
+        text = f"not running on {known.spool}: `{service.start(known.file)}`"
+        return Part("daemon", False, text)
     return Part("daemon", not trouble, f"no message is taken: {trouble}" if trouble else "running")
 
 
