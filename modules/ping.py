@@ -138,7 +138,7 @@ async def _echo(address: Address) -> tuple[int, list[float]]:
         except ICMPLibError:
             raise CommandError(f"{address}: this host has no network for it.") from None
         return host.packets_sent, list(host.rtts)
-    raise CommandError("ping is not allowed on this host; docs/install.md tells how.")
+    raise CommandError("ping is not allowed on this host; housecarl doctor there tells how.")
 
 
 def _said(shown: str, sent: int, times: list[float]) -> Reply:

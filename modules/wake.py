@@ -147,7 +147,7 @@ async def _wait(call: Call, name: str, host: str, patience: float) -> None:
         heard = await _answers(host)
         if heard is None:
             text = f"{name}: ping is not allowed on this host, so no word when it is up;"
-            await call.follow_up(Reply(f"{text} docs/install.md tells how."))
+            await call.follow_up(Reply(f"{text} housecarl doctor there tells how."))
             return
         if heard:
             await call.follow_up(Reply(f"{name} is awake: it answers after {waited:.0f} s."))

@@ -626,7 +626,7 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
     bad = {**good, "ProtectSystem": "no", "User": "", "WatchdogUSec": "infinity"}
     assert [each.mend.rpartition(" ")[2][:14] for each in unit.judged(bad)] == [
         "ProtectSystem=",
-        "(docs/install.",
+        "User=housecarl",
         "WatchdogSec=60",
     ]
     assert [each.state for each in unit.judged({"LoadState": "not-found"})] == [State.SKIP]

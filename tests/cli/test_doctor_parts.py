@@ -50,6 +50,7 @@ from housecarl.doctor.threads import Loose
 from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
+from housecarl.shipped import shipped
 from housecarl.testing.house import free_port
 from housecarl.testing.plug import SimulatedPlug
 
@@ -87,12 +88,12 @@ async def test_a_house_without_people_and_doors_is_told_and_one_that_others_may_
         (
             "fail",
             "the house knows nobody and obeys no one",
-            "Name somebody under people: docs/config.md.",
+            "Name somebody under people; `housecarl init` asks who, and writes a new file.",
         ),
         (
             "fail",
             "no door is on: no message can come in",
-            "Name a door under doors: docs/config.md.",
+            "Name a door under doors, such as drop: {}; `man housecarl.yaml` has them all.",
         ),
         (
             "fail",
@@ -205,7 +206,7 @@ async def test_a_secret_that_cannot_be_read_has_the_way_to_make_it(
     assert [mend for place, mend in mends.items() if place.startswith("doors")] == [
         f"install -m 600 /dev/stdin {tmp_path}/gone  (then type it, and Ctrl-D)",
         "Set NOWHERE in the environment of the daemon, and of doctor.",
-        "Add LoadCredential=imap:PATH to the unit (docs/install.md).",
+        "systemctl edit housecarl: [Service] LoadCredential=imap:PATH",
     ]
 
 
@@ -325,8 +326,8 @@ NEVER = "01-Jan-2020 10:00:00 +9999"
                 (
                     "fail",
                     "127.0.0.1: FOLDER/imap is no JSON",
-                    "Mend doors.imap.oauth.client_file, or grant access anew: "
-                    "docs/google-voice.md.",
+                    "Mend doors.imap.oauth.client_file, or grant access anew and put the new "
+                    "token there.",
                 )
             ],
         ),
@@ -635,7 +636,10 @@ async def test_ports_below_1024_come_from_systemd_and_ipv6_is_tried_too(
     monkeypatch.setattr(socket.socket, "bind", refused)
     ((state, text, mend),) = await look("smtp", tmp_path, doors={"smtp": door})
     assert (state, text) == ("fail", f"{door['listen']}: Permission denied")
-    assert mend.startswith("Ports below 1024 come from systemd: systemctl enable housecarl.socket")
+    assert mend == (
+        f"Ports below 1024 come from systemd: install -m 644 {shipped('systemd')}/housecarl.socket "
+        "/etc/systemd/system/; systemctl enable housecarl.socket; systemctl restart housecarl"
+    )
 
 
 async def test_the_door_of_a_daemon_that_runs_is_greeted(tmp_path: Path, pair: Certificate) -> None:
@@ -697,7 +701,7 @@ async def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     settings = {"firmware": {"folder": "images"}}
     ((state, text, mend),) = await look("firmware", tmp_path, modules=settings)
     assert (state, text) == ("fail", "The firmware manifest cannot be read.")
-    assert mend == f"Mend {tmp_path}/images/manifest.yaml: docs/firmware.md."
+    assert mend == f"Mend {tmp_path}/images/manifest.yaml."
 
 
 async def test_a_folder_of_modules_that_is_none_is_told(tmp_path: Path) -> None:
@@ -802,7 +806,7 @@ async def test_who_may_not_ping_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("housecarl.doctor.ping.RANGE", tmp_path / "range")
     monkeypatch.setattr("housecarl.doctor.ping._opens", lambda _: False)
     ((state, text, mend),) = await look("ping", tmp_path)
-    assert (state, mend[:9]) == ("fail", "sysctl -w")
+    assert (state, mend[:9]) == ("fail", "install -")
     assert text == f"{access.user(os.geteuid())} may not ping (net.ipv4.ping_group_range)"
 
 

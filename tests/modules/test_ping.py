@@ -81,7 +81,7 @@ async def test_a_named_host_answers_or_the_reply_says_why_not(ping: Commands) ->
     try:
         text = await ping.text("ping", "NAS")
     except CommandError as error:
-        assert str(error) == "ping is not allowed on this host; docs/install.md tells how."
+        assert str(error) == "ping is not allowed on this host; housecarl doctor there tells how."
     else:
         assert re.fullmatch(
             r"nas 127\.0\.0\.1: 3 of 3 answered, [\d.]+ ms average \([\d.]+-[\d.]+\)\.", text

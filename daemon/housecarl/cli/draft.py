@@ -63,7 +63,7 @@ class Draft(NamedTuple):
         return [
             "# Whom this house obeys, and how it answers; written by `housecarl init`.",
             "#",
-            "# `man housecarl.yaml` and docs/config.md explain every key. After a change run",
+            "# `man housecarl.yaml` explains every key. After a change run",
             "# `housecarl check`, then reload the daemon. No secret stands here: {file: PATH} is a",
             "# file with mode 600, {credential: NAME} a credential of systemd.",
             "",
@@ -104,7 +104,7 @@ class Draft(NamedTuple):
             lines += [
                 "  # Mail and forwarded texts by SMTP.",
                 "  smtp:",
-                _line("    ", "listen", self.smtp[0], "install.md tells how to get port 25"),
+                _line("    ", "listen", self.smtp[0], "port 25 comes from housecarl.socket"),
                 _list("    ", "recipients", self.smtp[1], "any other address gets 550"),
                 "#    certificate: {cert: secrets/house.pem, key: secrets/house.key}",
             ]
@@ -141,7 +141,7 @@ class Draft(NamedTuple):
 
     def _rest(self) -> list[str]:
         return [
-            "# What there is to command; docs/modules.md tells how to write a command of your own.",
+            "# What there is to command; `housecarl module new NAME` writes a command of your own.",
             "modules:",
             "#  plug: {plugs: {lamp: 192.168.1.41}}   # `housecarl plugs find` shows them",
             "#  ping: {hosts: {nas: 192.168.1.20}}",

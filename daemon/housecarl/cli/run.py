@@ -131,7 +131,8 @@ def _refuse_foreign(loaded: Loaded) -> None:
         return
     owner = spool.stat().st_uid
     if owner == login:
-        return _refuse_closed(spool, login)
+        _refuse_closed(spool, login)
+        return
     if login != 0 and all(map(_may, (spool, spool / ".journal"))):
         return  # its owner lets us
     from housecarl import service

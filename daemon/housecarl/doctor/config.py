@@ -16,10 +16,10 @@ async def examine(patient: Patient) -> list[Finding]:
     people = f"{len(config.people)} {'person' if len(config.people) == 1 else 'people'}"
     found = [well(PART, f"{path}: {people}, doors {', '.join(doors) or 'none'}")]
     if not config.people:
-        mend = "Name somebody under people: docs/config.md."
+        mend = "Name somebody under people; `housecarl init` asks who, and writes a new file."
         found.append(trouble(PART, "the house knows nobody and obeys no one", mend))
     if not doors:
-        mend = "Name a door under doors: docs/config.md."
+        mend = "Name a door under doors, such as drop: {}; `man housecarl.yaml` has them all."
         found.append(trouble(PART, "no door is on: no message can come in", mend))
     if fault := unread(patient):
         found.append(trouble(PART, f"{path} {fault.text}", fault.mend))

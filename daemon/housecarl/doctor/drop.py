@@ -49,7 +49,7 @@ def _logins(patient: Patient, spool: Path) -> list[Finding]:
             if not access.may_write(spool, uid):
                 mend = (
                     f"adduser {login} housecarl-drop, with the spool's root chgrp housecarl-drop "
-                    "and mode 3730 (docs/install.md)."
+                    "and mode 3730."
                 )
                 found.append(trouble(PART, f"{login} cannot put files into {spool}", mend))
     return found

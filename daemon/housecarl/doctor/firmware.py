@@ -31,7 +31,7 @@ def _read(folder: Path) -> list[Finding]:
     try:
         found = manifest.read_folder(folder)
     except ImageError as error:
-        raise Trouble(str(error), f"Mend {folder / manifest.MANIFEST}: docs/firmware.md.") from None
+        raise Trouble(str(error), f"Mend {folder / manifest.MANIFEST}.") from None
     findings = [
         trouble(PART, why, f"Take {file} out of {folder}, or mend its entry in manifest.yaml.")
         for file, why in found.refused

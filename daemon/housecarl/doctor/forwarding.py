@@ -23,10 +23,7 @@ async def examine(patient: Patient) -> list[Finding]:
         return [skipped(PART, f"no journal yet: `{patient.start}` makes it")]
     if not text:
         return [well(PART, "no confirmation waits")]
-    mend = (
-        "Enter the code in Gmail's settings, Forwarding, or open the link in a browser "
-        "(docs/google-voice.md)."
-    )
+    mend = "Enter the code in Gmail's settings, Forwarding, or open the link in a browser."
     return [trouble(PART, text, mend)]
 
 

@@ -108,7 +108,9 @@ def _granted(file: Path, host: str) -> str:
     try:
         return token(file, host)
     except Refused as error:
-        mend = "Mend doors.imap.oauth.client_file, or grant access anew: docs/google-voice.md."
+        mend = (
+            "Mend doors.imap.oauth.client_file, or grant access anew and put the new token there."
+        )
         raise Trouble(f"{host}: {error}", mend) from None
     except Cut as error:
         mend = "Is this machine on the internet? See the line of dns; else try again in 15 min."

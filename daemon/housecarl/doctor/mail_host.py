@@ -55,6 +55,6 @@ def advice(fault: str, section: str) -> str:
     if _LOG_IN.search(fault):
         return (
             f"Check {section}.user and its password. Gmail wants an app password, without blanks: "
-            "docs/google-voice.md."
+            "myaccount.google.com/apppasswords."
         )
     return f"Check {section}.host, port and tls; does a firewall keep this port shut?"

@@ -10,9 +10,13 @@ from pathlib import Path
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
+from housecarl.shipped import shipped
 
 #: Which groups may open ICMP sockets, as "FIRST LAST"; "1 0" is none (icmp(7)).
 RANGE = Path("/proc/sys/net/ipv4/ping_group_range")
+
+#: Where install.md puts our range, so that it lasts.
+KEPT = "/etc/sysctl.d/50-housecarl.conf"
 
 PART = "ping"
 
@@ -29,10 +33,7 @@ async def examine(patient: Patient) -> list[Finding]:
     who = access.user(uid)
     if allowed:
         return [well(PART, f"{who} may ping")]
-    mend = (
-        'sysctl -w net.ipv4.ping_group_range="0 2147483647", and install '
-        "systemd/housecarl.sysctl so that it lasts (docs/install.md)."
-    )
+    mend = f"install -m 644 {shipped('systemd')}/housecarl.sysctl {KEPT}; sysctl -p {KEPT}"
     return [trouble(PART, f"{who} may not ping (net.ipv4.ping_group_range)", mend)]
 
 

@@ -174,4 +174,4 @@ def _mend(loc: Loc, secret: Secret, uid: int) -> str:
         return f"install -m 600{owner} /dev/stdin {secret.file}  (then type it, and Ctrl-D)"
     if secret.env is not None:
         return f"Set {secret.env} in the environment of the daemon, and of doctor."
-    return f"Add LoadCredential={secret.credential}:PATH to the unit (docs/install.md)."
+    return f"systemctl edit housecarl: [Service] LoadCredential={secret.credential}:PATH"

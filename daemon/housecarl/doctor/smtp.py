@@ -13,6 +13,7 @@ from housecarl.doctor import certificate, unit
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.location import split
+from housecarl.shipped import shipped
 from housecarl.thread import in_thread
 
 #: Seconds for one answer of the door, which is on this machine.
@@ -122,8 +123,9 @@ def _mend(error: OSError, port: int) -> str:
             "doors.smtp.listen."
         )
     if error.errno in (errno.EACCES, errno.EPERM):
+        unit = "housecarl-smtps.socket" if port == 465 else "housecarl.socket"
         return (
-            "Ports below 1024 come from systemd: systemctl enable housecarl.socket, for 465 "
-            "housecarl-smtps.socket, and systemctl restart housecarl (docs/install.md)."
+            f"Ports below 1024 come from systemd: install -m 644 {shipped('systemd') / unit} "
+            f"/etc/systemd/system/; systemctl enable {unit}; systemctl restart housecarl"
         )
     return "Give an address of this machine as doors.smtp.listen: `ip address` shows them."

@@ -60,7 +60,7 @@ def judged(said: Mapping[str, str]) -> list[Finding]:
         if name in said and said[name] != wanted
     ]
     if said.get("User") in ("", "root"):
-        mend = "systemctl edit housecarl: [Service] User=housecarl (docs/install.md)"
+        mend = "systemctl edit housecarl: [Service] User=housecarl"
         found.append(trouble(PART, "it runs as root", mend))
     # systemd knows of the watchdog only once it has started the unit
     if said.get("ActiveState") == "active" and said.get("WatchdogUSec") in ("0", "infinity"):
