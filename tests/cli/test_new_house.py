@@ -197,6 +197,19 @@ def test_a_secret_that_root_writes_is_the_daemons(tmp_path: Path) -> None:
         assert (about.st_uid, about.st_gid, about.st_mode & 0o077) == (65534, 65533, 0)
 
 
+def test_every_former_configuration_stays(tmp_path: Path) -> None:
+    """Who runs `init` once more because the second house was wrong still has the first."""
+    site = Site(tmp_path / "housecarl.yaml", "spool")
+    for text in ("first", "second", "third"):
+        site.write_config(text)
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {
+        "housecarl.yaml": "third",
+        "housecarl.yaml.old": "first",
+        "housecarl.yaml.old2": "second",
+    }
+
+
 def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "ann.hash"
     private_file.write(path, "one\n")

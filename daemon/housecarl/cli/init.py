@@ -67,7 +67,7 @@ def _spare(site: Site, *, by_hand: bool) -> None:
 
     if not site.config.exists():
         return
-    question = f"{site.config} is there. Write a new one? (this one stays as .old)"
+    question = f"{site.config} is there. Write a new one? (this one stays as {site.old.name})"
     if not by_hand or not click.confirm(question, default=False, err=True):
         raise HousecarlError(f"{site.config} is there already; nothing was changed")
 

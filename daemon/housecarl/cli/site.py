@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from housecarl import service
@@ -39,6 +40,12 @@ class Site:
             return cls(path, f"{state_home()}/housecarl/spool")
         return cls(path, "../spool" if path.parent.name == "config" else "spool")
 
+    @property
+    def old(self) -> Path:
+        """Where a configuration that is there will stay: NAME.old, which is never written over."""
+        names = (f"{self.config.name}.old{number}" for number in chain([""], count(2)))
+        return next(path for name in names if not (path := self.config.with_name(name)).exists())
+
     def refuse_closed(self) -> None:
         """Raise NotAllowed where nothing can be written, before anybody answers for nothing."""
         folder = self.config.parent
@@ -64,11 +71,10 @@ class Site:
         return path
 
     def write_config(self, text: str) -> None:
-        """Put the configuration in its place; one that was there stays beside it as `.old`."""
+        """Put the configuration in its place; one that was there stays beside it as `old`."""
         self._folder()
         if self.config.exists():
-            old = self.config.with_name(self.config.name + ".old")
-            private_file.write(old, self.config.read_bytes())
+            private_file.write(self.old, self.config.read_bytes())
         private_file.write(self.config, text)
         self._show(self.config, 0o640)
 
