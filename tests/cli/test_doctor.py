@@ -32,6 +32,7 @@ from tests.post.smarthost import Smarthost
 
 from housecarl import config_file
 from housecarl.clock import is_disciplined
+from housecarl.config import Config
 from housecarl.doctor import CHECKS, Patient, access, admit, ping, spool, unit
 from housecarl.doctor.finding import State
 from housecarl.doctor.threads import Loose
@@ -633,6 +634,24 @@ def test_the_unit_is_held_against_the_shipped_one() -> None:
     # before its first start, systemd tells no watchdog of any unit
     new = {**good, "ActiveState": "inactive", "WatchdogUSec": "0"}
     assert [each.state for each in unit.judged(new)] == [State.OK]
+
+
+def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
+    """Root, who asks the doctor, sees them."""
+    said = {"LoadState": "loaded", "User": "housecarl", "ProtectSystem": "strict"}
+    said |= {"ProtectHome": "yes", "ReadWritePaths": "-/srv/spool"}
+
+    def told(spool: str, *folders: str) -> list[str]:
+        whole = {"spool": spool, "modules": {"folders": [*folders]}}
+        config = Config.model_validate(whole, context={"folder": Path("/")})
+        return [each.text.partition(",")[0] for each in unit.judged(said, config)]
+
+    well = ["housecarl.service is hardened as shipped"]
+    assert told("/var/lib/housecarl/spool", "/etc/housecarl/modules") == told("/srv/spool") == well
+    assert told("/srv/other") == ["/srv/other cannot be written by the daemon"]
+    assert told("/srv/spool", "/home/ann/modules") == [
+        "/home/ann/modules is hidden from the daemon"
+    ]
 
 
 def test_the_sockets_of_systemd_are_met_in_place_of_ours(

@@ -134,6 +134,28 @@ def test_the_doctor_finds_it_well_and_sees_a_looser_unit(home: Home) -> None:
     assert [each["text"][:14] for each in told["checks"]] == ["ProtectHome is"]
 
 
+def test_a_spool_that_the_unit_keeps_from_it_is_told_by_the_doctor(home: Home) -> None:
+    """Root can write there; the daemon starts there once the command of the doctor is done."""
+    config = home.machine.root / "etc/housecarl/housecarl.yaml"
+    kept = config.read_text()
+    home.do("install", "-d", "-o", "housecarl", "-m", "700", "/srv/spool")
+    config.write_text(f"spool: /srv/spool\n{kept}")
+    words = "housecarl doctor --json --only unit,spool".split()
+    spool, unit = json.loads(home.machine.run(*words).stdout)["checks"]
+    assert (spool["state"], unit["state"]) == ("ok", "fail")
+    *_, section, line = unit["mend"].split()
+    drop_in = home.machine.root / "etc/systemd/system/housecarl.service.d/spool.conf"
+    drop_in.write_text(f"{section}\n{line}\n")
+    home.do("systemctl", "daemon-reload")
+    assert home.machine.run(*words).returncode == 0
+    home.do("systemctl", "restart", "housecarl")
+    assert home.says("ActiveState") == "active"
+    drop_in.unlink()
+    config.write_text(kept)
+    home.do("systemctl", "daemon-reload")
+    home.do("systemctl", "restart", "housecarl")
+
+
 def test_a_frozen_daemon_is_ended_and_its_mail_is_answered(home: Home) -> None:
     """The socket stays with systemd, so that who comes meanwhile waits."""
     before, times = home.says("MainPID"), int(home.says("NRestarts"))

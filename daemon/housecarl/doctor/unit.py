@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from housecarl import service
+from housecarl.config import SERVICE_SPOOL, Config
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.thread import in_thread
@@ -34,6 +36,12 @@ WANTED = {
     "Restart": ("always", "it comes back after a fault"),
 }
 
+#: What ProtectHome hides.
+HOMES = ("/home", "/root", "/run/user")
+
+#: Where the unit lets it write without being told.
+STATE = str(SERVICE_SPOOL.parent)
+
 PART = "unit"
 
 
@@ -41,13 +49,14 @@ async def examine(patient: Patient) -> list[Finding]:
     """Ask systemd what the installed unit says."""
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
         return [skipped(PART, "this machine is not run by systemd")]
-    names = ["LoadState", "ActiveState", "User", "WatchdogUSec", *WANTED]
+    names = ["LoadState", "ActiveState", "User", "WatchdogUSec", "ReadWritePaths", *WANTED]
     said = await in_thread(partial(_asked, "housecarl.service", names), ANSWER_SECONDS + 1)
-    return judged(said)
+    served = service.is_installed(patient.loaded.source.path)
+    return judged(said, patient.config if served else None)
 
 
-def judged(said: Mapping[str, str]) -> list[Finding]:
-    """The findings about what `systemctl show` said, by property."""
+def judged(said: Mapping[str, str], config: Config | None = None) -> list[Finding]:
+    """The findings about what `systemctl show` said, by property; `config`: what it serves."""
     if said.get("LoadState") != "loaded":
         return [skipped(PART, "housecarl.service is not installed")]
     found = [
@@ -66,7 +75,27 @@ def judged(said: Mapping[str, str]) -> list[Finding]:
     if said.get("ActiveState") == "active" and said.get("WatchdogUSec") in ("0", "infinity"):
         mend = "systemctl edit housecarl: [Service] WatchdogSec=60"
         found.append(trouble(PART, "no watchdog: a daemon that hangs is not started again", mend))
+    found += _shut_out(said, config) if config is not None else []
     return found or [well(PART, "housecarl.service is hardened as shipped")]
+
+
+def _shut_out(said: Mapping[str, str], config: Config) -> list[Finding]:
+    """The folders that root sees here, and the daemon in its unit does not, or cannot write."""
+    found, spool = [], config.spool.resolve()
+    for path in (spool, *(folder.resolve() for folder in config.modules.folders)):
+        if said.get("ProtectHome") == "yes" and _is_below(path, HOMES):
+            text = f"{path} is hidden from the daemon, as all of /home and /root is"
+            found.append(trouble(PART, text, "Move it, such as to /var/lib/housecarl."))
+    writable = [word.lstrip("-+") for word in said.get("ReadWritePaths", "").split()]
+    if said.get("ProtectSystem") == "strict" and not _is_below(spool, (STATE, *writable)):
+        text = f"{spool} cannot be written by the daemon, which writes in {STATE}"
+        mend = f"systemctl edit housecarl: [Service] ReadWritePaths={spool}"
+        found.append(trouble(PART, text, mend))
+    return found
+
+
+def _is_below(path: Path, places: Iterable[str]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
 
 
 def sockets() -> dict[str, bool]:
