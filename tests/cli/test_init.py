@@ -18,7 +18,9 @@ from tests.cli.test_run import running
 
 from housecarl import cli, config_file, doctor, logs
 from housecarl.cli.site import Site
+from housecarl.doctor import finding
 from housecarl.errors import NotAllowed
+from housecarl.lock import Lock
 
 #: What one who has a mailbox and a Google Voice number answers; the rest is guessed.
 VOICE = """
@@ -124,6 +126,24 @@ def test_an_old_configuration_is_written_over_only_when_told(config: Path) -> No
     assert config.with_name("housecarl.yaml.old").read_text() == "house: Oak Street\n"
 
 
+def test_a_house_that_runs_takes_the_new_file_up_by_a_reload(config: Path) -> None:
+    """To start it, as a new house, would leave the former configuration in force."""
+    lock = Lock(config.parent / "spool" / ".journal")
+    config.write_text("house: Oak Street\nspool: spool\n")
+    with asked(config, "--no-doctor") as (typist, verb):
+        typist.answer("Write a new one?", "y")
+        for question in ("Time zone", "Units", "Name of the house"):
+            typist.answer(question)
+        typist.answer("Your name", "ann")
+        for question in ("Your phone", "Your e-mail", "Way in [files]:", "Login of this machine"):
+            typist.answer(question)
+        screen = typist.rest()
+    lock.release()
+    assert verb.wait() == 0
+    next_ = "Next: the daemon that runs goes by the former file until SIGHUP or a restart"
+    assert screen.rstrip().endswith(next_)
+
+
 #: What the doctor looks at here: only what is on this machine.
 AT_HOME = ("config", "spool", "imap", "post")
 
@@ -158,6 +178,22 @@ def test_the_doctor_has_a_look_and_decides_what_comes_next(
     assert f"\n{found}" in done.stdout
     assert done.stdout.endswith(f"\nNext: housecarl -c {config} {then}\n")
     assert f"start it: housecarl -c {config} run\n" in done.stdout or then == "run"
+
+
+def test_who_will_not_wait_for_the_doctor_is_told_what_comes_next(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is written by then."""
+
+    async def stopped(_: doctor.Patient) -> list[finding.Finding]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "CHECKS", {"config": stopped})
+    monkeypatch.setattr(logs, "set_up", lambda _: None)  # it would be the log of all tests here
+    words = ["-c", str(config), "init", "--answers", "-"]
+    done = CliRunner().invoke(cli.housecarl, words, input="name: ann\ntimezone: UTC\nlogin: ann\n")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.endswith(" doctor\n")
 
 
 def test_without_a_terminal_it_wants_answers(config: Path) -> None:

@@ -30,7 +30,6 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
     their own (mode 600). Nothing is written before everything is answered, and a configuration
     that is there already is kept unless you say otherwise.
     """
-    from housecarl import service
     from housecarl.cli import guess, interview
     from housecarl.cli.site import Site
 
@@ -41,14 +40,34 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
     found = interview.hold(asker, guess.look(), site.spool, site.has)
     text = found.draft.text()
     _refuse_wrong(text, site)
+    served = _is_served(site.config)
     _write(text, found, site)
     well = True if no_doctor else _examine(ctx, site.config)
-    start = service.start(site.config, enable=True)
-    if well:
-        click.echo(f"\nNext: {start}")
-        return
-    click.echo(f"\nWhen what FAILs is mended, start it: {start}")
-    click.echo(f"Next: {service.called(site.config, 'doctor')}")
+    _say_next(site.config, well=well, served=served)
+
+
+def _is_served(config: Path) -> bool:
+    """Whether a daemon runs, by the configuration that is there."""
+    from housecarl import config_file
+    from housecarl.house import JOURNAL
+    from housecarl.lock import held
+
+    return config.exists() and held(config_file.likely_spool(config) / JOURNAL.parent) is not None
+
+
+def _say_next(config: Path, *, well: bool, served: bool) -> None:
+    """The one next command; to start what runs already would change nothing."""
+    from housecarl import service
+
+    lead, how = "start it: ", service.start(config, enable=True)
+    if served:
+        lead, how = (
+            "",
+            f"the daemon that runs goes by the former file until {service.reload(config)}",
+        )
+    click.echo(f"\nNext: {how}" if well else f"\nWhen what FAILs is mended, {lead}{how}")
+    if not well:
+        click.echo(f"Next: {service.called(config, 'doctor')}")
 
 
 def _asker(answers: Path | None) -> Asker:
@@ -95,7 +114,7 @@ def _write(text: str, found: Found, site: Site) -> None:
 
 
 def _examine(ctx: click.Context, config: Path) -> bool:
-    """Run `doctor` on what was written; whether all is well."""
+    """Run `doctor` on what was written; whether all is well. Ctrl-C ends no more than this."""
     from housecarl.cli.doctor import verb as doctor
     from housecarl.errors import HousecarlError
 
@@ -104,4 +123,6 @@ def _examine(ctx: click.Context, config: Path) -> bool:
         return not doctor.main([], "doctor", standalone_mode=False, parent=ctx.parent, obj=config)
     except HousecarlError as error:
         click.echo(str(error), err=True)
-        return False
+    except click.Abort:
+        pass
+    return False
