@@ -33,6 +33,12 @@ def test_a_file_is_read_without_its_last_line_end(file: Path) -> None:
     assert of(file=file).read() == " kept "
 
 
+def test_the_mark_with_which_some_editors_begin_a_file_is_no_part_of_it(file: Path) -> None:
+    """Nobody sees it, and the log-in would be refused."""
+    file.write_bytes(b"\xef\xbb\xbfhunter2\n")
+    assert of(file=file).read() == "hunter2"
+
+
 def test_a_file_stands_relative_to_the_configuration(file: Path) -> None:
     secret = Secret.model_validate({"file": "secret"}, context={"folder": file.parent})
     assert secret.read() == VALUE

@@ -119,7 +119,7 @@ def _read(file: Path, name: str, *, private: bool = False) -> str:
     if len(data) > LARGEST:
         raise SecretError(name, f"{file} is larger than {LARGEST // 1024} KiB: no secret")
     try:
-        return data.decode().removesuffix("\n").removesuffix("\r")
+        return data.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise SecretError(name, f"{file} is not UTF-8 text") from None
 

@@ -141,7 +141,7 @@ def answers_of(path: Path) -> Answers:
         else:
             with path.open("rb") as file:
                 data = file.read(LARGEST)
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise click.UsageError(f"--answers: {path}: {reason}") from None
