@@ -477,7 +477,7 @@ def test_check_notes_the_secrets_that_only_the_daemon_can_see(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("NOWHERE", "x")
     done = verb_of(config)("check")
-    assert (done.returncode, "Add LoadCredential=imap:PATH to the unit" in done.stderr) == (
+    assert (done.returncode, "[Service] LoadCredential=imap:PATH" in done.stderr) == (
         78,
         True,
     )
@@ -822,7 +822,9 @@ def test_why_before_the_first_run_says_what_makes_a_journal(tmp_path: Path) -> N
 
 def test_without_a_journal_status_says_what_makes_one(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
-    config.write_text("house: Elm\nspool: spool\n")
+    config.write_text(
+        "house: Elm\nspool: spool\npeople: {ann: {unix: [ann], may: [help]}}\ndoors: {drop: {}}\n"
+    )
     done = verb_of(config)("status")
     assert (done.returncode, done.stderr) == (1, "")
     house, *parts = done.stdout.splitlines()

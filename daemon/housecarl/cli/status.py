@@ -85,7 +85,13 @@ def _known(given: Path | None) -> _Known:
         first = str(error.problems[0]).partition("\n")[0]
         text = f"the former configuration goes on, the file is broken: {first}"
         return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
-    return _Known(file, config.house, config.spool, tuple(config.people), ZoneInfo(config.timezone))
+    wrong = []
+    if not (config.people and any(door is not None for _, door in config.doors)):
+        # such as a file that an editor emptied on a full disk
+        text = f"{file} names nobody, or no door: nothing is obeyed; `housecarl doctor` tells more"
+        wrong.append(Part("config", False, text))
+    people, zone = tuple(config.people), ZoneInfo(config.timezone)
+    return _Known(file, config.house, config.spool, people, zone, tuple(wrong))
 
 
 def _examined(known: _Known) -> Health | Part:
