@@ -39,6 +39,9 @@ _QUOTES = "a value that begins with {} needs quotes"
 #: where the parser is when a value without quotes begins with a sign of its own
 _SIGNS = ("while scanning an alias", "while scanning an anchor", "while scanning a tag")
 
+#: a no-break space in the place of a space that YAML sees, as copied from a page
+_NO_BREAK = re.compile(r"^\s*\u00a0|:\u00a0")
+
 
 class Mark(NamedTuple):
     """A place in the text; line and column count from 0."""
@@ -230,6 +233,9 @@ def _reason(error: yaml.MarkedYAMLError, lines: list[str], mark: Mark, quoted: i
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab cannot indent; use spaces"
+    for number in (mark.line, mark.line - 1):
+        if 0 <= number < len(lines) and _NO_BREAK.search(lines[number]):
+            return f"line {number + 1} has a no-break space (U+00A0) for a space; type a space"
     if quoted is not None:
         return f"the quotes that begin on line {quoted + 1} are not closed there"
     sign, problem = line[mark.column : mark.column + 1], error.problem or "cannot be understood"
@@ -243,6 +249,8 @@ def _reason(error: yaml.MarkedYAMLError, lines: list[str], mark: Mark, quoted: i
     if error.context is None or error.context_mark is None:
         return problem
     begun = error.context_mark.line
+    if error.context == "while scanning a simple key":  # it may be a secret, so it is not quoted
+        return f"line {begun + 1} should be a key, a colon and a blank, as in spool: ../spool"
     last = lines[min(begun, len(lines) - 1)]
     hint = "; a # needs quotes" if " #" in last and "flow" in error.context else ""
     return f"{problem} ({error.context} that begins on line {begun + 1}{hint})"
