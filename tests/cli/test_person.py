@@ -24,7 +24,7 @@ def obeys_bo(house: TestHouse) -> bool:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("  bo:", "  eve:"), "note: no bo in the configuration, which knows ann, eve\n"),
+        (("  bo:", "  eve:"), "newer.yaml, which knows ann, eve\n"),
         (("house:", "hose:"), "note: the former configuration goes on, the file is broken: "),
         (("house:", "house: ["), "note: the former configuration goes on, the file is broken: "),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -39,7 +40,7 @@ def test_send_waits_for_the_reply(verb: Verb) -> None:
 def test_a_command_as_nobody_is_a_usage_error(verb: Verb, word: str) -> None:
     done = verb(word, "!uptime", "--as", "eve")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--as: no eve in the configuration, which knows ann, bo" in done.stderr
+    assert re.search(r"--as: no eve in /\S+\.yaml, which knows ann, bo\n", done.stderr)
 
 
 def test_send_that_waits_fails_when_the_command_does(verb: Verb) -> None:
@@ -327,6 +328,12 @@ def test_a_reply_that_was_refused_is_listed_with_the_servers_words(
 
         journal.write(loaded, lambda conn: [replies.add(conn, unwritable) for _ in range(1001)])
         assert len(verb("queue", "list").stdout.splitlines()) == 1001
+
+        house.stop()
+        waiting = unwritable._replace(mail=b"x", error=None)
+        number = str(journal.write(loaded, lambda conn: replies.add(conn, waiting)))
+        waits = f"Reply {number} is tried again once the daemon runs.\n"
+        assert verb("queue", "retry", number).stdout == waits
 
 
 def test_check_tells_every_fault_at_once_with_its_place(tmp_path: Path) -> None:

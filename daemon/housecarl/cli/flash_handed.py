@@ -86,8 +86,7 @@ def _person(loaded: Loaded, named: str) -> str:
     """Who asks: the one named, else the one who lists this login."""
     people = loaded.config.people
     if named and named not in people:
-        known = ", ".join(sorted(people)) or "nobody"
-        raise click.UsageError(f"--as: no {named} in the configuration, which knows {known}")
+        raise click.UsageError(f"--as: {journal.stranger(named, loaded)}")
     login = user(os.getuid())
     found = named or next((name for name, one in people.items() if login in one.unix), "")
     if not found:

@@ -25,6 +25,12 @@ def load(given: Path | None) -> Loaded:
     return config_file.load(config_file.find(given))
 
 
+def stranger(name: str, loaded: Loaded) -> str:
+    """What is said of a name that the configuration does not have, as another one may."""
+    known = ", ".join(sorted(loaded.config.people)) or "nobody"
+    return f"no {name} in {loaded.source.path}, which knows {known}"
+
+
 def former_spool(file: Path, error: ConfigError) -> Path:
     """The spool of a house that runs on with the former text of a file; no such house: `error`."""
     spool = config_file.likely_spool(file)

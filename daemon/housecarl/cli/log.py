@@ -86,13 +86,10 @@ def _refuse_unknown(person: str, loaded: Loaded) -> None:
     from housecarl.cli import journal
     from housecarl.journal import receipts
 
-    people = loaded.config.people
-    if person in people or journal.read(
-        loaded, lambda conn: receipts.listing(conn, limit=1, person=person)
-    ):
+    if person in loaded.config.people:
         return
-    known = ", ".join(sorted(people)) or "nobody"
-    raise click.UsageError(f"--person: no {person} in the configuration, which knows {known}")
+    if not journal.read(loaded, lambda conn: receipts.listing(conn, limit=1, person=person)):
+        raise click.UsageError(f"--person: {journal.stranger(person, loaded)}")
 
 
 def _seconds(text: str) -> float:

@@ -32,8 +32,7 @@ def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
 
     loaded = journal.load(ctx.obj)
     if name not in loaded.config.people:
-        known = ", ".join(sorted(loaded.config.people)) or "nobody"
-        raise click.UsageError(f"no {name} in the configuration, which knows {known}")
+        raise click.UsageError(journal.stranger(name, loaded))
     return loaded, loaded.config.people[name]
 
 
@@ -52,11 +51,10 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
         raise click.UsageError(str(error)) from None
     file = config_file.find(given)
     try:
-        config = config_file.load(file).config
-        spool = config.spool
-        if name not in config.people:
-            known = ", ".join(sorted(config.people)) or "nobody"
-            click.echo(f"note: no {name} in the configuration, which knows {known}", err=True)
+        loaded = config_file.load(file)
+        spool = loaded.config.spool
+        if name not in loaded.config.people:
+            click.echo(f"note: {journal.stranger(name, loaded)}", err=True)
     except ConfigError as error:
         spool = journal.former_spool(file, error)
         first = str(error.problems[0]).partition("\n")[0]

@@ -58,13 +58,16 @@ def retry(ctx: click.Context, number: int) -> None:
     """Try reply NUMBER again now, also one that was refused."""
     from housecarl.cli import journal
     from housecarl.errors import HousecarlError
+    from housecarl.house import JOURNAL
     from housecarl.journal import replies
+    from housecarl.lock import held
 
     loaded = journal.load(ctx.obj)
     if not journal.write(loaded, lambda conn: replies.retry(conn, number, time.time())):
         text = f"no reply {number} that can be sent waits or was refused"
         raise HousecarlError(f"{text}; see `housecarl queue list`")
-    click.echo(f"Reply {number} is tried again now.")
+    runs = held(loaded.config.spool / JOURNAL.parent) is not None
+    click.echo(f"Reply {number} is tried again {'now' if runs else 'once the daemon runs'}.")
 
 
 @verb.command("drop")

@@ -44,8 +44,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
         typed = config.facts.typed("uptime")
         raise click.UsageError(f"TEXT is empty; for example: housecarl send '{typed}' --as ann")
     if person not in config.people:
-        known = ", ".join(sorted(config.people)) or "nobody"
-        raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
+        raise click.UsageError(f"--as: {journal.stranger(person, loaded)}")
     if config.doors.drop is None:
         text = "takes no files, so nothing sent would be read; add `drop: {}`"
         raise ConfigError(loaded.source.problem(("doors",), text))

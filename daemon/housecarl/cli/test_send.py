@@ -37,8 +37,7 @@ def verb(ctx: click.Context, person: str) -> None:
     loaded = journal.load(ctx.obj)
     config = loaded.config
     if person not in config.people:
-        known = ", ".join(sorted(config.people)) or "nobody"
-        raise click.UsageError(f"no {person} in the configuration, which knows {known}")
+        raise click.UsageError(journal.stranger(person, loaded))
     if config.post is None:
         text = "is missing: without it nobody is answered"
         raise ConfigError(loaded.source.problem(("post",), text))

@@ -42,8 +42,7 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
     loaded = journal.load(ctx.obj)
     journal.refuse_root(loaded.config.spool, loaded.source.path)
     if person and person not in loaded.config.people:
-        known = ", ".join(sorted(loaded.config.people)) or "nobody"
-        raise click.UsageError(f"--as: no {person} in the configuration, which knows {known}")
+        raise click.UsageError(f"--as: {journal.stranger(person, loaded)}")
     symbol = loaded.config.language.symbol
     text = text if text.startswith(symbol) else symbol + text
     try:
