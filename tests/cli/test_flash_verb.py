@@ -28,6 +28,8 @@ from housecarl.config_file import Loaded
 from housecarl.errors import HousecarlError, NotAllowed, Unreachable
 from housecarl.journal import values
 from housecarl.means import BACKGROUND
+from housecarl.plugs import download
+from housecarl.plugs.flash import PATIENCE
 from housecarl.plugs.flash_log import StoreLog
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug
@@ -236,7 +238,7 @@ def test_a_login_that_the_daemon_would_not_believe_asks_nothing(
     ("runs", "said"),
     [
         (False, "the daemon ended; `housecarl firmware check` tells how it went"),
-        (True, "no end of the flash in 0 s; is the daemon running?"),
+        (True, "no end of the flash in 0 s; `housecarl firmware check` tells how it stands"),
     ],
     ids=["the daemon is gone", "it takes too long"],
 )
@@ -251,6 +253,11 @@ def test_a_flash_whose_end_nobody_tells_is_not_watched_for_ever(
     with running, pytest.raises(Unreachable) as ended:
         flash_handed._watched(asked, flash_handed.Asked("Flashing lamp.", "a4e0"))
     assert str(ended.value) == said
+
+
+def test_the_slowest_plug_is_watched_to_its_end() -> None:
+    slowest = download.LONGEST + 2 * (2 * download.LONGEST_TIME) + PATIENCE
+    assert slowest < flash_handed.LONGEST
 
 
 def test_the_flash_of_somebody_else_is_not_watched_as_ones_own(asked: Loaded) -> None:

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from housecarl.config_file import Loaded
     from housecarl.journal.codes import Code
 
-#: Seconds a flash may take: the download up to 330, then twice the announced 86 and a minute, and
-#: as much again for a plug that announces more.
-LONGEST = 1200.0
+#: Seconds a flash may take: the checks, the download up to 330, then twice what a plug may announce
+#: (600 to write and 600 to reboot) and a minute.
+LONGEST = 3000.0
+
+#: What to do when nobody tells the end.
+TELLS = "`housecarl firmware check` tells"
 
 #: Seconds between two looks into the journal.
 LOOK_SECONDS = 0.2
@@ -126,11 +129,11 @@ def _watched(loaded: Loaded, asked: Asked) -> tuple[bool, str]:
                 show(1.0, "done" if ended.get("done") else "failed")
                 return bool(ended.get("done")), str(ended["outcome"])
             if not is_running(loaded.config.spool):
-                raise Unreachable("the daemon ended; `housecarl firmware check` tells how it went")
+                raise Unreachable(f"the daemon ended; {TELLS} how it went")
             share, doing = store.read(flash_progress.KEY) or (0.0, "starting")
             show(float(share), str(doing))
             time.sleep(LOOK_SECONDS)
-    raise Unreachable(f"no end of the flash in {LONGEST:g} s; is the daemon running?")
+    raise Unreachable(f"no end of the flash in {LONGEST:g} s; {TELLS} how it stands")
 
 
 def _ended(store: VerbStore, asked: Asked) -> dict[str, Any] | None:
