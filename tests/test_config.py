@@ -137,6 +137,18 @@ def test_a_time_zone_that_does_not_exist_gets_a_suggestion() -> None:
         assert "is no time zone" in refused(timezone=wrong)
 
 
+def test_a_former_name_of_a_time_zone_is_told_as_that(tmp_path: Path) -> None:
+    """It worked until the system was upgraded; the nearest name was one of an island."""
+    (tmp_path / "Pacific").mkdir()
+    (tmp_path / "Pacific" / "Yap").write_bytes(b"TZif2")
+    reset_tzpath(to=[str(tmp_path)])
+    ZoneInfo.clear_cache()
+    try:
+        assert "install tzdata-legacy" in refused(timezone="US/Pacific")
+    finally:
+        reset_tzpath()
+
+
 def test_a_machine_without_time_zones_says_what_is_missing() -> None:
     """The default is none there either; every verb ended with a trace."""
     reset_tzpath(to=[])

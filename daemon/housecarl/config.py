@@ -53,6 +53,10 @@ def _symbol(text: str) -> str:
     return text
 
 
+#: Where time zones were named by regions of a country before they were named by cities.
+_FORMER = ("US", "Canada", "Mexico", "Brazil", "Chile")
+
+
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -64,6 +68,8 @@ def _zone(text: str) -> str:
             raise ValueError("this machine has no time zones; install tzdata") from None
         near = difflib.get_close_matches(text, known, 1)
         hint = f"did you mean {near[0]}?" if near else "such as America/Denver"
+        if text.partition("/")[0] in _FORMER:  # Debian 13 has taken them out of tzdata
+            hint = "name its city, such as America/Denver, or install tzdata-legacy"
         raise ValueError(f"'{text}' is no time zone; {hint}") from None
     return text
 
