@@ -343,6 +343,25 @@ async def test_two_files_of_one_name_do_not_disturb_each_other(tmp_path: Path) -
     assert (await say(registry, "alpha"), await say(registry, "beta")) == ("one", "two")
 
 
+@pytest.mark.parametrize("key", ["    token: str", "    token: str = ''"])
+@pytest.mark.parametrize("section", [{"plugs": {}}, None])
+async def test_a_later_file_of_a_name_does_not_make_the_section_of_the_first_wrong(
+    tmp_path: Path, key: str, section: Any
+) -> None:
+    """A file saved under the name of a shipped module kept the house from its next start."""
+    write(tmp_path / "one", "plug", SETTINGS.replace("plugs: dict[str, str]", "plugs: dict = {}"))
+    head = "from pydantic import BaseModel\nclass Settings(BaseModel, extra='forbid'):\n"
+    path = write(tmp_path / "two", "plug", f"{head}{key}\n{one('mine')}")
+    settings = {} if section is None else {"plug": section}
+    registry = await loaded(tmp_path / "one", tmp_path / "two", settings=settings)
+    registry.check_settings()
+    assert "plug" in registry.commands
+    if "mine" not in registry.commands:  # else its settings fit, too
+        why = f"{path}:1: the section modules.plug is that of {tmp_path / 'one' / 'plug.py'}"
+        assert registry.broken == {str(path): f"{why}; give this file another name"}
+        assert not registry.unset
+
+
 async def test_a_module_named_like_the_library_hides_nothing(tmp_path: Path) -> None:
     import email
 

@@ -52,12 +52,23 @@ def index_of(
     sections: Mapping[str, Any],
     locate: Locate,
 ) -> Index:
-    """Put the commands of all entries together; earlier entries win."""
+    """Put the commands of all entries together; earlier entries win.
+
+    The first sound file of a name has the word over its section too: where a later one does not fit
+    it, that file is at fault and not the configuration.
+    """
     index = Index(commands={command.name: command for command in builtins})
     problems: list[Problem] = []
+    firsts: dict[str, str] = {}
     for entry in entries:
+        first = entry.file if entry.error else firsts.setdefault(entry.section, entry.file)
         if entry.error:
             index.broken[entry.file] = entry.error
+        elif first != entry.file and (entry.checked.problems or entry.checked.unset):
+            index.broken[entry.file] = (
+                f"{entry.file}:1: the section modules.{entry.section} is that of {first};"
+                " give this file another name"
+            )
         elif entry.checked.problems:
             problems += entry.checked.problems
             index.broken[entry.file] = str(entry.checked.problems[0]).splitlines()[0]
