@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from housecarl.clock import UNSET_CLOCK
 from housecarl.journal import jobs
 from housecarl.plugs import switch_back
 from housecarl.testing.clock import FakeClock
@@ -170,3 +172,25 @@ def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(
     said(phone, "!cancel 1")
     move(house, clock, 2)
     assert " Off again at " in said(phone, "!plug lamp on 30")
+
+
+def test_a_job_that_is_due_and_still_waits_leaves_alone_what_was_switched_before_it(
+    phone: Phone,
+    house: TestHouse,
+    clock: FakeClock,
+    plug: SimulatedPlug,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody had set the clock when it was due; once it is set, the house looks within a minute."""
+    at = SimpleNamespace(time=lambda: clock.now().timestamp())  # the module's clock is the system's
+    monkeypatch.setattr(switch_back, "time", at)
+    said(phone, "!plug lamp on 30")
+    clock.doubt()
+    move(house, clock, 35)
+    house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
+    clock.doubt(False)
+    said(house.phone("bo"), "!plug lamp on")
+    assert said(phone, "!jobs") == "No jobs."
+    move(house, clock, 1)
+    house.settle()
+    assert phone.silent and plug.relay

@@ -12,6 +12,10 @@ from housecarl.module import Call, CommandError, House
 #: Where the store keeps all of them.
 KEY = "backs"
 
+#: seconds for which a job may still wait when it is due: for room on the disk, for a clock that is
+#: set, for the house to start; then it is too old to be done
+WAITS = 3600.0
+
 
 class Back(NamedTuple):
     """A job that switches plugs to a state; `due` is in seconds since 1970."""
@@ -74,7 +78,7 @@ async def _leave_out(call: Call, plugs: Collection[str], which: Callable[[Back],
 async def _waiting(call: Call) -> list[Back]:
     """Those that are not over; one day the number of one that is will be that of another job."""
     kept = [Back(*each) for each in await call.store.get(KEY) or ()]
-    return [each for each in kept if each.due > time.time()]
+    return [each for each in kept if each.due > time.time() - WAITS]
 
 
 def _command(plugs: Sequence[str], state: str) -> str:
