@@ -81,8 +81,9 @@ class House:
         self.intake = Intake(self.spool, self.tell)
         self.off: dict[str, float] = {}
         self.doubted: set[str] = set()
-        resolver = resolver or NameServers(config.trust.resolver, patience=PATIENCE)
-        self.judge = Judge(config, Trust.of(config, resolver), self.registry, self.off.__contains__)
+        self.watch = LoopWatch(asyncio.get_running_loop())
+        trust = Trust.of(config, resolver or NameServers(config.trust.resolver, patience=PATIENCE))
+        self.judge = Judge(config, trust, self.registry, self.off.__contains__, self.watch)
         self.registry.add_builtin(
             *builtin.commands(self.db, self.judge, config, clock, self.wake_jobs)
         )
@@ -91,7 +92,6 @@ class House:
         tell, post = partial(self.tell, "post"), config.post
         rules = Rules(self.off.__contains__, outbox.envelopes.astray, config.limits.texts)
         self.post = Post(post, self.db, clock, tell, rules=rules) if post else None
-        self.watch = LoopWatch(asyncio.get_running_loop())
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs, self.watch)
         self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.performer = Performer(config, self.workshop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from housecarl.commands import Command
 from housecarl.config import Config
 from housecarl.confirm import Confirmation
 from housecarl.errors import CommandError, FormError, UnknownCommand
+from housecarl.loop_watch import LoopWatch
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
@@ -76,12 +78,16 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges messages by a configuration; `off` tells who is switched off right now."""
+    """Judges messages by a configuration; `off` tells who is switched off right now.
+
+    `watch` names a command whose checks of arguments, or whose rule of its risk, block the loop.
+    """
 
     config: Config
     trust: Trust
     registry: Registry
     off: Callable[[str], bool]
+    watch: LoopWatch | None = None
 
     async def judge(self, identity: str, raw: bytes, stamp: Stamp | None, now: datetime) -> Case:
         """Everything that is decided about a message before anything is run.
@@ -209,10 +215,16 @@ class Judge:
             settings=command.settings,
             house=self.config.facts,
         )
-        args = command.bind(whole)
         rule = self.config.commands.get(command.name)
-        risk = rule.risk if rule and rule.risk else command.risk(args)
+        with self._watching(command):
+            args = command.bind(whole)
+            risk = rule.risk if rule and rule.risk else command.risk(args)
         return Step(whole, command, args, self._decision(case, command, risk, case.now))
+
+    def _watching(self, command: Command) -> AbstractContextManager[None]:
+        if self.watch is None or command.builtin:
+            return nullcontext()
+        return self.watch.watching(command.name, command.file)
 
     def _decision(self, case: Case, command: Command, risk: Risk, now: datetime) -> Decision:
         rule = self.config.commands.get(command.name)

@@ -26,8 +26,10 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 from housecarl import Call, Reply, Risk, command
+from pydantic import AfterValidator
 
 HERE = Path(__file__).parent
 
@@ -58,6 +60,28 @@ async def grind(call: Call) -> Reply:
     """Grind."""
     call.spawn(_ground(call))
     return Reply("Grinding.")
+
+
+def _weighed(args: object) -> Risk:
+    time.sleep(0.5)  # the rule
+    return Risk.LOOK
+
+
+@command(risk=_weighed)
+def weigh(call: Call) -> Reply:
+    """Weigh."""
+    return Reply("Weighed.")
+
+
+def _counted(word: str) -> str:
+    time.sleep(0.5)  # the check
+    return word
+
+
+@command()
+def count(call: Call, beans: Annotated[str, AfterValidator(_counted)]) -> Reply:
+    """Count."""
+    return Reply("Counted.")
 
 
 @command(risk=Risk.CHANGE)
@@ -165,21 +189,31 @@ def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone, word: str) ->
     assert house.do(at_home.db.read(lambda conn: values.everything(conn, BACKGROUND))) == {}
 
 
+HOLD = {
+    "grind": ("Grinding.", "held here"),
+    "weigh": ("Weighed.", "the rule"),
+    "count beans": ("Counted.", "the check"),
+}
+
+
+@pytest.mark.parametrize("typed", HOLD)
 def test_what_blocks_the_loop_there_is_named_with_its_line(
-    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
+    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
+    """In what was spawned, in the rule of a risk, in the check of an argument."""
+    said, where = HOLD[typed]
     assert house.daemon is not None and house.daemon.house is not None
     at_home = house.daemon.house
     watch = at_home.watch
     house.until(lambda: watch._thread is None or watch._asleep)
     monkeypatch.setattr(watch, "_blocked", 0.1)
     with capture_logs() as logs:
-        phone.text("!grind")
-        assert phone.reply == "Grinding."
+        phone.text(f"!{typed}")
+        assert phone.reply == said
         house.until(lambda: not at_home.workshop.tasks)
-    line = MODULE.splitlines().index("    time.sleep(0.5)  # held here") + 1
+    line = MODULE.splitlines().index(f"    time.sleep(0.5)  # {where}") + 1
     (found,) = [each for each in logs if each["event"] == "loop blocked"]
-    assert (found["command"], found["at"]) == ("grind", f"{mine}/pot.py:{line}")
+    assert (found["command"], found["at"]) == (typed.split()[0], f"{mine}/pot.py:{line}")
 
 
 def test_who_is_off_when_it_ends_is_not_told(house: TestHouse, mine: Path) -> None:
