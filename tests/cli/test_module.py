@@ -112,6 +112,17 @@ def test_a_test_that_is_not_there_is_told_with_where_it_was_looked_for(
     assert done.stderr == said.replace("MINE", f"{tmp_path}/mine") + "\n"
 
 
+@pytest.mark.long
+def test_a_module_that_is_called_like_a_part_of_python_is_tested_too(
+    author: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder stood first where Python looks, and `email.py` broke every test in it."""
+    monkeypatch.chdir(tmp_path / "mine")
+    assert author("module", "new", "email").returncode == 0
+    done = author("module", "test", "email")
+    assert done.returncode == 0, done.stdout
+
+
 def test_without_pytest_it_is_said_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,9 +143,11 @@ def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     if not found:
         where = ", ".join(map(str, folders)) or "folders of your own: `modules.folders` names none"
         raise HousecarlError(f"no {pattern} in {where}")
+    # neither the folder nor this one is where Python looks: an `email.py` there hides nothing
+    pytest = [sys.executable, "-P", "-m", "pytest", "-q", "--import-mode=importlib"]
     # pytest-asyncio, where it is installed, warns of every run that does not say this
     scope = ["-o", "asyncio_default_fixture_loop_scope=function"] if _has("pytest_asyncio") else []
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *scope, *found], check=False)
+    done = subprocess.run([*pytest, *scope, *found], check=False)
     ctx.exit(1 if done.returncode else 0)
 
 
