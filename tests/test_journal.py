@@ -124,6 +124,15 @@ async def test_a_fault_of_one_undoes_only_its_own_changes(db: Database) -> None:
     assert await db.read(lambda c: runs.of(c, "r")) == []
 
 
+async def test_a_question_that_is_wrong_is_the_fault_of_who_asks(db: Database) -> None:
+    """A key that a module made of no str is no fault of the disk, for which a house is reopened."""
+    key: Any = ("lamp", 1)
+    with pytest.raises(sqlite3.ProgrammingError):
+        await db.write(lambda c: values.put(c, "m", key, 1, 0.0))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await db.read(lambda c: values.get(c, "m", key))
+
+
 async def test_a_fault_of_the_disk_is_everybodys(db: Database) -> None:
     def failing(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")

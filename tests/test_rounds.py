@@ -135,6 +135,8 @@ ODDITIES = [
             "Finding('x', [1], 'x')",
             "Finding('x', 10**30, 'x')",
             "('x', False, 'x')",
+            "Finding('x', False, await call.store.get(('key', 1)))",
+            "Finding('x', False, await call.store.set(('key', 1), 'x'))",
         )
     ),
     *(("", every) for every in ("float('inf')", "float('nan')", "1e13", "-5", "'often'")),

@@ -194,6 +194,8 @@ class Database:
         while (job := self._reads.get()) is not None:
             try:
                 job.result = job.do(conn)
+            except _OWN_FAULTS as error:
+                job.error = error
             except sqlite3.Error as error:
                 job.error = fault(self.path, error)
             except Exception as error:  # noqa: BLE001 - belongs to whoever asked
