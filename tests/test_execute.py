@@ -29,6 +29,11 @@ import asyncio, os, subprocess, sys, time
 from housecarl import Call, CommandError, Reply, Risk, command
 
 
+class Rows(list):
+    def __iter__(self):
+        sys.exit(3)
+
+
 def do(what):
     if what == "reply":
         return Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.5)], unit="kWh")
@@ -40,6 +45,10 @@ def do(what):
         raise CommandError("")
     if what == "raise":
         raise KeyError("inner")
+    if what == "name":
+        raise ValueError("no caf\\udce9.txt")
+    if what == "own":
+        return Reply("x", rows=Rows([1]))
     if what == "exit":
         sys.exit(3)
     if what == "interrupt":
@@ -178,6 +187,7 @@ ENDS = [
     ("str", "done", "lamp on.", ""),
     ("no", "refused", "No plug lmap.", "CommandError: No plug lmap."),
     ("raise", "failed", "{} failed. Log 7f3a.", "KeyError: 'inner'"),
+    ("name", "failed", "{} failed. Log 7f3a.", "ValueError: no caf?.txt"),
     ("exit", "failed", "{} failed. Log 7f3a.", "SystemExit: 3"),
     ("interrupt", "failed", "{} failed. Log 7f3a.", "KeyboardInterrupt"),
     ("cancelled", "failed", "{} failed. Log 7f3a.", "CancelledError"),
@@ -192,10 +202,11 @@ ENDS = [
     ("rows", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "cell"),
     ("bars", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "nan"),
     ("inside", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "NoneType"),
+    ("own", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "SystemExit: 3"),
 ]
 
 #: Answers of a shape that cannot be sent; one function tells, wherever the command ran.
-SHAPES = {"mute", "int", "dict", "bytes", "empty", "half", "rows", "bars", "inside"}
+SHAPES = {"mute", "int", "dict", "bytes", "empty", "half", "rows", "bars", "inside", "own"}
 
 
 @pytest.mark.long(after=12)

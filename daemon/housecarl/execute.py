@@ -65,6 +65,7 @@ async def execute(
     else:
         with watch.watching(command.name, command.file) if watch else nullcontext():
             outcome = await _in_loop(command, args, call, limit)
+    outcome = outcome._replace(detail=module_file.printable(outcome.detail))
     if outcome.state in ("failed", "timeout"):
         log.warning(
             f"command {outcome.state}", command=command.name, id=call.id, detail=outcome.detail
@@ -107,6 +108,8 @@ async def _contained(command: Command, args: Args, call: Call) -> Outcome:
         return Outcome("done", answer(value))
     except ValueError as error:
         return _unsendable(command, call, str(error))
+    except BaseException as error:  # noqa: BLE001  what it returned may have code of its own
+        return _unsendable(command, call, _trace(error))
 
 
 async def _cancel(task: asyncio.Task[Outcome], name: str) -> None:

@@ -142,6 +142,8 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         return {"state": "done", "reply": encode(answer(value))}
     except ValueError as error:
         return {"state": "failed", "unsendable": True, "detail": str(error)}
+    except BaseException as error:  # noqa: BLE001  what it returned has code of its own
+        return {"state": "failed", "unsendable": True, "detail": _trace(error)}
 
 
 def _trace(error: BaseException) -> str:
