@@ -423,6 +423,23 @@ async def test_a_file_is_tried_with_its_checks(module: Module) -> None:
     assert "argument n" in await try_file(module.path)
 
 
+async def test_a_check_of_an_argument_that_breaks_is_told_with_its_line_and_what_to_do(
+    module: Module,
+) -> None:
+    module.write(
+        "from typing import Annotated\nfrom housecarl import command\n"
+        "from pydantic import AfterValidator\n"
+        "def known(word):\n    raise CommandError(f'No gate {word}.')\n"
+        "@command()\n"
+        "def gate(call: Call, name: Annotated[str, AfterValidator(known)]) -> str:\n"
+        "    return 'x'\n"
+    )
+    assert await try_file(module.path) == (
+        f"{module.path}:7: argument name cannot check the word 0: CommandError: No gate 0.;"
+        " a check raises ValueError for what is wrong"
+    )
+
+
 async def test_that_no_process_can_be_started_is_no_fault_of_a_file(module: Module) -> None:
     module.write("from housecarl import command\n@command()\ndef f(call): ...\n")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

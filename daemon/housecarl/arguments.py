@@ -110,7 +110,11 @@ class Argument:
         except ValidationError:
             pass  # a word may be wrong, the hint is not
         except Exception as error:  # hooks of any type may run here
-            raise ModuleError(f"argument {self.name}: {error}") from error
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise ModuleError(
+                f"argument {self.name} cannot check the word 0: {said};"
+                " a check raises ValueError for what is wrong"
+            ) from error
 
     def _wanted(self) -> str:
         """What the sender should have written: "on or off", "a whole number from 0 to 100"."""

@@ -63,6 +63,13 @@ class Command:
             call = replace(call, name=self.name, settings=self.settings)
         return self.arguments.bind(call)
 
+    def prepare(self) -> None:
+        """Make the checks of its arguments and use each once; raises ModuleError with file:line."""
+        try:
+            self.arguments.prepare()
+        except ModuleError as error:
+            raise ModuleError(f"{self.file}:{_line(self.function)}: {error}") from error.__cause__
+
     def risk(self, args: Args) -> Risk:
         """What this call can do; CommandFailed when the module's own rule breaks."""
         rule = self.spec.risk

@@ -119,7 +119,7 @@ def _try(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["file"])
     try:
         for command in commands_of(_load(request), path.stem, request["file"]):
-            command.arguments.prepare()
+            command.prepare()
     except BaseException as error:  # noqa: BLE001  a file may raise anything, SystemExit too
         return {"fault": module_file.fault(error, path)}
     return {"fault": ""}
