@@ -12,6 +12,7 @@ from typing import Any
 from housecarl.arguments import Args, Arguments
 from housecarl.errors import CommandFailed, ModuleError
 from housecarl.module import SPEC, Call, Regular, Risk, Spec
+from housecarl.module_file import printable
 
 #: a name that a phone can type and that can never be a path
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -116,7 +117,8 @@ def command_of(
 ) -> Command:
     """The command that a marked function is; raises ModuleError with file:line."""
     spec: Spec = getattr(function, SPEC)
-    help_, _, long_help = inspect.cleandoc(function.__doc__ or "").partition("\n")
+    told = printable(inspect.cleandoc(function.__doc__ or ""))
+    help_, _, long_help = told.partition("\n")
     try:
         _check(function, spec, section)
         arguments = Arguments.of(function)

@@ -76,6 +76,14 @@ async def ahangs(call: Call) -> Reply:
 async def aexits(call: Call) -> Reply:
     """Leave the loop."""
     sys.exit(4)
+
+
+@command()
+async def tells(call: Call) -> Reply:
+    return Reply("told.")
+
+
+tells.__doc__ = "Tell of caf\\udce9s.\\n\\n" + "And so on, and so forth. " * 100
 '''
 
 
@@ -100,6 +108,12 @@ def test_the_next_one_is_served(phone: Phone) -> None:
     assert phone.reply.startswith("Elm Street ")
 
 
+@pytest.mark.long
+def test_the_help_of_one_command_is_never_too_long_for_the_list(phone: Phone) -> None:
+    phone.text("!help")
+    assert phone.reply.startswith("Commands: aexits, ")
+
+
 @pytest.mark.long(after=4)
 @pytest.mark.parametrize(
     ("text", "told"),
@@ -114,6 +128,7 @@ def test_the_next_one_is_served(phone: Phone) -> None:
         ("!ahangs", "ahangs took longer than 0.3 s and was stopped."),
         ("!aexits", "aexits failed. Log "),
         ("!help a b", "help: b is too much. Use: help [NAME]"),
+        ("!help tells", "tells - Tell of caf?s."),
         ("!nothing", "No command nothing."),
         ("!" + "x" * 400, "No command xxxxxxxxxxxxxxxxxxxx..."),
     ],
