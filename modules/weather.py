@@ -200,11 +200,7 @@ async def _forecast(call: Call, session: "aiohttp.ClientSession", place: Place) 
             why = f"{OPEN_METEO} {fault}"
         second = met_no(session, settings.second, place, kept, settings.contact)
         try:
-            if (newer := await _in_time(second)) is not None:
-                return await _keep(call, place, newer)
-            if kept is not None:  # it said that nothing newer is to be had
-                return kept
-            raise Fault("gave nothing")
+            return await _keep(call, place, await _in_time(second))
         except Fault as fault:
             if kept and kept.at > time.time() - OLD:
                 return kept
