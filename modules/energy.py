@@ -106,11 +106,10 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
     energy alone tells of all plugs; now, today, week and month choose what. A meter that cannot be
     right is said to be wrong, once more when it is well again.
     """
-    words, chosen = _chosen(plugs, period)
-    settings = call.settings
+    settings, chosen = call.settings, period or "now"
     apart = await busy.left_alone(call.store.beside(busy.MODULE), settings.plugs)
     patience = settings.patience
-    devices = await named(words, settings.plugs, also=PERIODS, apart=apart, seconds=patience)
+    devices = await named(plugs, settings.plugs, also=PERIODS, apart=apart, seconds=patience)
     results = await asyncio.gather(*(_measured(call, device) for device in devices))
     errors = [result for result in results if isinstance(result, str)]
     measured = [result for result in results if isinstance(result, Measured)]
@@ -120,16 +119,6 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
         one = measured[0]
         return await _alarm(call, one) if one.now.sensed.why else _one(one, chosen, _today(call))
     return _several(measured, [*map(_reset, measured), *errors], chosen, _today(call))
-
-
-def _chosen(plugs: tuple[str, ...], period: Period | None) -> tuple[tuple[str, ...], Period]:
-    """The names, and the period that stands last."""
-    if period is None and plugs:
-        last = plugs[-1].casefold()
-        period = next((one for one in PERIODS if one == last), None)
-        if period is not None:
-            plugs = plugs[:-1]
-    return plugs, period or "now"
 
 
 async def _measured(call: Call, device: Device) -> Measured | str:
