@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,11 +43,8 @@ class VerbStore:
     async def take(self, key: str, value: Any, instead_of: Any = None) -> bool:
         """Store a JSON value if the key holds `instead_of` (None: nothing); else False."""
         now = time.time()
-
-        def swap(conn: sqlite3.Connection) -> bool:
-            if values.get(conn, self.module, key) != instead_of:
-                return False
-            values.put(conn, self.module, key, value, now)
-            return True
-
-        return await asyncio.to_thread(journal.write, self.loaded, swap)
+        return await asyncio.to_thread(
+            journal.write,
+            self.loaded,
+            lambda conn: values.take(conn, self.module, key, value, now, instead_of),
+        )
