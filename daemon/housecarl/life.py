@@ -21,10 +21,7 @@ def ours(marked: Mapping[str, Any]) -> bool:
 def runs(marked: Mapping[str, Any]) -> bool:
     """Whether the process that was marked still runs; False for what bears no mark."""
     try:
-        pid, born = int(marked["pid"]), marked["born"]
-        if isinstance(born, str):
-            return born == _born(pid) != ""
-        return _created(pid) == float(born) > 0
+        return bool(marked["born"] == _born(int(marked["pid"])) != "")
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -41,13 +38,3 @@ def _born(pid: int) -> str:
         return ""
     # field 22, counted behind the name, which may hold spaces and brackets
     return f"{boot} {stat.rpartition(')')[2].split()[19]}"
-
-
-def _created(pid: int) -> float:
-    """When a process began, seconds since 1970, as older notes have it; 0.0 when there is none."""
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0

@@ -85,7 +85,7 @@ async def test_one_told_to_write_by_a_process_that_is_gone_is_left_alone_until_i
     store: FileStore, last: str, age: float, free: bool
 ) -> None:
     began = time.time() - age
-    row = {"plug": "lamp", "target": TARGET, "pid": 0, "born": 1.0, "started": began}
+    row = {"plug": "lamp", "target": TARGET, "pid": 0, "started": began}
     await store.set(KEY, {**row, "steps": [[last, "", began]]})
     if free:
         await leave_alone(store, "lamp")

@@ -126,7 +126,7 @@ async def test_a_plug_that_comes_back_later_than_the_house_is_waited_for(
     monkeypatch.setattr(aftermath, "found", look)
     store = FileStore(tmp_path / "store.json")
     began = time.time() - 2 * aftermath.GIVEN_UP
-    row = {"plug": "lamp", "running": OLD, "target": NEW, "pid": 0, "born": 1.0, "started": began}
+    row = {"plug": "lamp", "running": OLD, "target": NEW, "pid": 0, "started": began}
     await store.set("flash", {**row, "steps": [["flashing", "", began]]})
     journal = StoreLog(store)
     (left,) = await journal.unfinished()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from housecarl import life
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, runs, values
 from housecarl.journal.receipts import Receipt
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long(after=2)
 
 OLD, NEW = "1.1.1 Build 160725 Rel.164033", "1.2.3 Build 170508 Rel.162000"
 ID = "7f3a90c1d2e4b5a6"
-DEAD = {"pid": 999_999_999, "born": 1.0}
+DEAD = {"pid": 999_999_999, "born": "another boot 1"}
 NOTE = {
     "person": "ann",
     "command": "firmware",
@@ -153,10 +153,8 @@ def test_killed_before_the_work_was_noted_the_verdict_still_comes(house: TestHou
 
 
 def test_work_of_a_process_that_is_still_at_it_is_left_alone(house: TestHouse) -> None:
-    """As an older version noted it: by the time of day at which the process began."""
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    born = psutil.Process(other.pid).create_time()
-    leave(house, BACKGROUND, f"{ID}.1", NOTE | {"pid": other.pid, "born": born})
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | {"pid": other.pid, "born": life._born(other.pid)})
     house.start()
     house.stop()
     assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
@@ -182,7 +180,7 @@ def test_each_note_of_the_last_life_ends_as_it_can(
     house: TestHouse, stranger: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("housecarl.recover.LOOK_SECONDS", 0.005)
-    busy = {"pid": stranger.pid, "born": psutil.Process(stranger.pid).create_time()}
+    busy = {"pid": stranger.pid, "born": life._born(stranger.pid)}
     way = {"address": "ann@phone.example", "subject": "Re: text"}
     notes: dict[str, dict[str, Any]] = {
         "told-with-its-message": {**DEAD, "command": "firm", "told": True},
