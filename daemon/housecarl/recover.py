@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -26,7 +25,7 @@ from housecarl.journal.text import parsed
 from housecarl.lock import Lock
 from housecarl.means import BACKGROUND, FIELDS, CallMeans, JournalStore, Workshop, note_of
 from housecarl.message.model import Thread
-from housecarl.message.name import id_of
+from housecarl.message.name import arrival_of, id_of
 from housecarl.module import Call, House, InterruptedRule, Reply
 from housecarl.notify import Progress
 from housecarl.record import Record, way_of_receipt
@@ -48,9 +47,6 @@ ASKED = 500
 
 #: The check that says which process is at a `try`.
 PROCESS = "process"
-
-#: What a file of ours is called; anything else in new/ or work/ was put there by hand.
-_NAME = re.compile(r"\d{8}T\d{6}\.\d{6}-[0-9a-f]{16}\.eml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class Recovery:
         found: dict[str, State] = {}
         for state in (State.NEW, State.WORK):
             for name in await self.spool.waiting(state):
-                if not _NAME.fullmatch(name):
+                if arrival_of(name) is None:  # put there by hand
                     await self._keep(name, state)
                     continue
                 if name in found:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,16 +25,13 @@ from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.message import gate, read_form
 from housecarl.message.model import Kind, Message
-from housecarl.message.name import id_of
+from housecarl.message.name import arrival_of, id_of
 from housecarl.message.stamp import MAX_BYTES, Stamp, split
 from housecarl.spool import State
 from housecarl.stored import names_in, read_file
 from housecarl.trust import hindsight
 
 log = structlog.get_logger()
-
-#: What a file of ours is called; its beginning is when it arrived, in UTC.
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})-[0-9a-f]{16}\.eml")
 
 #: Where what is over lies. A refused message may be a stranger's, so only its place is believed.
 _FILED = (State.EXECUTED, State.FAILED, State.REFUSED)
@@ -65,7 +61,7 @@ class Remains:
             name: at
             for state in (State.WORK, State.NEW)
             for name in names_in(self.config.spool / state)
-            if (at := arrived(name)) is not None
+            if (at := arrival_of(name)) is not None
         }
         return list(found.items())
 
@@ -74,7 +70,7 @@ class Remains:
         since = now - self.config.trust.remember
         for state in _FILED:
             for path in sorted((self.config.spool / state).rglob("*.eml")):
-                at = arrived(path.name)
+                at = arrival_of(path.name)
                 if at is not None:
                     with suppress(MessageGone):
                         yield self._filed(path, at, state, whole=at >= since)
@@ -149,14 +145,3 @@ def _way(message: Message, receipt: Receipt) -> Way | None:
     if message.kind is not Kind.SMS or receipt.state != State.EXECUTED or not message.reply_to:
         return None
     return Way(message.reply_to, message.sender or "", str(token or ""), "sms", receipt.arrived)
-
-
-def arrived(name: str) -> float | None:
-    """When the message of this name arrived, in seconds since 1970; None for a foreign name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    try:
-        return datetime.strptime(match[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -18,6 +17,7 @@ from housecarl.clock import Clock
 from housecarl.config import Config, Keep
 from housecarl.errors import StorageError
 from housecarl.journal import Database, past
+from housecarl.message.name import arrival_of
 from housecarl.spool import State
 
 log = structlog.get_logger()
@@ -34,9 +34,6 @@ SHARE = 0.1
 
 #: Folders that are swept; what waits is never touched.
 _SWEPT = (State.EXECUTED, State.REFUSED, State.FAILED)
-
-#: When a message came, as its name says; one that was put there by hand has the time of its file.
-_ARRIVED = re.compile(r"\d{8}T\d{6}\.\d{6}(?=-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
 
     Returns how many went; a file that cannot be removed stays. OSError when `root` cannot be read.
     """
-    last = _moment(now - timedelta(seconds=age))
+    last = now.timestamp() - age
     gone, more = _sweep_part(root, last, size)
     while more:
         part, more = _sweep_part(root, last, size)
@@ -115,26 +112,28 @@ def sweep_folder(root: Path, age: float, size: int, now: datetime) -> int:
     return gone
 
 
-def _sweep_part(root: Path, last: str, size: int) -> tuple[int, bool]:
+def _sweep_part(root: Path, last: float, size: int) -> tuple[int, bool]:
     """Look through all files once: remove those before `last`, then the oldest, PART at the most.
 
     Returns how many went, and whether another look may find more beyond the size.
     """
     total, gone = 0, 0
 
-    def found() -> Iterator[tuple[str, int, str]]:
+    def found() -> Iterator[tuple[float, int, str]]:
         nonlocal total, gone
         for entry in _files(str(root)):
             with suppress(FileNotFoundError):
-                arrived = _arrived(entry)
+                at = arrival_of(entry.name)
+                if at is None:  # put there by hand
+                    at = entry.stat(follow_symlinks=False).st_mtime
                 # at once: after a year there are too many to look at them again for every part
-                if arrived < last and _removed(entry.path):
+                if at < last and _removed(entry.path):
                     gone += 1
                     continue
                 length = entry.stat(follow_symlinks=False).st_size
                 total += length
-                if arrived >= last:
-                    yield arrived, length, entry.path
+                if at >= last:
+                    yield at, length, entry.path
 
     beyond = 0
     for _, length, path in heapq.nsmallest(PART, found()):
@@ -144,14 +143,6 @@ def _sweep_part(root: Path, last: str, size: int) -> tuple[int, bool]:
             total -= length
             beyond += 1
     return gone + beyond, beyond == PART
-
-
-def _arrived(entry: os.DirEntry[str]) -> str:
-    """When a message came; FileNotFoundError when that cannot be told any more."""
-    known = _ARRIVED.match(entry.name)
-    if known:
-        return known[0]
-    return _moment(datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC))
 
 
 def _removed(path: str) -> bool:
@@ -172,8 +163,3 @@ def _files(folder: str) -> Iterator[os.DirEntry[str]]:
                 yield from _files(entry.path)
             elif entry.name.endswith(".eml"):
                 yield entry
-
-
-def _moment(when: datetime) -> str:
-    """A time as the names of messages begin with it, so that both can be compared."""
-    return f"{when.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
