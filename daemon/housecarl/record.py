@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -188,30 +187,34 @@ class Record:
         whole = replace(receipt, **changes)  # type: ignore[arg-type]
         await self.db.write(lambda conn: receipts.store(conn, whole))
 
-    async def conclude_interrupted(self, receipt: Receipt, left: Sequence[Run], now: float) -> None:
+    async def conclude_interrupted(self, receipt: Receipt, now: float) -> None:
         """Tell the truth about a message that was cut off by a crash: it may have run."""
-        await self.db.write(lambda conn: self._interrupted(conn, receipt, left, now))
 
-    def _interrupted(
-        self, conn: sqlite3.Connection, receipt: Receipt, left: Sequence[Run], now: float
-    ) -> None:
-        told = []
-        for run in left:
-            if run.outcome is None:
-                text = f"{run.words[0]} was interrupted by a restart. It may have been done."
-                run = run._replace(ended=now, outcome="interrupted", text=text)
-                runs.finish(conn, run)
-            told.append(run.text)
-        if max((run.n for run in left), default=-1) + 1 < len(receipt.calls):
-            told.append("The rest was not run.")
-        text = f"{' '.join(told)} Log {receipt.id[:4]}."
-        receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
-        self._send(conn, receipt, text, now)
+        def write(conn: sqlite3.Connection) -> None:
+            self._send(conn, receipt, interrupted(conn, receipt, now, " by a restart"), now)
+
+        await self.db.write(write)
 
     def _send(self, conn: sqlite3.Connection, receipt: Receipt, text: str, now: float) -> None:
         """One sentence about a message that is known from the journal only."""
         answer = Answer(receipt.person or "", [Reply(text)], "reply", receipt.id)
         self.outbox.queue(conn, answer, way_of_receipt(receipt), now)
+
+
+def interrupted(conn: sqlite3.Connection, receipt: Receipt, now: float, by: str = "") -> str:
+    """Conclude a message that was cut off, ` by a restart` or else; what is known of it."""
+    told, last = [], -1
+    for run in runs.of(conn, receipt.id):
+        if run.outcome is None:
+            text = f"{run.words[0]} was interrupted{by}. It may have been done."
+            run = run._replace(ended=now, outcome="interrupted", text=text)
+            runs.finish(conn, run)
+        told.append(run.text)
+        last = run.n
+    if last + 1 < len(receipt.calls):  # a look before it has no run
+        told.append("The rest was not run.")
+    receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
+    return f"{' '.join(told)} Log {receipt.id[:4]}."
 
 
 def _take_keys(conn: sqlite3.Connection, case: Case, file: str) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,7 +19,6 @@ from housecarl.errors import StorageError
 from housecarl.execute import is_cancelled
 from housecarl.journal import Database, receipts, runs, values
 from housecarl.journal.receipts import Receipt
-from housecarl.journal.runs import Run
 from housecarl.journal.text import parsed
 from housecarl.lock import Lock
 from housecarl.means import BACKGROUND, FIELDS, CallMeans, JournalStore, Workshop, note_of
@@ -28,7 +26,7 @@ from housecarl.message.model import Thread
 from housecarl.message.name import arrival_of, id_of
 from housecarl.module import Call, House, InterruptedRule, Reply
 from housecarl.notify import Progress
-from housecarl.record import Record, way_of_receipt
+from housecarl.record import Record, interrupted, way_of_receipt
 from housecarl.spool import Spool, State
 from housecarl.suspects import Suspects
 from housecarl.waiting import RETRY_SECONDS, Waiting
@@ -155,18 +153,18 @@ class Recovery:
             if receipt.door != "try":
                 await self._interrupted(receipt)
             elif not life.runs(mark):
-                await self.db.write(partial(end_try, identity=receipt.id, now=now))
+                # sent to nobody: the answer of a `try` is read on a terminal
+                await self.db.write(partial(interrupted, receipt=receipt, now=now))
                 log.warning("interrupted", id=receipt.id[:4], person=receipt.person)
 
     async def _interrupted(self, receipt: Receipt) -> None:
-        left = await self.db.read(lambda conn: runs.of(conn, receipt.id))
-        await self._ask_later(receipt, left)
-        now = self.clock.now().timestamp()
-        await self.record.conclude_interrupted(receipt, left, now)
+        await self._ask_later(receipt)
+        await self.record.conclude_interrupted(receipt, self.clock.now().timestamp())
         log.warning("interrupted", id=receipt.id[:4], person=receipt.person)
 
-    async def _ask_later(self, receipt: Receipt, left: Sequence[Run]) -> None:
+    async def _ask_later(self, receipt: Receipt) -> None:
         """Note commands that can tell what became of them, unless their own work is noted."""
+        left = await self.db.read(lambda conn: runs.of(conn, receipt.id))
         noted = await self.db.read(lambda conn: values.notes(conn, BACKGROUND, FIELDS))
         for run in left:
             name = run.words[0]
@@ -238,27 +236,6 @@ class Recovery:
                 # no message asked for it, so there is no log of it to look up
                 answer = Answer(note["person"], [reply], "alert", part=key)
         await self.workshop.conclude(key, answer, _way(note))
-
-
-def end_try(conn: sqlite3.Connection, identity: str, now: float) -> str | None:
-    """Conclude a `try` that was cut off: what is known of it, None when nothing was begun.
-
-    It is sent to nobody: the answer of a `try` is read on a terminal.
-    """
-    receipt = receipts.find(conn, identity)
-    if receipt is None:
-        return None
-    told = []
-    for run in runs.of(conn, identity):
-        if run.outcome is None:
-            text = f"{run.words[0]} was interrupted. It may have been done."
-            run = run._replace(ended=now, outcome="interrupted", text=text)
-            runs.finish(conn, run)
-        told.append(run.text)
-    if len(told) < len(receipt.calls):
-        told.append("The rest was not run.")
-    receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
-    return f"{' '.join(told)} Log {identity[:4]}."
 
 
 def _elsewhere(note: dict[str, Any]) -> bool:

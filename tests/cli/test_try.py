@@ -79,8 +79,8 @@ def ends(house: TestHouse) -> list[tuple[str, list[str | None]]]:
 def test_a_change_that_is_ended_is_interrupted(
     house: TestHouse, verbs: Forker, number: signal.Signals
 ) -> None:
-    """Whoever typed it reads that; the next one is not told that it is under way."""
-    with begun(house, verbs, "shut") as (errors, verb):
+    """Whoever typed it reads that; the look before it is no rest that was not run."""
+    with begun(house, verbs, "uptime\n!shut") as (errors, verb):
         assert ends(house) == [("started", [None])]
         verb.send_signal(number)
         assert (verb.wait(), ends(house)) == (1, [("executed", ["interrupted"])])

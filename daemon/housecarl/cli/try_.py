@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from housecarl.config_file import Loaded
     from housecarl.house import House
     from housecarl.judge import Case
@@ -94,13 +96,17 @@ async def _carry(loaded: Loaded, text: str, person: str) -> tuple[Case, Done]:
 async def _run(house: House, case: Case, name: str) -> Done:
     """Carry it out; when that is cut off, the journal and the terminal say that it may be done."""
     from housecarl.errors import HousecarlError
-    from housecarl.recover import end_try
+    from housecarl.journal import receipts
+    from housecarl.record import interrupted
+
+    def end(conn: sqlite3.Connection) -> str | None:
+        begun = receipts.find(conn, case.id)
+        return None if begun is None else interrupted(conn, begun, house.clock.now().timestamp())
 
     try:
         return await house.worker.run(case, name)
     except asyncio.CancelledError:
-        now = house.clock.now().timestamp()
-        told = await house.db.write(lambda conn: end_try(conn, case.id, now))
+        told = await house.db.write(end)  # behind what is still being noted
         if told is None:
             raise
         raise HousecarlError(told) from None
