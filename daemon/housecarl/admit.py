@@ -49,7 +49,7 @@ class Admission:
 
     async def _foreign_conversation(self, case: Case) -> bool:
         """Whether a text came on another conversation than the one pinned for its numbers."""
-        token, sender = case.message.facts.get("token"), case.verdict.sender
+        token, sender = case.verdict.token, case.verdict.sender
         address = case.message.reply_to
         if not token or sender is None or address is None:
             return False

@@ -257,8 +257,8 @@ def _use_way(conn: sqlite3.Connection, case: Case, own: Way | None, now: float) 
     """Note that a person texts on this conversation."""
     if own is None or not own.texted or case.word == "ignore" or not case.person:
         return
-    token = str(case.message.facts.get("token") or "")
-    way = KnownWay(own.address or "", case.verdict.sender or "", token, "sms", now)
+    verdict = case.verdict
+    way = KnownWay(own.address or "", verdict.sender or "", verdict.token, "sms", now)
     people.use_way(conn, case.person, way)
 
 
