@@ -269,7 +269,7 @@ def test_the_first_use_pins_a_conversation_for_two_numbers(conn: sqlite3.Connect
 
     def use(address: str, used: float) -> None:
         token = address.split(".")[2].removesuffix("@x")
-        people.use_way(conn, "ann", Way(address, number, token, "sms", used))
+        people.use_way(conn, "ann", Way(address, number, token, used))
 
     for used, address in enumerate((one, two, one, two, one)):
         use(address, used)

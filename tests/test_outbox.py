@@ -102,7 +102,7 @@ async def test_where_only_the_journal_knows_a_way_the_answer_is_sealed_with_that
     conn: sqlite3.Connection, outbox: Outbox, own: Way | None
 ) -> None:
     assert await outbox.seal(ANN, own, 5.0) is None
-    way = people.Way(TEXTED.address or "", "+13035550123", "abcd1234", "sms", 1.0)
+    way = people.Way(TEXTED.address or "", "+13035550123", "abcd1234", 1.0)
     people.use_way(conn, "ann", way)
     due = outbox.queue(conn, ANN, own, 5.0)
     assert due is not None

@@ -258,7 +258,7 @@ def _use_way(conn: sqlite3.Connection, case: Case, own: Way | None, now: float) 
     if own is None or not own.texted or case.word == "ignore" or not case.person:
         return
     verdict = case.verdict
-    way = KnownWay(own.address or "", verdict.sender or "", verdict.token, "sms", now)
+    way = KnownWay(own.address or "", verdict.sender or "", verdict.token, now)
     people.use_way(conn, case.person, way)
 
 

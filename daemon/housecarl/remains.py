@@ -144,4 +144,4 @@ def _way(message: Message, receipt: Receipt) -> Way | None:
     token = message.facts.get("token")
     if message.kind is not Kind.SMS or receipt.state != State.EXECUTED or not message.reply_to:
         return None
-    return Way(message.reply_to, message.sender or "", str(token or ""), "sms", receipt.arrived)
+    return Way(message.reply_to, message.sender or "", str(token or ""), receipt.arrived)

@@ -599,7 +599,7 @@ class TestTestSend:
         def note(conn: Connection) -> None:
             people.switch_off(conn, "ann", time.time())
             address = "13035550100.13035550199.0123456789@txt.voice.google.com"
-            way = people.Way(address, "+13035550199", "0123456789", "sms", 0.0)
+            way = people.Way(address, "+13035550199", "0123456789", 0.0)
             people.use_way(conn, "bo", way)
 
         background.do(journalled(config.parent, note))

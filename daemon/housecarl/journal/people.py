@@ -15,7 +15,6 @@ class Way(NamedTuple):
     address: str
     sender: str
     token: str
-    kind: str
     used: float
 
 
@@ -42,9 +41,10 @@ def use_way(conn: sqlite3.Connection, person: str, way: Way) -> None:
     if pinned(conn, person, way.sender, way.address) not in (None, way.token):
         return
     conn.execute(
-        "INSERT INTO ways (person, address, sender, token, kind, used) VALUES (?, ?, ?, ?, ?, ?) "
+        "INSERT INTO ways (person, address, sender, token, kind, used) "
+        "VALUES (?, ?, ?, ?, 'sms', ?) "
         "ON CONFLICT (person, address) DO UPDATE SET used = excluded.used",
-        (person, way.address, way.sender, way.token, way.kind, way.used),
+        (person, way.address, way.sender, way.token, way.used),
     )
 
 
@@ -64,7 +64,7 @@ def pinned(conn: sqlite3.Connection, person: str, sender: str, address: str) -> 
 def ways(conn: sqlite3.Connection, person: str) -> list[Way]:
     """The conversations of this person, the one used last first."""
     rows = conn.execute(
-        "SELECT address, sender, token, kind, used FROM ways WHERE person = ? ORDER BY used DESC",
+        "SELECT address, sender, token, used FROM ways WHERE person = ? ORDER BY used DESC",
         (person,),
     )
     return [Way(**dict(row)) for row in rows]
