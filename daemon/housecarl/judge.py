@@ -30,9 +30,6 @@ Word = Literal["run", "confirm", "refuse", "ignore"]
 #: Characters of an unknown word that the answer repeats: enough to see the slip.
 SHOWN = 20
 
-#: Doors whose messages are notes of a local user: no From line, and none needed.
-LOCAL_DOORS = ("drop", "try", "job")
-
 
 class Step(NamedTuple):
     """One call of a message, bound to its command and decided."""
@@ -95,7 +92,7 @@ class Judge:
         Raises TrustLater while a check has no answer.
         """
         try:
-            form = gate(raw, needs_from=stamp is None or stamp.door not in LOCAL_DOORS)
+            form = gate(raw, needs_from=stamp is None or not stamp.local)
             read = read_form(form)
         except FormError as error:
             unread = Case(identity, stamp, Message(Kind.NONE), _unread(error), now)

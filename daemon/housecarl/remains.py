@@ -91,7 +91,7 @@ class Remains:
     def _read(self, receipt: Receipt, raw: bytes, stamp: Stamp | None) -> Filed:
         """A message that was obeyed: its person, its words, its keys and its conversation."""
         try:
-            form = gate(raw, needs_from=stamp is None or not stamp.uid)
+            form = gate(raw, needs_from=stamp is None or not stamp.local)
             message = read_form(form)
         except FormError:
             return Filed(receipt)

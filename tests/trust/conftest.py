@@ -26,7 +26,7 @@ from dkim.crypto import RSASSA_PKCS1_v1_5_sign
 from nacl.signing import SigningKey
 
 from housecarl.errors import TrustLater
-from housecarl.message import Message, Stamp, read
+from housecarl.message import Message, Stamp, gate, read_form
 from housecarl.trust import Answers, Trust
 from housecarl.verdict import Verdict
 
@@ -135,7 +135,8 @@ async def judged(
     **more: Any,
 ) -> Verdict:
     stamp = stamp or arrived(at=now)
-    return await trust(world, **more).verify(raw, message or read(raw), stamp, now)
+    form = gate(raw)
+    return await trust(world, **more).verify(form, message or read_form(form), stamp, now)
 
 
 def mail(

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from housecarl.message import Message, Stamp, gate, read, read_form
+from housecarl.message import Message, Stamp, gate, read_form
+from housecarl.message.form import Form
 
 from .conftest import NOW, World, arrived, mail, signed, trust
 
-#: The raw message, what was read from it, its stamp.
-Given = tuple[bytes, Message, Stamp]
+#: The message as it passed the gate, what was read from it, its stamp.
+Given = tuple[Form, Message, Stamp]
 
 
 class LastFirst(ThreadPoolExecutor):
@@ -34,14 +35,14 @@ class LastFirst(ThreadPoolExecutor):
 
 
 def sent(n: int) -> Given:
-    raw = signed(mail(message_id=f"<{n}@example.org>"))
-    return raw, read(raw), arrived()
+    form = gate(signed(mail(message_id=f"<{n}@example.org>")))
+    return form, read_form(form), arrived()
 
 
 def dropped(n: int) -> Given:
-    raw = b"Content-Type: text/plain\r\n\r\n!plug lamp on\r\n"
+    form = gate(b"Content-Type: text/plain\r\n\r\n!plug lamp on\r\n", needs_from=False)
     stamp = arrived("drop", key=f"k{n}", uid=str(os.geteuid()), as_person="ann")
-    return raw, read_form(gate(raw, needs_from=False)), stamp
+    return form, read_form(form), stamp
 
 
 @pytest.mark.parametrize("given", [sent, dropped])
@@ -54,8 +55,8 @@ async def test_messages_that_come_together_are_judged_in_their_order(
     judged: list[int] = []
 
     async def judge_one(n: int) -> None:
-        raw, message, stamp = given(n)
-        verdict = await judge.verify(raw, message, stamp, NOW)
+        form, message, stamp = given(n)
+        verdict = await judge.verify(form, message, stamp, NOW)
         assert (verdict.person, verdict.reason) == ("ann", None)
         judged.append(n)
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from housecarl.errors import FormError
-from housecarl.message import Stamp, read
+from housecarl.message import Stamp, gate, read_form
 from housecarl.trust import Answers, Trust
 from housecarl.verdict import Proof, Verdict
 
@@ -36,7 +36,8 @@ async def verdict(
     people = {"robin": Person(["+12025550199"], ["robin@example.org"])}
     voice = Voice(VOICE.account, VOICE.number, without_arc)
     trust = Trust(people, Answers.load(SAMPLES / "dns.json"), recipients=[OURS], google_voice=voice)
-    return await trust.verify(raw, read(raw), stamp, now)
+    form = gate(raw)
+    return await trust.verify(form, read_form(form), stamp, now)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from housecarl.config import Config
-from housecarl.message import Stamp, read
+from housecarl.message import Stamp, gate, read_form
 from housecarl.trust import Trust
 from housecarl.verdict import Proof, Verdict
 
@@ -45,7 +45,8 @@ async def judged_by(world: World, raw: bytes, stamp: Stamp | None = None, **rule
         "trust": rules,
     }
     config = Config.model_validate(keys, context={"folder": Path("/etc/housecarl")})
-    return await Trust.of(config, world).verify(raw, read(raw), stamp or arrived(), NOW)
+    form = gate(raw)
+    return await Trust.of(config, world).verify(form, read_form(form), stamp or arrived(), NOW)
 
 
 async def test_recipients_are_those_of_the_smtp_door(world: World) -> None:
@@ -54,7 +55,8 @@ async def test_recipients_are_those_of_the_smtp_door(world: World) -> None:
     other = arrived(rcpt_to="other@home.example")
     assert (await judged_by(world, signed(mail()), other)).reason == "wrong-recipient"
     config = Config.model_validate({}, context={"folder": Path("/etc/housecarl")})
-    found = await Trust.of(config, world).verify(mail(), read(mail()), ours, NOW)
+    form = gate(mail())
+    found = await Trust.of(config, world).verify(form, read_form(form), ours, NOW)
     assert found.reason == "wrong-recipient", "a house without the door has no address"
 
 
@@ -116,8 +118,8 @@ async def test_resolver_is_who_is_asked_for_keys() -> None:
         "trust": {"resolver": [f"127.0.0.1:{port}"]},
     }
     config = Config.model_validate(keys, context={"folder": Path("/etc/housecarl")})
-    raw = signed(mail())
-    found = await Trust.of(config).verify(raw, read(raw), arrived(), NOW)
+    form = gate(signed(mail()))
+    found = await Trust.of(config).verify(form, read_form(form), arrived(), NOW)
     transport.close()
     assert server.asked == ["s1._domainkey.example.org."]
     assert found.checks["dkim"] == "key-form", "what this server says is no key"

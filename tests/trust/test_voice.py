@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from housecarl.errors import TrustLater
-from housecarl.message import read
+from housecarl.message import gate, read, read_form
 from housecarl.verdict import Proof
 
 from .conftest import (
@@ -74,8 +74,8 @@ async def test_a_text_to_nobody_is_not_to_our_account(world: World) -> None:
 
 
 async def test_a_file_without_an_envelope_is_judged_by_its_seals(world: World) -> None:
-    raw = forwarded()
-    found = await trust(world).verify(raw, read(raw), None, NOW)
+    form = gate(forwarded())
+    found = await trust(world).verify(form, read_form(form), None, NOW)
     assert (found.reason, found.checks["envelope"]) == (None, "not seen")
 
 

@@ -16,7 +16,7 @@ MAX_BYTES = 4096
 class Stamp(NamedTuple):
     """What a door vouches for; an empty field was not seen by that door.
 
-    `door` is smtp, imap, drop or try. `arrived` is the door's own clock in UTC (for IMAP the
+    `door` is smtp, imap, drop, try or job. `arrived` is the door's own clock in UTC (for IMAP the
     server's INTERNALDATE is in `internal`). `key` is the door's own name for the message where the
     message brings none (a dropped file, AUTH without a Message-ID). `rcpt_to` are the addresses of
     the envelope, joined by commas. `login` is the person an SMTP AUTH proved, `uid` the owner of a
@@ -36,6 +36,11 @@ class Stamp(NamedTuple):
     as_person: str = ""
     imap: str = ""
     internal: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a note of a user of this machine, who is known by the uid."""
+        return self.door in ("drop", "try", "job")
 
     def line(self) -> bytes:
         """The stamp as one header line with CR LF; every value is percent-encoded."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from housecarl.errors import FormError, TrustLater
-from housecarl.message.form import Form, gate
+from housecarl.errors import TrustLater
+from housecarl.message.form import Form
 from housecarl.message.model import Message
 from housecarl.message.stamp import Stamp
 from housecarl.trust import freshness, mail, voice
@@ -76,19 +76,16 @@ class Trust:
         )
 
     async def verify(
-        self, raw: bytes | Form, message: Message, stamp: Stamp | None, now: datetime
+        self, form: Form, message: Message, stamp: Stamp | None, now: datetime
     ) -> Verdict:
         """Say who sent it and what proves it; TrustLater when DNS owes an answer, never a guess.
 
         Once the message has waited for that as long as any may, it is stale instead.
-        `raw` is the message without its stamp, or what the gate made of it; `message` what was read
-        from the same bytes. The verdict of a message that is not proven names whom it claims to be
-        from, with proof `claimed` and the reason; nothing of it may be obeyed.
+        `form` is what the gate made of the message, `message` what was read from that. The verdict
+        of a message that is not proven names whom it claims to be from, with proof `claimed` and
+        the reason; nothing of it may be obeyed.
         """
-        try:
-            case = Case(Original(_form(raw, stamp)), message, stamp, now)
-        except FormError as fault:
-            return Verdict(reason="form", checks={"form": str(fault)})
+        case = Case(Original(form), message, stamp, now)
         if self._misdirected(stamp):
             return self._verdict(case, Finding(reason="wrong-recipient"))
         try:
@@ -105,7 +102,7 @@ class Trust:
 
     async def _prove(self, case: Case) -> Finding:
         """The route of its own kind: what the door saw first, then what the message carries."""
-        if case.stamp and case.door in ("drop", "try", "job"):
+        if case.stamp and case.stamp.local:
             return await self._by_owner(case, case.stamp)
         if case.stamp and case.stamp.login:
             return self._by_login(case, case.stamp)
@@ -187,9 +184,3 @@ class Trust:
             if not self._loaded:
                 await asyncio.to_thread(__import__, "dkim")
                 self._loaded = True
-
-
-def _form(raw: bytes | Form, stamp: Stamp | None) -> Form:
-    if isinstance(raw, Form):
-        return raw
-    return gate(raw, needs_from=stamp is None or stamp.door not in ("drop", "try"))

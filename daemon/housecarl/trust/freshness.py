@@ -42,7 +42,7 @@ def stale(moment: datetime | None, now: datetime, max_age: timedelta) -> str | N
 def keys(case: Case, finding: Finding) -> tuple[str, ...]:
     """What marks a repeat: each may be obeyed once."""
     stamp, message_id = case.stamp, case.message.message_id
-    if stamp is not None and (stamp.door == "drop" or stamp.uid):
+    if stamp is not None and stamp.local:
         return (f"drop:{stamp.key}",) if stamp.key else ()
     found = [f"sig:{mark}" for mark in finding.marks]
     if message_id:

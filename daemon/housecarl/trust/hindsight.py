@@ -21,7 +21,7 @@ _SIGNED = (b"dkim-signature", b"arc-message-signature")
 def person_of(people: Mapping[str, Known], message: Message, stamp: Stamp | None) -> str | None:
     """Whom a message was from that was proven before: only its folder says so now."""
     known = People(people)
-    if stamp is not None and stamp.uid:
+    if stamp is not None and stamp.local:
         return known.by_owner(stamp)
     if stamp is not None and stamp.login:
         return known.by_name(stamp.login)
