@@ -54,12 +54,7 @@ class Result(NamedTuple):
         return self.sets[-1] if self.sets else None
 
 
-async def check(
-    case: Case,
-    sealers: Container[str],
-    dns: Resolver,
-    needed: tuple[bytes, ...] = covered.STRICT,
-) -> Result:
+async def check(case: Case, sealers: Container[str], dns: Resolver) -> Result:
     """Check the chain, newest first, when one of `sealers` sealed it last; TrustLater for no DNS.
 
     Keys of earlier hops are asked for only once the newest seal is known to be sound, so nobody
@@ -68,7 +63,7 @@ async def check(
     try:
         sets = _sets(case.original)
         if sets:
-            await _check_newest(sets, case, sealers, dns, needed)
+            await _check_newest(sets, case, sealers, dns)
             for end in range(len(sets), 0, -1):
                 await _check_seal(sets[:end], dns)
     except Unsound as fault:
@@ -129,7 +124,6 @@ async def _check_newest(
     case: Case,
     sealers: Container[str],
     dns: Resolver,
-    needed: tuple[bytes, ...],
 ) -> None:
     newest = sets[-1]
     if newest.seal.domain not in sealers or newest.message.domain != newest.seal.domain:
@@ -138,7 +132,7 @@ async def _check_newest(
     signature.check_time(newest.message, case.now)
     if newest.seal.signed is None:
         raise Unsound("no-time")
-    covered.check(newest.message, case.original, needed)
+    covered.check(newest.message, case.original, covered.STRICT)
     signature.check_body(newest.message, case.original, _RELAXED)
     public = key.read(await dns.txt(newest.message.name))
     fields = case.original.fields

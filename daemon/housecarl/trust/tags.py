@@ -47,9 +47,9 @@ def read(value: bytes, limit: int = MAX_FIELD) -> Tags:
     return tags
 
 
-def domain(tags: Tags, name: bytes = b"d") -> str:
-    """A domain name in lower case; Unsound("domain") when it is none."""
-    text = tags.get(name, b"").decode("ascii", "replace").lower()
+def domain(tags: Tags) -> str:
+    """The d= tag in lower case; Unsound("domain") when it is no name of a domain."""
+    text = tags.get(b"d", b"").decode("ascii", "replace").lower()
     if not _DOMAIN.fullmatch(text):
         raise Unsound("domain")
     return text
