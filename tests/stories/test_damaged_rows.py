@@ -26,7 +26,6 @@ TEXTS = {
     "runs": ("words",),
     "codes": ("words",),
     "pages": ("rest",),
-    "events": ("data",),
     "jobs": ("text",),
 }
 
