@@ -8,14 +8,14 @@ import socket
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from housecarl import thread
+from housecarl.thread import once
 
 #: seconds that a look-up in DNS may take which only asks whether two hosts are one
 LOOKUP_SECONDS = 2.0
 
 Asked = dict[str, asyncio.Future[tuple[str, ...]]]
 
-#: look-ups by host; one that hangs is not begun again beside it, as each would hold a thread
+#: look-ups by host
 _asked: WeakKeyDictionary[asyncio.AbstractEventLoop, Asked] = WeakKeyDictionary()
 
 
@@ -37,11 +37,8 @@ async def addresses(host: str, seconds: float | None = None) -> tuple[str, ...]:
     if literal := _address(host):
         return (literal,)
     known = _asked.setdefault(asyncio.get_running_loop(), {})
-    asked = known.get(host)
-    if asked is None or asked.done():
-        asked = known[host] = thread.apart(partial(_look_up, host))
-    await asyncio.wait((asked,), timeout=LOOKUP_SECONDS if seconds is None else seconds)
-    return asked.result() if asked.done() else ()
+    limit = LOOKUP_SECONDS if seconds is None else seconds
+    return await once(known, host, partial(_look_up, host), limit) or ()
 
 
 def _address(host: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from housecarl.config_watches import HostWatch
-from housecarl.thread import apart
+from housecarl.thread import once
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -51,15 +51,9 @@ class Host:
         return [Finding(f"host.{self.name}", self.name, wrong is None, wrong or "", rule)]
 
     async def _addresses(self) -> list[str]:
-        """Its addresses; none without such a name, or while DNS has no answer.
-
-        A name whose look-up hangs is not looked up again beside it: each would hold a thread.
-        """
-        asked = self._asked.get(self.address)
-        if asked is None or asked.done():
-            asked = self._asked[self.address] = apart(partial(look_up, self.address))
-        await asyncio.wait((asked,), timeout=LOOKUP_SECONDS)
-        return asked.result() if asked.done() else []
+        """Its addresses; none without such a name, or while DNS has no answer."""
+        work = partial(look_up, self.address)
+        return await once(self._asked, self.address, work, LOOKUP_SECONDS) or []
 
 
 def look_up(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
 from housecarl.quantity import DAY
-from housecarl.thread import apart
+from housecarl.thread import once
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -73,11 +73,8 @@ class Disks:
 
     async def _measured(self, place: Path) -> Measure:
         """One measurement; a disk that hangs, like a dead network mount, is not asked again."""
-        asked = self._asked.get(place)
-        if asked is None or asked.done():
-            asked = self._asked[place] = apart(partial(measure, place))
-        await asyncio.wait((asked,), timeout=PATIENCE_SECONDS)
-        return asked.result() if asked.done() else (None, None)
+        found = await once(self._asked, place, partial(measure, place), PATIENCE_SECONDS)
+        return found or (None, None)
 
 
 def measure(place: Path) -> Measure:
