@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from housecarl.config import Config
 from housecarl.config_post import Post
 from housecarl.config_words import Loc
 from housecarl.location import is_loopback, split
-from housecarl.secret import Secret, exposed
+from housecarl.secret import Secret
 
 #: where it stands, what is wrong, and the other place that takes part in it
 Clash = tuple[Loc, str, Loc]
@@ -206,29 +209,29 @@ def _aliases(config: Config) -> Iterator[Clash]:
 
 
 def _secrets(config: Config) -> Iterator[Clash]:
-    for loc, secret in _secrets_of(config):
+    for loc, secret in secrets(config):
         if fault := secret.fault():
             yield loc, fault, loc
+
+
+def secrets(config: Config) -> Iterator[tuple[Loc, Secret]]:
+    """Every secret that a configuration names outside of its modules, with its place in it."""
+    for section in ("people", "doors", "post"):
+        yield from secrets_within((section,), getattr(config, section))
     smtp, imap = config.doors.smtp, config.doors.imap
-    files = [
-        (
-            ("doors", "smtp", "certificate", "key"),
-            smtp and smtp.certificate and smtp.certificate.key,
-        ),
-        (("doors", "imap", "oauth", "client_file"), imap and imap.oauth and imap.oauth.client_file),
-    ]
-    for place, file in files:
-        if file and (fault := exposed(file)):
-            yield place, fault, place
+    if smtp is not None and smtp.certificate is not None:
+        yield ("doors", "smtp", "certificate", "key"), Secret(file=smtp.certificate.key)
+    if imap is not None and imap.oauth is not None:
+        yield ("doors", "imap", "oauth", "client_file"), Secret(file=imap.oauth.client_file)
 
 
-def _secrets_of(config: Config) -> Iterator[tuple[Loc, Secret]]:
-    for name, person in config.people.items():
-        if person.login:
-            yield ("people", name, "login", "hash"), person.login.hash
-        if person.totp:
-            yield ("people", name, "totp"), person.totp
-    if config.doors.imap and config.doors.imap.password:
-        yield ("doors", "imap", "password"), config.doors.imap.password
-    if config.post and config.post.password:
-        yield ("post", "password"), config.post.password
+def secrets_within(place: Loc, value: Any) -> Iterator[tuple[Loc, Secret]]:
+    """The secrets in a part of a configuration, however deep."""
+    if isinstance(value, Secret):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for key, inner in value:
+            yield from secrets_within((*place, key), inner)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from secrets_within((*place, key), inner)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
-
+from housecarl.config_check import secrets, secrets_within
 from housecarl.config_words import Loc
 from housecarl.confirm import app_secret
 from housecarl.doctor import access
@@ -87,28 +85,9 @@ def _is_hidden(secret: Secret) -> bool:
 
 def _named(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
     """Every secret the configuration names, with its place in it."""
-    config = patient.config
-    for section in ("people", "doors", "post"):
-        yield from _within((section,), getattr(config, section))
-    smtp, imap = config.doors.smtp, config.doors.imap
-    if smtp is not None and smtp.certificate is not None:
-        yield ("doors", "smtp", "certificate", "key"), Secret(file=smtp.certificate.key)
-    if imap is not None and imap.oauth is not None:
-        yield ("doors", "imap", "oauth", "client_file"), Secret(file=imap.oauth.client_file)
-    for module in config.modules.settings:
-        yield from _within(("modules", module), patient.settings(module))
-
-
-def _within(place: Loc, value: Any) -> Iterator[tuple[Loc, Secret]]:
-    """The secrets in a part of the configuration, however deep."""
-    if isinstance(value, Secret):
-        yield place, value
-    elif isinstance(value, BaseModel):
-        for key, inner in value:
-            yield from _within((*place, key), inner)
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _within((*place, key), inner)
+    yield from secrets(patient.config)
+    for module in patient.config.modules.settings:
+        yield from secrets_within(("modules", module), patient.settings(module))
 
 
 def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
