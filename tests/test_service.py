@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from housecarl import cli, service
+from housecarl import cli, config_file, service
 from housecarl.house import JOURNAL
 from housecarl.journal import Database
 
@@ -20,7 +20,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = tmp_path / "housecarl.yaml"
     config.write_text("spool: spool\n")
     monkeypatch.setenv("HOUSECARL_CONFIG", str(config))
-    monkeypatch.setattr(service, "CONFIG", config)
+    monkeypatch.setattr(config_file, "SERVICE_FILE", config)
     monkeypatch.setattr(service, "UNITS", (tmp_path / "housecarl.service",))
     monkeypatch.setattr("sys.argv", ["housecarl"])
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -10,9 +10,6 @@ from pathlib import Path
 from housecarl import config_file
 from housecarl.errors import ConfigError, NotAllowed
 
-#: Where the unit of systemd looks for the configuration.
-CONFIG = config_file.SERVICE_FILE
-
 #: Where install.md puts the unit, and where packages do.
 UNITS = (
     Path("/etc/systemd/system/housecarl.service"),
@@ -22,8 +19,9 @@ UNITS = (
 
 def is_installed(config: Path) -> bool:
     """Whether systemd is to run the daemon of this configuration."""
-    unit = any(path.is_file() for path in UNITS)
-    return unit and config.absolute() == CONFIG and shutil.which("systemctl") is not None
+    if config.absolute() != config_file.SERVICE_FILE or shutil.which("systemctl") is None:
+        return False
+    return any(path.is_file() for path in UNITS)
 
 
 def start(config: Path, *, enable: bool = False) -> str:

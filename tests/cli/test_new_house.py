@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from housecarl import config_file, service
+from housecarl import config_file
 from housecarl.cli import guess, interview, private_file
 from housecarl.cli.draft import Draft, Server, scalar
 from housecarl.cli.questions import Answers, Check
@@ -126,7 +126,8 @@ def test_files_go_where_the_program_looks_for_them(
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert (Site.of(None).config, Site.of(None).spool) == (service.CONFIG, str(SERVICE_SPOOL))
+    site = Site.of(None)
+    assert (site.config, site.spool) == (config_file.SERVICE_FILE, str(SERVICE_SPOOL))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     own = Site.of(None)
     assert own.config == tmp_path / ".config/housecarl/housecarl.yaml"
@@ -155,9 +156,9 @@ def test_the_files_of_the_service_are_given_to_its_user_by_root_alone(
     entry = named("nobody")
     monkeypatch.setattr(os, "geteuid", lambda: euid)
     monkeypatch.setattr(pwd, "getpwnam", lambda name: named(user if name == "housecarl" else name))
-    site = Site.of(service.CONFIG)
+    site = Site.of(config_file.SERVICE_FILE)
     assert site.owner == ((entry.pw_uid, entry.pw_gid) if owner else None)
-    assert Site.of(service.CONFIG.with_name("other.yaml")).owner is None
+    assert Site.of(config_file.SERVICE_FILE.with_name("other.yaml")).owner is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from housecarl import service
+from housecarl import config_file
 from housecarl.cli import private_file
 from housecarl.config import SERVICE_SPOOL, state_home
 from housecarl.errors import NotAllowed
@@ -32,9 +32,9 @@ class Site:
         named = given or os.environ.get("HOUSECARL_CONFIG")
         if not named and os.geteuid() != 0 and not home.is_absolute():
             raise NotAllowed("this login has no home folder: name a file with -c FILE")
-        path = Path(named) if named else service.CONFIG if os.geteuid() == 0 else home
+        path = Path(named) if named else config_file.SERVICE_FILE if os.geteuid() == 0 else home
         path = path.absolute()
-        if path == service.CONFIG:
+        if path == config_file.SERVICE_FILE:
             return cls(path, str(SERVICE_SPOOL), _daemon())
         if path == home:
             return cls(path, f"{state_home()}/housecarl/spool")
