@@ -15,7 +15,7 @@ from housecarl.clock import Clock
 from housecarl.disk import rename, sync_folder
 from housecarl.envelope import Answer
 from housecarl.errors import JournalDamaged, StorageError
-from housecarl.journal import conditions, connect, events, fault, mark_of, people, receipts
+from housecarl.journal import SIDES, conditions, connect, events, fault, mark_of, people, receipts
 from housecarl.journal.conditions import Condition
 from housecarl.journal.events import Event
 from housecarl.journal.receipts import Receipt
@@ -36,9 +36,6 @@ STEPS = 100_000
 
 #: What a file is called that was set aside, before its time.
 ASIDE = "journal.damaged-"
-
-#: SQLite's files of one journal.
-_SIDES = ("", "-wal", "-shm")
 
 #: The check that marks a message of which a lost journal may have known more.
 DOUBT = "journal"
@@ -101,7 +98,7 @@ class Rebuild:
     def _build(self, found: str) -> None:
         """Write a new journal, whole before it gets its name."""
         part = self.path.with_name("journal.part")
-        for side in _SIDES:
+        for side in SIDES:
             part.with_name(part.name + side).unlink(missing_ok=True)
         log.error("journal-damaged", why=found)
         off = _salvage_off(self.path)
@@ -149,7 +146,7 @@ class Rebuild:
     def _replace(self) -> None:
         """Set the damaged files aside, then give the new journal its name."""
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
-        for side in _SIDES:
+        for side in SIDES:
             with contextlib.suppress(FileNotFoundError):
                 rename(f"{self.path}{side}", f"{self.path.with_name(ASIDE + stamp)}{side}")
         mark_of(self.path).unlink(missing_ok=True)
@@ -204,7 +201,7 @@ def doubted(conn: sqlite3.Connection) -> set[str]:
 def aside(folder: Path) -> list[str]:
     """The names of the damaged journals that were set aside, without their side files."""
     found = (path.name for path in folder.glob(f"{ASIDE}*"))
-    return sorted(name for name in found if not name.endswith(_SIDES[1:]))
+    return sorted(name for name in found if not name.endswith(SIDES[1:]))
 
 
 def note_aside(conn: sqlite3.Connection, names: Iterable[str], now: float) -> None:

@@ -16,10 +16,11 @@ from housecarl.journal import (
     texts,
     values,
 )
-from housecarl.journal.damage import fault, mark_of
+from housecarl.journal.damage import SIDES, fault, mark_of
 from housecarl.journal.database import Database, connect
 
 __all__ = [
+    "SIDES",
     "Database",
     "codes",
     "conditions",

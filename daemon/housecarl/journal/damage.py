@@ -8,6 +8,9 @@ from pathlib import Path
 
 from housecarl.errors import JournalDamaged, StorageError
 
+#: What is added to the name of a journal for the files that SQLite has of it.
+SIDES = ("", "-wal", "-shm")
+
 #: What SQLite says when the disk does not give a page: a cable, or a bad spot for good.
 _UNREAD = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS")
 
@@ -46,7 +49,7 @@ def _is_damage(path: Path, code: str, text: str) -> bool:
     """Whether the file itself is at fault; in its header that has no code of its own."""
     if code == "SQLITE_READONLY":
         # as the header of a later SQLite's file asks for; else the disk or the owner forbids it
-        sides = [Path(f"{path}{side}") for side in ("", "-wal", "-shm")]
+        sides = [Path(f"{path}{side}") for side in SIDES]
         return all(os.access(side, os.W_OK) for side in sides if side.exists())
     corrupt = code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
     return corrupt or text == "unsupported file format"
