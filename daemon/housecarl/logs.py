@@ -66,11 +66,11 @@ def _bound(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
         del event[key]
     for key, value in event.items():
         if isinstance(value, str) and key != "exception":
-            event[key] = _visible(value[:MAX_VALUE])
+            event[key] = visible(value[:MAX_VALUE])
     return event
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Controls, line ends and marks that reorder text as escapes: no sender writes a log line."""
     if text.isprintable():
         return text

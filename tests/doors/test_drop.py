@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from housecarl.clock import SystemClock
-from housecarl.doors.drop import MAX_BYTES, Deliver, DropDoor
+from housecarl.doors.door import Deliver
+from housecarl.doors.drop import MAX_BYTES, DropDoor
 from housecarl.doors.drop_text import as_message, split_as
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message import read

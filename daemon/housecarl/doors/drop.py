@@ -9,7 +9,6 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +17,11 @@ import structlog
 
 from housecarl.clock import Clock
 from housecarl.doors import drop_text
+from housecarl.doors.door import Deliver, Tell
 from housecarl.errors import SpoolFull, StorageError
+from housecarl.logs import visible
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
-
-Deliver = Callable[[bytes, Stamp], Awaitable[str]]
-Tell = Callable[[str, bool, str], Awaitable[None]]
 
 #: Bytes of one dropped file, as for every door (256 KiB: a command is a line).
 MAX_BYTES = 256 * 1024
@@ -71,7 +69,7 @@ class Dropped(NamedTuple):
     @property
     def key(self) -> str:
         """What is the same for the same file only, as long as it is not written to."""
-        return f"{self.state}:{shown(self.name)}"
+        return f"{self.state}:{visible(self.name)}"
 
 
 class DropDoor:
@@ -163,15 +161,15 @@ class DropDoor:
                     wait = min(wait, SETTLED_SECONDS)
             except SpoolFull as error:
                 # there is room for none of the others either: say so once, not for each of them
-                log.warning("drop-waits", file=shown(name), why=str(error))
+                log.warning("drop-waits", file=visible(name), why=str(error))
                 return min(wait, AGAIN_SECONDS)
             except (StorageError, OSError) as error:
                 # stays where it is; if it was delivered already, its key tells the second time
-                log.warning("drop-waits", file=shown(name), why=str(error))
+                log.warning("drop-waits", file=visible(name), why=str(error))
                 wait = min(wait, AGAIN_SECONDS)
             except Exception:  # whatever one file does, the next one is taken
-                log.exception("drop-fault", file=shown(name))
-                self._unread[name] = f"{shown(name)} in the spool cannot be taken: see the log"
+                log.exception("drop-fault", file=visible(name))
+                self._unread[name] = f"{visible(name)} in the spool cannot be taken: see the log"
         return wait
 
     async def _tell_news(self, trouble: str) -> None:
@@ -193,7 +191,7 @@ class DropDoor:
             return True
         except OSError as error:
             why = _ODD.get(error.errno or 0, error.strerror)
-            self._unread[name] = f"{shown(name)} in the spool cannot be taken: {why}"
+            self._unread[name] = f"{visible(name)} in the spool cannot be taken: {why}"
             return True
         if dropped is None:
             return False
@@ -290,10 +288,3 @@ def _remove(path: Path, dropped: Dropped) -> bool:
     except FileNotFoundError:
         pass  # somebody else was quicker
     return True
-
-
-def shown(name: str) -> str:
-    """A file's name as a log and the journal can hold it: no bytes but UTF-8, all on one line."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,12 @@ import structlog
 
 from housecarl.clock import Clock
 from housecarl.config_doors import Imap
-from housecarl.doors.imap_bridge import Bridge, Deliver, Memory, Stopped
+from housecarl.doors.door import Deliver, Tell
+from housecarl.doors.imap_bridge import Bridge, Memory, Stopped
 from housecarl.doors.imap_patience import Patience
 
 if TYPE_CHECKING:
     from housecarl.doors.imap_session import Session
-
-Tell = Callable[[str, bool, str], Awaitable[None]]
 
 #: Seconds that the thread has to end; it hangs only in a name look-up, and ends after that.
 STOP_SECONDS = 1.8

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from housecarl.clock import Clock
+from housecarl.doors.door import Deliver
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
-
-Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 T = TypeVar("T")
 

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from housecarl.clock import Clock, SystemClock
+from housecarl.doors.door import Deliver
 from housecarl.doors.smtp_crowd import Crowd, counted, places
 from housecarl.doors.smtp_desk import TRY_LATER, Arrived, Desk
 from housecarl.doors.smtp_listener import Listener
@@ -23,8 +24,6 @@ from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, FormError, Problem, SpoolFull, StorageError, Unreachable
 from housecarl.message.form import gate
 from housecarl.message.stamp import Stamp
-
-Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 #: What a peer hears for whom there is no room.
 BUSY = b"421 4.3.2 Busy, try again later\r\n"
