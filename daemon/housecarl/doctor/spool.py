@@ -15,6 +15,7 @@ from housecarl.doctor.access import user
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.house import JOURNAL
+from housecarl.quantity import MIB
 from housecarl.spool import RESERVE_BYTES, State
 from housecarl.thread import in_thread
 
@@ -40,8 +41,6 @@ MENDS = {
     errno.EROFS: "`dmesg` tells why it is read-only; `findmnt -T {root}` shows its mount.",
     errno.EIO: "`dmesg` tells what the disk says; move the spool to another.",
 }
-
-MIB = 1024 * 1024
 
 PART = "spool"
 

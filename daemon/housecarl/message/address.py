@@ -10,7 +10,7 @@ from housecarl.message.field import encoded_words, readable
 
 #: octets of a From value; 998 is the longest line of RFC 5322
 MAX_VALUE = 998
-#: RFC 5321 4.5.3.1: 64 for the local part, 255 for the domain, 254 for a whole path
+#: RFC 5321 4.5.3.1: 64 for the local part, 254 for an address; 253 a domain (RFC 1035 2.3.4)
 MAX_LOCAL, MAX_DOMAIN, MAX_ADDRESS = 64, 253, 254
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"

@@ -11,12 +11,11 @@ from housecarl.testing.plug_faults import Faults
 from housecarl.testing.plug_meter import Meter
 from housecarl.testing.plug_nature import Nature
 from housecarl.testing.plug_protocol import compact, first_object
-from housecarl.testing.plug_update import Update
+from housecarl.testing.plug_update import INVALID, Update
 
 Args = dict[str, Any]
 Member = Callable[[Args], Args]
 
-INVALID: Args = {"err_code": -3, "err_msg": "invalid argument"}
 #: bytes an alias may have
 ALIAS_LIMIT = 127
 #: the order or question whose answer a fault loses
