@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -11,11 +10,9 @@ from typing import Any
 
 from housecarl.arguments import Args, Arguments
 from housecarl.errors import CommandFailed, ModuleError
-from housecarl.module import SPEC, Call, Regular, Risk, Spec
+from housecarl.module import NAME, SPEC, Call, Regular, Risk, Spec
 from housecarl.module_file import printable
 
-#: a name that a phone can type and that can never be a path
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 #: the house's own parts in `status`, up to their dot: what regular work finds stands beside them as
 #: MODULE.NAME, and would be taken for one of them
 PARTS = frozenset(
@@ -146,7 +143,7 @@ def _line(function: Callable[..., Any]) -> int:
 
 def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
     for name in (spec.name, *spec.aliases):
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ModuleError(f"{name!r} is no command name: a-z, then a-z 0-9 _ -, at most 32")
     if not callable(function) or inspect.isclass(function):
         raise ModuleError(f"{spec.name}: @command marks functions only")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +17,7 @@ from housecarl.config_section import Line, Section
 from housecarl.config_trust import Trust
 from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
-from housecarl.module import House, Risk
+from housecarl.module import NAME, House, Risk
 from housecarl.quantity import DAY, HOUR, MIB, Duration, Size
 from housecarl.septets import plain
 
@@ -75,7 +74,7 @@ def _zone(text: str) -> str:
 
 
 def _word(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", text):
+    if not NAME.fullmatch(text):
         raise ValueError(f"'{text}' is no command: lower-case letters, digits, - and _, at most 32")
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ __all__ = [
     "Store",
     "command",
 ]
+
+#: What a command may be called: a phone can type it, and it is never a path.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Risk(StrEnum):

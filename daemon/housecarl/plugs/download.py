@@ -9,11 +9,8 @@ from typing import Any, NamedTuple
 
 from housecarl.plugs import wire
 from housecarl.plugs.device import Device
-from housecarl.plugs.image import ImageError
 from housecarl.plugs.serve import Serving
 from housecarl.plugs.wire import PlugError, PlugRefused
-
-__all__ = ["ImageError", "NotFlashed", "Pace", "Times", "Watch", "start"]
 
 #: seconds between two looks at the progress
 LOOK_EVERY = 1.0

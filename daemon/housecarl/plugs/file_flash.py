@@ -6,6 +6,7 @@ from housecarl.plugs import download
 from housecarl.plugs.download import NotFlashed, Pace
 from housecarl.plugs.flash import DOWNLOADED, Flash, Progress
 from housecarl.plugs.flash_log import FlashLog
+from housecarl.plugs.image import ImageError
 from housecarl.plugs.preflight import Ready
 from housecarl.plugs.serve import served
 
@@ -30,7 +31,7 @@ class FileFlash(Flash):
                 times = await watch.until_loaded(
                     lambda ratio: self._progress(ratio / 100 * DOWNLOADED, f"downloading {ratio}%")
                 )
-        except download.ImageError as error:
+        except ImageError as error:
             raise NotFlashed(str(error).removesuffix(".")) from None
         if not ready.auto:
             await self._log.step("downloaded")
