@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-from housecarl.plugs import meter, wire
+from housecarl.plugs import meter, version, wire
 from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.wire import Answer, PlugError, PlugRefused, PlugUnclear
 
@@ -42,7 +42,7 @@ class Identity(NamedTuple):
     @property
     def version(self) -> str:
         """The short firmware version, e.g. 1.1.1."""
-        return self.sw_ver.split(" ", 1)[0]
+        return version.short(self.sw_ver)
 
 
 class Look(NamedTuple):
