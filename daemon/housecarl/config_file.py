@@ -17,6 +17,7 @@ from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Text, parse
 from housecarl.config_words import Loc, near, words
 from housecarl.errors import ConfigError, NotAllowed, Problem
+from housecarl.secret import NAMING
 
 #: where the unit of systemd looks for the configuration
 SERVICE_FILE = Path("/etc/housecarl/housecarl.yaml")
@@ -27,11 +28,9 @@ _NEAR = 0.75
 #: characters; a longer line is not quoted in a problem, the position says enough
 _WIDEST = 200
 
-#: keys whose value is not shown even when it stands where no secret may stand
-_SECRET = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
-#: up to where such a value begins, unless it is the name of a secret, as it should be
+#: up to where the value of a secret's key begins, unless it names a secret, as it should
 _HIDDEN = re.compile(
-    rf"""(?:{_SECRET.pattern})\w*["']?\s*:\s*"""
+    rf"""(?:{NAMING.pattern})\w*["']?\s*:\s*"""
     r"""(?!\s|$|\{\s*(?:file\s*:[^,{}]*|(?:credential|env)\s*:\s*["']?[\w.-]+["']?\s*)\})""",
     re.I,
 )
@@ -256,12 +255,12 @@ def _without(data: Any, loc: Loc) -> Any:
 
 def _in_secret(loc: Loc) -> bool:
     """Whether a key stands below the name of a secret, and so may be the secret itself."""
-    return any(_SECRET.search(str(part)) for part in loc[:-1])
+    return any(NAMING.search(str(part)) for part in loc[:-1])
 
 
 def _is_alone(loc: Loc, excerpt: str) -> bool:
     """Whether a line has what stands below the name of a secret, and not the name."""
-    return bool(loc and _SECRET.search(str(loc[-1])) and not _SECRET.search(excerpt))
+    return bool(loc and NAMING.search(str(loc[-1])) and not NAMING.search(excerpt))
 
 
 def _touches(one: Loc, other: Loc) -> bool:

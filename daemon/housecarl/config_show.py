@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
 
 from housecarl.config import Config
-
-#: keys of module settings that name a secret, whatever the module calls it
-_HIDDEN = re.compile(r"pass|secret|token|api_?key", re.I)
+from housecarl.secret import NAMING
 
 
 def dump(config: Config) -> str:
@@ -37,6 +34,6 @@ def _hidden(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key: "..." if _HIDDEN.search(key) and not isinstance(part, dict | list) else _hidden(part)
+        key: "..." if NAMING.search(key) and not isinstance(part, dict | list) else _hidden(part)
         for key, part in value.items()
     }

@@ -16,6 +16,9 @@ from housecarl.location import Location
 #: bytes; the longest thing kept this way is a token file of an OAuth client, a few KiB
 LARGEST = 64 * 1024
 
+#: part of a key that names a secret, in whatever section
+NAMING = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
+
 _HOW = "write {credential: NAME} (systemd), {file: PATH} or {env: NAME}"
 
 
