@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -213,15 +213,10 @@ class Judge:
             house=self.config.facts,
         )
         rule = self.config.commands.get(command.name)
-        with self._watching(command):
+        with self.watch.watching(command.name, command.file) if self.watch else nullcontext():
             args = command.bind(whole)
             risk = rule.risk if rule and rule.risk else command.risk(args)
         return Step(whole, command, args, self._decision(case, command, risk, case.now))
-
-    def _watching(self, command: Command) -> AbstractContextManager[None]:
-        if self.watch is None or command.builtin:
-            return nullcontext()
-        return self.watch.watching(command.name, command.file)
 
     def _decision(self, case: Case, command: Command, risk: Risk, now: datetime) -> Decision:
         rule = self.config.commands.get(command.name)

@@ -366,21 +366,6 @@ def test_words_are_no_wrong_code(phone: Phone) -> None:
     assert phone.reply == "shed is gone."
 
 
-def test_a_code_is_good_once_also_when_its_command_needs_none_any_more(
-    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path
-) -> None:
-    phone.text("!blow shed")
-    code = code_in(phone.reply)
-    house.stop()
-    house._more["commands"] = {"blow": {"risk": "change"}}
-    house.start()
-    for told in ("shed is gone.", "Nothing waits for a code"):
-        phone.text(f"!yes {code}")
-        assert phone.reply.startswith(told)
-        clock.move(61)
-    assert done(ledger) == ["shed"]
-
-
 def test_a_code_that_comes_again_in_the_same_mail_is_counted_once(
     house: TestHouse, phone: Phone, ledger: Path
 ) -> None:
@@ -423,7 +408,7 @@ def test_a_wrong_code_that_two_doors_bring_at_once_is_counted_once(
     for doors, left in ((("smtp", "imap"), "2 tries"), (("imap",), "1 try")):
         house.do(bring(*doors))
         house.settle()
-        assert phone.reply == f"Wrong code. {left} left. Nothing was done."
+        assert phone.reply == f"Wrong code for blow shed. {left} left. Nothing was done."
     assert phone.silent
 
 
