@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.nobody import needs_root, nobody
 
+from housecarl import folder_watch
 from housecarl.folder_watch import FolderWatch
 from housecarl.watch import Watch
 
@@ -157,3 +160,22 @@ async def test_what_is_behind_a_closed_door_keeps_nothing_from_being_watched(
     watched = FolderWatch(watch, [tmp_path / "inner" / "modules"], lambda: None)
     with nobody():
         await watched.renew()
+
+
+@pytest.mark.long
+async def test_one_on_a_dead_mount_holds_up_no_other(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, back, links = tmp_path / "dead", threading.Event(), os.path.islink
+    folder = Folder(watch, tmp_path / "well", dead)
+    monkeypatch.setattr(folder_watch, "LOOK_LIMIT", 0.05)
+    monkeypatch.setattr(
+        os.path, "islink", lambda place: (place == dead and back.wait(20)) or links(place)
+    )
+    try:
+        await folder.watched.renew()
+        folder.place.mkdir()
+        (folder.place / "a.py").write_text("")
+        await folder.until("a.py")
+    finally:
+        back.set()

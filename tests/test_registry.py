@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from tests.nobody import needs_root, nobody
 
 import housecarl
-from housecarl import module_file
+from housecarl import module_file, module_folders
 from housecarl.commands import PARTS
 from housecarl.errors import CommandFailed, ConfigError, ModuleError, ModuleLater
 from housecarl.module import Call, Reply, Risk, command
@@ -78,6 +78,37 @@ async def test_a_folder_that_cannot_be_read_keeps_what_it_had_and_is_named(tmp_p
     await registry.reload()
     what = f"{first} is no folder; make it, or change modules.folders"
     assert (registry.lost, await say(registry, "bell")) == ({str(first): what}, "dong")
+
+
+@pytest.mark.long
+async def test_a_folder_on_a_dead_mount_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of it goes on, and each look finds the others as they are."""
+    dead, well = tmp_path / "dead", tmp_path / "well"
+    write(dead, "bell", one("bell", "ding"))
+    write(well, "gong", one("gong", "old"))
+    registry = await loaded(dead, well)
+    back, asked, iterdir = threading.Event(), list[Path](), Path.iterdir
+
+    def hangs(folder: Path) -> Any:
+        asked.append(folder)
+        return back.wait(20) and iterdir(folder) if folder == dead else iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", hangs)
+    monkeypatch.setattr(module_folders, "LOOK_LIMIT", 0.05)
+    try:
+        for says in ("new", "newer"):
+            write(well, "gong", one("gong", says))
+            await registry.reload()
+            assert (await say(registry, "bell"), await say(registry, "gong")) == ("ding", says)
+        why = f"{dead} cannot be read: it has told nothing in 0.05 s"
+        assert (registry.lost, asked.count(dead)) == ({str(dead): why}, 1)
+    finally:
+        back.set()
+    monkeypatch.undo()
+    await registry.reload()
+    assert registry.lost == {}
 
 
 async def test_a_file_gives_its_commands_by_name_and_alias(tmp_path: Path) -> None:

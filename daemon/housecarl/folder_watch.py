@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +13,13 @@ from typing import NamedTuple
 from watchdog.observers.api import ObservedWatch
 
 from housecarl.errors import Unreachable
+from housecarl.thread import in_one_thread
 from housecarl.watch import Watch
 
 #: Links on the way to a folder that are followed, as Linux does; more are a circle.
 MOST_LINKS = 40
+#: Seconds in which the way to a folder is seen; one on a dead network mount never is.
+LOOK_LIMIT = 5.0
 
 
 class FolderWatch:
@@ -30,6 +34,8 @@ class FolderWatch:
         self._folders = folders
         self._note = note
         self._ways: list[_Way] = []
+        #: the way to each folder, and what there was to watch on it
+        self._seen: dict[Path, tuple[_Way, set[Path]]] = {}
         self._watched: dict[Path, ObservedWatch] = {}
         #: what was made, moved or removed on the way to a folder: what is watched there is another
         self._stale: set[Path] = set()
@@ -44,7 +50,9 @@ class FolderWatch:
     async def _renew_once(self) -> bool:
         """Exchange the watches that have to be; whether there is a new one."""
         stale, self._stale = self._stale, set()
-        self._ways, wanted = await asyncio.to_thread(self._look)
+        await asyncio.gather(*map(self._look, self._folders))
+        self._ways = [way for way, _ in self._seen.values()]
+        wanted = {place for _, places in self._seen.values() for place in places}
         for place in list(self._watched):
             if place not in wanted or any(_leads_to(at, place) for at in stale):
                 await self._watch.remove(self._watched.pop(place))
@@ -58,10 +66,15 @@ class FolderWatch:
                     raise
         return bool(new)
 
-    def _look(self) -> tuple[list[_Way], set[Path]]:
-        """The ways to the folders as they are now, and what there is to watch."""
-        ways = [_way(folder) for folder in self._folders]
-        return ways, {place for way in ways for place in way.places()}
+    async def _look(self, folder: Path) -> None:
+        """See the way to a folder as it is now, and what there is to watch on it."""
+
+        def look() -> tuple[_Way, set[Path]]:
+            way = _way(folder)
+            return way, set(way.places())
+
+        with suppress(TimeoutError):  # nothing new is known of it
+            self._seen[folder] = await in_one_thread(("way", folder), look, LOOK_LIMIT)
 
     def _told(self, place: Path, name: str) -> None:
         """Something happened under a name in a folder that is watched."""

@@ -258,7 +258,7 @@ class House:
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
-                well = "works again" if os.path.exists(file) else "is gone"  # noqa: PTH110 - no raise
+                well = "works again" if not fault and os.path.exists(file) else "is gone"  # noqa: PTH110 - no raise, and on a dead mount no answer
                 await self.tell(f"module.{file}", fault is None, fault or f"{file} {well}")
         await self._forget_gone()
 

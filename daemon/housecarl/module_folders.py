@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from housecarl.command_index import Stamp
+from housecarl.thread import in_one_thread
 
 #: beginnings of file names that are no modules: parts, hidden files, an author's tests
 NOT_MODULES = ("_", ".", "test_")
+#: seconds in which a folder tells what is in it; one on a dead network mount never does
+LOOK_LIMIT = 5.0
 
 
 class Files(NamedTuple):
@@ -22,26 +27,38 @@ class Files(NamedTuple):
     lost: dict[str, str]
 
 
-def look(folders: Iterable[Path], known: Mapping[Path, Stamp | None]) -> Files:
-    """What there is now; blocks.
+async def look(folders: Iterable[Path], known: Mapping[Path, Stamp | None]) -> Files:
+    """What there is now.
 
-    Of a folder that is there and cannot be read, as when no more files may be opened, what was
-    `known` stays.
+    Of a folder that is there and cannot be read, as when no more files may be opened or its mount
+    is dead, what was `known` stays.
     """
     files = Files({}, {})
-    for folder in folders:
-        try:
-            paths = sorted(folder.iterdir())
-        except (FileNotFoundError, NotADirectoryError) as error:
-            what = "not there" if isinstance(error, FileNotFoundError) else "no folder"
-            files.lost[str(folder)] = f"{folder} is {what}; make it, or change modules.folders"
-            continue
-        except OSError as error:
-            files.lost[str(folder)] = f"{folder} cannot be read: {error.strerror}"
-            files.stamps.update(item for item in known.items() if item[0].parent == folder)
-            continue
-        files.stamps.update((path, _stamp(path)) for path in paths if _is_module(path.name))
+    for stamps, lost in await asyncio.gather(*(_in_time(folder, known) for folder in folders)):
+        files.stamps.update(stamps)
+        files.lost.update(lost)
     return files
+
+
+async def _in_time(folder: Path, known: Mapping[Path, Stamp | None]) -> Files:
+    try:
+        return await in_one_thread(("modules", folder), partial(_look, folder), LOOK_LIMIT)
+    except TimeoutError:
+        why = f"it has told nothing in {LOOK_LIMIT:g} s"
+    except OSError as error:
+        why = error.strerror or str(error)
+    former = {path: stamp for path, stamp in known.items() if path.parent == folder}
+    return Files(former, {str(folder): f"{folder} cannot be read: {why}"})
+
+
+def _look(folder: Path) -> Files:
+    """What is in one folder; blocks, and raises OSError when it cannot be read."""
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = "not there" if isinstance(error, FileNotFoundError) else "no folder"
+        return Files({}, {str(folder): f"{folder} is {what}; make it, or change modules.folders"})
+    return Files({path: _stamp(path) for path in paths if _is_module(path.name)}, {})
 
 
 def _is_module(name: str) -> bool:

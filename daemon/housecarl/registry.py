@@ -157,7 +157,7 @@ class Registry:
         """Read what is new or changed, drop what is gone, check the settings; never raises."""
         async with self._lock:
             known = {path: entry.stamp for path, entry in self._files.items()}
-            found, self._lost = await asyncio.to_thread(module_folders.look, self.watched, known)
+            found, self._lost = await module_folders.look(self.watched, known)
             changed = [
                 path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp
             ]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
+
+#: what is under way under each key; a future belongs to one loop
+_begun: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[Any]]] = (
+    WeakKeyDictionary()
+)
 
 
 async def in_thread(work: Callable[[], T], limit: float) -> T:
@@ -19,18 +24,16 @@ async def in_thread(work: Callable[[], T], limit: float) -> T:
     return await asyncio.wait_for(_apart(work), limit)
 
 
-async def once(
-    asked: dict[K, asyncio.Future[T]], key: K, work: Callable[[], T], limit: float
-) -> T | None:
-    """What some work for a key found; None while it hangs longer than `limit` seconds.
+async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T:
+    """As `in_thread`; what hangs is not begun again beside it, as each would hold a thread.
 
-    Kept in `asked`; one that hangs is not begun again beside it, as each would hold a thread.
+    Who asks meanwhile under the same key waits for the same.
     """
-    future = asked.get(key)
-    if future is None or future.done():
-        future = asked[key] = _apart(work)
-    await asyncio.wait((future,), timeout=limit)
-    return future.result() if future.done() else None
+    begun = _begun.setdefault(asyncio.get_running_loop(), {})
+    if key not in begun:
+        begun[key] = _apart(work)
+        begun[key].add_done_callback(lambda _: begun.pop(key))
+    return cast("T", await asyncio.wait_for(asyncio.shield(begun[key]), limit))
 
 
 def _apart(work: Callable[[], T]) -> asyncio.Future[T]:

@@ -6,17 +6,11 @@ import asyncio
 import ipaddress
 import socket
 from functools import partial
-from weakref import WeakKeyDictionary
 
-from housecarl.thread import once
+from housecarl.thread import in_one_thread
 
 #: seconds that a look-up in DNS may take which only asks whether two hosts are one
 LOOKUP_SECONDS = 2.0
-
-Asked = dict[str, asyncio.Future[tuple[str, ...]]]
-
-#: look-ups by host
-_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, Asked] = WeakKeyDictionary()
 
 
 async def same(one: str, other: str) -> bool:
@@ -36,9 +30,11 @@ async def addresses(host: str, seconds: float | None = None) -> tuple[str, ...]:
     """
     if literal := _address(host):
         return (literal,)
-    known = _asked.setdefault(asyncio.get_running_loop(), {})
     limit = LOOKUP_SECONDS if seconds is None else seconds
-    return await once(known, host, partial(_look_up, host), limit) or ()
+    try:
+        return await in_one_thread(("plug", host), partial(_look_up, host), limit)
+    except TimeoutError:
+        return ()
 
 
 def _address(host: str) -> str:

@@ -6,12 +6,12 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from housecarl.config_watches import HostWatch
-from housecarl.thread import once
+from housecarl.thread import in_one_thread
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -29,7 +29,6 @@ class Host:
     name: str
     address: str
     watch: HostWatch
-    _asked: dict[str, asyncio.Future[list[str]]] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -52,8 +51,11 @@ class Host:
 
     async def _addresses(self) -> list[str]:
         """Its addresses; none without such a name, or while DNS has no answer."""
-        work = partial(look_up, self.address)
-        return await once(self._asked, self.address, work, LOOKUP_SECONDS) or []
+        asked = partial(look_up, self.address)
+        try:
+            return await in_one_thread(("host", self.address), asked, LOOKUP_SECONDS)
+        except TimeoutError:
+            return []
 
 
 def look_up(name: str) -> list[str]:

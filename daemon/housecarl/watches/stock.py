@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from housecarl.config_watches import CertificateWatch, DiskWatch
 from housecarl.quantity import DAY
-from housecarl.thread import once
+from housecarl.thread import in_one_thread
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -37,7 +37,6 @@ class Disks:
 
     watch: DiskWatch
     spool: Path
-    _asked: dict[Path, asyncio.Future[Measure]] = field(default_factory=dict, repr=False)
 
     @property
     def places(self) -> dict[str, Path]:
@@ -73,8 +72,10 @@ class Disks:
 
     async def _measured(self, place: Path) -> Measure:
         """One measurement; a disk that hangs, like a dead network mount, is not asked again."""
-        found = await once(self._asked, place, partial(measure, place), PATIENCE_SECONDS)
-        return found or (None, None)
+        try:
+            return await in_one_thread(("disk", place), partial(measure, place), PATIENCE_SECONDS)
+        except TimeoutError:
+            return None, None
 
 
 def measure(place: Path) -> Measure:
