@@ -119,5 +119,11 @@ def write_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -
         raise fault(path, error) from error
     finally:
         conn.close()
-    (path.parent / WAKE).write_bytes(b"")  # closing a written file is news, a new time is none
+    wake(spool)
     return result
+
+
+def wake(spool: Path) -> None:
+    """Have the daemon, if one runs, look at what was changed in its journal."""
+    # closing a written file is news, a new time is none
+    (spool / JOURNAL.parent / WAKE).write_bytes(b"")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -51,6 +52,9 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
         case, done = asyncio.run(_carry(loaded, text, person))
     except asyncio.CancelledError:  # by a signal, before anything was begun
         raise click.Abort from None
+    finally:  # a job, or a second message, is for the daemon to carry out
+        with suppress(OSError):
+            journal.wake(loaded.config.spool)
     if not case.person:
         raise NotAllowed("this login is nobody here: name a person with --as, or list it (`unix`)")
     if case.word == "confirm":
