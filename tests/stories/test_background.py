@@ -211,7 +211,8 @@ def test_what_blocks_the_loop_there_is_named_with_its_line(
         phone.text(f"!{typed}")
         assert phone.reply == said
         house.until(lambda: not at_home.workshop.tasks)
-    line = MODULE.splitlines().index(f"    time.sleep(0.5)  # {where}") + 1
+    lines = MODULE.splitlines()
+    (line,) = (number for number, text in enumerate(lines, 1) if text.endswith(f"# {where}"))
     (found,) = [each for each in logs if each["event"] == "loop blocked"]
     assert (found["command"], found["at"]) == (typed.split()[0], f"{mine}/pot.py:{line}")
 
