@@ -45,6 +45,7 @@ def test_whom_the_daemon_obeys_still_is_switched_off_and_on(
     assert obeys_bo(house)
 
 
+@pytest.mark.long
 def test_who_was_switched_off_is_listed_also_when_the_file_names_them_no_more(
     house: TestHouse, verb: Verb
 ) -> None:
@@ -56,6 +57,7 @@ def test_who_was_switched_off_is_listed_also_when_the_file_names_them_no_more(
     assert "eve" not in verb("person", "list").stdout
 
 
+@pytest.mark.long
 def test_a_switch_that_no_daemon_hears_now_is_told(house: TestHouse) -> None:
     """One may run on the spool that the file named before, and obey them still."""
     newer, spool = house.folder / "moved.yaml", house.folder / "moved"

@@ -193,6 +193,7 @@ def test_log_shows_what_was_asked_and_answered(verb: Verb) -> None:
     assert verb("log", "--since", "yesterday").returncode == 2
 
 
+@pytest.mark.long
 def test_log_shows_what_somebody_asked_who_is_in_the_configuration_no_more(
     house: TestHouse, verb: Verb
 ) -> None:
