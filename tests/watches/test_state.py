@@ -54,6 +54,29 @@ def test_trouble_told_by_a_clock_that_was_ahead_is_not_over_before_it_began() ->
     assert step(state, WELL, 60.0, False)[1] == News("well", 0.0, 0.0, "")
 
 
+@pytest.mark.parametrize(
+    ("known", "first", "last"),
+    [
+        (False, BAD, "nas: no answer, since 00:00 with breaks."),
+        (False, WELL, "nas: no answer, from 00:00 to 06:59 with breaks. It is well again."),
+        (True, WELL, "nas is well again since 06:59, after 6 h 59 min with breaks."),
+    ],
+)
+def test_what_was_well_for_most_of_a_night_is_not_told_as_wrong_all_night(
+    known: bool, first: Finding, last: str
+) -> None:
+    """Only the quiet hours kept it from being told; it said that it had lasted since midnight."""
+    state, zone = State(), ZoneInfo("UTC")
+    looks = [(0.0, BAD), (60.0, BAD), (120.0, WELL), (3600.0, WELL), (6.95 * 3600, BAD)]
+    for now, found in looks:
+        state, _ = step(state, found, now, quiet=not (known and found is BAD))
+        state = State.read(state.stored()) if state.stored() else state
+    state, _ = step(state, first, 7 * 3600 - 60.0, quiet=True)
+    state, news = step(state, first, 7 * 3600.0, quiet=False)
+    assert news is not None
+    assert say(first, news, datetime.fromtimestamp(7 * 3600, UTC), zone) == last
+
+
 def test_what_could_not_be_told_changes_nothing() -> None:
     looks = ((0, BAD), (30, UNKNOWN), (60, BAD), (70, UNKNOWN), (80, WELL), (100, UNKNOWN))
     words = told(*((now, found, False) for now, found in looks), (140, WELL, False))

@@ -11,14 +11,14 @@ from housecarl.watches.state import Finding, News
 
 def say(found: Finding, news: News, now: datetime, zone: ZoneInfo) -> str:
     """The sentence, with times as the house's clocks show them; what is told at once needs none."""
-    since = shown(news.since, now, zone)
+    since, breaks = shown(news.since, now, zone), " with breaks" if news.breaks else ""
     if news.word == "trouble":
-        began = f", since {since}" if found.rule.after else ""
+        began = f", since {since}{breaks}" if found.rule.after else ""
         return f"{found.title}: {news.text}{began}."
     over, lasted = shown(news.over, now, zone), span(news.over - news.since)
     if news.word == "well":
-        return f"{found.title} is well again since {over}, after {lasted}."
-    return f"{found.title}: {news.text}, from {since} to {over}. It is well again."
+        return f"{found.title} is well again since {over}, after {lasted}{breaks}."
+    return f"{found.title}: {news.text}, from {since} to {over}{breaks}. It is well again."
 
 
 def shown(at: float, now: datetime, zone: ZoneInfo) -> str:

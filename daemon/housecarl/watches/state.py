@@ -9,13 +9,14 @@ class News(NamedTuple):
     """What there is to tell.
 
     "trouble": it went wrong at `since`; "well": it is well again since `over`; "past": it was wrong
-    from `since` to `over`, and nobody was told.
+    from `since` to `over`, and nobody was told. `breaks`: it was well in between, at night.
     """
 
     word: Literal["trouble", "well", "past"]
     since: float
     over: float
     text: str
+    breaks: bool = False
 
 
 class Rule(NamedTuple):
@@ -50,7 +51,8 @@ class State(NamedTuple):
     """What is known of one thing over time; times in seconds since 1970.
 
     `since` is when it went wrong and `well` when that seemed over. `told` says that the owners
-    know of it, `ripe` that they would if it were not night.
+    know of it, `ripe` that they would if it were not night. `breaks`: it was well for long enough
+    in between, and only the night kept that from being told.
     """
 
     since: float | None = None
@@ -58,6 +60,7 @@ class State(NamedTuple):
     told: bool = False
     ripe: bool = False
     text: str = ""
+    breaks: bool = False
 
     @property
     def trouble(self) -> bool:
@@ -68,14 +71,15 @@ class State(NamedTuple):
         """What outlives a restart, as JSON; None when that is nothing."""
         if not self.trouble:
             return None
-        return {"since": self.since, "well": self.well, "told": self.told, "text": self.text}
+        return {key: value for key, value in self._asdict().items() if key != "ripe"}
 
     @classmethod
     def read(cls, value: Any) -> State:
         """From what was stored; a fresh one when that is nothing of ours."""
         try:
             over = None if value["well"] is None else float(value["well"])
-            return cls(float(value["since"]), over, bool(value["told"]), True, str(value["text"]))
+            told, breaks = bool(value["told"]), bool(value.get("breaks"))
+            return cls(float(value["since"]), over, told, True, str(value["text"]), breaks)
         except (KeyError, TypeError, ValueError):
             return cls()
 
@@ -96,13 +100,14 @@ def step(state: State, found: Finding, now: float, quiet: bool) -> tuple[State, 
     known = found.since if state.since is None else state.since
     # no later than now: what began by a clock that was ahead would have to last as much longer
     since = now if known is None else min(known, now)
-    state = state._replace(since=since, well=None, text=found.text)
+    breaks = state.breaks or (state.well is not None and now - state.well >= found.rule.after)
+    state = state._replace(since=since, well=None, text=found.text, breaks=breaks)
     if state.told or now - since < found.rule.after:
         return state, None
     if hush or found.rule.afterwards:
         return state._replace(ripe=True), None
     told = state._replace(told=True, ripe=True)
-    return told, News("trouble", since, now, state.text)
+    return told, News("trouble", since, now, state.text, breaks)
 
 
 def _well(state: State, rule: Rule, now: float, hush: bool) -> tuple[State, News | None]:
@@ -112,4 +117,5 @@ def _well(state: State, rule: Rule, now: float, hush: bool) -> tuple[State, News
     if hush or now - over < rule.after:
         return state._replace(well=over), None
     since = min(state.since, over)
-    return State(), News("well" if state.told else "past", since, over, state.text)
+    word: Literal["well", "past"] = "well" if state.told else "past"
+    return State(), News(word, since, over, state.text, state.breaks)
