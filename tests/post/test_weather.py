@@ -349,6 +349,7 @@ async def test_a_restart_in_the_middle_of_an_outage_tries_nothing_early(house: H
     assert await house.database.read(lambda conn: values.everything(conn, "_post")) == {}
 
 
+@pytest.mark.long
 async def test_what_comes_in_a_long_outage_waits_in_the_journal(house: House) -> None:
     """Not in memory, and it is not read again for each reply that is added."""
     house.smarthost.script = saying(greet="421 4.3.2 not now")
