@@ -38,7 +38,7 @@ KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPC
 
 #: A change of a message that nobody asked about, told by its place in the mailbox: another client
 #: made it. imapclient takes that for a UID, and gives the flags to another message.
-_UNASKED = re.compile(rb"\d+ \((?!.*\bUID \d)", re.IGNORECASE | re.DOTALL)
+_UNASKED = re.compile(rb"\d+ \((?!.*\bUID +\d)", re.IGNORECASE | re.DOTALL)
 
 #: IMAP's keyword for what changed the number of messages; anything else in IDLE is small talk.
 _NEWS = frozenset((b"EXISTS", b"RECENT"))
