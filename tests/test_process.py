@@ -135,10 +135,10 @@ async def test_a_crash_in_c_code_names_the_line(module: Module) -> None:
 
 async def test_a_hang_is_ended_at_the_limit_and_the_line_is_known(module: Module) -> None:
     started = time.monotonic()
-    ended = await module.run("import time\ntime.sleep(60)", limits=Limits(timeout=0.6))
-    assert time.monotonic() - started < 3
+    ended = await module.run("import time\ntime.sleep(60)", limits=Limits(timeout=1.2))
+    assert time.monotonic() - started < 4
     assert ended.timed_out
-    assert ended.how == "took longer than 0.6 s and was stopped"
+    assert ended.how == "took longer than 1.2 s and was stopped"
     assert f'File "{module.path}", line 4 in chore' in ended.output
 
 

@@ -74,6 +74,7 @@ async def test_odd_manners_of_honest_plugs_are_understood(
     house: Commands, make: Make, manner: dict[str, Any]
 ) -> None:
     plug = make("lamp", relay=False, **manner)
+    house.set(**dict(house.settings) | {"patience": 5.0})  # a piece takes some milliseconds
     assert await house.text("plug", "lamp", "on") == "lamp on. 43 W now, 0.31 kWh today."
     assert plug.relay
 
