@@ -98,21 +98,22 @@ class Recovery:
         """
         found: dict[str, State] = {}
         for state in (State.NEW, State.WORK):
-            for name in await self.spool.waiting(state):
-                if arrival_of(name) is None:  # put there by hand
-                    await self._keep(name, state)
-                    continue
+            names = await self.spool.waiting(state)
+            await self._keep([name for name in names if arrival_of(name) is None], state)
+            for name in filter(arrival_of, names):
                 if name in found:
                     self.spool.move(name, State.NEW, state)
                 found[name] = state
         await self.spool.settle()  # moves of one file become one, which would leave the other copy
         return found
 
-    async def _keep(self, name: str, state: State) -> None:
-        """Leave a foreign file to a person: in failed/, or where it is beside a namesake there."""
-        log.warning("foreign-file", folder=state.value, file=name)
-        if name not in await self.spool.waiting(State.FAILED):
-            self.spool.move(name, state, State.FAILED)
+    async def _keep(self, names: Sequence[str], state: State) -> None:
+        """Leave foreign files to a person: in failed/, or here beside a namesake there."""
+        kept = frozenset(await self.spool.waiting(State.FAILED)) if names else frozenset[str]()
+        for name in names:
+            log.warning("foreign-file", folder=state.value, file=name)
+            if name not in kept:
+                self.spool.move(name, state, State.FAILED)
 
     async def _settle_some(self, names: Sequence[str], there: Mapping[str, State]) -> list[str]:
         """Some of these files; returns the names of those that are to be carried now."""
