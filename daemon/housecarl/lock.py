@@ -33,10 +33,10 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._file = folder / NAME
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError:
             raise  # it would be in vain to try again later
         except OSError as error:
@@ -57,13 +57,13 @@ class Lock:
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
 
     def see(self) -> None:
-        """StorageError when its folder is gone, as when the disk is not mounted any more.
+        """StorageError when its file is gone, as when the disk is not mounted any more.
 
-        A house that made it anew would not know who is switched off, nor what was done before.
+        A spool that is made anew would not know who is switched off, nor what was done before.
         """
-        if not os.path.exists(self._folder):  # noqa: PTH110 - no raise
-            way = "mount its disk, or put it back; a restart makes a new one"
-            raise StorageError(f"{self._folder} is gone: {way}")
+        if not os.path.exists(self._file):  # noqa: PTH110 - no raise
+            way = "mount its disk, or put the spool back; a restart makes a new one"
+            raise StorageError(f"{self._file} is gone: {way}")
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
