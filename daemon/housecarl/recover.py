@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -99,15 +99,16 @@ class Recovery:
         found: dict[str, State] = {}
         for state in (State.NEW, State.WORK):
             names = await self.spool.waiting(state)
-            await self._keep([name for name in names if arrival_of(name) is None], state)
-            for name in filter(arrival_of, names):
+            ours = [name for name in names if arrival_of(name) is not None]
+            await self._keep({*names}.difference(ours), state)
+            for name in ours:
                 if name in found:
                     self.spool.move(name, State.NEW, state)
                 found[name] = state
         await self.spool.settle()  # moves of one file become one, which would leave the other copy
         return found
 
-    async def _keep(self, names: Sequence[str], state: State) -> None:
+    async def _keep(self, names: Set[str], state: State) -> None:
         """Leave foreign files to a person: in failed/, or here beside a namesake there."""
         kept = frozenset(await self.spool.waiting(State.FAILED)) if names else frozenset[str]()
         for name in names:
