@@ -157,6 +157,23 @@ def test_what_was_cut_off_once_it_was_switched_is_not_undone_by_the_job_it_left(
     assert said(phone, "!jobs") == "No jobs."
 
 
+def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
+    phone: Phone,
+    house: TestHouse,
+    clock: FakeClock,
+    plug: SimulatedPlug,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would undo what is switched on again in that moment."""
+    now = SimpleNamespace(time=lambda: clock.now().timestamp())
+    monkeypatch.setattr(switch_back, "time", now)
+    said(phone, "!plug lamp on 30")
+    before = plug.asked("delete_all_rules")
+    move(house, clock, 30)
+    assert phone.reply.startswith("lamp off. ")
+    assert plug.asked("delete_all_rules") > before
+
+
 def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(
     phone: Phone,
     house: TestHouse,

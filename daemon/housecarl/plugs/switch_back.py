@@ -76,7 +76,10 @@ async def _leave_out(call: Call, plugs: Collection[str], which: Callable[[Back],
 
 
 async def _waiting(call: Call) -> list[Back]:
-    """Those that are not over; one day the number of one that is will be that of another job."""
+    """Those that are not over; one day the number of one that is will be that of another job.
+
+    One whose time has come is among them: it is just being done, or waits for its turn.
+    """
     kept = [Back(*each) for each in await call.store.get(KEY) or ()]
     return [each for each in kept if each.due > time.time() - WAITS]
 
