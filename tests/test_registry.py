@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import os
 import re
 import sys
@@ -109,6 +111,28 @@ async def test_a_folder_on_a_dead_mount_holds_up_no_other(
     monkeypatch.undo()
     await registry.reload()
     assert registry.lost == {}
+
+
+async def test_a_mount_that_fails_once_nobody_waits_for_it_is_no_fault_of_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log had a trace of it, as of an exception that was forgotten."""
+    over, faults = threading.Event(), list[object]()
+
+    def fails(_: Path) -> Any:
+        over.wait(20)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    monkeypatch.setattr(Path, "iterdir", fails)
+    monkeypatch.setattr(module_folders, "LOOK_LIMIT", 0.01)
+    await loaded(tmp_path)
+    hung = [each for each in threading.enumerate() if each.name == "aside"]
+    over.set()
+    for each in hung:
+        await asyncio.to_thread(each.join)
+    gc.collect()
+    assert (len(hung), faults) == (1, [])
 
 
 async def test_a_file_gives_its_commands_by_name_and_alias(tmp_path: Path) -> None:

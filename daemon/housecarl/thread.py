@@ -31,8 +31,13 @@ async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T
     """
     begun = _begun.setdefault(asyncio.get_running_loop(), {})
     if key not in begun:
+
+        def over(done: asyncio.Future[Any]) -> None:
+            del begun[key]
+            done.exception()  # nobody may wait any more, and asyncio would log it as forgotten
+
         begun[key] = _apart(work)
-        begun[key].add_done_callback(lambda _: begun.pop(key))
+        begun[key].add_done_callback(over)
     return cast("T", await asyncio.wait_for(asyncio.shield(begun[key]), limit))
 
 
