@@ -277,6 +277,18 @@ def test_root_makes_no_journal_for_the_service(config: Path, words: tuple[str, .
     assert list(spool.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the place of another user")
+def test_root_leaves_nothing_that_the_service_cannot_open(config: Path) -> None:
+    """Beside a journal that was put back and not started yet; a start failed over what it made."""
+    journal = config.parent / "spool" / JOURNAL
+    journal.parent.mkdir(parents=True)
+    connect(journal).close()
+    for path in (journal.parents[1], journal.parent, journal):
+        os.chown(path, 65534, -1)
+    assert verb_of(config)("person", "off", "ann").returncode == 0
+    assert {path.stat().st_uid for path in journal.parent.iterdir()} == {65534}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another login")
 def test_who_may_not_serve_a_spool_is_told_whom_to_run_it_as() -> None:
     """To try again later, as exit code 75 says, would be in vain."""

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -125,5 +126,6 @@ def write_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -
 
 def wake(spool: Path) -> None:
     """Have the daemon, if one runs, look at what was changed in its journal."""
-    # closing a written file is news, a new time is none
-    (spool / JOURNAL.parent / WAKE).write_bytes(b"")
+    with suppress(FileNotFoundError):  # only a start makes it: root's would be closed to the daemon
+        # closing a file that may be written is news, a new time is none
+        (spool / JOURNAL.parent / WAKE).open("r+b").close()
