@@ -32,12 +32,16 @@ def stranger(name: str, loaded: Loaded) -> str:
     return f"no {name} in {loaded.source.path}, which knows {known}"
 
 
-def former_spool(file: Path, error: ConfigError) -> Path:
-    """The spool of a house that runs on with the former text of a file; no such house: `error`."""
+def former(file: Path, error: ConfigError) -> tuple[Path, str]:
+    """The spool of a house that runs on with the former text of a file, and that told of it.
+
+    Raises `error` when there is no such house.
+    """
     spool = config_file.likely_spool(file)
     if held(spool / JOURNAL.parent) is None:
         raise error
-    return spool
+    first = str(error.problems[0]).partition("\n")[0]
+    return spool, f"the former configuration goes on, the file is broken: {first}"
 
 
 def read(loaded: Loaded, do: Callable[[sqlite3.Connection], T]) -> T:

@@ -56,9 +56,8 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
         if name not in loaded.config.people:
             click.echo(f"note: {journal.stranger(name, loaded)}", err=True)
     except ConfigError as error:
-        spool = journal.former_spool(file, error)
-        first = str(error.problems[0]).partition("\n")[0]
-        click.echo(f"note: the former configuration goes on, the file is broken: {first}", err=True)
+        spool, text = journal.former(file, error)
+        click.echo(f"note: {text}", err=True)
     done = journal.write_at(spool, do, file)
     if held(spool / JOURNAL.parent) is None:  # one may run on the spool that the file named before
         click.echo(f"note: no daemon serves {spool} now; it holds once one does", err=True)

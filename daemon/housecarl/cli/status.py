@@ -81,9 +81,7 @@ def _known(given: Path | None) -> _Known:
     try:
         config = config_file.load(file).config
     except ConfigError as error:
-        spool = journal.former_spool(file, error)
-        first = str(error.problems[0]).partition("\n")[0]
-        text = f"the former configuration goes on, the file is broken: {first}"
+        spool, text = journal.former(file, error)
         return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
     wrong = []
     if not (config.people and any(door is not None for _, door in config.doors)):
