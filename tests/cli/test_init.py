@@ -140,7 +140,7 @@ def test_a_house_that_runs_takes_the_new_file_up_by_a_reload(config: Path) -> No
         screen = typist.rest()
     lock.release()
     assert verb.wait() == 0
-    next_ = "Next: the daemon that runs goes by the former file until SIGHUP or a restart"
+    next_ = "Next: the daemon that runs takes it up by SIGHUP or a restart"
     assert screen.rstrip().endswith(next_)
 
 

@@ -59,13 +59,12 @@ def _say_next(config: Path, *, well: bool, served: bool) -> None:
     """The one next command; to start what runs already would change nothing."""
     from housecarl import service
 
-    lead, how = "start it: ", service.start(config, enable=True)
+    how = service.start(config, enable=True)
     if served:
-        lead, how = (
-            "",
-            f"the daemon that runs goes by the former file until {service.reload(config)}",
-        )
-    click.echo(f"\nNext: {how}" if well else f"\nWhen what FAILs is mended, {lead}{how}")
+        how = f"the daemon that runs takes it up by {service.reload(config)}"
+    elif not well:
+        how = f"start it: {how}"
+    click.echo(f"\nNext: {how}" if well else f"\nWhen what FAILs is mended, {how}")
     if not well:
         click.echo(f"Next: {service.called(config, 'doctor')}")
 
