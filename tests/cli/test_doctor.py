@@ -652,6 +652,8 @@ def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
     assert told("/srv/spool", "/home/ann/modules") == [
         "/home/ann/modules is hidden from the daemon"
     ]
+    # to let the daemon write where it sees nothing would keep it from starting
+    assert told("/home/ann/spool") == ["/home/ann/spool is hidden from the daemon"]
 
 
 def test_the_sockets_of_systemd_are_met_in_place_of_ours(

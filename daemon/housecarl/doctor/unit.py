@@ -81,13 +81,17 @@ def judged(said: Mapping[str, str], config: Config | None = None) -> list[Findin
 
 def _shut_out(said: Mapping[str, str], config: Config) -> list[Finding]:
     """The folders that root sees here, and the daemon in its unit does not, or cannot write."""
-    found, spool = [], config.spool.resolve()
-    for path in (spool, *(folder.resolve() for folder in config.modules.folders)):
-        if said.get("ProtectHome") == "yes" and _is_below(path, HOMES):
-            text = f"{path} is hidden from the daemon, as all of /home and /root is"
-            found.append(trouble(PART, text, "Move it, such as to /var/lib/housecarl."))
+    spool = config.spool.resolve()
+    homes = HOMES if said.get("ProtectHome") == "yes" else ()
+    mend = "Move it, such as to /var/lib/housecarl."
+    found = [
+        trouble(PART, f"{path} is hidden from the daemon, as all of /home and /root is", mend)
+        for path in (spool, *(folder.resolve() for folder in config.modules.folders))
+        if _is_below(path, homes)
+    ]
     writable = [word.lstrip("-+") for word in said.get("ReadWritePaths", "").split()]
-    if said.get("ProtectSystem") == "strict" and not _is_below(spool, (STATE, *writable)):
+    writes = said.get("ProtectSystem") != "strict" or _is_below(spool, (STATE, *writable))
+    if not writes and not _is_below(spool, homes):
         text = f"{spool} cannot be written by the daemon, which writes in {STATE}"
         mend = f"systemctl edit housecarl: [Service] ReadWritePaths={spool}"
         found.append(trouble(PART, text, mend))
