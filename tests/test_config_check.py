@@ -165,14 +165,27 @@ def test_the_spool_is_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
     assert said("/") == said("/tmp") == ["is a folder of all and sundry"]
 
 
+def test_no_folder_of_modules_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on a dead network mount would hold up every verb, `person off` too, and every start."""
+    (tmp_path / "spool").mkdir()
+    keys = {"spool": "spool", "modules": {"folders": ["dead"]}}
+    config = Config.model_validate(keys, context={"folder": tmp_path})
+    looked, stat = list[Path](), Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path: looked.append(path) or stat(path))
+    assert list(cross(config, tmp_path)) == []
+    assert tmp_path in looked and tmp_path / "dead" not in looked
+
+
 @needs_root
-def test_a_folder_of_modules_that_is_behind_a_closed_one_is_no_fault(tmp_path: Path) -> None:
+def test_a_home_that_is_behind_a_closed_folder_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was one without a place, which a reload does not know: the daemon ended."""
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "home").mkdir()
     tmp_path.chmod(0o700)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with TemporaryDirectory() as name:
-        keys = {"spool": "spool", "modules": {"folders": [str(tmp_path / "mine")]}}
-        config = Config.model_validate(keys, context={"folder": Path(name)})
+        config = Config.model_validate({"spool": "spool"}, context={"folder": Path(name)})
         Path(name).chmod(0o755)
         (Path(name) / "spool").mkdir()
         with nobody():

@@ -54,12 +54,12 @@ def _spool(config: Config, folder: Path) -> Iterator[Clash]:
         yield at, f"{config.spool} is no folder", at
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - pathlib's raises where there is none
     others = [("the folder of this file", folder), ("a home folder", home)]
-    others += [("a folder of modules", each) for each in config.modules.folders]
     others += [("a folder of all and sundry", each) for each in SHARED]
-    for what, other in others:
-        if _is(other, about):
-            yield at, f"is {what}: each file there would be taken and removed; give it its own", at
-            return
+    found = [what for what, other in others if _is(other, about)]
+    # by their names: a look at one on a dead network mount would hold up each verb and each start
+    found += ["a folder of modules"] if config.spool in config.modules.folders else []
+    if found:
+        yield at, f"is {found[0]}: each file there would be taken and removed; give it its own", at
 
 
 def _is(folder: Path, about: os.stat_result) -> bool:
