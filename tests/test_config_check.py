@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -171,7 +172,12 @@ def test_no_folder_of_modules_is_looked_at(tmp_path: Path, monkeypatch: pytest.M
     keys = {"spool": "spool", "modules": {"folders": ["dead"]}}
     config = Config.model_validate(keys, context={"folder": tmp_path})
     looked, stat = list[Path](), Path.stat
-    monkeypatch.setattr(Path, "stat", lambda path: looked.append(path) or stat(path))
+
+    def look(path: Path) -> os.stat_result:
+        looked.append(path)
+        return stat(path)
+
+    monkeypatch.setattr(Path, "stat", look)
     assert list(cross(config, tmp_path)) == []
     assert tmp_path in looked and tmp_path / "dead" not in looked
 

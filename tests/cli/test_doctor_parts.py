@@ -45,6 +45,7 @@ from housecarl.doctor import (
     visit,
 )
 from housecarl.doctor import certificate as certificates
+from housecarl.doctor import modules as doctor_modules
 from housecarl.doctor.finding import Finding, Trouble
 from housecarl.doctor.threads import Loose
 from housecarl.password import hash_password
@@ -712,6 +713,22 @@ async def test_a_folder_of_modules_that_is_none_is_told(tmp_path: Path) -> None:
         f"{tmp_path}/gone is no folder",
         f"mkdir {tmp_path}/gone, or take it out of modules.folders",
     )
+
+
+@pytest.mark.long
+async def test_a_folder_of_modules_on_a_dead_mount_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill, back = await patient(tmp_path, modules={"folders": ["dead"]}), threading.Event()
+    iterdir, dead = Path.iterdir, tmp_path / "dead"
+    monkeypatch.setattr(
+        Path, "iterdir", lambda folder: (folder == dead and back.wait(20)) or iterdir(folder)
+    )
+    monkeypatch.setattr(doctor_modules, "LOOK_SECONDS", 0.5)
+    found = told([each async for each in visit(ill, {"modules"})])
+    back.set()
+    mend = "Is its mount dead? Mount it anew, or take it out of modules.folders."
+    assert found[1:] == [("fail", f"{dead} tells nothing in 0.5 s", mend)]
 
 
 @needs_root
