@@ -92,7 +92,7 @@ def _see_owner(root: Path) -> None:
     # pathlib's form raises where one may not look
     there = [path for path in inside if os.path.exists(path)]  # noqa: PTH110
     others = [path for path in there if path.stat().st_uid != uid]
-    if others:
+    if others and uid != 0:  # root can open them all
         text = f"{others[0]} is {user(others[0].stat().st_uid)}'s, and the spool {user(uid)}'s"
         raise Trouble(text, f"chown -R {user(uid)} {' '.join(map(str, others))}")
 
