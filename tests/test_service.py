@@ -61,7 +61,7 @@ def test_a_house_that_can_obey_nobody_is_not_well(config: Path) -> None:
     """As after an editor that could not write the file on a full disk, and left it empty."""
     config.write_text("")
     done = CliRunner().invoke(cli.housecarl, ["status"])
-    assert f"FAIL config: {config} names nobody, or no door: nothing is obeyed" in done.stdout
+    assert f"FAIL config: {config} names nobody, or no door: by it nothing is obeyed" in done.stdout
 
 
 def test_where_no_configuration_is_found_the_one_meant_is_named(

@@ -86,7 +86,7 @@ def _known(given: Path | None) -> _Known:
     wrong = []
     if not (config.people and any(door is not None for _, door in config.doors)):
         # such as a file that an editor emptied on a full disk
-        text = f"{file} names nobody, or no door: nothing is obeyed; `housecarl doctor` tells more"
+        text = f"{file} names nobody, or no door: by it nothing is obeyed (`housecarl doctor`)"
         wrong.append(Part("config", False, text))
     people, zone = tuple(config.people), ZoneInfo(config.timezone)
     return _Known(file, config.house, config.spool, people, zone, tuple(wrong))
