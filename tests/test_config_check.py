@@ -11,7 +11,8 @@ import pytest
 from tests.nobody import needs_root, nobody
 
 from housecarl.config import Config
-from housecarl.config_check import cross
+from housecarl.config_check import cross, secrets_within
+from housecarl.secret import Secret
 
 ANN = {"phones": ["+1 303 555 0123"], "may": ["*"]}
 LOGIN = {"user": "ann", "hash": {"env": "H"}}
@@ -228,6 +229,13 @@ def test_a_secret_that_others_can_read_is_refused_before_anything_starts(
     assert clashes(named) == [f"{place}: others can read or change {file}; run: chmod 600 {file}"]
     file.chmod(0o600)
     assert clashes(named) == []
+
+
+def test_a_secret_in_a_list_is_found_with_its_place() -> None:
+    """As a module's settings may have it; `check` and the doctor passed over it."""
+    gates = {"gates": [{"key": Secret(env="A")}, {"key": Secret(env="B")}]}
+    found = [(loc, secret.env) for loc, secret in secrets_within(("modules",), gates)]
+    assert found == [(("modules", "gates", n, "key"), env) for n, env in enumerate("AB")]
 
 
 def _with_file(value: Any, path: str) -> Any:

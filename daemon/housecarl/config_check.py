@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -229,9 +229,13 @@ def secrets_within(place: Loc, value: Any) -> Iterator[tuple[Loc, Secret]]:
     """The secrets in a part of a configuration, however deep."""
     if isinstance(value, Secret):
         yield place, value
-    elif isinstance(value, BaseModel):
-        for key, inner in value:
-            yield from secrets_within((*place, key), inner)
+        return
+    parts: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, BaseModel):
+        parts = value
     elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from secrets_within((*place, key), inner)
+        parts = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    for key, inner in parts:
+        yield from secrets_within((*place, key), inner)
