@@ -85,7 +85,8 @@ class Admission:
         if decided.word == "refuse":
             return decided
         step = decided.steps[0]
-        freed = step._replace(decision=Decision("run", step.decision.risk))
+        # as it was asked, whatever it is by now: to be claimed is what uses the code up
+        freed = step._replace(decision=Decision("run", Risk.DANGER))
         return decided._replace(word="run", steps=(freed,), confirmed=found)
 
 

@@ -215,14 +215,15 @@ def test_what_is_gone_when_its_code_comes_is_not_done(
     assert done(ledger) == []
 
 
+@pytest.mark.parametrize("risk", ["change", "look"])
 def test_a_code_is_good_once_also_when_its_command_needs_none_any_more(
-    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path
+    house: TestHouse, phone: Phone, clock: FakeClock, ledger: Path, risk: str
 ) -> None:
     """The configuration was changed between the question and its answer."""
     phone.text("!blow shed")
     code = code_in(phone.reply)
     house.stop()
-    house._more["commands"] = {"blow": {"risk": "change"}}
+    house._more["commands"] = {"blow": {"risk": risk}}
     house.start()
     phone.text(f"!yes {code}")
     assert phone.reply == "shed is gone."
