@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,9 +16,9 @@ from housecarl.journal.people import Way as KnownWay
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
-from housecarl.judge import Case
+from housecarl.judge import Case, Step
 from housecarl.message.model import Thread
-from housecarl.module import Reply
+from housecarl.module import Reply, Risk
 from housecarl.outbox import Outbox
 from housecarl.spool import State
 from housecarl.verdict import Proof
@@ -98,12 +99,12 @@ class Record:
         """
         arrived = (case.stamp.arrived if case.stamp else case.now).timestamp()
         people_here = self.outbox.envelopes.config.people
-        asked = [tuple(step.call.words) for step in case.steps]
+        asked, place = _changes(case.steps), len(_changes(case.steps[: run.n]))
 
         def write(conn: sqlite3.Connection) -> Run | None:
             _take_keys(conn, case, file)
             since = min(case.now.timestamp(), run.started) - SAME_SECONDS
-            same = runs.repeated(conn, run, asked, people_here, since)
+            same = runs.repeated(conn, run, asked, place, people_here, since)
             if same is not None:
                 return same
             if runs.overtaken(conn, run, arrived):
@@ -223,6 +224,11 @@ def _take_keys(conn: sqlite3.Connection, case: Case, file: str) -> None:
     if first is not None:
         raise Repeated(case, first)
     receipts.store(conn, receipt_of(case, file, "started"), case.verdict.keys)
+
+
+def _changes(steps: Sequence[Step]) -> list[tuple[str, ...]]:
+    """The words of those that change something."""
+    return [tuple(step.call.words) for step in steps if step.decision.risk is not Risk.LOOK]
 
 
 def _key(case: Case) -> tuple[str, ...]:

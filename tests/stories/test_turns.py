@@ -160,6 +160,14 @@ class TestTheSame:
         )
         assert done() == ["lamp on", "lamp off", "lamp on", "fan on"]
 
+    @pytest.mark.parametrize("first", ["!switch lamp on\n!jobs", "!jobs\n!switch lamp on"])
+    def test_a_look_in_the_first_message_is_no_change_in_between(
+        self, done: Callable[[], list[str]], first: str
+    ) -> None:
+        self.told("ann", first)
+        assert self.told("ann", "!switch lamp on") == "Already done: lamp on."
+        assert done() == ["lamp on"]
+
     def test_what_somebody_else_does_elsewhere_is_nothing_in_between(
         self, done: Callable[[], list[str]]
     ) -> None:

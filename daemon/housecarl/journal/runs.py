@@ -56,26 +56,25 @@ def repeated(
     conn: sqlite3.Connection,
     run: Run,
     asked: Sequence[tuple[str, ...]],
+    place: int,
     people: Iterable[str],
     since: float,
 ) -> Run | None:
-    """The run that this one would only repeat: of the very same words since a time.
+    """The run that this one, at `place` of the changes `asked` for, would only repeat.
 
-    It is of the last message with which the person changed something, of which all commands stand
-    in `asked`, those of this message, in their places; and none of the other `people` gave the same
-    command after it. Else the very same words may mean something again. What a clock noted that was
-    ahead and set back is passed over.
+    It is since a time, and of the last message with which the person changed something: `asked`
+    begins with all that was changed by that. And none of the other `people` gave the same command
+    after it. Else the very same words may mean something again. What a clock noted that was ahead
+    and set back is passed over.
     """
     span = since, run.started + (run.started - since)
     last = _latest(conn, run.person, span, "receipt <> ?", run.receipt)
     if last is None:
         return None
-    did = {each.n: each for each in of(conn, last.receipt)}
-    same = did.get(run.n)
-    if same is None or same.risk == "look":
+    did = [each for each in of(conn, last.receipt) if each.risk != "look"]
+    if place >= len(did) or [each.words for each in did] != [*asked[: len(did)]]:
         return None
-    if any(n >= len(asked) or each.words != asked[n] for n, each in did.items()):
-        return None
+    same = did[place]
     span = same.started, span[1]
     others = (name for name in people if name != run.person)
     if any(_latest(conn, name, span, "command = ?", run.words[0]) for name in others):
