@@ -148,6 +148,22 @@ def test_a_spool_whose_disk_is_gone_is_waited_for_and_not_made_anew(
     assert house.phone().reply.startswith("Elm Street up ")
 
 
+def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is renewed reloads a house that has not met its dead disk yet."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
+    house.spool.rename(house.folder / "away")
+    with capture_logs() as logs:
+        configured(house)
+        house.until(lambda: sum("is gone: mount" in str(each) for each in logs) > 1)
+    assert not house.spool.exists()
+    (house.folder / "away").rename(house.spool)
+    house.until(lambda: running(house).ready.is_set())
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
     quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,8 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
     spool, too_late = new.config.spool, Event()
 
     def take() -> Lock:
+        if spool == old.config.spool:
+            return held  # also one that is gone: the lock sees that
         with suppress(OSError):
             if spool.samefile(old.config.spool):
                 return held
