@@ -95,7 +95,9 @@ class Envelopes:
         if numbers[1] not in known.phones:
             return f"its number is no longer one of {person}'s"
         voice = self.config.trust.google_voice
-        return None if voice and voice.number == numbers[0] else "the house has another number now"
+        if voice is None or voice.number != numbers[0]:
+            return "its conversation is with a former number of the house"
+        return None
 
     def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
         """The answer in the house's words, as the mail that is sent.

@@ -219,7 +219,7 @@ def test_a_house_with_another_number_begins_every_conversation_anew(tmp_path: Pa
         house.start()
         pass_(house, clock, 100)
         house.until(lambda: queue(house)[0][1] == "refused")
-        assert queue(house)[0][2] == "the house has another number now"
+        assert queue(house)[0][2] == "its conversation is with a former number of the house"
         house.do(inside(house).alerts.send(Reply("The freezer is warm.")))
         assert house.inbox.wait(1, to="ann@example.org")[0].text.startswith("The freezer is warm.")
         house.phone().text("!uptime")
