@@ -16,7 +16,7 @@ from housecarl.doors.door import Door
 from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_login import accounts_of
 from housecarl.doors.smtp_settings import SmtpSettings
-from housecarl.errors import ConfigError, StorageError, Unreachable
+from housecarl.errors import ConfigError, SpoolGone, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
 from housecarl.lock import Lock
 from housecarl.memory import Memory
@@ -250,7 +250,7 @@ class Daemon:
                 self.smtp.closed = True
             await self._say(str(error))
             await self._close_house()
-            if self._outage.seconds > GIVE_UP_SECONDS:
+            if self._outage.seconds > GIVE_UP_SECONDS and not isinstance(error, SpoolGone):
                 raise error
             await self._outage.rest(BACK_OFF, self._stop)
             if self._stop.is_set():

@@ -7,6 +7,7 @@
     ├── ModuleLater          operator   a module file cannot be tried now
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
     │   ├── SpoolFull        operator   no room; a door answers 452, the sender tries again
+    │   ├── SpoolGone        operator   its disk is not mounted any more; it is waited for
     │   └── JournalError     operator   the journal is of another version, or held by another
     │       ├── JournalNewer    operator   a newer housecarl wrote it: trying again is in vain
     │       └── JournalDamaged  operator   a start sets it aside and builds it anew
@@ -97,6 +98,10 @@ class StorageError(HousecarlError):
 
 class SpoolFull(StorageError):
     """There is no room for another message; nothing was stored."""
+
+
+class SpoolGone(StorageError):
+    """The spool is not there any more; a process that is started anew would make an empty one."""
 
 
 class JournalError(StorageError):

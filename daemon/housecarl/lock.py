@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from housecarl.errors import JournalError, StorageError
+from housecarl.errors import JournalError, SpoolGone, StorageError
 
 #: The file's name, beside the journal.
 NAME = "lock"
@@ -57,13 +57,13 @@ class Lock:
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
 
     def see(self) -> None:
-        """StorageError when its file is gone, as when the disk is not mounted any more.
+        """SpoolGone when its file is gone, as when the disk is not mounted any more.
 
         A spool that is made anew would not know who is switched off, nor what was done before.
         """
         if not os.path.exists(self._file):  # noqa: PTH110 - no raise
             way = "mount its disk, or put the spool back; a restart makes a new one"
-            raise StorageError(f"{self._file} is gone: {way}")
+            raise SpoolGone(f"{self._file} is gone: {way}")
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
