@@ -79,7 +79,7 @@ def test_without_the_sync_a_message_is_lost(tmp_path: Path, inbox: Inbox) -> Non
 @pytest.mark.long
 def test_without_the_outcome_before_filing_a_reply_is_lost(tmp_path: Path, inbox: Inbox) -> None:
     """The harness can fail: the result barrier left out is found."""
-    ends = run(tmp_path, inbox, "--omit", "result", "--first", "25", "--most", "32")
+    ends = run(tmp_path, inbox, "--omit", "result", "--first", "30", "--step", "4", "--most", "54")
     found = [text for life in ends for text in violations(life, inbox)]
     assert any("1 different replies to 2 messages" in text for text in found), found
 
