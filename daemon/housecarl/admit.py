@@ -61,13 +61,15 @@ class Admission:
         typed = case.steps[0].args.code
         person = self._judge.config.people[case.person]
         now = case.now.timestamp()
-        # two doors may bring copies of it in one moment, before either is known as seen
-        mark = next(iter(case.verdict.keys), case.id)
 
         def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
             _see_new(conn, case)  # before it is counted as a wrong code
             secret = confirm.app_secret(person.totp) if person.totp is not None else None
-            return confirm.find(conn, case.person, typed, mark, now, secret)
+            found = confirm.find(conn, case.person, typed, case.id, now, secret)
+            if isinstance(found, confirm.WrongCode):
+                # seen from now on: another door may bring a copy of it before it is over
+                receipts.take(conn, case.verdict.keys, case.id, now)
+            return found
 
         try:
             found = await self._db.write(find)

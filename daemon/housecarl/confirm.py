@@ -75,19 +75,18 @@ def make_challenge(config: Config, person: str, now: float) -> Challenge:
 
 
 def find(
-    conn: sqlite3.Connection, person: str, typed: str, mark: str, now: float, totp: str | None
+    conn: sqlite3.Connection, person: str, typed: str, receipt: str, now: float, totp: str | None
 ) -> Confirmation | WrongCode:
     """The command that the code in this message sets free; a wrong code is counted, once.
 
-    It is returned as WrongCode and not raised: what was counted must stay counted. All copies of
-    the message have this `mark`.
+    It is returned as WrongCode and not raised: what was counted must stay counted.
     """
     if until := _locked(conn, person, now):
         # counted before a crash, it may be the one that the owner did not hear of
-        return WrongCode(_off(until - now), locked=codes.is_missed(conn, mark))
+        return WrongCode(_off(until - now), locked=codes.is_missed(conn, receipt))
     open_code = codes.waiting(conn, person, now)
     if open_code is None:
-        codes.miss(conn, person, None, mark, now)
+        codes.miss(conn, person, None, receipt, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
         return _wrong(conn, person, now, text)
     step = matching_step(totp, typed, now) if totp else None
@@ -95,7 +94,7 @@ def find(
         return WrongCode(SPENT)  # not counted: it is no guess
     if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
-    tries = codes.miss(conn, person, open_code.id, mark, now)
+    tries = codes.miss(conn, person, open_code.id, receipt, now)
     if tries >= MAX_TRIES:
         codes.close(conn, open_code.id, "spent")
         return _wrong(conn, person, now, "Wrong code, the third. Nothing was done.")

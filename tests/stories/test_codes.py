@@ -410,7 +410,12 @@ def test_a_wrong_code_that_two_doors_bring_at_once_is_counted_once(
         house.do(bring(*doors))
         house.settle()
         assert phone.reply == f"Wrong code for blow shed. {left} left. Nothing was done."
-    assert phone.silent
+    for doors in (("smtp",), ("smtp",), ("smtp", "imap")):
+        house.do(bring(*doors))
+        house.settle()
+    texts = house.inbox.wait(7, to=phone.address)
+    assert len([each for each in texts if "5 times" in each.text]) == 1
+    assert texts[-1].text.startswith("Too many wrong codes.")
 
 
 def test_a_clock_that_was_ahead_locks_nobody_out_and_keeps_no_code_alive(

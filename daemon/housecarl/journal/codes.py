@@ -79,20 +79,17 @@ def cancel(conn: sqlite3.Connection, person: str) -> bool:
     return cursor.rowcount > 0
 
 
-def is_missed(conn: sqlite3.Connection, mark: str) -> bool:
-    """Whether the wrong code of a message was counted before: of a copy, or before a crash."""
-    row = conn.execute("SELECT 1 FROM keys WHERE key = ?", (_wrong(mark),)).fetchone()
+def is_missed(conn: sqlite3.Connection, receipt: str) -> bool:
+    """Whether the wrong code of this message was counted before a crash."""
+    row = conn.execute("SELECT 1 FROM keys WHERE key = ?", (_wrong(receipt),)).fetchone()
     return row is not None
 
 
-def miss(conn: sqlite3.Connection, person: str, code: int | None, mark: str, at: float) -> int:
-    """Count the wrong code of a message, once; returns how many tries the open challenge saw.
-
-    All copies of the message have this mark.
-    """
-    if not is_missed(conn, mark):
-        key = _wrong(mark)
-        conn.execute("INSERT INTO keys (key, receipt, at) VALUES (?, ?, ?)", (key, mark, at))
+def miss(conn: sqlite3.Connection, person: str, code: int | None, receipt: str, at: float) -> int:
+    """Count the wrong code of a message, once; returns how many tries the open challenge saw."""
+    if not is_missed(conn, receipt):
+        key = _wrong(receipt)
+        conn.execute("INSERT INTO keys (key, receipt, at) VALUES (?, ?, ?)", (key, receipt, at))
         conn.execute("INSERT INTO wrong_codes (person, at) VALUES (?, ?)", (person, at))
         conn.execute("UPDATE codes SET tries = tries + 1 WHERE id = ?", (code,))
     row = conn.execute("SELECT tries FROM codes WHERE id = ?", (code,)).fetchone()
@@ -124,6 +121,6 @@ def spend_step(conn: sqlite3.Connection, person: str, step: int) -> bool:
     return cursor.rowcount > 0
 
 
-def _wrong(mark: str) -> str:
+def _wrong(receipt: str) -> str:
     """The key that says that the wrong code of a message is counted."""
-    return f"wrong:{mark}"
+    return f"wrong:{receipt}"

@@ -73,9 +73,14 @@ def store(conn: sqlite3.Connection, receipt: Receipt, keys: Iterable[str] = ()) 
             receipt.next_try,
         ),
     )
+    take(conn, keys, receipt.id, receipt.arrived)
+
+
+def take(conn: sqlite3.Connection, keys: Iterable[str], own: str, at: float) -> None:
+    """Take the keys of the message `own`: from now on whatever has one of them is a repeat."""
     conn.executemany(
         "INSERT OR IGNORE INTO keys (key, receipt, at) VALUES (?, ?, ?)",
-        [(key, receipt.id, receipt.arrived) for key in keys],
+        [(key, own, at) for key in keys],
     )
 
 
