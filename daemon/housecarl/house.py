@@ -240,7 +240,7 @@ class House:
         await self.spool.settle()
 
     async def refresh(self, *, asked: bool = False) -> None:
-        """Take over what another process wrote into the journal; `asked` by a verb, just now."""
+        """Take over what another process wrote into the journal; `asked` by a verb or a reload."""
         off = await self.db.read(people.off)
         self.off.clear()
         self.off.update(off)

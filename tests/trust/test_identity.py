@@ -8,7 +8,10 @@ from datetime import timedelta, timezone
 
 import pytest
 
+from housecarl.config import Config
+from housecarl.judge import Judge
 from housecarl.message import Stamp, gate, read_form
+from housecarl.registry import Registry
 from housecarl.trust.identity import People, same_mailbox
 from housecarl.verdict import Proof
 
@@ -159,9 +162,17 @@ async def test_root_and_ourselves_name_anybody_others_only_themselves(world: Wor
     assert await owned(world, people, uid=NOBODY, as_person="bo") == (None, "stranger")
 
 
-@pytest.mark.parametrize("door", ["drop", "try", "job", "smtp", "imap"])
-def test_only_a_note_of_this_machine_may_be_without_a_sender(door: str) -> None:
-    assert arrived(door).local is (door in ("drop", "try", "job"))
+@pytest.mark.parametrize(
+    ("door", "reason"),
+    [("drop", None), ("try", None), ("job", None), ("smtp", "form"), ("imap", "form")],
+)
+async def test_only_a_note_of_this_machine_may_be_without_a_sender(
+    world: World, door: str, reason: str | None
+) -> None:
+    judge = Judge(Config.model_validate({}), trust(world), Registry(None), off=lambda _: False)
+    stamp = arrived(door, key="k1", uid=str(ME), as_person="ann")
+    case = await judge.judge("7f3a", b"Content-Type: text/plain\r\n\r\nhi\r\n", stamp, NOW)
+    assert case.verdict.reason == reason
 
 
 async def test_a_dropped_mail_grants_nothing_by_its_header(world: World) -> None:
