@@ -27,6 +27,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
+def one_clock(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module's clock is the system's: here it is that of the house."""
+    monkeypatch.setattr(switch_back, "time", SimpleNamespace(time=lambda: clock.now().timestamp()))
+
+
+@pytest.fixture
 def porch() -> Iterator[SimulatedPlug]:
     with SimulatedPlug(alias="porch", relay=False) as simulated:
         yield simulated
@@ -158,15 +164,9 @@ def test_what_was_cut_off_once_it_was_switched_is_not_undone_by_the_job_it_left(
 
 
 def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
-    phone: Phone,
-    house: TestHouse,
-    clock: FakeClock,
-    plug: SimulatedPlug,
-    monkeypatch: pytest.MonkeyPatch,
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, one_clock: None
 ) -> None:
     """Else it would undo what is switched on again in that moment."""
-    now = SimpleNamespace(time=lambda: clock.now().timestamp())
-    monkeypatch.setattr(switch_back, "time", now)
     said(phone, "!plug lamp on 30")
     before = plug.asked("delete_all_rules")
     move(house, clock, 30)
@@ -192,15 +192,9 @@ def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(
 
 
 def test_a_job_that_is_due_and_still_waits_leaves_alone_what_was_switched_before_it(
-    phone: Phone,
-    house: TestHouse,
-    clock: FakeClock,
-    plug: SimulatedPlug,
-    monkeypatch: pytest.MonkeyPatch,
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, one_clock: None
 ) -> None:
     """Nobody had set the clock when it was due; once it is set, the house looks within a minute."""
-    at = SimpleNamespace(time=lambda: clock.now().timestamp())  # the module's clock is the system's
-    monkeypatch.setattr(switch_back, "time", at)
     said(phone, "!plug lamp on 30")
     clock.doubt()
     move(house, clock, 35)
