@@ -258,8 +258,8 @@ class House:
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
-                well = "works again" if not fault and os.path.exists(file) else "is gone"  # noqa: PTH110 - no raise, and on a dead mount no answer
-                await self.tell(f"module.{file}", fault is None, fault or f"{file} {well}")
+                text = fault or f"{file} {'works again' if os.path.exists(file) else 'is gone'}"  # noqa: PTH110 - no raise
+                await self.tell(f"module.{file}", fault is None, text)
         await self._forget_gone()
 
     async def _forget_gone(self) -> None:

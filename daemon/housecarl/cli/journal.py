@@ -85,7 +85,9 @@ def refuse_root(spool: Path, config: Path) -> None:
     """Root makes no journal for another user's daemon, which could not open it: StorageError."""
     if os.geteuid() != 0 or (spool / JOURNAL).exists():
         return
-    if spool.stat().st_uid != 0 if spool.is_dir() else service.is_installed(config):
+    # a spool that is not there yet will be that of whom the unit names
+    foreign = spool.stat().st_uid != 0 if spool.is_dir() else service.is_installed(config)
+    if foreign:
         raise _none_yet(spool / JOURNAL, config)
 
 
