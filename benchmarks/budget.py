@@ -29,11 +29,12 @@ from housecarl import config_file, judge, perform, spool
 from housecarl.admit import Admission
 from housecarl.clock import SystemClock
 from housecarl.envelope import Envelopes
-from housecarl.house import House
+from housecarl.house import JOURNAL, House
 from housecarl.journal import database
+from housecarl.lock import Lock
 from housecarl.message.stamp import Stamp
 from housecarl.outbox import Outbox
-from housecarl.post.post import Post
+from housecarl.post.handover import Handover
 from housecarl.record import Record
 from housecarl.spool import Spool
 from housecarl.trust import Trust
@@ -68,7 +69,7 @@ STEPS: tuple[tuple[str, int, Any, str], ...] = (
     ("  one transaction and its sync (thread)", 1, database.Database, "_commit"),
     ("    its statements", 2, database, "_run_together"),
     ("      queue the reply", 3, Outbox, "queue"),
-    ("hand in at the smarthost, two round trips", 0, Post, "_hand_in"),
+    ("hand in at the smarthost, two round trips", 0, Handover, "hand_in"),
 )
 
 #: Steps that other writes take too: they count when a reply was queued in them.
@@ -115,8 +116,10 @@ async def carry(folder: Path, count: int, pause: float) -> tuple[Taken, list[flo
     )
     assert sink.stdout is not None and sink.stdin is not None
     await line.greeted(port, sink)
-    house = House(config_file.load(line.write_house(folder, line.free_port(), port)), SystemClock())
-    await house.open()
+    loaded = config_file.load(line.write_house(folder, line.free_port(), port))
+    house = House(loaded, SystemClock())
+    lock = Lock((loaded.config.spool / JOURNAL).parent)
+    await house.open(lock)
     try:
         for n in range(count):
             await asyncio.sleep(pause)
@@ -138,6 +141,7 @@ async def carry(folder: Path, count: int, pause: float) -> tuple[Taken, list[flo
             whole.append(time.perf_counter() - began)
     finally:
         await house.close()
+        lock.release()
         sink.stdin.close()
         await sink.wait()
     return taken, whole

@@ -79,7 +79,7 @@ def timed(config: Path, verb: tuple[str, ...]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def main(count: int) -> None:
+def main(count: int, rounds: int) -> None:
     """Print one line for each verb; both journals take turns, so that a busy moment hits both."""
     with tempfile.TemporaryDirectory() as few, tempfile.TemporaryDirectory() as many:
         for folder, size in ((few, 10), (many, count)):
@@ -87,12 +87,14 @@ def main(count: int) -> None:
         small, large = write_house(Path(few)), write_house(Path(many))
         print(f"{'verb':36} {'10':>9} {count:>9,}   difference, ms")
         for verb in VERBS:
-            rounds = [(timed(small, verb), timed(large, verb)) for _ in range(ROUNDS)]
-            before, after = (statistics.median(each) for each in zip(*rounds, strict=True))
+            taken = [(timed(small, verb), timed(large, verb)) for _ in range(rounds)]
+            before, after = (statistics.median(each) for each in zip(*taken, strict=True))
             print(f"{' '.join(verb):36} {before:9.0f} {after:9.0f} {after - before:+12.0f}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
-    main(parser.parse_args().count)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each verb on both")
+    options = parser.parse_args()
+    main(options.count, options.rounds)

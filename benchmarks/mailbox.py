@@ -118,6 +118,10 @@ modules: {{folders: [modules]}}
             while not what():  # noqa: ASYNC110 - another process: nothing tells us
                 await asyncio.sleep(0.002)
 
+    async def heard(self, count: int) -> None:
+        """Wait until the smarthost has been handed so many replies."""
+        await self.until(lambda: len(self.inbox.received) >= count)
+
     def is_watched(self) -> bool:
         """Whether the daemon has noted that it looked into the mailbox."""
         try:
@@ -182,7 +186,7 @@ async def timed(made: Bench, client: Any, server: str, texts: int = 100) -> None
         text = made.carrier.text(NUMBER, "!uptime")
         began = time.monotonic()
         client.append("INBOX", text)
-        await made.until(lambda n=n: len(made.inbox.received) > n)
+        await made.heard(n + 1)
         took.append(made.inbox.received[n].at - began)
         await asyncio.sleep(random.uniform(0.0, 0.2))
     took.sort()
@@ -202,16 +206,15 @@ async def memory() -> None:
         foreign = b"From: x@example.com\r\nSubject: x\r\n\r\n" + b"x" * 2000 + b"\r\n"
         sizes, began = [], time.monotonic()
         with made.dovecot.client(USER) as client:
-            for thousand in range(10):
+            for _ in range(10):
                 n = len(made.inbox.received)
                 for k in range(1000):
                     if k % 10:
                         client.append("INBOX", foreign)
                     else:
                         made.append(client, "!uptime")
-                await made.until(lambda n=n: len(made.inbox.received) >= n + 100)
+                await made.heard(n + 100)
                 sizes.append(process.memory_info().rss / 2**20)
-                del thousand
         shown = " ".join(f"{size:.1f}" for size in sizes)
         print(f"memory    MiB after each 1,000 of 10,000 messages: {shown}")
         print(f"          in {time.monotonic() - began:.0f} s, {process.num_fds()} descriptors")

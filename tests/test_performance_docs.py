@@ -17,6 +17,15 @@ BUDGET = (ROOT / "benchmarks" / "budget.py").read_text()
 #: Each command of the page: what stands after `python -m`.
 COMMANDS = sorted(set(re.findall(r"python -m (benchmarks\.[^`\n]+)", PAGE)))
 
+#: A short form of each benchmark that no other test runs.
+SHORT = (
+    "budget --count 5",
+    "compare --rounds 1 --count 100 --idle 0 --backlog 20",
+    "line --count 20",
+    "log --count 100 --rounds 1",
+    "plug --count 5",
+)
+
 #: Runs each module that is named with --help.
 ASK = """
 import runpy, sys
@@ -61,3 +70,17 @@ def test_the_budget_on_the_page_has_the_steps_that_are_measured() -> None:
     told = re.findall(r"(?m)^    ( *\S.*?) {2,}\d+$", PAGE.partition("## The budget")[2])
     measured = re.findall(r'(?m)^    \("( *[^"]+)", \d, ', BUDGET)
     assert told[: len(measured)] == measured
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", SHORT)
+def test_a_benchmark_still_runs_on_the_program_as_it_is(command: str) -> None:
+    name, *options = command.split()
+    subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=True,
+    )
