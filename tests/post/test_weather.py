@@ -410,6 +410,23 @@ async def test_another_smarthost_in_the_configuration_is_tried_at_once(house: Ho
         await house.until("sent", "sent")
 
 
+async def test_the_first_pause_is_a_minute_whatever_was_tried_before(house: House) -> None:
+    """One mailbox is full for hours: that is no trouble of the smarthost, nor of the others."""
+    house.smarthost.script = saying(rcpt="452 4.2.2 full")
+    await house.add("ann")
+    async with house.running() as post:
+        for tries in range(1, 7):
+            await house.tried(tries)
+            house.clock.move(1800)
+        await house.resting()
+        house.smarthost.script = saying(mail="421 4.3.2 not now")
+        await house.add("bo")
+        house.clock.move(1800)
+        post.wake()
+        await house.failed(post, 1)
+        assert (await house.reach(post)).next_try == house.clock.now() + timedelta(minutes=1)
+
+
 async def test_what_is_dropped_during_an_outage_is_not_sent_after_it(house: House) -> None:
     house.smarthost.script = saying(greet="421 4.3.2 not now")
     for person in ("ann", "bo", "bo", "cy"):

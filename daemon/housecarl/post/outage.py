@@ -76,18 +76,15 @@ class Outage:
         """Whether it has taken nothing yet, or nothing since it failed."""
         return self.state is State.UNTRIED or self.state is State.AWAY
 
-    def fail(self, now: datetime, error: str, tries: int = 0) -> bool:
-        """Note a failure; True when it is the first. `tries` goes on with the journal's count.
-
-        Connections that fail together are one failure.
-        """
+    def fail(self, now: datetime, error: str) -> bool:
+        """Note a failure; True when it is the first. Connections that fail together are one."""
         self.error = error
         self.state = State.AWAY
         if self.lasts(now):
             return False
         first = self.since is None
         self.since = self.since or now
-        self.tries = max(self.tries, tries) + 1
+        self.tries += 1
         self.until = now + pause(self.tries, self.draw)
         return first
 

@@ -231,7 +231,7 @@ class Post:
     def _fail(self, due: Due, error: ServiceFault) -> None:
         """The smarthost takes nothing: all wait, and one connection tries again later."""
         text = brief(str(error))
-        if self._outage.fail(self._clock.now(), text, due.tries):
+        if self._outage.fail(self._clock.now(), text):
             self._report(False, text)
         self._tasks.create_task(self._database.write(self._outage.kept()))
         self._tasks.create_task(self._note(partial(replies.vain, reply=due.id, error=text), []))
