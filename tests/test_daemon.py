@@ -29,7 +29,7 @@ from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.errors import StorageError, Unreachable
 from housecarl.house import JOURNAL, House
-from housecarl.journal import conditions, connect
+from housecarl.journal import connect
 from housecarl.memory import Memory
 from housecarl.post import outage
 from housecarl.testing.house import TestHouse
@@ -83,28 +83,41 @@ def break_journal(house: TestHouse) -> House:
     return inside
 
 
-def test_between_two_houses_nothing_is_taken_and_nothing_breaks(house: TestHouse) -> None:
-    """A sender is asked to come again; what a door tells, or a file that changes, is let go."""
+def test_between_two_houses_nothing_is_taken_and_nothing_breaks(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender is asked to come again, and so is a door that has something to tell."""
+    for seconds in ("AGAIN_SECONDS", "SETTLED_SECONDS"):
+        monkeypatch.setattr(f"housecarl.doors.drop.{seconds}", 0.02)
     kept = inner(house)
 
     async def tell() -> None:
         running(house).house = None
-        await running(house).tell("imap", False, "no answer")
         running(house)._later(House.refresh)
         with pytest.raises(StorageError, match="the house is being reopened"):
-            await Memory(lambda: None).get("uid")
+            await running(house).tell("imap", False, "no answer")
         with pytest.raises(StorageError, match="the house is being reopened"):
-            await Memory(lambda: None).put("uid", 1)
+            await Memory(running(house)._opened).get("uid")
 
     house.do(tell())
     raw = house.carrier.text("+13035550123", "!uptime", house.clock.now())
     with pytest.raises(smtplib.SMTPDataError) as refused:
         house.send(raw, mail_from=house.carrier.envelope(house.address))
     assert refused.value.smtp_code == 451
+    with capture_logs() as logs:
+        (house.spool / "link").symlink_to("elsewhere")
+        (house.spool / "note").write_text("!uptime\n")
+        house.until(lambda: [entry["event"] for entry in logs].count("drop-waits") > 1)
     running(house).house = kept
-    assert "door.imap" not in [c.name for c in house.do(kept.db.read(conditions.listing))]
+    house.until(lambda: doors_told(house) == {"door.drop": False})
     house.send(raw, mail_from=house.carrier.envelope(house.address))
     assert house.phone().reply.startswith("Elm Street up ")
+
+
+def doors_told(house: TestHouse) -> dict[str, bool]:
+    """The doors of which something was told, and whether each is well."""
+    with closing(sqlite3.connect(house.spool / JOURNAL)) as conn:
+        return dict(conn.execute("SELECT name, ok FROM conditions WHERE name LIKE 'door.%'"))
 
 
 async def test_a_first_configuration_that_cannot_be_served_ends_it(tmp_path: Path) -> None:

@@ -107,14 +107,16 @@ class Daemon:
 
     async def deliver(self, raw: bytes, stamp: Stamp) -> str:
         """What every door does with a message; StorageError while the house is being reopened."""
-        if self.house is None:
-            raise StorageError("the house is being reopened")
-        return await self.house.deliver(raw, stamp)
+        return await self._opened().deliver(raw, stamp)
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
-        """Note how a door is."""
-        if self.house is not None:
-            await self.house.tell(f"door.{name}", ok, text)
+        """Note how a door is; StorageError as above, and the door has to tell it again."""
+        await self._opened().tell(f"door.{name}", ok, text)
+
+    def _opened(self) -> House:
+        if self.house is None:
+            raise StorageError("the house is being reopened")
+        return self.house
 
     async def _serve(self) -> None:
         """One configuration: open the house, open the doors, close both again."""
@@ -192,7 +194,7 @@ class Daemon:
             from housecarl.doors.imap import ImapDoor
 
             addresses = [address for person in people.values() for address in person.addresses]
-            memory = Memory(lambda: self.house)
+            memory = Memory(self._opened)
             imap = ImapDoor(doors.imap, addresses, self.deliver, self.clock, self.tell, memory)
             await imap.start()
             self._doors.append(imap)
@@ -226,8 +228,7 @@ class Daemon:
             trouble = asyncio.create_task(self.house.trouble())
             stop = asyncio.create_task(self._stop.wait())
             reload = asyncio.create_task(self._reload.wait())
-            waits = (trouble, stop, reload)
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((trouble, stop, reload), return_when=asyncio.FIRST_COMPLETED)
             for wait in (stop, reload):
                 wait.cancel()
             if trouble.done():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from housecarl.errors import StorageError
 from housecarl.house import House
 from housecarl.means import JournalStore
 
@@ -14,9 +13,9 @@ IMAP = "_imap"
 
 
 class Memory:
-    """Values in the journal of whichever house is open."""
+    """Values in the journal of whichever house is open; `house` raises StorageError for none."""
 
-    def __init__(self, house: Callable[[], House | None]) -> None:
+    def __init__(self, house: Callable[[], House]) -> None:
         self._house = house
 
     async def get(self, key: str) -> Any:
@@ -29,6 +28,4 @@ class Memory:
 
     def _store(self) -> JournalStore:
         house = self._house()
-        if house is None:
-            raise StorageError("the house is being reopened")
         return JournalStore(house.db, IMAP, house.clock)
