@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
+from tests.nobody import needs_root, nobody
 
 from housecarl.clock import SystemClock
 from housecarl.doors.door import Deliver
@@ -310,6 +311,41 @@ async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
     await box.next()
     ok, _ = await asyncio.wait_for(box.told.get(), PATIENCE)
     assert ok and box.told.empty()
+
+
+async def test_a_file_that_cannot_be_taken_stays_told_while_it_is_written_to(
+    door: DropDoor, tmp_path: Path, box: Box
+) -> None:
+    """It is not looked at then, which makes it no better."""
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * (MAX_BYTES + 1))
+    ok, _ = await asyncio.wait_for(box.told.get(), PATIENCE)
+    with path.open("ab", buffering=0) as writer:
+        writer.write(b"x")
+        for _ in range(2):  # the second is taken after all that came of the first
+            (tmp_path / "good").write_text("!help\n")
+            await box.next()
+            await gone(tmp_path / "good")
+        assert not ok and box.told.empty()
+
+
+@needs_root
+async def test_a_file_that_cannot_be_removed_is_delivered_once_and_told(
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time anew would be a message, a line of the journal and a sync every few seconds."""
+    for seconds in ("AGAIN_SECONDS", "SETTLED_SECONDS", "SCAN_SECONDS"):
+        monkeypatch.setattr(f"housecarl.doors.drop.{seconds}", 0.01)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)  # another login does not find the way to it
+    async with watching(Path(), box.deliver, box):
+        Path("note").write_text("!uptime\n")
+        with nobody():
+            told = await asyncio.wait_for(box.told.get(), PATIENCE)
+        assert told == (False, "note in the spool is taken, but stays: Permission denied")
+        await gone(Path("note"))
+        assert (await asyncio.wait_for(box.told.get(), PATIENCE))[0]
+    assert box.got.qsize() == 1
 
 
 @pytest.mark.parametrize(("links", "more"), [(3, ""), (4, "; and 1 more"), (300, "; and 297 more")])

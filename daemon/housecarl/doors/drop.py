@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +87,9 @@ class DropDoor:
         self._clock = clock
         self._tell = tell
         self._closed: set[str] = set()
+        #: why a file cannot be taken or removed, and the keys of those that are taken and stay
         self._unread: dict[str, str] = {}
+        self._safe: set[str] = set()
         self._told = ""
         self._hint = asyncio.Event()
         self._ending = False
@@ -116,20 +119,15 @@ class DropDoor:
         while not self._ending:
             self._hint.clear()
             wait = await self._scan()
-            if self._ending:
-                return
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._hint.wait()
-            except TimeoutError:
-                pass
 
     async def _scan(self) -> float:
         """Take every file that is ready; the seconds until the folder wants another look.
 
         Nothing ends it: a folder that cannot be read and news that cannot be told wait a little.
         """
-        self._unread.clear()
         try:
             wait = await self._take_ready()
         except Exception as error:
@@ -150,7 +148,10 @@ class DropDoor:
         wait = SCAN_SECONDS
         closed, self._closed = self._closed, set()
         ahead = self._clock.now().timestamp() - time.time()  # one for all: they stay in order
-        for name, age in await asyncio.to_thread(_candidates, self.root):
+        found = await asyncio.to_thread(_candidates, self.root)
+        # what is not looked at now is no better for that
+        self._unread = {name: self._unread[name] for name, _ in found if name in self._unread}
+        for name, age in found:
             if self._ending:
                 break
             if name not in closed and age < SETTLED_SECONDS:
@@ -163,8 +164,7 @@ class DropDoor:
                 # there is room for none of the others either: say so once, not for each of them
                 log.warning("drop-waits", file=visible(name), why=str(error))
                 return min(wait, AGAIN_SECONDS)
-            except (StorageError, OSError) as error:
-                # stays where it is; if it was delivered already, its key tells the second time
+            except StorageError as error:
                 log.warning("drop-waits", file=visible(name), why=str(error))
                 wait = min(wait, AGAIN_SECONDS)
             except Exception:  # whatever one file does, the next one is taken
@@ -179,12 +179,13 @@ class DropDoor:
             self._told = trouble
 
     async def _take(self, name: str, ahead: float) -> bool:
-        """Read one file, hand it on, remove it once it is safe; note one that cannot be read.
+        """Read one file, hand it on, remove it once it is safe; note why one cannot be.
 
         `ahead`: seconds by which the house's clock is ahead of the kernel's. False: it was or is
         being written to, so it wants another look.
         """
         path = self.root / name
+        self._unread.pop(name, None)
         try:
             dropped = await asyncio.to_thread(_read, path)
         except FileNotFoundError:
@@ -195,6 +196,21 @@ class DropDoor:
             return True
         if dropped is None:
             return False
+        if dropped.key not in self._safe:
+            await self._hand_on(dropped, ahead)
+            self._safe.add(dropped.key)
+        try:
+            is_over = await asyncio.to_thread(_remove, path, dropped)
+        except OSError as error:
+            self._unread[name] = (
+                f"{visible(name)} in the spool is taken, but stays: {error.strerror}"
+            )
+            return True
+        self._safe.discard(dropped.key)
+        return is_over
+
+    async def _hand_on(self, dropped: Dropped, ahead: float) -> None:
+        """Deliver what was read, from its owner and with the time of its arrival."""
         as_person, raw = drop_text.read(dropped.data)
         now, came = self._clock.now(), dropped.came + ahead
         lay = now.timestamp() - came >= SCAN_SECONDS  # while nobody took it, perhaps for a night
@@ -206,7 +222,6 @@ class DropDoor:
             as_person=as_person,
         )
         await self._deliver(raw, stamp)
-        return await asyncio.to_thread(_remove, path, dropped)
 
 
 def _news(troubles: list[str]) -> str:
@@ -225,17 +240,12 @@ def _candidates(root: Path) -> list[tuple[str, float]]:
         for entry in entries:
             if entry.name.startswith(".") and not _ASIDE.fullmatch(entry.name):
                 continue
-            if entry.name.endswith(".part"):
+            if entry.name.endswith(".part") or entry.is_dir(follow_symlinks=False):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                continue
-            try:
+            with suppress(FileNotFoundError):
                 about = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            found.append((about.st_ctime, about.st_mtime, entry.name))
-    now = time.time()
-    return [(name, abs(now - written)) for _, written, name in sorted(found)]
+                found.append((about.st_ctime, about.st_mtime, entry.name))
+    return [(name, abs(time.time() - written)) for _, written, name in sorted(found)]
 
 
 def _read(path: Path) -> Dropped | None:
