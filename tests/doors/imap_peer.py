@@ -48,7 +48,7 @@ class Ledger:
     """What the door stored, in order.
 
     While they are set, `fail` is raised in place of storing, `unread` and `unkept` in place of
-    reading and of writing what is remembered.
+    reading and of writing what is remembered, `untold` in place of telling.
     """
 
     stored: list[tuple[bytes, Stamp]] = field(default_factory=list)
@@ -57,6 +57,7 @@ class Ledger:
     fail: Exception | None = None
     unread: Exception | None = None
     unkept: Exception | None = None
+    untold: Exception | None = None
     tries: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,6 +71,8 @@ class Ledger:
 
     async def tell(self, name: str, ok: bool, text: str) -> None:
         assert name == "imap"
+        if self.untold is not None:
+            raise self.untold
         self.said.append((ok, text))
         self.changed.set()
 

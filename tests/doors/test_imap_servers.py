@@ -548,8 +548,22 @@ async def test_a_message_that_is_larger_than_its_server_says_is_told() -> None:
         await server.append(letter(1, body="x\r\n" * 100_000))
         await server.append(letter(2))
         async with watching(ledger, settings(server.port, "ann", all_old=True)):
-            await ledger.holds(2)
+            await ledger.ready()
             await ledger.until(lambda: "left there" in ledger.said[-1][1])
+    assert ledger.ids == ["2"]
+
+
+async def test_what_was_left_there_is_told_as_soon_as_it_can_be() -> None:
+    """The house was being reopened when it was found, and the message is looked at no more."""
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        ledger.untold = StorageError("the house is being reopened")
+        await server.append(letter(1, body="x\r\n" * 100_000))
+        await ledger.until(lambda: any(v["last"] == 1 for v in ledger.values.values()))
+        ledger.untold = None
+        await ledger.until(lambda: "left there" in ledger.said[-1][1])
+    assert len(server.words("LOGIN")) == 1
 
 
 async def test_a_connection_that_nobody_ends_is_found_dead_within_90_seconds() -> None:

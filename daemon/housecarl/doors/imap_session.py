@@ -55,6 +55,7 @@ class Session:
         self._patience = patience
         self._ready = ready
         self._key = key_of(settings)
+        #: what to tell of a message that nobody will look at again: too large, or lost
         self._left = ""
         self._refused: set[int] = set()
         self.opening = Opening()
@@ -118,7 +119,7 @@ class Session:
             last = self._progress.last
             is_done = self._take_all()
             found = self._progress.last > last
-            if is_done and not self.is_ready:
+            if is_done:  # each time anew: what was left there may not have been told yet
                 self.is_ready = self._ready(self._text())
             if not self.is_ready or not is_done:
                 wait = self._patience.again
@@ -130,8 +131,7 @@ class Session:
             is_busy = lookout.wait(wait, found=found) or found
 
     def _text(self) -> str:
-        left = f"; {self._left}" if self._left else ""
-        return f"{self._settings.folder} of {self._settings.host} is watched{left}"
+        return f"{self._settings.folder} of {self._settings.host} is watched{self._left}"
 
     def _take_all(self) -> bool:
         """Take what is new until the server tells of nothing more; as `_take_new` says.
@@ -233,7 +233,7 @@ class Session:
         if is_first or not again:
             log.warning("imap-unreadable", uid=uid, again=again, why=why)
         if not again:
-            self._leave("a message that it would not give was left there")
+            self._left = "; a message that it would not give was left there"
 
     def _is_wanted(self, uid: int, about: dict[bytes, Any]) -> bool:
         """Whether a message concerns us and may be fetched."""
@@ -250,14 +250,9 @@ class Session:
         if size > MAX_SIZE:
             log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
             kib = f"{size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
-            self._leave(f"a message of {kib}")
+            self._left = f"; a message of {kib}"
             return False
         return True
-
-    def _leave(self, what: str) -> None:
-        """Tell of a message that nobody will look at again: too large to be a command, or lost."""
-        self._left = what
-        self._ready(self._text())
 
     def _take(self, uids: Sequence[int], about: dict[int, dict[bytes, Any]]) -> int | None:
         """Fetch these whole, store them, put away what is safe; the first one that must wait."""
