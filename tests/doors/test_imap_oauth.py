@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,6 +102,29 @@ async def test_a_mailbox_is_opened_by_a_token(endpoint: Endpoint, tmp_path: Path
             "grant_type": ["refresh_token"],
         }
     ]
+
+
+async def test_a_stop_is_quick_while_the_endpoint_says_nothing(tmp_path: Path) -> None:
+    ledger, asked = Ledger(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
+        await reader.read(-1)
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token"
+        file = client_file(tmp_path, token_uri=url)
+        given = settings(1, "ann", password=None, oauth={"client_file": file})
+        async with watching(ledger, given) as door:
+            await asyncio.wait_for(asked.wait(), 10)
+            began = time.monotonic()
+            await door.stop()
+            assert time.monotonic() - began < 1
+            assert door._thread is not None
+            assert not door._thread.is_alive()
+    assert not ledger.said
 
 
 def test_an_endpoint_is_asked_by_tls_and_must_be_who_it_says(

@@ -20,7 +20,8 @@ from housecarl.doors.imap_patience import Patience
 if TYPE_CHECKING:
     from housecarl.doors.imap_session import Session
 
-#: Seconds that the thread has to end; it hangs only in a name look-up, and ends after that.
+#: Seconds that the thread has to end; it hangs only where there is no connection to cut yet, in a
+#: name look-up or a call that nobody takes, and ends after that.
 STOP_SECONDS = 1.8
 
 log = structlog.get_logger()

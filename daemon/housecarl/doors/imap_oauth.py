@@ -77,8 +77,10 @@ class _Web(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
         return made
 
 
-def token(file: Path, host: str) -> str:
+def token(file: Path, host: str, opening: Opening | None = None) -> str:
     """A fresh access token for `host`; raises Cut (try again), Refused (ask for a new grant).
+
+    `opening` can cut it from another thread, as it cuts the mailbox's own connection.
 
     `file` is JSON with client_id, refresh_token, and client_secret or token_uri where the provider
     needs them (RFC 6749 6); Google wraps its client file into "installed", which is understood.
@@ -86,7 +88,7 @@ def token(file: Path, host: str) -> str:
     given = _client(file)
     fields = {name: given[name] for name in _KEYS if given.get(name)}
     fields["grant_type"] = "refresh_token"
-    answer = _ask(_endpoint(given, host), fields)
+    answer = _ask(_endpoint(given, host), fields, opening or Opening())
     access = answer.get("access_token")
     if not isinstance(access, str) or not access.isascii() or not access.isprintable():
         raise Cut("the token endpoint gave no access token")
@@ -121,9 +123,8 @@ def _endpoint(given: dict[str, Any], host: str) -> str:
     raise Refused("token_uri of the client file must begin with https://")
 
 
-def _ask(url: str, fields: dict[str, str]) -> dict[str, Any]:
+def _ask(url: str, fields: dict[str, str], opening: Opening) -> dict[str, Any]:
     """What the endpoint answers, all of it within SECONDS. Raises Refused, Cut."""
-    opening = Opening()
     timer = threading.Timer(SECONDS, opening.cut)
     timer.daemon = True
     timer.start()

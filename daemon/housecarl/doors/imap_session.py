@@ -78,7 +78,7 @@ class Session:
         """(password, access token or None); read anew each time. Raises Refused, Cut."""
         settings = self._settings
         if settings.oauth is not None:
-            return "", token(settings.oauth.client_file, settings.host)
+            return "", token(settings.oauth.client_file, settings.host, self.opening)
         assert settings.password is not None, "the configuration has one or the other"
         try:
             return settings.password.read(), None
