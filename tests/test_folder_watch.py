@@ -84,6 +84,20 @@ async def test_one_that_is_moved_away_or_removed_is_missed_and_the_next_is_watch
     await folder.until("c.py", "d.py")
 
 
+async def test_the_folder_that_holds_it_may_be_replaced(folder: Folder) -> None:
+    """As by who moves the next release there, with its modules in it."""
+    current = folder.place.parent
+    for release in ("one", "two"):
+        (current.parent / "next" / "modules").mkdir(parents=True)
+        (current.parent / "next" / "modules" / f"{release}.py").write_text("")
+        if current.exists():
+            current.rename(current.with_name("former"))
+        (current.parent / "next").rename(current)
+        await folder.until(f"{release}.py")
+        (folder.place / "more.py").write_text("")
+        await folder.until("more.py", f"{release}.py")
+
+
 async def test_a_link_on_the_way_that_leads_elsewhere_is_followed(folder: Folder) -> None:
     """As when a release is rolled out: `ln -sfn releases/2 current`."""
     etc = folder.place.parents[1]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,8 @@ class FolderWatch:
     """Calls `note` on the loop when something happens in some folders, or to one of them.
 
     A folder that is not there yet, or is another one later, is seen by what holds it, or by the
-    nearest that is there above; a link on the way to it by the folder in which the link stands.
+    nearest that is there above, and that one by what holds it; a link on the way to it by the
+    folder in which the link stands.
     """
 
     def __init__(self, watch: Watch, folders: Sequence[Path], note: Callable[[], None]) -> None:
@@ -109,7 +111,7 @@ class _Way(NamedTuple):
             return
         if _is_folder(self.end):
             yield self.end
-        yield next((place for place in self.end.parents if _is_folder(place)), self.end)
+        yield from islice(filter(_is_folder, self.end.parents), 2)
 
 
 def _way(folder: Path) -> _Way:
