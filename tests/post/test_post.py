@@ -300,6 +300,17 @@ async def test_a_refused_recipient_is_noted_and_blocks_nobody(house: House) -> N
     assert house.smarthost.connections == 1
 
 
+@pytest.mark.parametrize("damage", ["\ufffd", "\r\nDATA\r\n", " "])
+async def test_an_address_that_is_damaged_ends_nothing(house: House, damage: str) -> None:
+    """A bit of the journal fell over: no smarthost hears of it, and the others get theirs."""
+    await house.add("ann", f"ann{damage}@example.org")
+    await house.add("bo")
+    async with house.running():
+        states = await house.until("refused", "sent")
+    assert states[0][2] == "its address is damaged"
+    assert house.recipients() == ["bo.2@example.org"]
+
+
 @pytest.mark.long(after=2)
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize(
