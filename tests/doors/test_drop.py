@@ -33,11 +33,13 @@ class Box:
     def __init__(self) -> None:
         self.got: asyncio.Queue[tuple[bytes, Stamp]] = asyncio.Queue()
         self.told: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+        self.asked = asyncio.Event()
         self.full = False
         self.fault = False
         self.deaf = False
 
     async def deliver(self, raw: bytes, stamp: Stamp) -> str:
+        self.asked.set()
         if self.fault:
             raise ValueError("of our own making")
         if self.full:
@@ -365,11 +367,13 @@ async def test_of_many_that_cannot_be_taken_the_oldest_are_named(
 async def test_while_the_spool_takes_nothing_the_file_stays(
     door: DropDoor, tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.05)
+    for seconds in ("AGAIN_SECONDS", "SETTLED_SECONDS"):
+        monkeypatch.setattr(f"housecarl.doors.drop.{seconds}", 0.02)
     box.full = True
     (tmp_path / "note").write_text("!uptime\n")
-    (tmp_path / "note").touch()
-    await asyncio.sleep(0)
+    for _ in range(2):
+        await asyncio.wait_for(box.asked.wait(), PATIENCE)
+        box.asked.clear()
     assert (tmp_path / "note").exists()
     box.full = False
     await box.next()
