@@ -98,6 +98,19 @@ async def test_who_refuses_and_hangs_up_has_refused(host: Smarthost, pipelining:
     assert not dialogue.usable
 
 
+@pytest.mark.parametrize("end", ["drop", "hang"])
+async def test_what_was_said_counts_though_the_mail_that_was_asked_for_all_the_same_ends_it(
+    host: Smarthost, end: str
+) -> None:
+    """RFC 2920 3.1: DATA may be answered with 354 though nobody will get it; an empty one goes."""
+    host.script = lambda step, to: {"rcpt": "550 5.1.1 nobody", "end": end}.get(step)
+    dialogue = await opened(host)
+    with pytest.raises(PostRefused, match="the recipient: 550"):
+        await dialogue.hand_in("house@example.org", "ann@example.org", MAIL, 0.1)
+    assert not dialogue.usable
+    assert host.taken == []
+
+
 async def test_where_a_mail_cannot_be_taken_back_there_is_no_other_on_that_connection(
     host: Smarthost,
 ) -> None:

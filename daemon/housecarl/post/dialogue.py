@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import cast
 
 from housecarl.errors import PostLater, PostRefused
@@ -149,7 +150,8 @@ class Dialogue(asyncio.Protocol):
                     break
         trouble = trouble_of(answers)
         if trouble is not None and answers[-1].code == 354 and len(answers) == 3:
-            await self._ask(b".\r\n", 1, begun=True)
+            with suppress(Dropped):  # what was said counts
+                await self._ask(b".\r\n", 1, begun=True)
         return trouble
 
     async def quit(self) -> None:
