@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import shutil
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,12 @@ from tests.cli.conftest import verb_of
 
 from housecarl.errors import JournalDamaged, StorageError
 from housecarl.house import JOURNAL, House
-from housecarl.intake import NAME
+from housecarl.intake import NAME, Intake
 from housecarl.journal import conditions, connect
 from housecarl.journal.conditions import Condition
 from housecarl.lock import held
-from housecarl.spool import State
+from housecarl.message.stamp import Stamp
+from housecarl.spool import Spool, State
 from housecarl.testing.house import TestHouse
 
 #: Seconds between two looks in a test, and until something must have happened.
@@ -288,3 +291,30 @@ def test_new_is_not_there(tmp_path: Path) -> None:
         assert sender.send("!help uptime") == 250
         house.inbox.wait(1)
         sender.client.close()
+
+
+async def test_that_messages_are_taken_again_is_told_until_somebody_hears_it(
+    tmp_path: Path,
+) -> None:
+    """The journal is on the same disk, and may come right a moment later."""
+    told, heard = list[tuple[bool, str]](), asyncio.Event()
+
+    async def tell(name: str, ok: bool, text: str) -> None:
+        told.append((ok, text))
+        if ok and [each for each, _ in told].count(True) < 2:
+            raise StorageError("disk I/O error")
+        if ok:
+            heard.set()
+
+    spool = Spool(tmp_path / "spool")
+    spool.open(alone=True)
+    await spool.start()
+    intake = Intake(spool, tell, again=0.01)
+    (spool.root / "new").rename(spool.root / ".new")
+    with pytest.raises(StorageError):
+        await intake.put(b"", Stamp("drop", datetime.now(UTC)))
+    (spool.root / ".new").rename(spool.root / "new")
+    await asyncio.wait_for(heard.wait(), PATIENCE)
+    assert told[-1] == (True, "messages are taken again")
+    intake.stop()
+    await spool.stop()

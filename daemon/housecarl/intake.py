@@ -30,6 +30,7 @@ class Intake:
     tell: Tell
     again: float = AGAIN_SECONDS
     _looking: asyncio.Task[None] | None = field(init=False, default=None)
+    _why: str = field(init=False, default="")
 
     async def put(self, raw: bytes, stamp: Stamp) -> str:
         """As `Spool.put`, with its errors."""
@@ -45,26 +46,26 @@ class Intake:
             self._looking.cancel()
 
     def _begin(self, error: StorageError) -> None:
+        self._why = str(error)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look(str(error)), name="intake")
+            self._looking = asyncio.create_task(self._look(), name="intake")
 
-    async def _look(self, why: str) -> None:
-        """Tell what is wrong, and that it is over once it is."""
-        await self._tell(False, f"no message is taken: {why}")
-        while True:
+    async def _look(self) -> None:
+        """Tell what is wrong, and that it is over once it is and somebody hears that."""
+        while self._why:
+            await self._tell_trouble()
             await asyncio.sleep(self.again)
+            self._why = ""
             try:
                 await self.spool.ask(self._try)
+                await self.tell(NAME, True, "messages are taken again")
             except StorageError as error:
-                await self._tell(False, f"no message is taken: {error}")
-                continue
-            break
+                self._why = str(error)
         self._looking = None
-        await self._tell(True, "messages are taken again")
 
-    async def _tell(self, ok: bool, text: str) -> None:
+    async def _tell_trouble(self) -> None:
         with suppress(StorageError):  # the journal is on the same disk, often
-            await self.tell(NAME, ok, text)
+            await self.tell(NAME, False, f"no message is taken: {self._why}")
 
     def _try(self) -> None:
         """One byte by the way of a message; raises OSError, SpoolFull."""
