@@ -492,6 +492,40 @@ async def test_a_full_spool_costs_no_try_of_what_a_server_owes() -> None:
     assert ledger.ids == ["1"]
 
 
+async def test_what_is_owed_says_nothing_of_what_lies_before_it() -> None:
+    """That waits for room: it is read once there is some, whatever becomes of the other."""
+    ledger, server = Ledger(), ImapServer(torn={2})
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        ledger.fail = SpoolFull("no room")
+        for n in (1, 2):
+            await server.append(letter(n))
+        server.hears = ledger.changed
+        await ledger.until(lambda: len(server.words("UID FETCH 2 ")) >= 4)  # asked for it again
+        ledger.fail = None
+        await ledger.until(lambda: "1" in ledger.ids)
+        server.torn.clear()
+        await ledger.until(lambda: "2" in ledger.ids)
+    assert ledger.ids == ["1", "2"]
+
+
+async def test_what_was_owed_when_the_connection_ended_says_nothing_of_it_either() -> None:
+    """It was refused with its header, and the connection cut before all others were stored."""
+    ledger, server = Ledger(fail=SpoolFull("no room")), ImapServer(broken={3})
+    async with serving(server):
+        for n in (1, 2, 3):
+            await server.append(letter(n))
+        given = settings(server.port, "ann")
+        begun = {"validity": server.validity, "last": 1, "began": 0, "looked": 0}
+        ledger.values[key_of(given)] = {**begun, "owed": {"3": 1}}
+        async with watching(ledger, given):
+            await ledger.until(lambda: ledger.tries >= 1)
+            ledger.fail = None
+            await ledger.holds(2)
+            server.broken.clear()
+            await ledger.holds(2, 3)
+
+
 async def test_a_message_expunged_between_its_header_and_its_body_is_passed_over() -> None:
     ledger, server = Ledger(), ImapServer(gone={1})
     async with serving(server):

@@ -21,7 +21,7 @@ class Progress(NamedTuple):
     """`validity` and `last` are UIDVALIDITY and the last UID looked at; times in seconds (UTC).
 
     `began` is the first start (0: everything is wanted), `looked` the last time all was read,
-    `owed` the UIDs up to `last` that the server refused to give, and how often.
+    `owed` the UIDs that the server refused to give, and how often.
     """
 
     validity: int

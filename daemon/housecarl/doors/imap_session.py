@@ -5,7 +5,8 @@ from __future__ import annotations
 import imaplib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
 import structlog
@@ -161,38 +162,42 @@ class Session:
             found = sorted(u for u in self._line.search(f"UID {last + 1}:*") if u > last)
         new = [uid for uid in found if uid not in self._owed.tries]
         # what is owed comes in chunks of its own: one refusal costs a command for each of a chunk
-        for some in chain(chunks(self._owed.due(), HEADERS), chunks(new, HEADERS)):
-            if not self._take_some(some):
-                return False
+        for uids, is_owed in ((self._owed.due(), True), (new, False)):
+            for some in chunks(uids, HEADERS):
+                if not self._take_some(some, is_owed=is_owed):
+                    return False
         if self._is_renumbered:
             last = max(self._next - 1, *found) if found else self._next - 1
             self._keep(self._progress._replace(validity=self._validity, last=0), last)
             self._is_renumbered = False
         return True
 
-    def _take_some(self, uids: Sequence[int]) -> bool:
+    def _take_some(self, uids: Sequence[int], *, is_owed: bool) -> bool:
         """Take what is ours of these, then note how far we are; False when one must wait."""
+        note = partial(self._note, uids, is_owed=is_owed)
         self._refused.clear()
         about = self._fetched(uids, ABOUT)
         ours = [uid for uid in uids if uid in about and self._is_wanted(uid, about[uid])]
         for some in chunks(ours, BODIES):
             waits = self._take(some, about)
             if waits is not None:
-                self._note(uids, waits - 1)
+                note(waits - 1)
                 return False
-            self._note(uids, some[-1])
-        self._note(uids, uids[-1])
+            note(some[-1])
+        note(uids[-1])
         return True
 
-    def _note(self, uids: Sequence[int], last: int) -> None:
+    def _note(self, uids: Sequence[int], last: int, *, is_owed: bool) -> None:
         """Remember that of these all up to `last` are read, but for what was refused.
 
-        While the numbers are new, only the end of it counts.
+        What is owed says nothing of what lies between, which may wait for room in the spool. While
+        the numbers are new, only the end of it counts.
         """
         self._owed.settle(uid for uid in uids if uid <= last and uid not in self._refused)
         known = self._progress
-        if not self._is_renumbered and (last > known.last or self._owed.tries != known.owed):
-            self._keep(known, last)
+        reach = known.last if is_owed else last
+        if not self._is_renumbered and (reach > known.last or self._owed.tries != known.owed):
+            self._keep(known, reach)
 
     def _keep(self, progress: Progress, last: int) -> None:
         self._progress = progress.moved(last, self._owed.tries, self._bridge.now())
