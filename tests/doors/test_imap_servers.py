@@ -303,19 +303,39 @@ async def test_a_journal_that_cannot_be_read_is_told_until_it_can() -> None:
         await ledger.until(lambda: bool(ledger.said))
         ledger.unread = None
         await ledger.ready()
-    assert ledger.said[0] == (False, "127.0.0.1: the journal cannot be read: disk gone")
+    assert ledger.said[0] == (False, "127.0.0.1: the journal cannot be used: disk gone")
 
 
 async def test_a_journal_that_cannot_be_written_keeps_no_mail_waiting() -> None:
     """How far the mailbox was read is forgotten, a message read twice is known."""
-    ledger = Ledger(unkept=StorageError("disk full"))
+    ledger = Ledger()
     async with serving(ImapServer()) as server, watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        begun = dict(ledger.values)
+        ledger.unkept = StorageError("disk full")
         with capture_logs() as logs:
-            await ledger.ready()
             await server.append(letter(1))
             await ledger.holds(1)
+            await server.append(letter(2))
+            await ledger.holds(1, 2)
     assert {"event": "imap-not-kept", "why": "disk full", "log_level": "warning"} in logs
-    assert not ledger.values
+    assert ledger.values == begun
+
+
+async def test_where_a_mailbox_begins_is_kept_before_it_is_called_watched() -> None:
+    """Else the next connection would begin anew, behind what the spool has not taken yet."""
+    ledger = Ledger(unkept=StorageError("disk full"))
+    async with serving(ImapServer()) as server, watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: bool(ledger.said))
+        ledger.unkept = None
+        await ledger.ready()
+        ledger.unkept, ledger.fail = StorageError("disk full"), SpoolFull("no room")
+        server.cuts["IDLE"] = 1
+        await server.append(letter(1))
+        await ledger.until(lambda: ledger.tries >= 1 and not server.cuts["IDLE"])
+        ledger.unkept = ledger.fail = None
+        await ledger.holds(1)
+    assert ledger.said[0] == (False, "127.0.0.1: the journal cannot be used: disk full")
 
 
 async def test_nonsense_of_a_server_is_told_until_it_speaks_imap() -> None:

@@ -12,7 +12,6 @@ import structlog
 
 from housecarl.clock import Clock
 from housecarl.doors.door import Deliver
-from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 
 T = TypeVar("T")
@@ -61,11 +60,8 @@ class Bridge:
         return self.ask(self._memory.get(key))
 
     def keep(self, key: str, value: Any) -> None:
-        """Keep a value; when that fails the next one will do, a message read twice is known."""
-        try:
-            self.ask(self._memory.put(key, value))
-        except StorageError as error:
-            log.warning("imap-not-kept", why=str(error))
+        """Keep a value; raises StorageError."""
+        self.ask(self._memory.put(key, value))
 
     def ask(self, what: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop and wait for it. Raises Stopped once the door closes."""

@@ -95,12 +95,12 @@ class Session:
         next_uid = int(state.get(b"UIDNEXT", 0)) or self._highest() + 1
         try:
             known = restored(self._bridge.recall(self._key))
+            if known is None:
+                now = self._bridge.now()
+                known = first(self._validity, next_uid, now, all_old=self._settings.all_old)
+                self._bridge.keep(self._key, known.stored())
         except StorageError as error:
-            raise Cut(f"the journal cannot be read: {error}") from None
-        if known is None:
-            now = self._bridge.now()
-            known = first(self._validity, next_uid, now, all_old=self._settings.all_old)
-            self._bridge.keep(self._key, known.stored())
+            raise Cut(f"the journal cannot be used: {error}") from None
         self._progress = known
         # A server restored from a copy may count anew without saying so.
         self._is_renumbered = known.validity != self._validity or next_uid <= known.last
@@ -200,8 +200,12 @@ class Session:
             self._keep(known, reach)
 
     def _keep(self, progress: Progress, last: int) -> None:
+        """Remember that; when it fails the next one will do, a message read twice is known."""
         self._progress = progress.moved(last, self._owed.tries, self._bridge.now())
-        self._bridge.keep(self._key, self._progress.stored())
+        try:
+            self._bridge.keep(self._key, self._progress.stored())
+        except StorageError as error:
+            log.warning("imap-not-kept", why=str(error))
 
     def _fetched(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, dict[bytes, Any]]:
         """What the server says of these; what was expunged is missing.
