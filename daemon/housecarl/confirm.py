@@ -85,14 +85,15 @@ def find(
         # counted before a crash, it may be the one that the owner did not hear of
         return WrongCode(_off(until - now), locked=codes.is_missed(conn, receipt))
     open_code = codes.waiting(conn, person, now)
-    if open_code is None:
+    # an app that came or went since it was asked makes it a question without an answer
+    if open_code is None or bool(open_code.code) is bool(totp):
         codes.miss(conn, person, None, receipt, now)
         text = "Nothing waits for a code, or it came too late. Text the command again."
         return _wrong(conn, person, now, text)
     step = matching_step(totp, typed, now) if totp else None
     if step is not None and codes.is_spent(conn, person, step):
         return WrongCode(SPENT)  # not counted: it is no guess
-    if step is not None or (open_code.code and same(open_code.code, typed)):
+    if step is not None or same(open_code.code, typed):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, receipt, now)
     if tries >= MAX_TRIES:

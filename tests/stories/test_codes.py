@@ -309,6 +309,32 @@ def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(
             assert done(ledger) == ["shed"]
 
 
+@pytest.mark.parametrize("app_came", [True, False])
+def test_a_question_is_not_answered_by_codes_of_another_kind(
+    house: TestHouse, phone: Phone, ledger: Path, monkeypatch: pytest.MonkeyPatch, app_came: bool
+) -> None:
+    """An app was put in or taken out between the question and its answer.
+
+    Put in because the mailbox was stolen, say: the code that stands there is worth nothing now.
+    """
+    monkeypatch.setenv("ANNS_APP", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+    without = house.people["ann"]
+    with_app = without | {"totp": {"env": "ANNS_APP"}}
+    before, after = (without, with_app) if app_came else (with_app, without)
+    house.stop()
+    house.people["ann"] = before
+    house.start()
+    phone.text("!blow shed")
+    asked = phone.reply
+    code = code_in(asked) if app_came else "123456"
+    house.stop()
+    house.people["ann"] = after
+    house.start()
+    phone.text(f"!yes {code}")
+    assert phone.reply == "Nothing waits for a code, or it came too late. Text the command again."
+    assert done(ledger) == []
+
+
 @pytest.mark.parametrize("secret", [None, "not base 32!", "JBSWY3DPEHPK3PXP"])
 def test_a_secret_that_makes_no_codes_is_told_and_nothing_is_done(
     tmp_path: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch, secret: str | None
