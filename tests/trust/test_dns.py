@@ -104,6 +104,32 @@ async def test_a_machine_without_a_name_server_is_tried_later(
     assert await server[1].txt("key.example.org") == (b"v=DKIM1; p=AA",), "the config names one"
 
 
+@pytest.fixture
+def resolv_conf(server: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that names the machine's name servers, which all serve on the port of ours."""
+    path = tmp_path / "resolv.conf"
+    port = server[0].transport.get_extra_info("sockname")[1]
+    read = dns.resolver.BaseResolver.read_resolv_conf
+
+    def read_ours(stub: dns.resolver.BaseResolver, _: str) -> None:
+        stub.port = port
+        read(stub, str(path))
+
+    monkeypatch.setattr("dns.resolver.BaseResolver.read_resolv_conf", read_ours)
+    return path
+
+
+@pytest.mark.long
+async def test_another_name_server_is_asked_once_the_former_is_silent(resolv_conf: Path) -> None:
+    """The machine got another one from its router, whose file says so since."""
+    resolver = NameServers(lifetime=0.05)
+    resolv_conf.write_bytes(b"nameserver 127.0.0.254\n")  # where nobody serves
+    with pytest.raises(TrustLater):
+        await resolver.txt("key.example.org")
+    resolv_conf.write_bytes(b"nameserver 127.0.0.1\n")
+    assert await resolver.txt("key.example.org") == (b"v=DKIM1; p=AA",)
+
+
 @pytest.mark.long(after=1)
 @pytest.mark.parametrize(
     "broken",
@@ -111,18 +137,13 @@ async def test_a_machine_without_a_name_server_is_tried_later(
     ids=["address", "domain", "bytes"],
 )
 async def test_a_broken_line_in_resolv_conf_is_waited_for_until_it_is_mended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes
+    resolv_conf: Path, broken: bytes
 ) -> None:
-    written = tmp_path / "resolv.conf"
-    read = dns.resolver.BaseResolver.read_resolv_conf
-    monkeypatch.setattr(
-        "dns.resolver.BaseResolver.read_resolv_conf", lambda stub, _: read(stub, str(written))
-    )
     resolver = NameServers(lifetime=0.05)
-    written.write_bytes(broken)
+    resolv_conf.write_bytes(broken)
     with pytest.raises(TrustLater, match=r"^/etc/resolv\.conf cannot be used: "):
         await resolver.txt("key.example")
-    written.write_bytes(b"nameserver 127.0.0.254\n")  # where nobody serves
+    resolv_conf.write_bytes(b"nameserver 127.0.0.254\n")  # where nobody serves
     with pytest.raises(TrustLater, match=r"^no answer for key\.example: "):
         await resolver.txt("key.example")
 

@@ -114,6 +114,7 @@ class NameServers:
             answer: Answer = await self._asked(self._stub, name)
         except TrustLater as later:
             answer, seconds = str(later), SILENT if self._patience is not None else 0.0
+            self._stub = None  # the machine may have other name servers by now
         self._kept[name] = (time.monotonic() + seconds, answer)
         self._kept.move_to_end(name)
         while len(self._kept) > MAX_KEPT:
