@@ -105,7 +105,9 @@ async def test_google_voice_is_the_account_whose_texts_count(world: World) -> No
 
 
 async def test_require_is_the_least_proof_of_a_mail(world: World) -> None:
-    assert (await judged_by(world, signed(mail()), require="local")).reason == "no-proof"
+    found = await judged_by(world, signed(mail()), require="local")
+    assert (found.reason, found.keys) == ("no-proof", ())
+    assert found.proof is Proof.CLAIMED, "else its sender would be told that it came too late"
     assert (await judged_by(world, signed(mail()), require="signed")).reason is None
 
 

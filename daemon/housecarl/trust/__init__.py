@@ -117,7 +117,7 @@ class Trust:
             )
         found = await mail.prove(case, self._people, self._dns, self._forwarders, self._host)
         if _RANK.index(found.proof) < _RANK.index(self._require):
-            return found._replace(reason=found.reason or "no-proof")
+            return found._replace(proof=Proof.CLAIMED, reason=found.reason or "no-proof")
         return found
 
     def _unanswered(self, case: Case) -> Finding:
