@@ -18,7 +18,7 @@ from housecarl.config_trust import Trust
 from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
 from housecarl.module import NAME, House, Risk
-from housecarl.quantity import DAY, HOUR, MIB, Duration, Size
+from housecarl.quantity import DAY, HOUR, MIB, AnyDuration, Duration, Size
 from housecarl.septets import plain
 
 __all__ = [
@@ -216,7 +216,7 @@ class Limits(Section):
 class Keep(Section):
     """How long and how much of one folder is kept; what is over either goes, oldest first."""
 
-    age: Duration = Field(default=90 * DAY, description="Older ones go; a season to look back.")
+    age: AnyDuration = Field(default=90 * DAY, description="Older ones go; a season to look back.")
     size: Size = Field(
         default=256 * MIB, description="Beyond this the oldest go; small beside any disk."
     )

@@ -11,7 +11,7 @@ from housecarl import when
 from housecarl.config_section import Line, Section
 from housecarl.errors import CommandError
 from housecarl.location import Host, Location, Port
-from housecarl.quantity import DAY, MINUTE, Duration
+from housecarl.quantity import DAY, MINUTE, AnyDuration, Duration
 
 
 def _clock_time(value: Any) -> Any:
@@ -56,7 +56,7 @@ class Quiet(Section):
 class PartWatch(Section):
     """A part of the house itself."""
 
-    after: Duration = Field(
+    after: AnyDuration = Field(
         default=15 * MINUTE,
         description="How long it must last to be told, and be over to be well again.",
     )
@@ -72,7 +72,7 @@ class NewsWatch(Section):
 class CertificateWatch(NewsWatch):
     """The end of the SMTP door's certificate."""
 
-    before: Duration = Field(
+    before: AnyDuration = Field(
         default=14 * DAY,
         description="How long before its end it is told; renewals come 30 days before.",
     )
@@ -96,7 +96,7 @@ class HostWatch(PartWatch):
         default=None, description="A TCP port that must take connections, in place of ping."
     )
     every: Every = Field(default=1 * MINUTE, description="How often it is asked; 30s at the least.")
-    after: Duration = Field(
+    after: AnyDuration = Field(
         default=5 * MINUTE,
         description="How long it must last to be told, and be over to be well again.",
     )
