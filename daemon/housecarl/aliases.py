@@ -41,7 +41,7 @@ def _commands(call: Call, lines: Sequence[str], language: syntax.Language) -> li
         raise BadArgument(f"{call.name} takes {words} after it.")
     calls = []
     for line in lines:
-        (template,) = syntax.parse(language.symbol + line, "", language)
+        template = _read(line, language)
         args = [part for word in template.args for part in _filled(word, call.args)]
         calls.append(Call(template.name, tuple(args)))
     return calls
@@ -56,7 +56,7 @@ def _filled(word: str, args: tuple[str, ...]) -> list[str]:
 
 def names(lines: Sequence[str], language: syntax.Language) -> list[str]:
     """The command of each line of an alias without faults."""
-    return [syntax.parse(language.symbol + line, "", language)[0].name for line in lines]
+    return [_read(line, language).name for line in lines]
 
 
 def faults(aliases: Mapping[str, Sequence[str]], language: syntax.Language) -> dict[str, str]:
@@ -65,8 +65,12 @@ def faults(aliases: Mapping[str, Sequence[str]], language: syntax.Language) -> d
     for name, lines in aliases.items():
         for line in lines:
             try:
-                if len(syntax.parse(language.symbol + line, "", language)) != 1:
-                    found[name] = f"'{line}' is not one command"
+                _read(line, language)
             except CommandError as error:
                 found[name] = f"'{line}': {error}"
     return found
+
+
+def _read(line: str, language: syntax.Language) -> Call:
+    """The one command of a line, which the configuration holds to be one line."""
+    return syntax.parse(language.symbol + line, "", language)[0]
