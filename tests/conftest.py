@@ -49,7 +49,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def starts_read_once() -> Iterator[None]:
-    """Each house loads modules and templates and searches packages."""
+    """Each house loads modules and searches packages."""
     with pytest.MonkeyPatch.context() as patch:
         once.read_once(patch.setattr)
         # the file of a house: libyaml writes it in a tenth of the time

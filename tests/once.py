@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from housecarl import module_load, reply
+from housecarl import module_load
 from housecarl.commands import Command
 from housecarl.shipped import shipped
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 Load = Callable[..., tuple[ModuleType, tuple[Command, ...]]]
 
@@ -27,7 +23,6 @@ def read_once(patch: Callable[[object, str, Any], None]) -> None:
     """Have `patch` put in place what reads once."""
     patch(module_load, "load", loading(module_load.load))
     patch(module_load, "_points", searching(module_load._points))
-    patch(reply, "_environment", finding(reply._environment))
 
 
 def loading(load: Load) -> Load:
@@ -59,9 +54,3 @@ def searching(search: Callable[[], list[EntryPoint]]) -> Callable[[], list[Entry
         return found[key]
 
     return search_once
-
-
-def finding(find: Callable[[Path | None], Environment]) -> Callable[[Path | None], Environment]:
-    """`find`, which says where templates are found, for which ours are compiled once."""
-    ours = cache(lambda: find(None))
-    return lambda folder: ours() if folder is None else find(folder)

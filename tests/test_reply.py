@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import Environment
-from structlog.testing import capture_logs
 
 from housecarl.module import Reply
-from housecarl.reply import EMPTY, MAX_TEXT, NO_FACTS, Facts, More, Renderer
+from housecarl.reply import EMPTY, MAX_TEXT, Facts, More, Renderer
 from housecarl.septets import joined, septets
 
 LAMP = Reply("lamp on. 43 W now.", rows=[("Power", "43 W")])
@@ -84,14 +82,6 @@ def test_controls_and_endless_texts_are_cut() -> None:
     assert len(Renderer().mail([many])[0]) < 100 * 210 + 50
 
 
-def test_a_template_of_the_operator_wins_and_the_rest_stays_shipped(tmp_path: Path) -> None:
-    (tmp_path / "sms.txt.j2").write_text("{{ house }}: {{ replies[0].text }}")
-    renderer = Renderer(tmp_path)
-    assert renderer.pages([LAMP], Facts("Elm")) == ["Elm: lamp on. 43 W now."]
-    assert "Power" in renderer.mail([LAMP])[0]
-    assert renderer.faults() == []
-
-
 def test_once_loaded_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     renderer = Renderer()
     assert not renderer.loaded
@@ -101,35 +91,3 @@ def test_once_loaded_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
     assert renderer.loaded
     assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
     assert "lamp on." in renderer.mail([LAMP])[1]
-
-
-def test_also_with_a_broken_template_it_is_loaded_once(tmp_path: Path) -> None:
-    (tmp_path / "sms.txt.j2").write_text("{% for %}")
-    (tmp_path / "mail.txt.j2").write_text("{{ 1 / 0 }}")
-    renderer = Renderer(tmp_path)
-    renderer._render("sms.txt.j2", [LAMP], NO_FACTS)
-    renderer._render("mail.txt.j2", [LAMP], NO_FACTS)
-    assert not renderer.loaded, "three are compiled, and one of them twice"
-    renderer.load()
-    assert renderer.loaded
-    assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
-
-
-@pytest.mark.parametrize(
-    ("template", "says"),
-    [
-        ("{{ replies[0].text", "sms.txt.j2:1: "),
-        ("{{ nosuch }}", "'nosuch' is undefined"),
-        ("{{ 1 / 0 }}", "division"),
-        ("{{ ''.__class__.__mro__ }}", "unsafe"),
-    ],
-)
-def test_a_broken_template_is_named_and_the_reply_goes_out(
-    tmp_path: Path, template: str, says: str
-) -> None:
-    (tmp_path / "sms.txt.j2").write_text(template)
-    renderer = Renderer(tmp_path)
-    assert [says in fault for fault in renderer.faults()] == [True]
-    with capture_logs() as logs:
-        assert renderer.pages([LAMP]) == ["lamp on. 43 W now."]
-    assert [entry["event"] for entry in logs] == ["template unusable"]

@@ -45,7 +45,6 @@ class Answer(NamedTuple):
     replies: Sequence[Reply]
     kind: Kind = "reply"
     receipt: str = ""
-    asked: Sequence[str] = ()
     part: str = "0"
 
 
@@ -107,7 +106,7 @@ class Envelopes:
         """
         if self.config.post is None:
             way = Way(None)
-        facts = Facts(self.config.house, answer.receipt[:4], tuple(answer.asked))
+        facts = Facts(self.config.house, answer.receipt[:4])
         html, pages = None, list[str]()
         if way.texted:
             whole, pages = self.renderer.text(answer.replies, facts, held.text if held else "")

@@ -254,9 +254,8 @@ def _answer(case: Case, done: Done) -> Answer | None:
     """The one reply to a message; strangers have none."""
     if not done.replies or not case.person:
         return None
-    asked = [" ".join(call.words) for call in case.calls]
     kind: Kind = "reply" if done.challenge is None else "challenge"
-    return Answer(case.person, done.replies, kind, case.id, asked)
+    return Answer(case.person, done.replies, kind, case.id)
 
 
 def _use_way(conn: sqlite3.Connection, case: Case, own: Way | None, now: float) -> None:

@@ -6,11 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import structlog
 
 from housecarl import folding
 from housecarl.module import Reply
@@ -19,8 +16,6 @@ from housecarl.shipped import shipped
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
-
-log = structlog.get_logger()
 
 #: Characters of one reply's text; a mail is no place for a log file, and no amplifier.
 MAX_TEXT = 4096
@@ -41,11 +36,10 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 
 class Facts(NamedTuple):
-    """What templates may say besides the replies: the house, the journal's short id, the calls."""
+    """What templates may say besides the replies: the house, the journal's short id."""
 
     house: str = "house"
     id: str = ""
-    asked: Sequence[str] = ()
 
 
 #: Of a reply that stands alone.
@@ -63,34 +57,26 @@ class More(Reply):
     pages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Renderer:
-    """Renders replies with the templates of `folder`, for what it lacks with the shipped ones.
+    """Renders replies with the templates of `config/templates`.
 
-    `symbol` starts commands in this house: nothing rendered begins with it. A template that cannot
-    be used is logged and the shipped one stands in, because a reply must go out.
+    `symbol` starts commands in this house: nothing rendered begins with it.
     """
 
-    folder: Path | None = None
     symbol: str = "!"
     budget: int = PART
-    _compiled: dict[tuple[str, bool], Template] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    _compiled: dict[str, Template] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def loaded(self) -> bool:
         """Whether it can render at once; else the first time takes a tenth of a second."""
-        known = self._compiled
-        return all((name, True) in known or (name, False) in known for name in TEMPLATES)
+        return len(self._compiled) == len(TEMPLATES)
 
     def load(self) -> None:
         """Import Jinja and compile the templates; blocks."""
         for name in TEMPLATES:
-            try:
-                self._template(name, own=True)
-            except Exception:  # noqa: BLE001  told when it is rendered
-                self._template(name, own=False)
+            self._template(name)
 
     def pages(self, replies: Sequence[Reply], facts: Facts = NO_FACTS) -> list[str]:
         """The text messages of `replies`, each one line within the budget; the first goes now."""
@@ -125,61 +111,25 @@ class Renderer:
             text = f"- {text}"
         return text, self._render("mail.html.j2", shown, facts).strip("\n") + "\n"
 
-    def faults(self) -> list[str]:
-        """What is wrong with the templates of `folder`: "file:line: text" each; none is well."""
-        from jinja2 import TemplateError, TemplateSyntaxError
-
-        found = []
-        sample = [Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.0)], unit="kWh")]
-        for name in TEMPLATES:
-            try:
-                self._fill(name, True, sample, Facts(id="7f3a", asked=("!plug lamp on",)))
-            except TemplateSyntaxError as error:
-                found.append(f"{error.filename or name}:{error.lineno}: {error.message}")
-            except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-                found.append(f"{self.folder or ''}/{name}: {error}")
-        return found
-
     def _render(self, name: str, replies: Sequence[Reply], facts: Facts) -> str:
-        try:
-            return self._fill(name, True, replies, facts)
-        except Exception as error:  # noqa: BLE001  an operator's template can raise anything
-            log.error("template unusable", template=name, error=str(error))
-            return self._fill(name, False, replies, facts)
+        return self._template(name).render(replies=replies, house=facts.house, id=facts.id)
 
-    def _fill(self, name: str, own: bool, replies: Sequence[Reply], facts: Facts) -> str:
-        return self._template(name, own=own).render(
-            replies=replies, house=facts.house, id=facts.id, asked=facts.asked, symbol=self.symbol
-        )
-
-    def _template(self, name: str, *, own: bool) -> Template:
-        template = self._compiled.get((name, own))
+    def _template(self, name: str) -> Template:
+        template = self._compiled.get(name)
         if template is None:
-            environment = self._own if own else self._shipped
-            template = environment.get_template(name)
+            template = _environment().get_template(name)
             # copied for each reply: quick with one mapping, and not with Jinja's chain of two
             template.globals = dict(template.globals)
-            self._compiled[name, own] = template
+            self._compiled[name] = template
         return template
 
-    @cached_property
-    def _own(self) -> Environment:
-        return _environment(self.folder)
 
-    @cached_property
-    def _shipped(self) -> Environment:
-        return _environment(None)
-
-
-def _environment(folder: Path | None) -> Environment:
-    """Where templates are found; an operator's are kept in a sandbox, ours need none."""
+@cache
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
 
-    kind = Environment if folder is None else SandboxedEnvironment
-    own = [] if folder is None else [folder]
-    environment = kind(
-        loader=FileSystemLoader([*own, shipped("config") / "templates"]),
+    environment = Environment(
+        loader=FileSystemLoader(shipped("config") / "templates"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -209,8 +159,7 @@ def _number(value: float) -> str:
 
 def _harmless(replies: Sequence[Reply], facts: Facts) -> tuple[list[Reply], Facts]:
     """The same with nothing in it that could harm a mail: no controls, no endless text or table."""
-    house, asked = _clean(facts.house), tuple(map(_clean, facts.asked))
-    return [_bounded(reply) for reply in replies], facts._replace(house=house, asked=asked)
+    return [_bounded(reply) for reply in replies], facts._replace(house=_clean(facts.house))
 
 
 def _bounded(reply: Reply) -> Reply:

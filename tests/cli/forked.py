@@ -230,7 +230,7 @@ def _read_once() -> None:
         if not path.name.startswith("_"):
             module_load.load(path, path.stem)
     for name in reply.TEMPLATES:
-        reply._environment(None).get_template(name)
+        reply._environment().get_template(name)
 
 
 def _serve() -> None:

@@ -95,7 +95,7 @@ def test_an_answer_is_rendered_in_the_loop_but_for_what_would_hold_it_up(
 
     monkeypatch.setattr(Envelopes, "seal", seen)
     monkeypatch.setattr(Environment, "compile", seen_too)
-    kept = reply._environment(None).cache
+    kept = reply._environment().cache
     assert kept is not None
     kept.clear()  # what other tests compiled
     for _ in range(2):
