@@ -26,6 +26,7 @@ from housecarl.journal.replies import Due
 from housecarl.journal.runs import Run
 from housecarl.judge import Case, Judge, Step
 from housecarl.limits import Limits
+from housecarl.message import gmail_confirmation
 from housecarl.message.model import Kind
 from housecarl.message.name import id_of
 from housecarl.module import Reply, Risk
@@ -143,9 +144,7 @@ class Worker:
     async def _tell_owner(self, case: Case) -> None:
         """What concerns the owner whoever sent it: a forwarding to confirm, a lock-out."""
         if case.message.kind is Kind.CONFIRMATION and case.verdict.proof is not Proof.CLAIMED:
-            facts = case.message.facts
-            how = f"code {facts['code']}" if facts.get("code") else f"open {facts.get('link')}"
-            text = f"Gmail asks to confirm that {facts.get('account')} forwards here: {how}"
+            text = gmail_confirmation.told(case.message, case.id[:4])
             await self.tell("confirmation", True, text)
             log.info("confirmation", text=text)
         if case.reason == "locked":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from housecarl.message import Kind, Message, read
+from housecarl.message.gmail_confirmation import told
 
 from .letters import letter
 
@@ -70,3 +71,20 @@ def test_no_other_link_is_shown(link: str) -> None:
 
 def test_without_an_account_there_is_none() -> None:
     assert confirmation("Gmail", "hello\n").facts["account"] is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "text"),
+    [
+        ("(#123456) Gmail ann@gmail.com", LINK, "that ann@gmail.com forwards here: code 123456"),
+        ("Gmail ann@gmail.com", LINK, f"that ann@gmail.com forwards here: open {LINK}"),
+        (
+            "(#123456) Gmail",
+            "Code: 987654",
+            "that an account forwards here. I find no code in its mail. Log 7f3a.",
+        ),
+    ],
+)
+def test_the_owner_is_told_what_can_be_found_in_it(subject: str, body: str, text: str) -> None:
+    """Google writes it anew every few years, and then it may hold nothing that we know."""
+    assert told(confirmation(subject, f"{body}\n"), "7f3a") == f"Gmail asks to confirm {text}"

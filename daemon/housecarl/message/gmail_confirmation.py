@@ -47,6 +47,15 @@ def read(form: Form) -> Message:
     )
 
 
+def told(message: Message, log: str) -> str:
+    """What the owner reads of it; `log` is the journal's short id."""
+    account, code, link = (message.facts[name] for name in ("account", "code", "link"))
+    text = f"Gmail asks to confirm that {account or 'an account'} forwards here"
+    if code is None and link is None:
+        return f"{text}. I find no code in its mail. Log {log}."
+    return f"{text}: code {code}" if code else f"{text}: open {link}"
+
+
 def _account(subject: str, text: str) -> str | None:
     """The account that wants to forward: named in the subject, else first in the body."""
     for source in (subject, text):
