@@ -84,6 +84,13 @@ def test_try_fails_when_the_command_does(verb: Verb) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
+def test_try_takes_no_code_and_does_not_say_that_none_is_waited_for(verb: Verb) -> None:
+    """A question may well be open; only who was asked can answer it, on the way it came."""
+    done = verb("try", "yes 4821", "--as", "bo")
+    assert (done.returncode, done.stdout) == (1, "A code counts where it was asked for: text it.\n")
+
+
 DOOR = """\
 from housecarl import Call, command
 

@@ -21,8 +21,8 @@ def make(db: Database) -> tuple[Callable[..., Awaitable[Reply]], ...]:
     @command()
     async def yes(call: Call, code: Digits) -> Reply:
         """Confirm what I asked you to confirm: yes 4821"""
-        # A right code is turned into its command before anything is run; only others come here.
-        raise CommandError("Nothing waits for a code. Text the command again.")
+        # what comes by a door is turned into its command, or refused, before; `try` comes here
+        raise CommandError("A code counts where it was asked for: text it.")
 
     @command()
     async def no(call: Call) -> Reply:
