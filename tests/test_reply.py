@@ -57,7 +57,9 @@ def test_html_escapes_what_the_template_did_not_write() -> None:
     assert "<i>" not in html
 
 
-@pytest.mark.parametrize("text", ["!plug off", " \u200b\u200f!plug off", "\uff01plug", "\n!plug"])
+@pytest.mark.parametrize(
+    "text", ["!plug off", " \u200b\u200f!plug off", "\uff01plug", "\n!plug", "\u2028!plug"]
+)
 def test_nothing_said_begins_with_the_command_symbol(text: str) -> None:
     assert Renderer().mail([Reply(text)])[0].startswith("- ")
     assert Renderer().pages([Reply(text)])[0].startswith("- ")

@@ -31,8 +31,9 @@ MAX_CELL = 200
 #: What a reply is made with: a text, the two parts of a mail.
 TEMPLATES = ("sms.txt.j2", "mail.txt.j2", "mail.html.j2")
 
-#: Controls, lone surrogates and marks that reorder text; line feed and tab may stay in a mail.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Controls, lone surrogates, marks that reorder text and ends of a line or paragraph but line feed,
+#: which may stay in a mail, and so may tab.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Facts(NamedTuple):
