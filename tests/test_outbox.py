@@ -74,6 +74,23 @@ async def test_without_a_post_an_answer_is_kept_and_waits_for_nothing(
     assert examine(conn, 5.0 + 2 * WAITING_SECONDS, ["ann"], ZoneInfo("UTC")).well
 
 
+def test_what_waits_is_left_alone_while_there_is_no_post(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    """The post was taken out of the configuration for a while; what waits goes once it is back."""
+    due = outbox.queue(conn, ANN, TEXTED, 5.0)
+    assert due is not None
+    texts.keep_back(conn, due.id, 5.0 + HOUR, 5.0)
+    before = conn.execute("SELECT text, mail FROM replies").fetchone()
+    config = outbox.envelopes.config
+    limits = config.limits.model_copy(update={"texts_per_hour": 1})
+    without = Envelopes(config.model_copy(update={"post": None}), Renderer())
+    Outbox(without, limits).queue(conn, ANN._replace(replies=[Reply("off.")]), TEXTED, 6.0)
+    first, second = conn.execute("SELECT text, mail, state FROM replies ORDER BY id")
+    assert (*first,) == (*before, "waiting"), "it would go without a word in it"
+    assert (second["text"].startswith("off."), second["state"]) == (True, "no-way")
+
+
 async def test_what_was_sealed_before_is_queued_as_it_is(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:

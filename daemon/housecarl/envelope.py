@@ -66,7 +66,10 @@ class Envelopes:
     renderer: Renderer
 
     def way_back(self, conn: sqlite3.Connection, person: str, own: Way | None = None) -> Way:
-        """This conversation; else the one this person used last; else their first address."""
+        """This conversation; else the one this person used last; else their first address.
+
+        None of them without `post`: nothing ever leaves, so that it is only recorded.
+        """
         if self.leads(own, person):
             return own
         known = self.config.people.get(person)
@@ -84,6 +87,8 @@ class Envelopes:
         A conversation is between two numbers, ours and theirs. Who logs in or drops files may write
         from any address, and is answered there.
         """
+        if self.config.post is None:
+            return "there is no post"
         known, numbers = self.config.people.get(person), google_voice.numbers(address)
         if known is None:
             return f"{person} is no longer in the configuration"
@@ -101,11 +106,8 @@ class Envelopes:
     def seal(self, answer: Answer, way: Way, now: float, held: Held | None = None) -> Sealed:
         """The answer in the house's words, as the mail that is sent.
 
-        Behind a text that waits it is one with that, and keeps its Message-ID. In a house without
-        `post` nothing ever leaves: it has no way, is only recorded, and waits for nothing.
+        Behind a text that waits it is one with that, and keeps its Message-ID.
         """
-        if self.config.post is None:
-            way = Way(None)
         facts = Facts(self.config.house, answer.receipt[:4])
         html, pages = None, list[str]()
         if way.texted:
