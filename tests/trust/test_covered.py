@@ -52,12 +52,15 @@ async def test_a_charset_that_keeps_ascii_does_no_harm(
         ("koi8-r", b"!say \xd0\xbf\r\n", REFUSED),
         ("koi8-r", b"!plug lamp on\r\n\xd0\xbf\r\n", HELD),
         ("utf8", b"!say \xd0\xbf\r\n", HELD),
+        ("windows-1252", "!say à".encode() + b" la carte\r\n", REFUSED),
+        ("iso-8859-1", b"!say caf\xe9\r\n", REFUSED),
+        ("iso-8859-1", b"!plug lamp on\r\n\r\nGr\xfc\xdfe\r\n", HELD),
     ],
 )
-async def test_of_any_other_charset_the_commands_must_read_the_same_in_utf_8(
+async def test_in_any_charset_the_commands_must_read_the_same_as_in_utf_8(
     world: World, charset: str, body: bytes, word: str
 ) -> None:
-    """Whoever carries the mail could write another charset there."""
+    """Whoever carries the mail could write another there: of `à` Windows makes two words."""
     kind = f"text/plain; charset={charset}"
     assert await said(world, kind, body, "8bit") == word
 

@@ -22,9 +22,6 @@ STRICT = (b"from", b"to", b"subject", b"date", b"message-id")
 #: says what to do: a repeat under another Message-ID is known by its signature.
 NEEDED = (b"from", b"subject")
 
-#: Charsets in which a command can only be the bytes that were signed.
-_CHARSETS = ("us-ascii", "ascii", "utf-8", "iso-8859-1", "iso-8859-15", "windows-1252")
-
 #: Bytes before the first boundary: a sentence for old programs, then the line itself.
 MAX_PREAMBLE = 256
 
@@ -70,11 +67,10 @@ def _body_is_plain(root: Part) -> bool:
     """Whether an unsigned Content-Type could not change what the signed body says.
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
-    boundary is the body's own first line, with a part's header below, can be cut in one way only,
-    and text in a charset that keeps ASCII reads the same; of any other the commands must be the
-    same in UTF-8. Anything else could bring other lines of the body to the front: of `----------
-    Forwarded message` and what stands below, for one, the words of somebody else; or of
-    alternatives the one that was a note that came along.
+    boundary is the body's own first line, with a part's header below, can be cut in one way only;
+    of any other text the commands must be the same in UTF-8. Anything else could bring other lines
+    of the body to the front: of `---------- Forwarded message` and what stands below, for one, the
+    words of somebody else; or of alternatives the one that was a note that came along.
     """
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
@@ -82,8 +78,7 @@ def _body_is_plain(root: Part) -> bool:
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
         begun = first.rstrip() == boundary and second[:8].lower() == b"content-"
         return begun and _reads_one_way(root)
-    charset = parameters.get("charset", "us-ascii").lower()
-    if charset not in _CHARSETS and not _reads_as_utf_8(root):
+    if not _reads_as_utf_8(root):
         return False
     text = root.text()
     if kind == "text/html":
@@ -93,9 +88,12 @@ def _body_is_plain(root: Part) -> bool:
 
 
 def _reads_as_utf_8(root: Part) -> bool:
-    """Whether the commands are the same in UTF-8: no charset has made them of other bytes."""
+    """Whether the commands are the same in UTF-8: no charset has made them of other bytes.
+
+    Where all of the text is, nothing need be read to see it.
+    """
     other = replace(root, parameters={**root.parameters, "charset": "utf-8"})
-    return leading(typed(root)) == leading(typed(other))
+    return root.text() == other.text() or leading(typed(root)) == leading(typed(other))
 
 
 def _reads_one_way(root: Part) -> bool:
