@@ -294,6 +294,17 @@ def test_the_pinned_conversation_is_known_again(house: TestHouse) -> None:
     assert (again.address, again.token) == (known.address, known.token)
 
 
+def test_so_is_that_with_each_number_of_the_house(house: TestHouse) -> None:
+    """It had another one for a while; with the one it has again somebody else could begin anew."""
+    (known,) = read(house, lambda c: people.ways(c, "ann"))
+    other = f"13035550111.{known.address.partition('.')[2]}"
+    leave_text(house, other, -timedelta(seconds=1))
+    replace(house.spool / JOURNAL)
+    house.start()
+    ways = read(house, lambda c: people.ways(c, "ann"))
+    assert {each.address for each in ways} == {known.address, other}
+
+
 def leave_text(house: TestHouse, address: str, age: timedelta) -> None:
     """A text of ann's that was obeyed some time ago."""
     now = house.clock.now() - age
@@ -361,6 +372,31 @@ def test_a_crash_while_it_is_put_in_place_is_taken_up(house: TestHouse) -> None:
     assert marks(house) == 1
     assert len(read(house, lambda c: receipts.listing(c, limit=9))) == 2
     assert not (folder / "journal.rebuilt").exists()
+
+
+def test_all_that_is_known_is_in_the_file_that_is_put_in_place(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody looks at it meanwhile, for whom SQLite would leave what is new in a log beside it.
+
+    So it would on a disk that is full by then.
+    """
+    readers = list[sqlite3.Connection]()
+    fill = rebuild.Rebuild._fill
+
+    def look(self: rebuild.Rebuild, conn: sqlite3.Connection, off: dict[str, float] | None) -> None:
+        fill(self, conn, off)
+        part = self.path.with_name("journal.part")
+        readers.append(sqlite3.connect(part, check_same_thread=False))
+        readers[0].execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    monkeypatch.setattr(rebuild.Rebuild, "_fill", look)
+    replace(house.spool / JOURNAL)
+    house.start()
+    readers[0].close()
+    assert [each.state for each in read(house, lambda c: receipts.listing(c, limit=9))] == [
+        "executed"
+    ]
 
 
 @pytest.mark.parametrize("ahead", [1, 50])

@@ -19,6 +19,7 @@ from housecarl.journal import SIDES, conditions, connect, events, fault, mark_of
 from housecarl.journal.conditions import Condition
 from housecarl.journal.events import Event
 from housecarl.journal.receipts import Receipt
+from housecarl.message.google_voice import numbers
 from housecarl.message.name import id_of
 from housecarl.module import Reply
 from housecarl.notify import Progress
@@ -104,6 +105,8 @@ class Rebuild:
         off = _salvage_off(self.path)
         conn = connect(part)
         try:
+            # into the file itself: what stays in a log beside it is not given its name
+            conn.execute("PRAGMA journal_mode = OFF")
             conn.execute("BEGIN")
             self._fill(conn, off)
             conn.execute("COMMIT")
@@ -117,11 +120,11 @@ class Rebuild:
     def _fill(self, conn: sqlite3.Connection, off: dict[str, float] | None) -> None:
         """Everything the folders know, and the word to the owner, in one transaction."""
         now = self.clock.now().timestamp()
-        known, ways = 0, dict[tuple[str, str], people.Way]()
+        known, ways = 0, dict[tuple[str, object], people.Way]()
         for message in self.remains.filed(now):
             receipts.store(conn, message.receipt, message.keys)
             if message.way is not None and message.receipt.person:
-                ways[message.receipt.person, message.way.sender] = message.way
+                ways[message.receipt.person, numbers(message.way.address)] = message.way
             known += 1
             self.progress(f"building the journal anew: {known} messages")
         for (person, _), way in ways.items():
