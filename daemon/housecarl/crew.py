@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
@@ -16,6 +16,10 @@ LATE_SECONDS = 4.0
 #: Messages that wait for a turn and have another carrier stand in for theirs; more would be one
 #: person's flood, whom the limits meet first, and each of them is kept in memory.
 STAND_INS = 256
+
+#: Seconds for which a change lets those go first that were offered before it: the file of one is
+#: read, the owner of another looked up, while that of a third hangs, which nobody waits for.
+ORDER_SECONDS = 2.0
 
 
 class Crew:
@@ -32,6 +36,8 @@ class Crew:
         self._in_line = 0
         self._ending = False
         self._seen: dict[str, asyncio.Future[None]] = {}
+        #: the carriers whose name has not come to its turn yet, in the order of the names
+        self._before: dict[asyncio.Task[None] | None, asyncio.Future[None]] = {}
 
     @property
     def waiting(self) -> int:
@@ -80,13 +86,20 @@ class Crew:
         await self._names.join()
 
     @asynccontextmanager
-    async def turn(self, person: str) -> AsyncIterator[None]:
-        """The turn of a person, in the order in which it was asked for."""
+    async def turn(self, person: str | None) -> AsyncIterator[None]:
+        """The turn of a person, in the order in which the names were offered; None needs none."""
+        if person is None:
+            self._come()
+            yield
+            return
         turn = self._turns.setdefault(person, asyncio.Lock())
         self._in_line += 1
         try:
-            if turn.locked() and not self._ending and len(self._carriers) < CARRIERS + STAND_INS:
+            waits = turn.locked() or self._earlier() is not None
+            if waits and not self._ending and len(self._carriers) < CARRIERS + STAND_INS:
                 self._hire()
+            await self._let_go_first()
+            self._come()
             await turn.acquire()
         finally:
             self._in_line -= 1
@@ -95,6 +108,25 @@ class Crew:
         finally:
             turn.release()
 
+    async def _let_go_first(self) -> None:
+        """Wait for those that were offered before and take longer to come to their turn."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ORDER_SECONDS):
+                while (earlier := self._earlier()) is not None:
+                    await asyncio.wait((earlier,))
+
+    def _earlier(self) -> asyncio.Future[None] | None:
+        """The first that has not come to its turn, if it is before the one in hand here."""
+        first = next(iter(self._before), None)
+        mine = asyncio.current_task()
+        return None if mine not in self._before or first is mine else self._before[first]
+
+    def _come(self) -> None:
+        """What is in hand here has come to its turn, or needs none."""
+        come = self._before.pop(asyncio.current_task(), None)
+        if come is not None:
+            come.set_result(None)
+
     def _hire(self) -> None:
         carrier = asyncio.create_task(self._work(), name="carrier")
         self._carriers.add(carrier)
@@ -102,10 +134,13 @@ class Crew:
 
     async def _work(self) -> None:
         while (name := await self._names.get()) is not None:
+            come = asyncio.get_running_loop().create_future()
+            self._before[asyncio.current_task()] = come
             try:
                 if not await self._carry(name):
                     return
             finally:
+                self._come()
                 self._names.task_done()
                 over = self._seen.pop(name, None)
                 if over is not None and not over.done():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import structlog
@@ -125,7 +125,8 @@ class Worker:
         self._wait_for_clock(case)
         case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
         await self._tell_owner(case)
-        done = await self.run(case, name)  # 8 claim, 9 execute
+        async with self._turn(case):
+            done = await self.run(case, name)  # 8 claim, 9 execute
         state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
         if done.replies:
@@ -161,12 +162,11 @@ class Worker:
             return Done(replies=(Reply(case.text),) if case.text else ())
         runs: list[Run] = []
         replies: list[Reply] = []
-        async with self._turn(case):
-            for n, step in enumerate(case.steps):
-                run, reply = await self._call(case, name, n, step)
-                runs.append(run)
-                if reply.text:  # none for a person who was switched off meanwhile
-                    replies.append(reply)
+        for n, step in enumerate(case.steps):
+            run, reply = await self._call(case, name, n, step)
+            runs.append(run)
+            if reply.text:  # none for a person who was switched off meanwhile
+                replies.append(reply)
         return Done(tuple(runs), tuple(replies))
 
     async def _call(self, case: Case, name: str, n: int, step: Step) -> tuple[Run, Reply]:
@@ -216,11 +216,10 @@ class Worker:
         ended = self.clock.now().timestamp()
         return run._replace(ended=ended, outcome=outcome, text=text, detail=detail)
 
-    def _turn(self, case: Case) -> AbstractAsyncContextManager[object]:
+    def _turn(self, case: Case) -> AbstractAsyncContextManager[None]:
         """Changes of one person happen one after another; who only looks need not wait."""
-        if all(step.decision.risk is Risk.LOOK for step in case.steps):
-            return nullcontext()
-        return self._crew.turn(case.person)
+        changes = any(step.decision.risk is not Risk.LOOK for step in case.steps)
+        return self._crew.turn(case.person if changes and case.word == "run" else None)
 
     async def _carried(self, name: str, work: Awaitable[None] | None = None) -> bool:
         """Carry a message, or other `work` with it, whatever it does; False when the disk fails."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from housecarl.crew import CARRIERS
+from housecarl.doors.drop_text import as_message
 from housecarl.errors import TrustLater
 from housecarl.journal import people
+from housecarl.message.name import make_name
+from housecarl.message.stamp import Stamp
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -304,6 +309,31 @@ def test_yes_stands_alone_in_its_message(phone: Phone, done: Callable[[], list[s
     phone.text(f"!yes {code}")
     assert phone.reply == "shed gone."
     assert done() == ["shed gone"]
+
+
+def test_of_what_waits_at_a_start_the_first_is_done_first(
+    house: TestHouse, done: Callable[[], list[str]]
+) -> None:
+    """Though it takes longer to see whose file it is than who logged in."""
+    house.stop()
+    hashed = house.folder / "hash"
+    hashed.write_text("$argon2id$")
+    hashed.chmod(0o600)
+    ann = {**house.people["ann"], "addresses": ["ann@example.org"]}
+    house.people["ann"] = {**ann, "login": {"user": "ann", "hash": {"file": str(hashed)}}}
+    stamp = Stamp("job", house.clock.now(), key="job:1:1", uid=str(os.geteuid()), as_person="ann")
+    leave(house, stamp, as_message(b"!switch lamp on\n"))
+    stamp = Stamp("smtp", house.clock.now() + timedelta(seconds=1), login="ann")
+    mail = b"From: ann@example.org\r\nMessage-ID: <1@example.org>\r\n\r\n!switch lamp off\r\n"
+    leave(house, stamp, mail)
+    house.start()
+    house.settle()
+    assert done() == ["lamp on", "lamp off"]
+
+
+def leave(house: TestHouse, stamp: Stamp, raw: bytes) -> None:
+    """A message that was taken in by a life that ended before it could be carried."""
+    (house.spool / "new" / make_name(stamp.arrived)).write_bytes(stamp.line() + raw)
 
 
 class Hesitant(Answers):
