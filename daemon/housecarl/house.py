@@ -143,7 +143,6 @@ class House:
             self.spool,
             self.db,
             self.record,
-            self.waiting,
             self.workshop,
             self.clock,
             self.worker,

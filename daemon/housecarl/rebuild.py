@@ -131,7 +131,7 @@ class Rebuild:
             people.use_way(conn, person, way)
         waiting = self.remains.waiting()
         for name, arrived in waiting:
-            receipts.store(conn, _doubted(name, arrived, now))
+            receipts.store(conn, _doubted(name, arrived))
         for name, at in (off or {}).items():
             people.switch_off(conn, name, at)
         forgot = "" if off is not None else " Who was switched off is forgotten: do it again."
@@ -191,9 +191,9 @@ def _salvage_off(path: Path) -> dict[str, float] | None:
         conn.close()
 
 
-def _doubted(name: str, arrived: float, now: float) -> Receipt:
+def _doubted(name: str, arrived: float) -> Receipt:
     checks = {DOUBT: "lost while this message waited"}
-    return Receipt(id_of(name), name, arrived, "", checks=checks, next_try=now)
+    return Receipt(id_of(name), name, arrived, "", checks=checks)
 
 
 def doubted(conn: sqlite3.Connection) -> set[str]:

@@ -29,7 +29,6 @@ from housecarl.notify import Progress
 from housecarl.record import Record, interrupted, way_of_receipt
 from housecarl.spool import Spool, State
 from housecarl.suspects import Suspects
-from housecarl.waiting import RETRY_SECONDS, Waiting
 from housecarl.worker import Worker
 
 log = structlog.get_logger()
@@ -54,7 +53,6 @@ class Recovery:
     spool: Spool
     db: Database
     record: Record
-    waiting: Waiting
     workshop: Workshop
     clock: Clock
     worker: Worker
@@ -127,14 +125,10 @@ class Recovery:
         ]
 
     async def _settle(self, name: str, state: State, receipt: Receipt) -> bool:
-        """One file: its message is over, move it; else carry it. Returns whether that is now."""
+        """One file: its message is over, move it. Returns whether it is to be carried instead."""
         if receipt.state == "waiting":
-            wait = (receipt.next_try or 0.0) - self.clock.now().timestamp()
-            if wait <= 0:
-                return True
-            # a clock that is not set yet may be months behind
-            self.waiting.schedule(name, min(wait, RETRY_SECONDS[-1]))
-        elif receipt.state in [*State]:
+            return True  # however long its pause: those that came after it are carried now, too
+        if receipt.state in [*State]:
             self.spool.move(name, state, State(receipt.state))
         else:
             log.error("state-damaged", id=receipt.id[:4], file=name)

@@ -22,7 +22,7 @@ RETRY_SECONDS = (60.0, 120.0, 300.0, 900.0, 1800.0)
 
 @dataclass(slots=True)
 class Waiting:
-    """Offers each again after a pause; the journal keeps the times over a restart."""
+    """Offers each again after a pause, which grows; a start offers all of them."""
 
     db: Database
     record: Record
@@ -31,28 +31,23 @@ class Waiting:
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
     async def postpone(self, name: str, why: str) -> None:
-        """Keep a message for a later try, and note when that is."""
+        """Keep a message for a later try; the journal knows how many there were."""
         identity, now = id_of(name), self.clock.now().timestamp()
         known = await self.db.read(lambda conn: receipts.find(conn, identity))
         known = known or Receipt(identity, name, now, "", reason="later", checks={"later": why})
         wait = RETRY_SECONDS[min(known.tries, len(RETRY_SECONDS) - 1)]
-        receipt = replace(known, state="waiting", tries=known.tries + 1, next_try=now + wait)
+        receipt = replace(known, state="waiting", tries=known.tries + 1)
         await self.record.defer(receipt)
         log.warning("later", id=identity[:4], why=why, seconds=wait)
-        self.schedule(name, wait)
-
-    def schedule(self, name: str, seconds: float) -> None:
-        """Offer a message again after some seconds."""
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(max(0.0, seconds), self._offer, name)
+        self._timers[name] = asyncio.get_running_loop().call_later(wait, self._offer)
 
     def stop(self) -> None:
-        """Offer nothing more; the journal keeps the times."""
+        """Offer nothing more."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
-    def _offer(self, _: str) -> None:
+    def _offer(self) -> None:
         """All that wait, as they came: the last has the shortest pause, and must not be first."""
         for name in sorted(self._timers):
             self._timers.pop(name).cancel()

@@ -89,7 +89,7 @@ def test_a_code_waits_too_for_it_may_have_run_out(
         assert phone.reply.startswith("Elm Street up ")
 
 
-def test_a_next_try_noted_by_a_right_clock_is_not_months_away_for_a_wrong_one(
+def test_what_waits_is_tried_at_a_start_however_far_the_clock_was_set_back(
     house: TestHouse, phone: Phone, clock: UnsetClock
 ) -> None:
     clock.move(180 * 86400)

@@ -48,9 +48,7 @@ def leave(house: TestHouse, folder: str, text: str, name: str = NAME, head: str 
 def note(house: TestHouse, state: str, calls: tuple[tuple[str, ...], ...], *done: Run) -> None:
     """What the journal knew of it."""
     conn = connect(house.spool / JOURNAL)
-    receipt = Receipt(
-        ID, NAME, 1.0, "drop", person="ann", proof="local", calls=calls, state=state, next_try=0.0
-    )
+    receipt = Receipt(ID, NAME, 1.0, "drop", person="ann", proof="local", calls=calls, state=state)
     receipts.store(conn, receipt)
     for run in done:
         runs.finish(conn, run)

@@ -391,6 +391,22 @@ def test_what_waited_for_dns_is_done_in_the_order_in_which_it_came(
     assert (tmp_path / "ledger").read_text() == "heater off\nlamp on\n"
 
 
+def test_so_it_is_at_a_start_however_long_each_would_wait_yet(
+    silent: TestHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes at that moment waits for nothing, and would overtake them."""
+    phone = silent.phone()
+    for n, text in enumerate(("!switch heater off", "!switch lamp on"), start=1):
+        phone.text(text)
+        waiting(silent, n)
+    silent.stop()
+    monkeypatch.setattr(Hesitant, "silent", False)
+    silent.start()
+    phone.text("!switch fan on")
+    assert [phone.reply for _ in range(3)] == ["heater off.", "lamp on.", "fan on."]
+    assert (tmp_path / "ledger").read_text() == "heater off\nlamp on\nfan on\n"
+
+
 def waiting(house: TestHouse, count: int) -> None:
     """Wait until so many messages wait for DNS."""
     assert house.daemon is not None and (inside := house.daemon.house) is not None

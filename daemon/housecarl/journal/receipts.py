@@ -32,14 +32,13 @@ class Receipt:
     checks: Mapping[str, str] = field(default_factory=dict)
     state: str = "waiting"
     tries: int = 0
-    next_try: float | None = None
 
 
 _COLUMNS = (
     "id, file, arrived, door, kind, person, sender, proof, verdict, reason, calls, sent, reply_to, "
-    "thread, checks, state, tries, next_try"
+    "thread, checks, state, tries"
 )
-_MARKS = ", ".join("?" * 18)
+_MARKS = ", ".join("?" * 17)
 
 #: The messages that did not end well, by two small indices; CROSS JOIN begins with these few.
 _UNWELL = (
@@ -70,7 +69,6 @@ def store(conn: sqlite3.Connection, receipt: Receipt, keys: Iterable[str] = ()) 
             json.dumps(dict(receipt.checks)),
             receipt.state,
             receipt.tries,
-            receipt.next_try,
         ),
     )
     take(conn, keys, receipt.id, receipt.arrived)
