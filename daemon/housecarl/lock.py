@@ -36,18 +36,15 @@ class Lock:
         self._file = folder / NAME
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = _taken(self._file)
         except PermissionError:
             raise  # it would be in vain to try again later
-        except OSError as error:
-            text = f"spool {folder.parent}: {error.strerror}: {error.filename}"
-            raise StorageError(text) from error
-        try:
-            _hold(self._fd)
         except BlockingIOError:
-            os.close(self._fd)
             text = f"another housecarl already serves the spool {folder.parent}"
             raise JournalError(text) from None
+        except OSError as error:
+            text = f"spool {folder.parent}: {error.strerror}: {error.filename or self._file}"
+            raise StorageError(text) from error
         self.former_killed = self._heard() != _ENDED
         self.say("")
 
@@ -77,8 +74,18 @@ class Lock:
         return b""
 
 
+def _taken(file: Path) -> int:
+    """Open and lock it; BlockingIOError when another process holds it, not when one only asks."""
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _hold(fd)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
 def _hold(fd: int) -> None:
-    """Lock it; BlockingIOError when another process holds it, and not when one only asks."""
     for _ in range(ASKED):
         with suppress(BlockingIOError):
             return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
