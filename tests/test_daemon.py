@@ -339,6 +339,22 @@ def test_a_reload_with_another_spool_takes_its_lock_with_it(house: TestHouse) ->
     assert lock.held(house.spool / JOURNAL.parent) is None
 
 
+def test_a_spool_that_has_another_name_now_is_the_same(house: TestHouse) -> None:
+    """It was a link to the new disk until the configuration named that."""
+    disk = house.folder / "disk"
+    house.stop()
+    house.spool.rename(disk)
+    house.spool.symlink_to(disk)
+    house.start()
+    configured(house, spool=str(disk))
+    house.until(lambda: running(house).ready.is_set())
+    house.spool.unlink()
+    configured(house, spool=str(disk), units="metric")
+    house.until(lambda: running(house).ready.is_set())
+    assert not running(house)._refused
+    assert inner(house).config.units == "metric"
+
+
 def test_a_new_spool_that_cannot_be_had_is_refused_and_the_old_one_goes_on(
     house: TestHouse,
 ) -> None:

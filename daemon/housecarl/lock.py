@@ -33,17 +33,17 @@ class Lock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / NAME
+        file = folder / NAME
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = _taken(self._file)
+            self._fd = _taken(file)
         except PermissionError:
             raise  # it would be in vain to try again later
         except BlockingIOError:
             text = f"another housecarl already serves the spool {folder.parent}"
             raise JournalError(text) from None
         except OSError as error:
-            text = f"spool {folder.parent}: {error.strerror}: {error.filename or self._file}"
+            text = f"spool {folder.parent}: {error.strerror}: {error.filename or file}"
             raise StorageError(text) from error
         self.former_killed = self._heard() != _ENDED
         self.say("")
@@ -52,15 +52,6 @@ class Lock:
         """What keeps its holder from serving; nothing: it serves."""
         with suppress(OSError):  # a disk that takes nothing is seen by whoever asks
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
-
-    def see(self) -> None:
-        """SpoolGone when its file is gone, as when the disk is not mounted any more.
-
-        A spool that is made anew would not know who is switched off, nor what was done before.
-        """
-        if not os.path.exists(self._file):  # noqa: PTH110 - no raise
-            way = "mount its disk, or put the spool back; a restart makes a new one"
-            raise SpoolGone(f"{self._file} is gone: {way}")
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
@@ -72,6 +63,16 @@ class Lock:
         with suppress(OSError):
             return os.pread(self._fd, MAX_TEXT, 0).rstrip(b"\0")
         return b""
+
+
+def see(folder: Path) -> None:
+    """SpoolGone when the file of a lock is gone, as when the disk is not mounted any more.
+
+    A spool that is made anew would not know who is switched off, nor what was done before.
+    """
+    if not os.path.exists(file := folder / NAME):  # noqa: PTH110 - no raise
+        way = "mount its disk, or put the spool back; a restart makes a new one"
+        raise SpoolGone(f"{file} is gone: {way}")
 
 
 def _taken(file: Path) -> int:

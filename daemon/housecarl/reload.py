@@ -40,7 +40,7 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
 
     def take() -> Lock:
         if spool == old.config.spool:
-            return held  # also one that is gone: the lock sees that
+            return held  # also one that is gone: who opens the house sees that
         with suppress(OSError):
             if spool.samefile(old.config.spool):
                 return held
