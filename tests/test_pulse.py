@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from housecarl import daemon as daemons
 from housecarl import pulse
+from housecarl.errors import StorageError
 from housecarl.house import House
 from housecarl.testing.house import TestHouse
 
@@ -21,23 +26,34 @@ WATCHDOG = 0.1
 
 
 class Systemd:
-    """The other end of NOTIFY_SOCKET."""
+    """The other end of NOTIFY_SOCKET; it takes everything at once, as systemd does."""
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
+        self._words = queue.SimpleQueue[str]()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while said := self.socket.recv(4096):
+            for word in said.decode().split("\n"):
+                self._words.put(word)
+
+    def close(self) -> None:
+        self.socket.shutdown(socket.SHUT_RD)
+        self._reader.join()
+        self.socket.close()
 
     def hears(self, word: str, seconds: float = 10.0) -> bool:
         """Whether a message with this line comes, from now on."""
-        self._forget()
+        while not self._words.empty():
+            self._words.get()
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self.socket.settimeout(left)
-            try:
-                if word in self.socket.recv(4096).decode().split("\n"):
+        with suppress(queue.Empty):
+            while (left := deadline - time.monotonic()) > 0:
+                if self._words.get(timeout=left) == word:
                     return True
-            except TimeoutError:
-                break
         return False
 
     def falls_silent(self) -> bool:
@@ -48,14 +64,6 @@ class Systemd:
                 return False
         return True
 
-    def _forget(self) -> None:
-        self.socket.setblocking(False)
-        try:
-            while self.socket.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
-
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
@@ -63,7 +71,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", str(int(WATCHDOG * 1e6)))
     monkeypatch.setattr(pulse, "LOOK_SECONDS", WATCHDOG / 4)
-    with systemd.socket:
+    with closing(systemd):
         yield systemd
 
 
@@ -157,6 +165,25 @@ def test_a_busy_worker_has_a_pulse(house: TestHouse) -> None:
     """The patience is more than the longest command takes."""
     longest = max(c.spec.timeout for c in inner(house).registry.commands.values())
     assert pulse.patience_of(inner(house)) > longest
+
+
+@pytest.mark.long
+def test_the_pulse_goes_on_while_a_spool_that_is_gone_is_waited_for(
+    house: TestHouse, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else systemd would start us again, and that makes a new spool, which is empty."""
+    monkeypatch.setattr(pulse, "BETWEEN_SECONDS", 5 * WATCHDOG)
+    monkeypatch.setattr(daemons, "BACK_OFF", (WATCHDOG,))
+    house.spool.rename(house.folder / "away")
+
+    async def meet() -> None:
+        inner(house).worker.trouble.set_result(StorageError("disk I/O error"))
+
+    with capture_logs() as logs:
+        house.do(meet())
+        while sum("is gone: mount" in str(each) for each in logs) <= 10:
+            assert systemd.hears("WATCHDOG=1", 20 * WATCHDOG)
+    (house.folder / "away").rename(house.spool)
 
 
 @pytest.mark.long

@@ -53,6 +53,7 @@ class Daemon:
         self._former: tuple[Loaded, Lock] | None = None
         self._served = False
         self._outage = StorageOutage()
+        self._pulse = Pulse(lambda: self.house)
         self._taken: set[Taken] = set()
         self._refused = ""
         self.house: House | None = None
@@ -68,7 +69,7 @@ class Daemon:
         """Serve until `stop`; raises ConfigError, JournalError, Unreachable, StorageError."""
         self._lock = await asyncio.to_thread(Lock, self.loaded.config.spool / JOURNAL.parent)
         # all life long: a reload may wait for a flash longer than the watchdog does
-        pulse = asyncio.create_task(Pulse(lambda: self.house).run(), name="watchdog")
+        pulse = asyncio.create_task(self._pulse.run(), name="watchdog")
         try:
             while not self._stop.is_set():
                 await self._serve_or_fall_back()
@@ -247,6 +248,7 @@ class Daemon:
         self._outage.begin()
         while True:
             log.error("storage-fault", why=str(error))
+            self._pulse.gets_on()
             if self.smtp is not None:
                 self.smtp.closed = True
             await self._say(str(error))

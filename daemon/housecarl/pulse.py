@@ -18,7 +18,7 @@ log = structlog.get_logger()
 #: Seconds in which messages that wait must get on, beside the longest that a command may take.
 STALL_SECONDS = 60.0
 
-#: Seconds without a house (15 min): waiting for a flash, then storage faults until we give up.
+#: Seconds without a house, or a try to open one (15 min): a flash is waited for before.
 BETWEEN_SECONDS = 900.0
 
 #: Seconds between two looks while something does not answer.
@@ -36,6 +36,10 @@ class Pulse:
         self._house = house
         self._without_since: float | None = None
         self._carried = (-1, 0.0)
+
+    def gets_on(self) -> None:
+        """There is no house yet, and another try begins: one hangs for ever, many may be made."""
+        self._without_since = None
 
     async def run(self) -> None:
         """Until it is cancelled; returns at once when no watchdog asks."""
