@@ -698,6 +698,20 @@ async def test_a_section_for_no_module_is_named(tmp_path: Path) -> None:
     assert "modules.plug: module plug has no settings" in str(caught.value)
 
 
+async def test_a_section_is_not_wrong_while_a_folder_that_may_hold_its_module_is_lost(
+    tmp_path: Path,
+) -> None:
+    """As when a network mount is late after a power cut: the house did not start, for good."""
+    folder = tmp_path / "mount"
+    registry = await loaded(folder, settings={"cellar": {"x": 1}})
+    registry.check_settings()
+    assert list(registry.lost) == [str(folder)]
+    write(folder, "gong", one("gong"))
+    await registry.reload()
+    with pytest.raises(ConfigError, match="no module 'cellar'"):
+        registry.check_settings()
+
+
 async def test_risk_follows_the_arguments_and_a_broken_rule_runs_nothing(tmp_path: Path) -> None:
     text = """
         @command(risk=lambda args: Risk.CHANGE if args.state else Risk.LOOK)

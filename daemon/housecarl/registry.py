@@ -268,7 +268,7 @@ class Registry:
         self._index = index_of(
             self._builtins,
             [*self._files.values(), *self._installed.values()],
-            self._settings,
+            {} if self._lost else self._settings,  # a section may be that of a module in there
             self._locate,
         )
 
