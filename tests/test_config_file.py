@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -363,6 +364,15 @@ def test_what_is_printed_loads_to_the_same_and_shows_no_secret(write: Write) -> 
     assert "{file" in shown or "file: " in shown
     again = load(write(shown.replace("api_key: '...'", "api_key: hunter2"))).config
     assert again == config
+
+
+def test_what_is_printed_shows_nothing_below_the_name_of_a_secret_but_where_it_is(
+    write: Write,
+) -> None:
+    nas = "{passwords: {ann: hunter2}, tokens: [hunter2, {a: hunter2}, {env: NAS}], port: 22}"
+    shown = dump(load(write(f"modules: {{nas: {nas}}}\n")).config)
+    told = yaml.safe_load(shown)["modules"]["nas"]
+    assert told == {"passwords": "...", "tokens": ["...", "...", {"env": "NAS"}], "port": 22}
 
 
 def test_the_file_is_looked_for_in_this_order(

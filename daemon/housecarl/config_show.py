@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from housecarl.config import Config
-from housecarl.secret import NAMING
+from housecarl.secret import NAMING, Secret
 
 
 def dump(config: Config) -> str:
@@ -27,13 +27,12 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _hidden(value: Any) -> Any:
-    """A copy without the values of secrets that stand in module settings; references stay."""
+def _hidden(value: Any, *, secret: bool = False) -> Any:
+    """A copy of module settings without what stands below the name of a secret; references stay."""
     if isinstance(value, list):
-        return [_hidden(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: "..." if NAMING.search(key) and not isinstance(part, dict | list) else _hidden(part)
-        for key, part in value.items()
-    }
+        return [_hidden(part, secret=secret) for part in value]
+    if isinstance(value, dict) and (not secret or value.keys() <= Secret.model_fields.keys()):
+        return {
+            key: _hidden(part, secret=NAMING.search(key) is not None) for key, part in value.items()
+        }
+    return "..." if secret else value
