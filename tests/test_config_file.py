@@ -433,6 +433,12 @@ def test_the_services_configuration_has_the_services_spool_for_every_login(
     assert load(path).config.spool == likely_spool(path) == tmp_path / "spool"
 
 
+def test_the_spool_of_a_broken_file_is_found_also_where_an_editor_began_it_with_a_mark(
+    write: Write, tmp_path: Path
+) -> None:
+    assert likely_spool(write("\ufeffspool: kept\npeople: [\n")) == tmp_path / "kept"
+
+
 def test_a_large_house_is_checked_in_a_blink(write: Write) -> None:
     """200 people; the bound is ten times what it takes, for a busy machine."""
     people = "".join(

@@ -167,7 +167,7 @@ def read(path: Path) -> Source:
 def likely_spool(path: Path) -> Path:
     """Where the spool of a configuration is, however broken the rest of its file is."""
     try:
-        found = _SPOOL.search(path.read_text("utf-8", errors="replace")[:LARGEST])
+        found = _SPOOL.search(path.read_text("utf-8-sig", errors="replace")[:LARGEST])
     except OSError:
         found = None
     if found is None:
