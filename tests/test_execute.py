@@ -141,6 +141,11 @@ def gift(call: Call, mode: Mode, *names: str) -> Reply:
     return Reply(f"{mode.value} {','.join(names)} {call.settings.city} {call.person} {call.name}")
 """
 
+#: with a decorator of a library, as that of a lock is
+WRAPPED = GIFT.replace("()\ndef", "()\n@contextmanager(lambda: (yield))()\ndef").replace(
+    "\n", "\nfrom contextlib import contextmanager\n", 1
+)
+
 LOCAL = """
 from typing import Annotated
 from pydantic import AfterValidator
@@ -331,14 +336,17 @@ async def test_a_saved_file_harms_no_call_while_a_file_beside_it_takes_long(tmp_
 
 
 @pytest.mark.long
-async def test_a_call_that_was_decided_runs_in_the_version_of_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gift", [GIFT, WRAPPED], ids=["plain", "wrapped"])
+async def test_a_call_that_was_decided_runs_in_the_version_of_then(
+    tmp_path: Path, gift: str
+) -> None:
     """However the file was changed since, while it was read again, or before that."""
-    (tmp_path / "gift.py").write_text(GIFT)
+    (tmp_path / "gift.py").write_text(gift)
     registry = Registry(None, [tmp_path], trial=None)
     await registry.reload()
     former, call = registry.commands["gift"], Call("gift", ("eco",))
     bound = former.bind(call)
-    for text in (GIFT.replace("Denver", "Paris"), "1 / 0", None):
+    for text in (gift.replace("Denver", "Paris"), "1 / 0", None):
         if text is None:
             (tmp_path / "gift.py").unlink()
         else:

@@ -382,7 +382,8 @@ async def test_a_change_within_one_second_and_of_the_same_size_is_seen(tmp_path:
 
 async def test_a_later_folder_cannot_replace_a_command(tmp_path: Path) -> None:
     write(tmp_path / "one", "plug", one("plug", "shipped", "aliases=('p',)"))
-    path = write(tmp_path / "two", "mine", one("plug", "mine"))
+    cached = one("plug", "mine").replace("async ", "@__import__('functools').cache\n")
+    path = write(tmp_path / "two", "mine", cached)  # a function of functools, with no line
     other = write(tmp_path / "two", "post", one("p", "name") + one("poster", "x", "aliases=('p',)"))
     registry = await loaded(tmp_path / "one", tmp_path / "two")
     assert await say(registry, "plug") == "shipped"

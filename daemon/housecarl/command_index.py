@@ -90,9 +90,8 @@ def index_of(
 def _enter(index: Index, entry: Entry) -> None:
     for command in entry.commands:
         if (other := index.commands.get(command.name)) is not None:
-            line = command.function.__code__.co_firstlineno
             index.broken[entry.file] = (
-                f"{entry.file}:{line}: {command.name} is already a command of {other.file};"
+                f"{entry.file}:{command.line}: {command.name} is already a command of {other.file};"
                 " give it another name"
             )
             return

@@ -51,6 +51,11 @@ class Command:
         """Whether it runs in the daemon's loop (async def), not in a worker process (def)."""
         return self.builtin or inspect.iscoroutinefunction(self.function)
 
+    @property
+    def line(self) -> int:
+        """The line on which it begins, with its decorators; 1 where none can be told."""
+        return _line(self.function)
+
     def usage(self) -> str:
         """How to write it: "plug NAME [on|off]"."""
         return self.arguments.usage(self.name)
@@ -66,7 +71,7 @@ class Command:
         try:
             self.arguments.prepare()
         except ModuleError as error:
-            raise ModuleError(f"{self.file}:{_line(self.function)}: {error}") from error.__cause__
+            raise ModuleError(f"{self.file}:{self.line}: {error}") from error.__cause__
 
     def risk(self, args: Args) -> Risk:
         """What this call can do; CommandFailed when the module's own rule breaks."""
@@ -97,9 +102,8 @@ def commands_of(module: ModuleType, section: str, file: str) -> list[Command]:
     names: set[str] = set()
     for command in commands:
         if command.name in names:
-            line = _line(command.function)
             text = f"{command.name} is a command of this file already; give it another name"
-            raise ModuleError(f"{file}:{line}: {text}")
+            raise ModuleError(f"{file}:{command.line}: {text}")
         names.add(command.name)
     return commands
 
@@ -138,7 +142,7 @@ def command_of(
 
 
 def _line(function: Callable[..., Any]) -> int:
-    return getattr(getattr(function, "__code__", None), "co_firstlineno", 1)
+    return getattr(getattr(inspect.unwrap(function), "__code__", None), "co_firstlineno", 1)
 
 
 def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:

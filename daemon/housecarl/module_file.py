@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import pickle
 import stat
 import sys
@@ -73,7 +74,7 @@ def forget(name: str) -> None:
 
 def source_of(function: Callable[..., Any]) -> bytes | None:
     """What the module of a function was made of; None for one that ships or is installed."""
-    found = getattr(function, "__globals__", {}).get(SOURCE)
+    found = getattr(inspect.unwrap(function), "__globals__", {}).get(SOURCE)
     return found if isinstance(found, bytes) else None
 
 
