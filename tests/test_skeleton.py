@@ -33,7 +33,9 @@ def test_the_new_module_and_its_test_are_typed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["", "Hello", "../x", "class", "test_x", "a b", "x" * 33, "é"])
+@pytest.mark.parametrize(
+    "name", ["", "Hello", "../x", "class", "test_x", "conftest", "a b", "x" * 33, "é"]
+)
 def test_a_name_that_cannot_be_texted_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModuleError, match="no name for a module"):
         skeleton.write(name, tmp_path)

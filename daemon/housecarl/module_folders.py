@@ -58,10 +58,11 @@ def _look(folder: Path) -> Files:
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "not there" if isinstance(error, FileNotFoundError) else "no folder"
         return Files({}, {str(folder): f"{folder} is {what}; make it, or change modules.folders"})
-    return Files({path: _stamp(path) for path in paths if _is_module(path.name)}, {})
+    return Files({path: _stamp(path) for path in paths if is_module(path.name)}, {})
 
 
-def _is_module(name: str) -> bool:
+def is_module(name: str) -> bool:
+    """Whether a file of that name is taken for a module."""
     return name.endswith(".py") and not name.startswith(NOT_MODULES) and name != "conftest.py"
 
 

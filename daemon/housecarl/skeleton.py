@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from housecarl.errors import ModuleError
+from housecarl.module_folders import is_module
 
 #: a command's name that is a file's and a function's name too
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -56,7 +57,7 @@ def test_{name}_knows_a_name(phone: Phone) -> None:
 
 def check_name(name: str) -> None:
     """Raise ModuleError for what cannot be the name of a module."""
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name.startswith("test_"):
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name) or not is_module(f"{name}.py"):
         raise ModuleError(f"{name!r} is no name for a module: a-z, then a-z 0-9 _, at most 32")
 
 
