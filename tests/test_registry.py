@@ -384,12 +384,14 @@ async def test_a_later_folder_cannot_replace_a_command(tmp_path: Path) -> None:
     write(tmp_path / "one", "plug", one("plug", "shipped", "aliases=('p',)"))
     cached = one("plug", "mine").replace("async ", "@__import__('functools').cache\n")
     path = write(tmp_path / "two", "mine", cached)  # a function of functools, with no line
-    other = write(tmp_path / "two", "post", one("p", "name") + one("poster", "x", "aliases=('p',)"))
+    named = one("p", "name") + one("poster", "x", "aliases=('p', 'plug')")
+    other = write(tmp_path / "two", "post", named)
     registry = await loaded(tmp_path / "one", tmp_path / "two")
     assert await say(registry, "plug") == "shipped"
     assert f"{path}:2: plug is already a command of" in registry.broken[str(path)]
     assert await say(registry, "p") == "name", "a name wins over every alias"
-    assert registry.notes[str(other)] == "alias p of poster is p already"
+    note = "alias p of poster is p already; alias plug of poster is plug already"
+    assert registry.notes[str(other)] == note
 
 
 async def test_two_files_of_one_name_do_not_disturb_each_other(tmp_path: Path) -> None:

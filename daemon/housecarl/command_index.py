@@ -106,6 +106,6 @@ def _enter_words(index: Index) -> None:
         for alias in command.aliases:
             other = index.words.setdefault(alias, command)
             if other is not command:
-                index.notes[command.file] = (
-                    f"alias {alias} of {command.name} is {other.name} already"
-                )
+                note = f"alias {alias} of {command.name} is {other.name} already"
+                former = index.notes.get(command.file)
+                index.notes[command.file] = f"{former}; {note}" if former else note
