@@ -67,6 +67,7 @@ def test_an_alias_takes_words(phone: Phone, plug: SimulatedPlug) -> None:
         ("!night now", "night takes no words after it."),
         ("!only", "only takes 1 word after it."),
         ("!help night", "night does: plug lamp off; plug porch on."),
+        ("!help !Night", "Night does: plug lamp off; plug porch on."),
     ],
 )
 def test_an_alias_says_how_it_is_used(phone: Phone, text: str, told: str) -> None:

@@ -47,7 +47,6 @@ def dies(call: Call) -> Reply:
 
 @command()
 def prints(call: Call) -> Reply:
-    """Print a lot."""
     print("x" * 1_000_000)
     return Reply("printed.")
 
@@ -129,6 +128,7 @@ def test_the_help_of_one_command_is_never_too_long_for_the_list(phone: Phone) ->
         ("!aexits", "aexits failed. Log "),
         ("!help a b", "help: b is too much. Use: help [NAME]"),
         ("!help tells", "tells - Tell of caf?s."),
+        ("!help prints", "prints."),
         ("!nothing", "No command nothing."),
         ("!" + "x" * 400, "No command xxxxxxxxxxxxxxxxxxxx..."),
     ],

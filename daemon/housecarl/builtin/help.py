@@ -21,10 +21,11 @@ def make(judge: Judge, config: Config) -> Callable[..., Awaitable[Reply]]:
             for alias, lines in config.aliases.items()
             if judge.may_alias(call.person, alias)
         }
-        if name is not None and name.casefold() in aliases:
-            return Reply(f"{name} does: {aliases[name.casefold()]}.")
         if name is not None:
-            return _one(judge, call.person, name, symbol)
+            word = name.removeprefix(symbol)
+            if does := aliases.get(word.casefold()):
+                return Reply(f"{word} does: {does}.")
+            return _one(judge, call.person, word, symbol)
         allowed = judge.allowed(call.person)
         names = ", ".join([c.name for c in allowed if not c.builtin] + sorted(aliases))
         rows = [(f"{symbol}{c.usage()}", c.help) for c in allowed]
@@ -37,10 +38,11 @@ def make(judge: Judge, config: Config) -> Callable[..., Awaitable[Reply]]:
 
 
 def _one(judge: Judge, person: str, name: str, symbol: str) -> Reply:
-    found = judge.find(person, name.removeprefix(symbol))
+    found = judge.find(person, name)
     rows = [("Usage", f"{symbol}{found.usage()}"), ("Help", found.help)]
     if found.aliases:
         rows.append(("Also", ", ".join(found.aliases)))
     if found.long_help:
         rows.append(("More", found.long_help))
-    return Reply(f"{found.usage()} - {found.help.rstrip('.')}.", rows=rows)
+    told = f"{found.usage()} - {found.help}" if found.help else found.usage()
+    return Reply(f"{told.rstrip('.')}.", rows=rows)
