@@ -34,6 +34,11 @@ class Rows(list):
         sys.exit(3)
 
 
+class Odd(CommandError):
+    def __str__(self):
+        return self.args[1]
+
+
 def do(what):
     if what == "reply":
         return Reply("lamp on.", rows=[("Power", "43 W")], bars=[("Mon", 1.5)], unit="kWh")
@@ -43,6 +48,8 @@ def do(what):
         raise CommandError("No plug lmap.")
     if what == "mute":
         raise CommandError("")
+    if what == "odd":
+        raise Odd("x")
     if what == "raise":
         raise KeyError("inner")
     if what == "name":
@@ -219,6 +226,7 @@ SHAPES = {"mute", "int", "dict", "bytes", "empty", "half", "rows", "bars", "insi
     ("what", "state", "said", "detail", "where"),
     [
         *((*end, "loop") for end in ENDS),
+        ("odd", "failed", "{} ran, but its answer cannot be sent. Log 7f3a.", "Odd", "loop"),
         *(
             pytest.param(*end, "worker", marks=[pytest.mark.long] if end[0] in SHAPES else [])
             for end in ENDS

@@ -99,7 +99,7 @@ async def _contained(command: Command, args: Args, call: Call) -> Outcome:
             value = await value
     except CommandError as error:
         state: State = "failed" if isinstance(error, CommandFailed) else "refused"
-        return _said(state, command, call, str(error), _trace(error))
+        return _said(state, command, call, error, _trace(error))
     except BaseException as error:  # sys.exit ends the call, not the daemon
         if is_cancelled(error):
             raise
@@ -177,11 +177,13 @@ def _answered(
     return _failed(command, args, call, detail or "its process answered nonsense")
 
 
-def _said(state: State, command: Command, call: Call, text: str, detail: str) -> Outcome:
-    """What the command itself told the sender (CommandError)."""
+def _said(
+    state: State, command: Command, call: Call, text: str | CommandError, detail: str
+) -> Outcome:
+    """What the command itself told the sender."""
     try:
-        return Outcome(state, answer(text), detail)
-    except ValueError as error:
+        return Outcome(state, answer(str(text)), detail)
+    except BaseException as error:  # noqa: BLE001  an error of the module's may have code of its own
         return _unsendable(command, call, f"{error}\n{detail}")
 
 
