@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from housecarl.commands import Command
 from housecarl.config import CommandRule, Config
 from housecarl.confirm import make_challenge
 from housecarl.errors import CommandError
@@ -35,10 +36,9 @@ class Performer:
     async def perform(self, case: Case, step: Step) -> Outcome:
         """Carry out one call; never raises, whatever the command does."""
         call = self._call(case, step)
-        rule = self._rules.get(step.command.name)
-        timeout = rule.timeout if rule else None
+        limit = self._limit(step.command)
         return await execute(
-            step.command, step.args, call, timeout=timeout, watch=self._workshop.watch
+            step.command, step.args, call, timeout=limit, watch=self._workshop.watch
         )
 
     async def challenge(self, case: Case) -> Done:
@@ -68,7 +68,7 @@ class Performer:
         step.args.call = self._call(case, step)
         try:
             with self._workshop.watching(step.command.name, step.command.file):
-                async with asyncio.timeout(step.command.spec.timeout):
+                async with asyncio.timeout(self._limit(step.command)):
                     said = rule(step.args)
                     return str(await said if inspect.isawaitable(said) else said)
         except CommandError:
@@ -80,6 +80,11 @@ class Performer:
             raise CommandError(
                 f"{step.command.name} cannot be prepared. Nothing was done. Log {case.id[:4]}."
             ) from error
+
+    def _limit(self, command: Command) -> float:
+        """Seconds for a call, and for the sentence before it: the house's, else the module's."""
+        rule = self._rules.get(command.name)
+        return rule.timeout if rule and rule.timeout is not None else command.spec.timeout
 
     def _call(self, case: Case, step: Step) -> Call:
         command = step.command

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.long(after=8)
 
 MODULE = '''
 """Something dangerous."""
+import asyncio
 from pathlib import Path
 
 from housecarl import Call, Reply, Risk, command
@@ -36,6 +37,17 @@ def _sentence(args):
 
 def _broken(args):
     raise ValueError("no sentence")
+
+
+async def _slow(args):
+    await asyncio.sleep(0.05)
+    return "Look long?"
+
+
+@command(risk=Risk.DANGER, timeout=0.01, confirm=_slow)
+async def slow(call: Call) -> Reply:
+    """Take longer than its author thought: slow"""
+    return Reply("Seen.")
 
 
 @command(risk=Risk.DANGER, confirm=_broken)
@@ -80,7 +92,8 @@ def house(tmp_path: Path, clock: FakeClock, ledger: Path) -> Any:
         "bo": {"phones": ["+13035550199"], "may": ["*"]},
     }
     modules = {"folders": [str(folder)], "blow": {"ledger": str(ledger)}}
-    with TestHouse(tmp_path, people, modules, clock) as house:
+    rules = {"slow": {"timeout": "20s"}}
+    with TestHouse(tmp_path, people, modules, clock, commands=rules) as house:
         yield house
 
 
@@ -245,6 +258,11 @@ def test_what_cannot_say_what_it_would_do_gets_no_code(phone: Phone, ledger: Pat
     phone.text("!yes 0000")
     assert phone.reply.startswith("Nothing waits for a code")
     assert done(ledger) == []
+
+
+def test_the_time_limit_of_the_house_is_that_of_the_sentence_too(phone: Phone) -> None:
+    phone.text("!slow")
+    assert phone.reply.startswith("Look long? Text !yes ")
 
 
 def test_the_same_danger_within_a_minute_is_not_done_twice(phone: Phone, ledger: Path) -> None:
