@@ -183,12 +183,10 @@ class CallMeans:
         """Run `text` later as the same person; the number of the job.
 
         Raises CommandError for a person who has so many already that no more are kept, ValueError
-        or OverflowError for a time more than a year away.
+        for a time more than a year away.
         """
         now = self.workshop.clock.now()
-        due = (now + when if isinstance(when, timedelta) else when).astimezone(UTC)
-        if abs(due - now) > LONGEST:
-            raise ValueError(f"{due:%Y-%m-%d} is more than a year away")
+        due = _due(now, when)
         words = json.dumps(words_of(text))
 
         def add(c: sqlite3.Connection) -> int | None:
@@ -253,6 +251,18 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
     _, late = await asyncio.wait(tasks, timeout=FAREWELL)
     for task in late:
         log.error("work will not be cancelled", task=task.get_name())
+
+
+def _due(now: datetime, when: datetime | timedelta) -> datetime:
+    """When that is; raises ValueError for more than a year away."""
+    try:
+        due = (now + when if isinstance(when, timedelta) else when).astimezone(UTC)
+        far = abs(due - now) > LONGEST
+    except OverflowError:  # beyond all dates
+        far = True
+    if far:
+        raise ValueError(f"{when} is more than a year away")
+    return due
 
 
 def words_of(text: str) -> tuple[str, ...]:

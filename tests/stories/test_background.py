@@ -145,6 +145,15 @@ async def someday(call: Call, year: int) -> Reply:
 
 
 @command(risk=Risk.CHANGE)
+async def never(call: Call) -> Reply:
+    """Do it behind the end of all dates."""
+    try:
+        return Reply(f"Job {await call.schedule(timedelta.max, 'uptime')}.")
+    except ValueError:
+        return Reply("Not that far.")
+
+
+@command(risk=Risk.CHANGE)
 async def later(call: Call, *words: str) -> Reply:
     """Do it later."""
     return Reply(f"Job {await call.schedule(timedelta(minutes=5), ' '.join(words))}.")
@@ -273,6 +282,11 @@ def test_what_would_be_due_in_another_age_is_the_fault_of_its_module(
     assert phone.reply.startswith("someday failed. It may have done a part. Log ")
     phone.text("!jobs")
     assert "uptime" not in phone.reply
+
+
+def test_a_time_behind_all_dates_is_as_wrong_as_one_in_two_years(phone: Phone) -> None:
+    phone.text("!never")
+    assert phone.reply == "Not that far."
 
 
 def test_one_pot_is_poured_from_by_one_at_a_time(
