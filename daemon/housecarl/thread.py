@@ -10,6 +10,9 @@ from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
+#: seconds until a thread for which there was no room is tried again
+ROOM_SECONDS = 0.1
+
 #: what is under way under each key; a future belongs to one loop
 _begun: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[Any]]] = (
     WeakKeyDictionary()
@@ -65,5 +68,13 @@ def _apart(work: Callable[[], T]) -> asyncio.Future[T]:
         except RuntimeError:
             pass  # the loop ended meanwhile
 
-    threading.Thread(target=run, name="aside", daemon=True).start()
+    def begin() -> None:
+        if done.done():
+            return  # nobody waits any more
+        try:
+            threading.Thread(target=run, name="aside", daemon=True).start()
+        except RuntimeError:  # a module has left no room for one (TasksMax); its time will be over
+            loop.call_later(ROOM_SECONDS, begin)
+
+    begin()
     return done
