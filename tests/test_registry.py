@@ -113,6 +113,44 @@ async def test_a_folder_on_a_dead_mount_holds_up_no_other(
     assert registry.lost == {}
 
 
+async def test_a_file_is_read_as_soon_as_there_is_room_for_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command may have started as many processes as there may be: the reload was cut off."""
+    start, full = threading.Thread.start, [1, 2]
+
+    def begin(thread: threading.Thread) -> None:
+        if full:
+            full.pop()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    write(tmp_path, "bell", one("bell", "ding"))
+    monkeypatch.setattr("housecarl.thread.ROOM_SECONDS", 0.001)
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    registry = await loaded(tmp_path)
+    assert (await say(registry, "bell"), full) == ("ding", [])
+
+
+async def test_a_file_that_its_mount_does_not_give_keeps_its_former_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was off until it was touched, also once the mount was back."""
+    write(tmp_path, "bell", one("bell", "ding"))
+    registry, back, read = await loaded(tmp_path), threading.Event(), module_file.read
+    write(tmp_path, "bell", one("bell", "dong"))
+    monkeypatch.setattr(module_file, "read", lambda file: back.wait(20) and read(file))
+    monkeypatch.setattr("housecarl.registry.LOAD_LIMIT", 0.05)
+    with capture_logs() as logs:
+        await registry.reload()
+    back.set()
+    assert (await say(registry, "bell"), registry.broken) == ("ding", {})
+    assert [line["why"] for line in logs] == ["its disk gave nothing in 0.05 s"]
+    monkeypatch.undo()
+    await registry.reload()
+    assert await say(registry, "bell") == "dong"
+
+
 async def test_a_mount_that_fails_once_nobody_waits_for_it_is_no_fault_of_the_house(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,7 +213,10 @@ class Registry:
 
     async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
         try:
-            source = await in_thread(lambda: module_file.read(path), LOAD_LIMIT)
+            try:
+                source = await in_thread(lambda: module_file.read(path), LOAD_LIMIT)
+            except TimeoutError:
+                raise ModuleLater(f"its disk gave nothing in {LOAD_LIMIT:g} s") from None
             await self._try(path, source, free)
             async with free:
                 return await in_thread(
