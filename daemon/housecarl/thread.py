@@ -1,10 +1,11 @@
-"""A thread for work that may never end."""
+"""Threads: a pool for short work, and one of its own for work that may never end."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,20 @@ ROOM_SECONDS = 0.1
 _begun: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[Any]]] = (
     WeakKeyDictionary()
 )
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads that are made as they are needed; without room for one more, those there are do.
+
+    Python's own then raises what no message is to blame for, and does the work all the same.
+    """
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:  # a module has started as many as there may be (TasksMax)
+            if not self._threads:
+                raise
 
 
 async def in_thread(work: Callable[[], T], limit: float) -> T:

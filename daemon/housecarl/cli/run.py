@@ -43,6 +43,7 @@ def verb(ctx: click.Context) -> None:
     from housecarl.clock import SystemClock
     from housecarl.daemon import Daemon
     from housecarl.logs import set_up
+    from housecarl.thread import Pool
 
     set_up(ctx.meta["housecarl.level"])
     given: Path | None = ctx.obj
@@ -52,7 +53,7 @@ def verb(ctx: click.Context) -> None:
     heap.forget("phonenumbers")  # a MiB of numbering plans that only a configuration needs
     _refuse_foreign(loaded)
     daemon = Daemon(loaded, SystemClock())
-    threads = ThreadPoolExecutor(THREADS, "asyncio")
+    threads = Pool(THREADS, "asyncio")
 
     async def serve() -> None:
         daemon.handle_signals()
