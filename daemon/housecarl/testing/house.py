@@ -95,9 +95,9 @@ class TestHouse:
         if daemon is not None:
             self.do(self._close(daemon))
 
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the house's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+    def do(self, work: Coroutine[Any, Any, T], seconds: float = PATIENCE) -> T:
+        """Run a coroutine in the house's loop and wait for it; TimeoutError after some seconds."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     @property
     def spool(self) -> Path:
@@ -129,7 +129,7 @@ class TestHouse:
     def settle(self, seconds: float = PATIENCE) -> None:
         """Wait until no message is in new/ or work/ and every file is in its last folder."""
         assert self.daemon is not None and self.daemon.house is not None
-        self.do(asyncio.wait_for(self.daemon.house.settle(), seconds))
+        self.do(self.daemon.house.settle(), seconds)
 
     def until(self, so: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until something that the house does by itself is so; TimeoutError when it is not."""
@@ -139,7 +139,7 @@ class TestHouse:
                 while not so():  # noqa: ASYNC110 - what is waited for has no event
                     await asyncio.sleep(0.005)
 
-        self.do(wait())
+        self.do(wait(), seconds + 1)  # it ends by itself, unless the loop is blocked
 
     def log(self) -> list[str]:
         """The journal, one line a message, oldest first."""
