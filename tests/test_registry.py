@@ -562,6 +562,7 @@ class Short(BaseModel):
 
 class Settings(BaseModel):
     lamps: dict[str, Lamp] = {}
+    from_: str = Field("", alias="from")
     spare: list[Lamp] = []
     short: list[Short] = []
     lost: Lamp | None = None
@@ -576,6 +577,8 @@ class Settings(BaseModel):
         ({"spare": [{"host": "x"}, {"host": "x", "w": 5}]}, "spare.1.w: unknown key 'w'"),
         ({"lost": {"host": "x", "height": 5}}, "lost.height: unknown key 'height'"),
         ({"lost": {"address": "x"}, "hosts": {"nas": 1}}, ""),
+        ({"from": "x"}, ""),
+        ({"from_": "x"}, "modules.lights.from_: unknown key 'from_'; did you mean 'from'?"),
         ({"short": [{"ip": "x"}, 5]}, ""),
         ({"short": [{"host": "x", "w": 5}]}, "short.0.w: unknown key 'w'"),
     ],

@@ -108,7 +108,7 @@ def _unknown(model: Any, given: Mapping[str, Any]) -> list[tuple[Loc, str]]:
     """Keys that the model would silently ignore: a typo must not go unseen."""
     if model.model_config.get("extra") in ("allow", "forbid"):
         return []
-    known = [name for each in model.model_fields.items() for name in _names(*each)]
+    known = list(_keys(model))
     return [((key,), _foreign(model, str(key), known)) for key in given if key not in known]
 
 
@@ -121,8 +121,7 @@ def _unknown_below(value: Any, given: Any) -> Iterator[tuple[Loc, str]]:
     parts: Iterable[tuple[Any, Any, Any]] = ()
     if isinstance(value, BaseModel) and isinstance(given, Mapping):
         yield from _unknown(type(value), given)
-        fields = type(value).model_fields.items()
-        named = [(key, name) for name, field in fields for key in _names(name, field)]
+        named = _keys(type(value)).items()
         parts = [(key, getattr(value, name), given[key]) for key, name in named if key in given]
     elif isinstance(value, Mapping) and isinstance(given, Mapping):
         parts = [(key, value[key], given[key]) for key in given if key in value]
@@ -142,16 +141,20 @@ def _is_remade(value: Any, given: Any) -> bool:
         return False
     if isinstance(value, RootModel):
         return False
-    fields = type(value).model_fields.items()
-    told = {name for name, field in fields if not _names(name, field).isdisjoint(given)}
+    told = {name for key, name in _keys(type(value)).items() if key in given}
     return not value.model_fields_set <= told | (value.model_extra or {}).keys()
 
 
-def _names(name: str, field: Any) -> set[str]:
-    """What a key of a model may be called in the configuration."""
-    aliases = getattr(field.validation_alias, "choices", [field.validation_alias])
-    firsts = (getattr(alias, "path", [alias])[0] for alias in aliases)
-    return {name, *(first for first in firsts if isinstance(first, str))}
+def _keys(model: Any) -> dict[str, str]:
+    """Every key that a model reads, and the field that it is for: its name, or its alias."""
+    by_name = any(model.model_config.get(key) for key in ("populate_by_name", "validate_by_name"))
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        aliases = getattr(field.validation_alias, "choices", [field.validation_alias])
+        firsts = [getattr(alias, "path", [alias])[0] for alias in aliases]
+        own = [name] if by_name or field.validation_alias is None else []
+        found |= {key: name for key in (*own, *firsts) if isinstance(key, str)}
+    return found
 
 
 def _text(error: Any, model: Any) -> str:
@@ -161,7 +164,7 @@ def _text(error: Any, model: Any) -> str:
     if error["type"] == "extra_forbidden":
         if len(error["loc"]) > 1:
             return f"unknown key '{key}'"
-        return _foreign(model, str(key), list(model.model_fields))
+        return _foreign(model, str(key), list(_keys(model)))
     return words(error)
 
 
