@@ -40,6 +40,14 @@ async def test_what_two_plugs_call_themselves_means_neither() -> None:
         assert [one.name for one in await named(["Twin"], plugs)] == ["twin"]
 
 
+async def test_an_apostrophe_is_one_whichever_keyboard_wrote_it() -> None:
+    """A text comes with straight ones; an app or an editor may have made a name with another."""
+    with SimulatedPlug(alias="Bo’s desk") as plug:
+        plugs = {"Ann’s lamp": PlugAddress(host=plug.host, port=plug.port)}
+        for word in ("ann's lamp", "Ann’s lamp", "Bo's desk"):
+            assert [one.name for one in await named([word], plugs)] == ["Ann’s lamp"]
+
+
 async def test_a_long_list_of_plugs_is_cut_after_a_whole_name() -> None:
     with SimulatedPlug() as gone:
         pass

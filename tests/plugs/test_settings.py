@@ -57,7 +57,12 @@ def test_two_names_for_one_plug_are_refused(again: object) -> None:
     ("plugs", "told"),
     [
         ({"lamp": "a", "LAMP": "b"}, "lamp and LAMP are the same in a text; rename one of them"),
+        (
+            {"Ann's": "a", "Ann’s": "b"},
+            "Ann's and Ann’s are the same in a text; rename one of them",
+        ),
         ({"All": "a"}, "'All' means every plug; call this one something else"),
+        ({"Off": "a"}, "'Off' means to switch; call this one something else"),
         ({"big, lamp": "a"}, UNTEXTABLE),
         ({'the "lamp"': "a"}, UNTEXTABLE),
         ({"the “lamp”": "a"}, UNTEXTABLE),
@@ -71,7 +76,7 @@ def test_a_name_that_cannot_be_meant_in_a_text_is_refused(plugs: dict[str, str],
 
 
 def test_names_of_several_words_and_hosts_of_every_kind_are_taken() -> None:
-    names = ["living room", "bo's lamp", "Lämpchen", "desk-lamp", "7", "off"]
+    names = ["living room", "bo's lamp", "Lämpchen", "desk-lamp", "7", "office"]
     hosts = ["192.168.1.41", "fe80::1", "fe80::1%eth0", "smart_plug", "lämpchen.lan", "plug.lan."]
     plugs = TypeAdapter(Plugs).validate_python(dict(zip(names, hosts, strict=True)))
     assert [(name, one.host) for name, one in plugs.items()] == list(zip(names, hosts, strict=True))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from housecarl.errors import CommandError
 from housecarl.plugs.device import Device, Identity
-from housecarl.plugs.settings import PlugAddress
+from housecarl.plugs.settings import PlugAddress, spoken
 from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 
@@ -49,12 +49,12 @@ async def named(
     known: dict[str, list[str]] = {}
     for name, address in plugs.items():
         known.setdefault(address.host.casefold(), []).append(name)
-    known |= {name.casefold(): [name] for name in plugs}
-    if any(word.casefold() not in known for word in words):
+    known |= {spoken(name): [name] for name in plugs}
+    if any(spoken(word) not in known for word in words):
         known = await _aliases(plugs, apart) | known
     found: dict[str, Device] = {}
     for number, word in enumerate(words):
-        meant = known.get(_folded(word)) or known.get(word.casefold()) or []
+        meant = known.get(_folded(word)) or known.get(spoken(word)) or []
         if not meant:
             last = number > 0 and number == len(words) - 1
             silent = [f" {name} {why}" for name, why in apart.items() if name in plugs]
@@ -82,7 +82,7 @@ async def _aliases(
     known: dict[str, list[str]] = {}
     for name, identity in zip(names, answers, strict=True):
         if identity is not None:
-            for word in {identity.alias.casefold(), _folded(identity.mac)}:
+            for word in {spoken(identity.alias), _folded(identity.mac)}:
                 known.setdefault(word, []).append(name)
     known.pop("", None)
     return known
@@ -91,14 +91,14 @@ async def _aliases(
 def _folded(word: str) -> str:
     """A MAC address without its separators; another word as it is, folded."""
     bare = word.replace(":", "").replace("-", "").casefold()
-    return bare if len(bare) == 12 and set(bare) <= set("0123456789abcdef") else word.casefold()
+    return bare if len(bare) == 12 and set(bare) <= set("0123456789abcdef") else spoken(word)
 
 
 def _unknown(word: str, plugs: Mapping[str, PlugAddress], also: Sequence[str]) -> str:
-    folded = {name.casefold(): name for name in [*plugs, *also]}
+    folded = {spoken(name): name for name in [*plugs, *also]}
     import difflib  # only for a slip of the finger
 
-    near = difflib.get_close_matches(word.casefold(), folded, 1)
+    near = difflib.get_close_matches(spoken(word), folded, 1)
     guess = f" Did you mean {folded[near[0]]}?" if near else ""
     names = ", ".join(sorted(plugs))
     if len(names) > LIST_LIMIT:

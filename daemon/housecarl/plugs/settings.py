@@ -14,13 +14,20 @@ from housecarl.secret import Secret
 
 #: the port of plugs of the Kasa generation
 PORT = 9999
+#: what a word of `plug` means that is no plug
+RESERVED = {"all": "every plug", **dict.fromkeys(("on", "off", "toggle"), "to switch")}
+
+
+def spoken(name: str) -> str:
+    """A name as names are compared: neither its capitals nor what a keyboard made of it count."""
+    return folding.typed(name).casefold()
 
 
 def _name(value: str) -> str:
     """A name that can be texted, and that means one plug. ValueError says what to do."""
-    typed = folding.typed(value)
-    if typed.casefold() == "all":
-        raise ValueError(f"'{value}' means every plug; call this one something else")
+    typed = spoken(value)
+    if typed in RESERVED:
+        raise ValueError(f"'{value}' means {RESERVED[typed]}; call this one something else")
     if "," in typed or '"' in typed or typed.startswith("-"):
         raise ValueError("cannot be texted: take out commas, double quotes and a - in front")
     return value
@@ -62,7 +69,7 @@ def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
     names: dict[str, str] = {}
     places: dict[tuple[str, int], str] = {}
     for name, one in plugs.items():
-        former = names.setdefault(name.casefold(), name)
+        former = names.setdefault(spoken(name), name)
         if former != name:
             raise ValueError(f"{former} and {name} are the same in a text; rename one of them")
         former = places.setdefault((one.host.casefold(), one.port), name)
