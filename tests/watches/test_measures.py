@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,35 @@ async def test_a_port_that_takes_connections_is_well_and_a_closed_one_is_said() 
         assert await connect(["127.0.0.1"], port) is None
         assert await connect(["::1", "127.0.0.1"], port) is None, "by the second address"
     assert await connect(["127.0.0.1"], port) == f"port {port} is closed"
+
+
+@pytest.mark.long
+async def test_an_address_that_swallows_everything_leaves_time_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a machine that is reached by IPv4 only and has an IPv6 address in DNS."""
+    monkeypatch.setattr(reach, "CONNECT_SECONDS", 0.5)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_server(
+            ("::1", port := server.getsockname()[1]), family=socket.AF_INET6, backlog=0
+        ),
+        socket.create_connection(("::1", port), 5.0),  # nobody takes it, and there is room for none
+    ):
+        assert await connect(["::1"], port) == f"no answer on port {port}"
+        assert await connect(["::1", "127.0.0.1"], port) is None
+
+
+async def test_of_a_machine_that_is_off_it_is_said_as_the_kernel_says_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio's words for it, which a stand-in says, repeat the address."""
+
+    async def unreachable(host: str, port: int) -> None:
+        raise OSError(errno.EHOSTUNREACH, f"Connect call failed ('{host}', {port})")
+
+    monkeypatch.setattr(asyncio, "open_connection", unreachable)
+    assert await connect(["192.0.2.1"], 631) == "port 631: no route to host"
 
 
 async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -68,30 +70,29 @@ def look_up(name: str) -> list[str]:
 
 
 async def connect(addresses: Sequence[str], port: int) -> str | None:
-    """What is wrong with a TCP port, None when it takes connections at one of the addresses."""
+    """What is wrong with a TCP port, None when it takes connections at one of the addresses.
+
+    All are asked at once: one that swallows what is sent there would leave the others no time.
+    """
+    said = await asyncio.gather(*(_connect(address, port) for address in addresses))
+    return None if None in said else said[-1]
+
+
+async def _connect(address: str, port: int) -> str | None:
+    """The same of one address."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, writer = await _opened(addresses, port)
+            _, writer = await asyncio.open_connection(address, port)
     except TimeoutError:
         return f"no answer on port {port}"
     except ConnectionRefusedError:
         return f"port {port} is closed"
-    except OSError as error:
-        return f"port {port}: {(error.strerror or 'unreachable').lower()}"
+    except OSError as error:  # asyncio's own text repeats the address
+        return f"port {port}: {os.strerror(error.errno or errno.EHOSTUNREACH).lower()}"
     writer.close()
     with suppress(OSError):
         await writer.wait_closed()
     return None
-
-
-async def _opened(
-    addresses: Sequence[str], port: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the first address that takes one; else OSError, that of the last."""
-    for address in addresses[:-1]:
-        with suppress(OSError):
-            return await asyncio.open_connection(address, port)
-    return await asyncio.open_connection(addresses[-1], port)
 
 
 async def ping(address: str) -> str | None:
