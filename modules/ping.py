@@ -1,15 +1,16 @@
 """Ask whether a machine answers."""
 
-import asyncio
 import difflib
 import ipaddress
 import re
 import socket
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from housecarl import Call, CommandError, Reply, command
+from housecarl.thread import in_one_thread
 
 #: letters, digits and hyphens (RFC 952, RFC 1123): no option, no shell word, no zone
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
@@ -107,10 +108,10 @@ async def _resolve(name: str, target: str) -> Address:
 
 
 async def _look_up(name: str, target: str) -> Address:
-    loop = asyncio.get_running_loop()
-    asked = loop.getaddrinfo(target, None, type=socket.SOCK_DGRAM)
+    """The first address of a name; asked in a thread of its own, for DNS may never answer."""
+    asked = partial(socket.getaddrinfo, target, None, type=socket.SOCK_DGRAM)
     try:
-        found = await asyncio.wait_for(asked, LOOKUP)
+        found = await in_one_thread(("ping", target), asked, LOOKUP)
     except TimeoutError:
         raise CommandError(
             f"{_short(name)}: DNS gave no answer in {LOOKUP:.0f} s. Try its address."

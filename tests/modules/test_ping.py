@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import ValidationError
@@ -139,3 +143,20 @@ async def test_an_unknown_name_is_said_so(ping: Commands) -> None:
     """`.invalid` is never resolved (RFC 6761)."""
     with pytest.raises(CommandError, match="DNS"):
         await ping.run("ping", "nowhere.invalid")
+
+
+async def test_names_that_dns_has_no_answer_for_hold_up_nothing_else(
+    ping: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-ins and dropped files use the loop's own pool of threads."""
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
+    monkeypatch.setattr(ping.module, "LOOKUP", 0.02)
+    asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(1))
+    with pool:
+        try:
+            with pytest.raises(CommandError, match="^slow.lan: DNS gave no answer in 0 s"):
+                await ping.run("ping", "slow.lan")
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5.0) == 7
+        finally:
+            over.set()
