@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import aiohttp
 import pytest
 
-from housecarl.plugs import serve
+from housecarl.plugs import place, serve
 from housecarl.plugs.image import ImageError
 from housecarl.plugs.serve import served
 
@@ -77,3 +82,24 @@ async def test_an_address_in_another_network_than_the_plugs_is_not_guessed() -> 
 async def test_our_address_is_the_one_towards_the_plug() -> None:
     assert await serve.own_address("127.0.0.1") == ("127.0.0.1", "127.0.0.1")
     assert await serve.own_address("127.0.0.1", "10.0.0.5") == ("127.0.0.1", "10.0.0.5")
+
+
+async def test_a_plug_without_an_ipv4_address_is_said_to_have_none() -> None:
+    """An image is served by IPv4 only, and a plug may be configured by another address."""
+    with pytest.raises(ImageError, match=r"^no IPv4 address of it is known\.$"):
+        await serve.own_address("fe80::1")
+
+
+async def test_a_name_that_dns_has_no_answer_for_is_asked_where_it_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
+    monkeypatch.setattr(place, "LOOKUP_SECONDS", 0.02)
+    asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(1))
+    with pool:
+        try:
+            with pytest.raises(ImageError):
+                await asyncio.wait_for(serve.own_address("slow.lan"), 5.0)
+        finally:
+            over.set()

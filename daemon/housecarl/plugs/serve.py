@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from housecarl.plugs import place
 from housecarl.plugs.image import ImageError
 
 if TYPE_CHECKING:
@@ -44,12 +45,10 @@ class Serving:
 
 async def own_address(plug: str, configured: str | None = None) -> tuple[str, str]:
     """The plug's address, and ours that it can reach. Raises ImageError with what to configure."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(plug, 9, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-    except OSError:
-        raise ImageError("its host name is not known.") from None
-    peer = ipaddress.IPv4Address(str(found[0][4][0]))
+    found = next((each for each in await place.addresses(plug) if ":" not in each), None)
+    if found is None:
+        raise ImageError("no IPv4 address of it is known.")
+    peer = ipaddress.IPv4Address(found)
     if configured is not None:
         return str(peer), configured
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
