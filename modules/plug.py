@@ -15,7 +15,7 @@ from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.plugs import acquaintance, busy, meter, switch_back, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
-from housecarl.plugs.names import named
+from housecarl.plugs.names import device, named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.switch_back import Back
 from housecarl.plugs.watch import fault
@@ -84,7 +84,36 @@ def risk(args: Any) -> Risk:
     return Risk.LOOK if wished(args.plugs, args.state).state is None else Risk.CHANGE
 
 
-@command(risk=risk, aliases=("p",), timeout=20)
+async def cancelled(call: Call, job: int) -> str:
+    """End the countdowns of the plugs that a job was to switch back: they are to stay as they are.
+
+    One that may go on is still known, so that whoever switches the plug next ends it.
+    """
+    back, plugs = await switch_back.found(call, job), call.settings.plugs
+    if back is None:
+        return ""
+    patience = call.settings.patience
+    devices = [device(name, plugs[name], patience) for name in back.plugs if name in plugs]
+    ended = await asyncio.gather(*(_counts_no_more(call, one) for one in devices))
+    going = [one.name for one, well in zip(devices, ended, strict=True) if not well]
+    await switch_back.leave_out(call, back, set(back.plugs) - set(going))
+    if not going:
+        return ""
+    return f"{' and '.join(going)} may still go {back.state} then: no answer."
+
+
+async def _counts_no_more(call: Call, plug: Device) -> bool:
+    """Whether a plug was told to switch by itself no more."""
+    try:
+        with own_error(plug.name):
+            async with busy.turn(call.lock(plug.key), plug.name, call.settings.patience):
+                await busy.leave_alone(call.store.beside(busy.MODULE), plug)
+                return await plug.stop_counting()
+    except PlugError:
+        return False
+
+
+@command(risk=risk, aliases=("p",), timeout=20, cancelled=cancelled)
 async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     """Switch plugs or ask about them: plug lamp on
 

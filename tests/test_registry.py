@@ -255,6 +255,7 @@ BROKEN = {
     "late": ("@command(late='5m')\ndef f(call: Call) -> Reply: ...\n", 2, "late must be seconds"),
     "asks": ("@command(confirm='Sure?')\ndef f(call: Call) -> Reply: ...\n", 2, "be a function"),
     "cut_off": ("@command(interrupted='no')\ndef f(call: Call) -> Reply: ...\n", 2, "async def"),
+    "dropped": ("@command(cancelled=1)\ndef f(call: Call) -> Reply: ...\n", 2, "and a number"),
     "pair": ("@command(regular=(60, 1))\ndef f(call: Call) -> Reply: ...\n", 2, "be Regular("),
     "twice": (
         "@command()\ndef f(call: Call) -> Reply: ...\n"

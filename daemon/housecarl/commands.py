@@ -163,6 +163,8 @@ def _check(function: Callable[..., Any], spec: Spec, section: str) -> None:
         raise ModuleError(f"{spec.name}: confirm must be a function of the arguments")
     if spec.interrupted is not None and not callable(spec.interrupted):
         raise ModuleError(f"{spec.name}: interrupted must be an async def that takes the call")
+    if spec.cancelled is not None and not callable(spec.cancelled):
+        raise ModuleError(f"{spec.name}: cancelled must be an async def of the call and a number")
     if spec.regular is not None and not _is_regular(spec.regular):
         raise ModuleError(f"{spec.name}: regular must be Regular(lambda settings: 60, work)")
     if spec.regular is not None and (part := section.partition(".")[0]) in PARTS:

@@ -127,11 +127,7 @@ class Means(Protocol):
         ...
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
-        """Run `text` later as the same person; the number of the job.
-
-        Raises CommandError for a person who has so many already that no more are kept, ValueError
-        for a time more than a year away.
-        """
+        """Run `text` later as the same person; the number of the job."""
         ...
 
     async def cancel(self, job: int, instead: str | None = None) -> bool:
@@ -182,7 +178,10 @@ class Call:
         await self._means().follow_up(reply)
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
-        """Run `text` later as the same person, with their rights of then; `async def` only."""
+        """Run `text` later as the same person, with their rights of then; `async def` only.
+
+        Raises CommandError for who may have no more jobs, ValueError for a time over a year away.
+        """
         return await self._means().schedule(when, text)
 
     async def cancel(self, job: int, instead: str | None = None) -> bool:
@@ -206,15 +205,14 @@ class Call:
 
     def _means(self) -> Means:
         if self.means is None:
-            raise RuntimeError(
-                f"{self.name}: a plain def has only its arguments and settings; write async def"
-            )
+            raise RuntimeError(f"{self.name}: a plain def has no such means; write async def")
         return self.means
 
 
 RiskRule = Risk | Callable[[Any], Risk]
 ConfirmRule = Callable[[Any], str | Awaitable[str]]
 InterruptedRule = Callable[[Call], Awaitable[Reply | None]]
+CancelledRule = Callable[[Call, int], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +251,9 @@ class Spec:
     `interrupted` is called at a start, in the background, when the last life was cut off in such a
     call or in what it had spawned: with the call, but without its words. It finds out what became
     of it and returns what is then told; None when it does not know. It changes nothing.
+
+    `cancelled` is called when a person cancels a job that may be of this command, with its number:
+    it ends what goes with the job, and returns what is to be said besides, or "".
     """
 
     name: str
@@ -262,6 +263,7 @@ class Spec:
     late: float | None = None
     confirm: ConfirmRule | None = None
     interrupted: InterruptedRule | None = None
+    cancelled: CancelledRule | None = None
     regular: Regular | None = None
 
 
@@ -280,6 +282,7 @@ def command(
     late: float | None = None,
     confirm: ConfirmRule | None = None,
     interrupted: InterruptedRule | None = None,
+    cancelled: CancelledRule | None = None,
     regular: Regular | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function a command that people can text; see `Spec` for what the words mean."""
@@ -289,8 +292,8 @@ def command(
         raise TypeError(f"aliases are several words: ({aliases!r},)")
 
     def mark(function: Function) -> Function:
-        word = name or function.__name__
-        spec = Spec(word, risk, tuple(aliases), timeout, late, confirm, interrupted, regular)
+        own, rules = name or function.__name__, (confirm, interrupted, cancelled, regular)
+        spec = Spec(own, risk, tuple(aliases), timeout, late, *rules)
         setattr(function, SPEC, spec)
         return function
 

@@ -174,6 +174,52 @@ def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
     assert plug.asked("delete_all_rules") > before
 
 
+def test_who_cancels_it_ends_the_countdown_of_the_plug_too(
+    phone: Phone, plug: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp on 30")
+    assert plug.device.sysinfo()["active_mode"] == "count_down"
+    assert said(phone, "!cancel 1") == "Job 1 cancelled: 12:30 plug lamp off."
+    assert plug.device.sysinfo()["active_mode"] == "none"
+    assert plug.relay
+
+
+def test_a_plug_that_may_go_on_counting_is_told_and_ended_by_whoever_switches_it(
+    phone: Phone, plug: SimulatedPlug, porch: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp porch on 30")
+    plug.device.faults.words["lost_reply"] = 0.0
+    told = "Job 1 cancelled: 12:30 plug lamp porch off. lamp may still go off then: no answer."
+    assert said(phone, "!cancel 1") == told
+    assert porch.device.sysinfo()["active_mode"] == "none"
+    del plug.device.faults.words["lost_reply"]
+    before = plug.asked("delete_all_rules")
+    said(phone, "!plug lamp on")
+    assert plug.asked("delete_all_rules") > before
+
+
+def test_a_job_is_cancelled_whatever_breaks_in_what_goes_with_it(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ValueError("broken")
+
+    said(phone, "!plug lamp on 30")
+    monkeypatch.setattr(switch_back, "found", broken)
+    assert said(phone, "!cancel 1") == "Job 1 cancelled: 12:30 plug lamp off."
+    assert said(phone, "!jobs") == "No jobs."
+
+
+def test_a_job_that_somebody_asked_for_is_cancelled_without_a_word_to_the_plug(
+    phone: Phone, plug: SimulatedPlug
+) -> None:
+    said(phone, "!plug lamp on 30")
+    before = plug.asked("delete_all_rules")
+    said(phone, "!in 20m plug lamp off")
+    assert said(phone, "!cancel 2") == "Job 2 cancelled: 12:20 plug lamp off."
+    assert plug.asked("delete_all_rules") == before
+
+
 def test_who_has_too_many_jobs_is_told_so_and_nothing_is_switched(
     phone: Phone,
     house: TestHouse,

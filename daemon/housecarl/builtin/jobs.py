@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from housecarl import when
 from housecarl.clock import Clock
@@ -14,8 +17,11 @@ from housecarl.config import Config
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import MOST, Job
 from housecarl.judge import Judge
+from housecarl.means import CallMeans
 from housecarl.module import Call, CommandError, Reply, Risk, command
 from housecarl.reply import MAX_TEXT
+
+log = structlog.get_logger()
 
 #: Characters of a job in an answer besides what it does: its number, and what is between two.
 BESIDES = 25
@@ -94,7 +100,26 @@ class Jobs:
         if job is None:
             raise CommandError(f"You have no job {number}. {call.house.typed('jobs')} lists them.")
         self._wake()
-        return Reply(f"Job {number} cancelled: {self._line(job, 1)}.")
+        return Reply(
+            f"Job {number} cancelled: {self._line(job, 1)}.{await self._besides(call, job)}"
+        )
+
+    async def _besides(self, call: Call, job: Job) -> str:
+        """What its command has to say; it is cancelled, whatever breaks in there."""
+        command = self._judge.registry.find(job.words[0]) if job.words else None
+        if command is None or command.spec.cancelled is None:
+            return ""
+        means = call.means
+        assert isinstance(means, CallMeans)  # those that the house gives
+        store = means.store.beside(command.module)
+        means = replace(means, store=store, command=command.name, file=command.file)
+        own = replace(call, name=command.name, args=(), settings=command.settings, means=means)
+        try:
+            said = await command.spec.cancelled(own, job.id)
+        except Exception:
+            log.exception("cancelled-failed", command=command.name, number=job.id)
+            return ""
+        return f" {said}" if said else ""
 
     async def _keep(
         self, call: Call, words: tuple[str, ...], due: datetime, every: str | None

@@ -142,20 +142,27 @@ class Device:
     async def count_down(self, seconds: int, on: bool) -> bool:
         """Let the plug itself switch after so many seconds; False when it cannot."""
         rule = {"enable": 1, "delay": seconds, "act": int(on), "name": "housecarl"}
-        return await self._counting({"delete_all_rules": {}, "add_rule": rule})
-
-    async def stop_counting(self) -> bool:
-        """Let the plug itself switch no more; the first hardware version does so when it is set."""
-        return await self._counting({"delete_all_rules": {}})
-
-    async def _counting(self, orders: Answer) -> bool:
         try:
-            answer = await self.ask({"count_down": orders}, tries=2)  # each begins by deleting
-            for order in orders:
-                wire.member(self.name, answer, "count_down", order)
+            await self._counting({"delete_all_rules": {}, "add_rule": rule})
         except PlugError:
             return False
         return True
+
+    async def stop_counting(self) -> bool:
+        """Let the plug itself switch no more; False when it does not answer.
+
+        The first hardware version does so when it is set; one that refuses cannot count.
+        """
+        try:
+            await self._counting({"delete_all_rules": {}})
+        except PlugError as error:
+            return isinstance(error, PlugRefused)
+        return True
+
+    async def _counting(self, orders: Answer) -> None:
+        answer = await self.ask({"count_down": orders}, tries=2)  # each begins by deleting
+        for order in orders:
+            wire.member(self.name, answer, "count_down", order)
 
     def _reading(self, answer: Answer) -> meter.Reading:
         """What the meter says; nothing when the plug refuses to tell."""

@@ -51,6 +51,11 @@ async def replace(call: Call, plug: str, back: Back | None) -> bool:
     return await _leave_out(call, [plug], lambda each: back is None or each.job != back.job)
 
 
+async def found(call: Call, job: int) -> Back | None:
+    """What a job is to switch back; None when it is another kind of job."""
+    return next((each for each in await _waiting(call) if each.job == job), None)
+
+
 async def leave_out(call: Call, back: Back, plugs: Collection[str]) -> None:
     """Take plugs out of a job; without any it is cancelled."""
     await _leave_out(call, plugs, lambda each: each.job == back.job)
