@@ -172,6 +172,8 @@ class CallMeans:
     receipt: str
     way: Way | None
     file: str = ""
+    #: whether the rights of the person are over by a time
+    ended: Callable[[datetime], bool] = lambda _: False
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation."""
@@ -182,11 +184,13 @@ class CallMeans:
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person; the number of the job.
 
-        Raises CommandError for a person who has so many already that no more are kept, ValueError
-        for a time more than a year away.
+        Raises CommandError for a person whose rights end before that, or who has so many already
+        that no more are kept, ValueError for a time more than a year away.
         """
         now = self.workshop.clock.now()
         due = _due(now, when)
+        if self.ended(due):
+            raise CommandError("Your rights end before that.")
         words = json.dumps(words_of(text))
 
         def add(c: sqlite3.Connection) -> int | None:

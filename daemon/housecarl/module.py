@@ -180,7 +180,7 @@ class Call:
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person, with their rights of then; `async def` only.
 
-        Raises CommandError for who may have no more jobs, ValueError for a time over a year away.
+        Raises CommandError for who may have no more, or no rights then, ValueError beyond a year.
         """
         return await self._means().schedule(when, text)
 

@@ -46,7 +46,7 @@ def house(tmp_path: Path, clock: FakeClock, plug: SimulatedPlug, porch: Simulate
     }
     people = {
         "ann": {"phones": ["+13035550123"], "may": ["*"]},
-        "bo": {"phones": ["+13035550199"], "may": ["plug"]},
+        "bo": {"phones": ["+13035550199"], "may": ["plug"], "until": "2026-11-23"},
     }
     with TestHouse(tmp_path, people, {"plug": {"plugs": plugs}}, clock) as house:
         yield house
@@ -172,6 +172,16 @@ def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
     move(house, clock, 30)
     assert phone.reply.startswith("lamp off. ")
     assert plug.asked("delete_all_rules") > before
+
+
+def test_who_will_not_be_obeyed_any_more_when_it_is_due_switches_nothing(
+    house: TestHouse, plug: SimulatedPlug
+) -> None:
+    bo = house.phone("bo")
+    told = "Your rights end before that. Nothing was switched."
+    assert said(bo, "!plug lamp on 1440") == told
+    assert not plug.relay
+    assert " Off again at " in said(bo, "!plug lamp on 30")
 
 
 def test_who_cancels_it_ends_the_countdown_of_the_plug_too(
