@@ -112,7 +112,8 @@ async def _at_station(
     except Fault:
         return _said(place.name, now, call)
     source = f"{now.source}; {CREDITS.get(ahead.source, ahead.source)}"
-    both = replace(now, source=source, sky=ahead.sky, days=ahead.days, offset=ahead.offset)
+    sky = ahead.sky if ahead.fresh(time.time()) else ""
+    both = replace(now, source=source, sky=sky, days=ahead.days, offset=ahead.offset)
     return _said(place.name, both, call)
 
 
@@ -122,7 +123,7 @@ async def _own_station(call: Call, session: "aiohttp.ClientSession") -> tuple[We
     assert settings.station is not None
     name = settings.station.id
     kept = await call.store.get("station", {})
-    if kept.get("name") == name and kept["now"]["until"] > time.time():
+    if kept.get("name") == name and Weather.restored(kept["now"]).fresh(time.time()):
         return Weather.restored(kept["now"]), Place(**kept["place"])
     try:
         key = await asyncio.to_thread(settings.station.key.read)
@@ -190,7 +191,7 @@ async def _forecast(call: Call, session: "aiohttp.ClientSession", place: Place) 
     """
     async with call.lock(f"weather {place.key}"):
         kept = await _kept(call, place)
-        if kept and kept.until > time.time():
+        if kept and kept.fresh(time.time()):
             return kept
         settings: Settings = call.settings
         first = open_meteo(session, settings.forecast, place)
@@ -202,7 +203,7 @@ async def _forecast(call: Call, session: "aiohttp.ClientSession", place: Place) 
         try:
             return await _keep(call, place, await _in_time(second))
         except Fault as fault:
-            if kept and kept.at > time.time() - OLD:
+            if kept and 0 <= time.time() - kept.at < OLD:
                 return kept
             raise Fault(f"{why}; {MET_NO} {fault}") from fault
 
@@ -233,7 +234,7 @@ async def _keep(call: Call, place: Place, weather: Weather) -> Weather:
 def _said(name: str, weather: Weather, call: Call) -> Reply:
     us = call.house.units == "us"
     age = time.time() - weather.at
-    old = f", {age / 60:.0f} min ago" if time.time() > weather.until and age > 60 else ""
+    old = f", {age / 60:.0f} min ago" if not weather.fresh(time.time()) and age > 60 else ""
     now = ", ".join(_now(weather, us)) or "no reading now"
     text = f"{name}{old}: {now}."
     today = (datetime.now(UTC) + timedelta(seconds=weather.offset)).date()

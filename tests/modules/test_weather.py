@@ -17,7 +17,7 @@ from housecarl.weather.sources import expires
 from housecarl.weather.web import number
 
 from .conftest import Commands, sms
-from .sky_server import FORECAST, GEOCODING, Sky, place
+from .sky_server import FORECAST, GEOCODING, MET_NO, Sky, place
 from .weather_house import age, configure, refusal, us, weekday
 
 
@@ -71,6 +71,18 @@ async def test_a_quarter_of_an_hour_is_served_from_what_is_kept(
     await age(weather, 901)
     assert await weather.text("weather") == us()
     assert sky.paths() == [FORECAST]
+
+
+async def test_what_was_kept_by_a_clock_that_was_ahead_is_not_told_as_new(
+    weather: Commands, sky: Sky
+) -> None:
+    await weather.run("weather")
+    await age(weather, -86400)
+    sky.forecast["current"]["temperature_2m"] = 10.0
+    assert (await weather.text("weather")).startswith("Denver: 50 F")
+    await age(weather, -86400)
+    sky.faults = {FORECAST: "500", MET_NO: "500"}
+    assert (await refusal(weather)).startswith("No weather for Denver: Open-Meteo has trouble")
 
 
 async def test_two_people_at_once_ask_once(weather: Commands, sky: Sky) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import Commands, sms
 from .sky_server import FORECAST, MET_NO, STATION, Sky
-from .weather_house import configure, impatient, refusal, us, weekday
+from .weather_house import age, configure, impatient, refusal, us, weekday
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -41,6 +41,13 @@ async def test_your_own_station_measures_and_the_days_are_added(
 async def test_a_station_alone_is_better_than_nothing(station: Commands, sky: Sky) -> None:
     sky.faults = {FORECAST: "500", MET_NO: "500"}
     assert await station.text("weather") == "Denver: 40 F, feels 34, wind S 8 mph."
+
+
+async def test_a_sky_of_an_hour_ago_is_not_told_as_that_of_now(station: Commands, sky: Sky) -> None:
+    await station.run("weather")
+    await age(station, 3600)
+    sky.faults = {FORECAST: "500", MET_NO: "500"}
+    assert (await station.text("weather")).startswith("Denver: 40 F, feels 34, wind S 8 mph. Today")
 
 
 @pytest.mark.long(after=1)

@@ -47,6 +47,10 @@ class Weather:
     modified: str = ""
     offset: int = 0
 
+    def fresh(self, now: float) -> bool:
+        """Whether it counts as new; not what was fetched by a clock that was ahead."""
+        return self.at <= now < self.until
+
     def stored(self) -> dict[str, Any]:
         """As JSON holds it."""
         return asdict(self)
