@@ -16,7 +16,7 @@ from housecarl.secret import Secret
 from housecarl.weather.places import OFFERED, Place, coordinates, meant, numbered, search
 from housecarl.weather.sky import Day, Weather, compass
 from housecarl.weather.sources import CREDITS, MET_NO, OPEN_METEO, met_no, open_meteo, station
-from housecarl.weather.web import Fault
+from housecarl.weather.web import Fault, connector
 
 if TYPE_CHECKING:
     import aiohttp
@@ -77,7 +77,10 @@ async def weather(call: Call, place: Rest = "") -> Reply:
     aiohttp = await asyncio.to_thread(importlib.import_module, "aiohttp")
     unlimited = aiohttp.ClientTimeout(total=None)  # the limits below hold, also for its DNS
     try:
-        async with asyncio.timeout(WHOLE), aiohttp.ClientSession(timeout=unlimited) as session:
+        async with (
+            asyncio.timeout(WHOLE),
+            aiohttp.ClientSession(timeout=unlimited, connector=connector()) as session,
+        ):
             return await _answer(call, session, " ".join(place.split()))
     except TimeoutError:
         raise CommandError(f"No weather: no answer in {WHOLE:.0f} s. Try again later.") from None

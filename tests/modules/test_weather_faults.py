@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,6 +104,27 @@ async def test_on_a_dead_network_the_sentence_helps(weather: Commands, sky: Sky)
         "Try again in 15 min."
     )
     assert "the list of places cannot be reached" in await refusal(weather, "Denver")
+
+
+async def test_names_that_dns_has_no_answer_for_hold_up_nothing_else(
+    weather: Commands, sky: Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-ins and dropped files use the loop's own pool of threads."""
+    weather.set(place="39.7,-105", forecast=sky.base.replace("127.0.0.1", "localhost"))
+    assert (await weather.text("weather")).startswith("39.7,-105: 41 F"), "by a name that has one"
+    await age(weather, 4 * 3600)
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
+    monkeypatch.setattr(weather.module, "EACH", 0.02)
+    slow = "https://sky.lan"
+    weather.set(place="39.7,-105", forecast=slow, geocoding=slow, second=slow)
+    asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(1))
+    with pool:
+        try:
+            assert "gave no answer in 0.02 s" in await refusal(weather)
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5.0) == 7
+        finally:
+            over.set()
 
 
 async def test_the_whole_answer_has_a_limit(

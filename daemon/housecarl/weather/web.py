@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from housecarl import __version__
+from housecarl.thread import in_one_thread
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,6 +26,10 @@ STATUS = {
 }
 
 
+#: seconds that a look-up in DNS may take: longer than anybody waits for a source
+LOOKUP = 10.0
+
+
 class Fault(Exception):
     """A source did not help; the text goes on from its name: "is over its limit"."""
 
@@ -33,6 +40,43 @@ class Answer(NamedTuple):
     status: int
     data: Any
     headers: Mapping[str, str]
+
+
+def connector() -> aiohttp.TCPConnector:
+    """Connections whose names are looked up in threads of their own, for DNS may never answer.
+
+    aiohttp would take the loop's own threads, which are few, and which log-ins need.
+    """
+    import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+    class Aside(AbstractResolver):
+        """Asks the system."""
+
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            asked = partial(
+                socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+            )
+            found = await in_one_thread(("web", host, port, family), asked, LOOKUP)
+            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=str(at[0]),
+                    port=int(at[1]),
+                    family=kind,
+                    proto=proto,
+                    flags=numeric,
+                )
+                for kind, _, proto, _, at in found
+            ]
+
+        async def close(self) -> None:
+            """Nothing is kept."""
+
+    return aiohttp.TCPConnector(resolver=Aside())
 
 
 async def get(
