@@ -139,6 +139,11 @@ class TestPlugs:
         home.pass_(5)
         home.pass_(10)
         assert home.phone.reply == "lamp: 1 W, under 5 W, since 12:05."
+        lamp.device.relay = False
+        home.pass_(5)
+        assert home.phone.silent, "it is the same trouble"
+        home.phone.text("!status")
+        assert "lamp: switched off, under 5 W" in home.phone.reply
 
     def test_a_plug_that_is_silent_is_not_watched_and_that_is_told(
         self, home: Home, lamp: SimulatedPlug

@@ -145,7 +145,8 @@ class Watchman:
         self._states[found.name], self._rules[found.name] = state, found.rule
         if before.stored() != state.stored():
             round_.written[found.name] = state.stored()
-        if before.trouble != state.trouble and _is_noted(found.name):
+        changed = (before.trouble, before.text) != (state.trouble, state.text)
+        if changed and (before.trouble or state.trouble) and _is_noted(found.name):
             since = state.since if state.since is not None else now.timestamp()
             text = f"{found.title}: {found.text}" if state.trouble else f"{found.title} is well"
             round_.conditions.append(Condition(found.name, not state.trouble, text, since))
