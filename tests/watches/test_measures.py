@@ -78,7 +78,10 @@ async def test_of_a_machine_that_is_off_it_is_said_as_the_kernel_says_it(
     assert await connect(["192.0.2.1"], 631) == "port 631: no route to host"
 
 
-async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not() -> None:
+async def test_this_machine_answers_ping_or_it_is_said_that_it_may_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reach, "INTERVAL_SECONDS", 0.01)
     assert await ping("127.0.0.1") in (
         None,
         "ping is not allowed on this machine",
@@ -189,6 +192,22 @@ async def test_a_disk_that_hangs_is_asked_once_and_holds_nobody_up(
     answer.set()
     monkeypatch.setattr(stock, "PATIENCE_SECONDS", 10.0)
     assert [each[1:] for each in plain(await disks.look(NOON))] == [(True, "")]
+
+
+async def test_disks_are_asked_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few mounts of one dead machine would else take longer than a look may."""
+    all_asked = threading.Barrier(3, timeout=5.0)
+
+    def together(place: Path) -> tuple[int, float]:
+        return all_asked.wait(), 5.0
+
+    monkeypatch.setattr(stock, "measure", together)
+    monkeypatch.setattr(stock, "PATIENCE_SECONDS", 3.0)
+    paths = [tmp_path / name for name in "abc"]
+    found = plain(await Disks(DiskWatch(paths=paths), tmp_path).look(NOON))
+    assert [ok for _, ok, _ in found] == [True] * 3
 
 
 async def test_the_spools_disk_is_watched_where_none_is_named(tmp_path: Path) -> None:
