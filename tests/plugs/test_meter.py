@@ -60,6 +60,19 @@ def test_a_reading_that_cannot_be_true_says_why(told: Reading, on: bool, why: st
     assert meter.implausible(told, on, 1875.0) == why
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("HS110(UK)", reading(3060.0, 245.0, 12.5)),  # a kettle of 3 kW
+        ("HS110(EU)", reading(3840.0, 240.0, 16.0)),
+        ("HS110(AU)", reading(2450.0, 245.0, 10.0)),
+        ("HS105(JP)", reading(1570.0, 105.0, 15.0)),
+    ],
+)
+def test_what_a_socket_carries_on_strong_mains_is_believed(model: str, told: Reading) -> None:
+    assert meter.implausible(told, True, meter.max_watts(model)) is None
+
+
 def test_all_bad_is_a_fault_and_some_bad_are_glitches() -> None:
     good, bad = reading(61.0), reading(28321.7)
     fault = meter.judge([bad, bad, bad], True, 1875.0)
@@ -78,9 +91,9 @@ def test_a_reading_without_watts_is_no_reading_and_no_zero() -> None:
 
 def test_the_limit_is_the_configured_one_else_the_region_of_the_model() -> None:
     assert meter.max_watts("HS110(US)") == 1875
-    assert meter.max_watts("HS110(EU)") == 3680
+    assert meter.max_watts("HS110(EU)") == 4048
     assert meter.max_watts("HS110(US)", 600) == 600
-    assert meter.max_watts("something else") == 4000
+    assert meter.max_watts("something else") == 4048
 
 
 def test_that_a_counter_fell_is_found_until_the_end_of_the_next_day() -> None:

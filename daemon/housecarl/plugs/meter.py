@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-#: watts when neither the configuration nor the model says less: a 16 A socket and some
-DEFAULT_MAX_WATTS = 4000.0
-#: watts by the region in the model's name; 15 A at 125 V, 16 A at 230 V, 13 A at 230 V
-MAX_WATTS = {"US": 1875.0, "EU": 3680.0, "UK": 2990.0, "AU": 2400.0, "JP": 1500.0}
+#: watts when neither the configuration nor the model says less: 16 A at 253 V
+DEFAULT_MAX_WATTS = 4048.0
+#: watts by the region in the model's name: what its socket carries where the mains are highest,
+#: 15 A at 125 V, 16, 13 and 10 A at 253 V (230 and a tenth, by EN 50160), 15 A at 107 V
+MAX_WATTS = {"US": 1875.0, "EU": 4048.0, "UK": 3289.0, "AU": 2530.0, "JP": 1605.0}
 #: amperes; the largest socket plus one
 MAX_AMPERES = 17.0
 #: volts; mains anywhere, with a tenth to spare
