@@ -15,10 +15,11 @@ from tests.doors.certificate import certificate
 from housecarl import config_file
 from housecarl.config_watches import PlugWatch
 from housecarl.house import JOURNAL, House
+from housecarl.journal import values
 from housecarl.plugs.settings import PlugAddress
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.plug import SimulatedPlug
-from housecarl.watches import chosen
+from housecarl.watches import MODULE, chosen
 from housecarl.watches.power import Plug
 from housecarl.watches.source import Notice
 
@@ -72,6 +73,13 @@ async def test_what_is_named_is_watched_and_nothing_else(
     house = opened(watches)
     found = chosen.sources(house.config, house.workshop, dict)
     assert sorted(name for source in found for name in source.names) == names
+
+
+async def test_a_state_that_is_nothing_of_ours_costs_that_state_not_the_start(opened: Open) -> None:
+    """A text that is no JSON is left out below; this is JSON, as another version may write it."""
+    house = opened({"disk": {"paths": ["/"]}})
+    await house.db.write(lambda conn: values.put(conn, MODULE, "disk./", [1], 1.0))
+    await house.watchman.open()
 
 
 async def look(house: House, *plugs: SimulatedPlug) -> list[tuple[str, bool | str, str]]:

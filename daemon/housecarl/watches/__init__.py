@@ -81,7 +81,7 @@ class Watchman:
     async def open(self) -> None:
         """Take up what the last life knew; what is not watched any more is forgotten."""
         names = frozenset[str]().union(*(source.names for source in self.sources))
-        known = await self._db.read(lambda conn: values.everything(conn, MODULE))
+        known = await self._db.read(lambda conn: values.notes(conn, MODULE, ()))
         noted = await self._db.read(conditions.listing)
         left = [name for name in known if name not in names]
         gone = [c.name for c in noted if _is_noted(c.name) and c.name not in names]
