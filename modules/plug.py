@@ -1,7 +1,6 @@
 """Switch smart plugs and ask how they stand."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class Wish:
 class Told:
     """What was read back of one plug, or why nothing was; `perhaps` it has switched though.
 
-    `another` plug than before may have answered.
+    `another` plug than before may have answered. `counting` is what its own countdown may still do.
     """
 
     device: Device
@@ -61,6 +60,7 @@ class Told:
     error: str = ""
     perhaps: bool = False
     another: bool = False
+    counting: Back | None = None
 
 
 def wished(words: tuple[str, ...], state: State | None = None) -> Wish:
@@ -152,6 +152,7 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     others = " and ".join(one.device.name for one in told if one.another)
     if others:
         text += f" Another plug than before answers as {others}."
+    text += "".join(_counting(call, one) for one in told)
     measured = [(one.device.name, _power(one)) for one in told]
     bars = [(name, round(watts, 1)) for name, watts in measured if watts is not None]
     rows = [row for one in told for row in _rows(one)]
@@ -163,11 +164,12 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
     """Switch one plug, if that is asked, and read it back; one call at a time per plug.
 
     From now on only `back` switches it back, also when nobody knows whether it was switched; the
-    plug's own countdown is the second belt.
+    plug's own countdown is the second belt. Without `back` that must be known: what is to switch it
+    back then still is.
 
     All is over at `until`, so that a silent plug keeps no other waiting.
     """
-    on, ordered, switched = wish.state == "on", False, False
+    on, ordered, switched, counting = wish.state == "on", False, False, None
     try:
         with own_error(device.name):
             async with busy.turn(call.lock(device.key), device.name, until - time.monotonic()):
@@ -189,17 +191,12 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
                     state = "on" if look.identity.on else "off"
                     return Told(device, error=f"{device.name} said yes but is still {state}.")
                 if switched:
-                    former = await switch_back.replace(call, device.name, back)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(until - time.monotonic()):
-                            if back and wish.minutes:
-                                await device.count_down(wish.minutes * 60, back.state == "on")
-                            elif former:
-                                await device.stop_counting()
+                    minutes, left = wish.minutes or 0, until - time.monotonic()
+                    counting = await switch_back.settle(call, device, back, minutes, left)
                 another = await acquaintance.changed(call.store, device, look.identity)
                 pause, left = call.settings.recheck, until - time.monotonic()
                 judgement = await judged(device, look, pause=pause, seconds=left)
-                return Told(device, look, judgement, another=another)
+                return Told(device, look, judgement, another=another, counting=counting)
     except PlugError as error:
         perhaps = _perhaps(error, ordered, switched)
         why = f"{error}{_left(wish, error, switched, perhaps)}"
@@ -224,6 +221,15 @@ def _again(call: Call, back: Back) -> str:
     """When plugs are switched back."""
     at = datetime.fromtimestamp(back.due, _zone(call))
     return f" {back.state.capitalize()} again at {at:%H:%M}."
+
+
+def _counting(call: Call, told: Told) -> str:
+    """That a plug's countdown of before may undo what was done."""
+    back, look = told.counting, told.look
+    if back is None or look is None or look.identity.on == (back.state == "on"):
+        return ""
+    at = datetime.fromtimestamp(back.due, _zone(call))
+    return f" {told.device.name} may still go {back.state} at {at:%H:%M} by itself: no answer."
 
 
 def _sentence(call: Call, told: Told, wish: Wish) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from housecarl.module import Call, CommandError, House
+from housecarl.plugs.device import Device
 
 #: Where the store keeps all of them.
 KEY = "backs"
@@ -43,12 +46,31 @@ async def arrange(call: Call, plugs: Sequence[str], state: str, minutes: int) ->
     return back
 
 
-async def replace(call: Call, plug: str, back: Back | None) -> bool:
+async def replace(call: Call, plug: str, back: Back | None) -> list[Back]:
     """A plug was switched: whatever was to switch it back leaves it alone, only `back` does.
 
-    Whether something was to.
+    Returns what was to.
     """
     return await _leave_out(call, [plug], lambda each: back is None or each.job != back.job)
+
+
+async def settle(
+    call: Call, device: Device, back: Back | None, minutes: int, seconds: float
+) -> Back | None:
+    """A plug was switched: only `back` switches it back, and so does its own countdown.
+
+    Returns what the countdown of before may still do, of a plug that does not answer within so many
+    seconds.
+    """
+    former = await replace(call, device.name, back)
+    if not (back or former):
+        return None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            counts = back is not None and await device.count_down(minutes * 60, back.state == "on")
+            if counts or await device.stop_counting():
+                return None
+    return former[-1] if former else None
 
 
 async def found(call: Call, job: int) -> Back | None:
@@ -61,23 +83,25 @@ async def leave_out(call: Call, back: Back, plugs: Collection[str]) -> None:
     await _leave_out(call, plugs, lambda each: each.job == back.job)
 
 
-async def _leave_out(call: Call, plugs: Collection[str], which: Callable[[Back], bool]) -> bool:
-    """Take plugs out of some jobs; whether one had any of them."""
+async def _leave_out(
+    call: Call, plugs: Collection[str], which: Callable[[Back], bool]
+) -> list[Back]:
+    """Take plugs out of some jobs; those that had any of them."""
     async with call.lock(KEY):
-        left, found = list[Back](), False
+        left, had = list[Back](), list[Back]()
         for each in await _waiting(call):
             others = [plug for plug in each.plugs if plug not in plugs]
             if which(each) and len(others) < len(each.plugs):
-                found = True
+                had.append(each)
                 await call.cancel(
                     each.job, instead=_command(others, each.state) if others else None
                 )
                 each = each._replace(plugs=others)
             if each.plugs:
                 left.append(each)
-        if found:  # after the jobs: of what a crash leaves here, nothing is switched any more
+        if had:  # after the jobs: of what a crash leaves here, nothing is switched any more
             await call.store.set(KEY, left or None)
-    return found
+    return had
 
 
 async def _waiting(call: Call) -> list[Back]:

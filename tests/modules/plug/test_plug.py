@@ -244,6 +244,23 @@ async def test_an_order_to_its_countdown_that_is_lost_once_is_given_again(
     assert plug.device._countdown is None
 
 
+@pytest.mark.parametrize("words", [("on",), ("on", "60")])
+async def test_a_countdown_of_before_that_may_go_on_is_told(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    plug = make("lamp", relay=False, fault="countdown_stays")
+    first = await house.text("plug", "lamp", "on", "30")
+    line = plug._line
+    assert line is not None
+    answer = line._answer
+    monkeypatch.setattr(line, "_answer", lambda r: None if b"count_down" in r else answer(r))
+    at = first.rpartition(" ")[2].rstrip(".")
+    told = f" lamp may still go off at {at} by itself: no answer."
+    assert (await house.text("plug", "lamp", *words)).endswith(told)
+    await house.text("plug", "lamp", "on", "30")
+    assert await house.text("plug", "lamp", "off") == "lamp off. 0 W now, 0.31 kWh today."
+
+
 @pytest.mark.long
 async def test_no_plug_is_blamed_for_the_time_that_loading_python_kasa_takes(
     house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
