@@ -241,6 +241,21 @@ def test_a_later_reply_waits_behind_an_earlier_one_of_its_person(conn: sqlite3.C
     assert [each.id for each in replies.due(conn, 101.0, 9)][:1] == [first]
 
 
+def test_an_earlier_reply_waits_behind_no_later_one(conn: sqlite3.Connection) -> None:
+    """As one that is tried again by hand, of a person whose newer replies meet a fault."""
+    first, later = replies.add(conn, out("ann", 1.0)), replies.add(conn, out("ann", 2.0))
+    replies.later(conn, later, 100.0, "busy")
+    assert [each.id for each in replies.due(conn, 10.0, 9)] == [first]
+
+
+def test_a_pause_of_a_clock_that_was_ahead_ends_when_it_is_set_back(
+    conn: sqlite3.Connection,
+) -> None:
+    reply = replies.add(conn, out("ann", 1.0))
+    replies.later(conn, reply, 86400.0, "busy")
+    assert [each.id for each in replies.due(conn, 10.0, 9)] == [reply]
+
+
 def test_a_text_that_waits_for_the_budget_keeps_back_what_goes_to_its_own_address(
     conn: sqlite3.Connection,
 ) -> None:
@@ -253,13 +268,25 @@ def test_a_text_that_waits_for_the_budget_keeps_back_what_goes_to_its_own_addres
 
 
 def test_a_refused_reply_can_be_tried_again_and_a_sent_one_not(conn: sqlite3.Connection) -> None:
-    refused, sent = replies.add(conn, out("ann", 1.0)), replies.add(conn, out("bo", 1.0))
+    """Nor one without a way back. The mail is kept as long as it can be tried."""
+    refused, sent, no_way = (
+        replies.add(conn, out(person, 1.0)._replace(receipt="r", address=address))
+        for person, address in (("ann", "ann@x"), ("bo", "bo@x"), ("eve", None))
+    )
     replies.refused(conn, refused, "550 no", 2.0)
+    replies.vain(conn, sent, "the host is away")
     replies.sent(conn, [sent], 2.0)
+    assert [row["error"] for row in replies.of(conn, "r")] == ["550 no", None, None]
     assert replies.due(conn, 9.0, 9) == []
-    assert replies.retry(conn, refused, 3.0) and not replies.retry(conn, sent, 3.0)
+    assert [replies.retry(conn, each, 3.0) for each in (refused, sent, no_way)] == [
+        True,
+        False,
+        False,
+    ]
     assert [each.id for each in replies.due(conn, 9.0, 9)] == [refused]
     assert replies.drop(conn, refused, 4.0) and not replies.drop(conn, refused, 4.0)
+    left = conn.execute("SELECT id FROM replies WHERE mail IS NOT NULL").fetchall()
+    assert [number for (number,) in left] == [no_way]
 
 
 def test_the_first_use_pins_a_conversation_for_two_numbers(conn: sqlite3.Connection) -> None:

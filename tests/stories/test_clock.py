@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ class UnsetClock(FakeClock):
         self.asked = threading.Event()
 
     def synchronised(self) -> bool:
-        self.asked.set()
-        return super().synchronised()
+        known = super().synchronised()
+        self.asked.set()  # what is set only now is not what was answered
+        return known
 
 
 @pytest.fixture
@@ -67,6 +69,19 @@ def test_a_change_that_proves_old_once_the_clock_is_set_is_not_done(
     clock.move(3600)
     clock.doubt(doubtful=False)
     assert "Not done: sent 12:00, reached me 1 h late." in phone.reply
+
+
+def test_what_seems_to_come_from_ahead_waits_until_the_clock_is_set(
+    house: TestHouse, phone: Phone, clock: UnsetClock
+) -> None:
+    """A look too: by a clock that is behind nothing proves who sent it."""
+    behind = timedelta(minutes=20)
+    raw = house.carrier.text(phone.number, "!uptime", clock.now() + behind)
+    house.send(raw, mail_from=house.carrier.envelope(house.address))
+    assert clock.asked.wait(10)
+    clock.move(behind.total_seconds())
+    clock.doubt(doubtful=False)
+    assert phone.reply.startswith("Elm Street up ")
 
 
 def test_a_code_waits_too_for_it_may_have_run_out(

@@ -13,6 +13,7 @@ from pyotp.totp import TOTP
 from structlog.testing import capture_logs
 from tests.stories.talk import inside, pass_
 
+from housecarl.confirm import matching_step
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.module import Reply
@@ -21,7 +22,7 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 
-pytestmark = pytest.mark.long(after=8)
+pytestmark = pytest.mark.long(after=9)
 
 MODULE = '''
 """Something dangerous."""
@@ -105,6 +106,13 @@ def code_in(text: str) -> str:
 
 def done(ledger: Path) -> list[str]:
     return ledger.read_text().split() if ledger.exists() else []
+
+
+def test_an_app_may_be_a_step_ahead_or_behind_and_no_more() -> None:
+    app, now = TOTP("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"), 1_800_000_015
+    steps = [matching_step(app.secret, app.at(now + 30 * n), now) for n in range(-3, 4)]
+    here = now // 30
+    assert steps == [None, None, here - 1, here, here + 1, None, None]
 
 
 def test_a_danger_is_done_after_its_code_and_once(phone: Phone, ledger: Path) -> None:
