@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ async def rule(call: Call) -> Reply:
 async def firm(call: Call) -> Reply:
     """Be firm."""
     return Reply("firm.")
+
+async def look(call: Call) -> Reply:
+    return Reply(f"{call.id[:4]} looked.")
+
+@command(interrupted=look)
+async def sure(call: Call) -> Reply:
+    """Be sure."""
+    return Reply("sure.")
 '''
 
 
@@ -150,6 +159,32 @@ def test_killed_before_the_work_was_noted_the_verdict_still_comes(house: TestHou
     house.start()
     generic = f"firmware was interrupted by a restart. It may have been done. Log {ID[:4]}."
     assert sorted(told(house, 2)) == [generic, NOT_FLASHED]
+
+
+def test_what_has_ended_or_is_noted_by_itself_is_asked_about_no_second_time(
+    house: TestHouse,
+) -> None:
+    """Of two messages that were cut off: one noted its work, of the other that command was over."""
+    ended, other = Run(f"b{ID[1:]}", 0, ("sure",), "ann", "change", 1.0), f"b{ID[1:]}"
+    cut = [Run(ID, 0, ("sure",), "ann", "change", 1.0), ended._replace(n=1, words=("gone",))]
+    conn = connect(house.spool / JOURNAL)
+    for run in cut:
+        began = Receipt(run.receipt, f"{run.receipt}.eml", 1.0, "drop", person="ann")
+        receipts.store(conn, replace(began, proof="local", state="started"))
+        runs.start(conn, run)
+    runs.finish(conn, ended._replace(ended=2.0, outcome="done", text="sure."))
+    conn.close()
+    leave(house, BACKGROUND, f"{ID}.9", NOTE | DEAD | {"command": "sure"})
+    house.start()
+    house.until(lambda: not left(house))
+    house.drop("As: ann\n!jobs\n")
+    cut_off = "was interrupted by a restart. It may have been done. Log"
+    assert sorted(told(house, 4)) == [
+        f"{ID[:4]} looked.",
+        "No jobs.",
+        f"sure {cut_off} {ID[:4]}.",
+        f"sure. gone {cut_off} {other[:4]}.",
+    ]
 
 
 def test_work_of_a_process_that_is_still_at_it_is_left_alone(house: TestHouse) -> None:
