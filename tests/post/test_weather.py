@@ -9,6 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
+from sqlite3 import Connection
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.post.house import DOTTED, House
@@ -291,6 +294,27 @@ async def test_a_reply_that_is_pushed_does_not_overtake_one_that_the_journal_alo
         post.push(last)
         await house.until("sent", "sent", "sent")
     assert in_order(house, 3)
+
+
+async def test_a_reply_that_is_pushed_does_not_overtake_one_that_a_look_just_missed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.running() as post:
+        await house.reaches(lambda: post._clear)
+        read = house.database.read
+
+        async def miss(do: Callable[[Connection], Any]) -> Any:
+            found = await read(do)
+            monkeypatch.undo()
+            await house.add("ann")
+            post.wake()
+            asyncio.get_running_loop().call_soon(post.push, await house.add("ann"))
+            return found
+
+        monkeypatch.setattr(post, "_database", SimpleNamespace(read=miss))
+        post.wake()
+        await house.until("sent", "sent")
+    assert in_order(house, 2)
 
 
 @pytest.mark.long
