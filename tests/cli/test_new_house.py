@@ -187,6 +187,25 @@ def test_a_secret_that_was_there_is_made_readable_to_the_service_alone(tmp_path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_a_link_in_the_daemons_folder_leads_to_is_not_given_away(tmp_path: Path) -> None:
+    """Whoever broke into the daemon would have root's files by the next `init`."""
+    roots = tmp_path / "roots"
+    roots.write_text("for root alone\n")
+    roots.chmod(0o640)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "gmail").symlink_to(roots)
+    site = Site(tmp_path / "housecarl.yaml", "spool", (65534, 65534))
+    assert site.has("secrets/gmail")
+    site.write_secret("secrets/gmail", None)
+    about = roots.stat()
+    assert (about.st_uid, about.st_mode & 0o777) == (0, 0o640)
+    site.write_secret("secrets/gmail", "hush")
+    assert (roots.read_text(), roots.stat().st_uid) == ("for root alone\n", 0)
+    about = (tmp_path / "secrets" / "gmail").lstat()
+    assert (about.st_uid, about.st_mode & 0o777) == (65534, 0o600)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_secret_that_root_writes_is_the_daemons(tmp_path: Path) -> None:
     """`person password` as root in a house that had no secret yet."""
     (tmp_path / "spool").mkdir()

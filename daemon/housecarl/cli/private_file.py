@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -28,6 +29,25 @@ def write(path: Path, content: str | bytes, *, like: Path | None = None) -> None
             os.fchown(file.fileno(), *owner)
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def close_to_others(path: Path, owner: tuple[int, int] | None) -> None:
+    """Let only its owner read a file that is there, and make that `owner` (uid, gid) where given.
+
+    What a link leads to stays as it is: who may put one there would be given any file of root's.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return
+        raise
+    try:
+        os.fchmod(fd, 0o600)
+        if owner is not None:
+            os.fchown(fd, *owner)
+    finally:
+        os.close(fd)
 
 
 def _owner(path: Path) -> tuple[int, int] | None:

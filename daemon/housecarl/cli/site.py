@@ -62,12 +62,10 @@ class Site:
     def write_secret(self, name: str, value: str | None) -> Path:
         """Write a secret for the daemon's eyes only; None: the one that is there. The path."""
         path = self._folder() / name
-        if value is None:
-            path.chmod(0o600)
-        else:
+        if value is not None:
             private_file.write(path, value + "\n")
-        for made in (path.parent, path):
-            self._hand_over(made)
+        self._hand_over(path.parent)
+        private_file.close_to_others(path, self.owner)
         return path
 
     def write_config(self, text: str) -> None:
@@ -100,10 +98,10 @@ class Site:
             os.chown(path, -1, self.owner[1])
             path.chmod(mode)
 
-    def _hand_over(self, path: Path) -> None:
+    def _hand_over(self, folder: Path) -> None:
         """This is the service's own: it may write here, and nobody else may read."""
         if self.owner is not None:
-            os.chown(path, *self.owner)
+            os.chown(folder, *self.owner, follow_symlinks=False)
 
 
 def _daemon() -> tuple[int, int] | None:
