@@ -6,14 +6,16 @@ import os
 import pwd
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.nobody import NOBODY, needs_root, nobody
 
-from housecarl import config_file
-from housecarl.cli import guess, interview, private_file
+from housecarl import config_file, private_file
+from housecarl.cli import guess, interview
 from housecarl.cli.draft import Draft, Server, scalar
 from housecarl.cli.questions import Answers, Check
 from housecarl.cli.site import Site
@@ -238,6 +240,19 @@ def test_a_private_file_keeps_its_owner_and_is_never_open_to_others(tmp_path: Pa
     private_file.write(path, "two\n")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("two\n", 0o600)
     assert [file.name for file in path.parent.iterdir()] == ["ann.hash"]
+
+
+@needs_root
+def test_its_owner_writes_a_private_file_anew_whatever_its_group() -> None:
+    """After a `chown housecarl FILE` its group is root's, into which nobody else may put a file."""
+    with TemporaryDirectory() as folder:  # pytest's own are closed to other logins
+        os.chown(folder, NOBODY, -1)
+        path = Path(folder, "ann.hash")
+        private_file.write(path, "one\n")
+        os.chown(path, NOBODY, 65533)
+        with nobody():
+            private_file.write(path, "two\n")
+        assert (path.read_text(), path.stat().st_uid) == ("two\n", NOBODY)
 
 
 @example("true")

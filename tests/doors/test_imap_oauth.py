@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.doors.imap_peer import Ledger, letter, settings, watching
 from tests.doors.imap_server import ImapServer, serving
+from tests.nobody import NOBODY, needs_root
 
 from housecarl.doors import imap_oauth
 from housecarl.doors.imap_line import Cut, Refused
@@ -150,13 +152,27 @@ def test_a_new_refresh_token_is_kept_for_its_owner_only(endpoint: Endpoint, tmp_
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+@needs_root
+def test_a_refresh_token_that_root_keeps_is_the_daemons_still(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    """`doctor` as root asks for one too; the daemon could not log in any more with root's file."""
+    endpoint.answer = {"access_token": "fresh", "refresh_token": "new"}
+    file = client_file(tmp_path, token_uri=endpoint.url)
+    os.chown(file, NOBODY, NOBODY)
+    assert token(file, "imap.gmail.com") == "fresh"
+    assert json.loads(file.read_text())["refresh_token"] == "new"
+    about = file.stat()
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (NOBODY, NOBODY, 0o600)
+
+
 def test_a_refresh_token_that_cannot_be_kept_costs_no_mail(
     endpoint: Endpoint, tmp_path: Path
 ) -> None:
     """It is told, and the access token serves: the old refresh token works on for a while."""
     endpoint.answer = {"access_token": "fresh", "refresh_token": "new"}
     file = client_file(tmp_path, token_uri=endpoint.url)
-    (tmp_path / ".oauth.json.new").mkdir()
+    (tmp_path / ".oauth.json.part").mkdir()
     with capture_logs() as logs:
         assert token(file, "imap.gmail.com") == "fresh"
     assert [(entry["event"], entry["file"]) for entry in logs] == [

@@ -129,8 +129,7 @@ def on(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def password(ctx: click.Context, name: str) -> None:
     """Set the SMTP AUTH password of NAME: writes the hash file, or prints the lines to add."""
-    from housecarl import service
-    from housecarl.cli import private_file
+    from housecarl import private_file, service
     from housecarl.password import hash_password
 
     loaded, person = _known(ctx, name)
@@ -166,8 +165,7 @@ def totp(ctx: click.Context, name: str) -> None:
     from pyotp import random_base32
     from pyotp.totp import TOTP
 
-    from housecarl import service
-    from housecarl.cli import private_file
+    from housecarl import private_file, service
 
     loaded, person = _known(ctx, name)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

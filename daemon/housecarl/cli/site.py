@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from housecarl import config_file
-from housecarl.cli import private_file
+from housecarl import config_file, private_file
 from housecarl.config import SERVICE_SPOOL, state_home
 from housecarl.errors import NotAllowed
 

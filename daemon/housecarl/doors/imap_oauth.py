@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import urllib.error
 import urllib.parse
@@ -172,15 +171,10 @@ def _refuse(error: urllib.error.HTTPError) -> NoReturn:
 
 def _keep(file: Path, fresh: str) -> None:
     """Write the refresh token that replaces ours; the old one works on for a while."""
-    beside = file.with_name(f".{file.name}.new")
+    from housecarl import private_file
+
     try:
         given = json.loads(file.read_bytes())
-        given["refresh_token"] = fresh
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as stream:
-            json.dump(given, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(file)
+        private_file.write(file, json.dumps({**given, "refresh_token": fresh}, indent=1))
     except (OSError, ValueError) as error:
         log.warning("imap-token-not-kept", file=str(file), why=str(error))

@@ -10,11 +10,12 @@ from pathlib import Path
 def write(path: Path, content: str | bytes, *, like: Path | None = None) -> None:
     """Write `content` (a text as UTF-8), and its folder (0700) when it is missing.
 
-    Owner and group stay as they were. Whoever looks sees the old file or the new one, never a part,
-    and never one that is open to others for a moment. What root makes anew belongs to the owner of
-    `like`, such as the daemon's spool.
+    Owner and group stay as they were, the group where root writes. Whoever looks sees the old file
+    or the new one, never a part, and never one that is open to others for a moment. What root makes
+    anew belongs to the owner of `like`, such as the daemon's spool.
     """
-    owner = _owner(path) or (_owner(like) if like and os.geteuid() == 0 else None)
+    is_root = os.geteuid() == 0
+    owner = _owner(path) or (_owner(like) if like and is_root else None)
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if owner is not None:
@@ -22,11 +23,12 @@ def write(path: Path, content: str | bytes, *, like: Path | None = None) -> None
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        if owner is not None:
+            # by its descriptor: in a folder of others its name may be a link by now; and only root
+            # may put a file into any group
+            os.fchown(file.fileno(), owner[0], owner[1] if is_root else -1)
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
-        if owner is not None:
-            # by its descriptor: in a folder of others its name may be a link by now
-            os.fchown(file.fileno(), *owner)
         os.fsync(file.fileno())
     part.replace(path)
 
