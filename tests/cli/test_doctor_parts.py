@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.cli.clinic import name_server
@@ -30,7 +32,7 @@ from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
 from tests.nobody import NOBODY, needs_root, nobody
 
-from housecarl import clock, config_file
+from housecarl import cli, clock, config_file, module_folders
 from housecarl.config_doors import Certificate
 from housecarl.doctor import (
     CHECKS,
@@ -742,10 +744,48 @@ async def test_a_folder_of_modules_that_the_daemon_may_not_read_is_told(tmp_path
     ill = await patient(tmp_path, modules={"folders": ["mine"]})
     with nobody():
         found = told([each async for each in visit(ill, {"modules"})])
-        assert list(files.missing(ill.loaded)) == []
     text = f"{tmp_path}/mine cannot be read: Permission denied"
     mend = "Let nobody read it, or take it out of modules.folders."
     assert found[1:] == [("fail", text, mend)]
+
+
+@needs_root
+async def test_a_closed_folder_of_modules_is_a_fault_for_the_daemon_and_no_other_login() -> None:
+    with TemporaryDirectory() as folder:  # pytest's own are closed to other logins
+        root = Path(folder)
+        for name, mode in (("spool", 0o711), ("mine", 0o700), (".", 0o711)):
+            (root / name).mkdir(exist_ok=True)
+            (root / name).chmod(mode)
+        ill = await patient(root, modules={"folders": ["mine"]})
+        assert list(files.missing(ill)) == []
+        with nobody():
+            await ill.registry.reload()
+            ((fault, unseen),) = files.missing(ill)
+        assert "modules.folders.0: " in str(fault) and unseen
+        assert f"{root}/mine cannot be read: Permission denied" in str(fault)
+        os.chown(root / "spool", NOBODY, -1)
+        with nobody():
+            ((_, unseen),) = files.missing(ill)
+        assert not unseen
+
+
+def test_check_ends_beside_a_folder_of_modules_on_a_dead_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, dead, back = tmp_path / "house.yaml", tmp_path / "dead", threading.Event()
+    config.write_text("modules: {folders: [dead]}\n")
+
+    def hanging(ask: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        return lambda path: (path == dead and back.wait(20)) or ask(path)
+
+    for name in ("iterdir", "is_dir"):
+        monkeypatch.setattr(Path, name, hanging(getattr(Path, name)))
+    monkeypatch.setattr(module_folders, "LOOK_LIMIT", 0.05)
+    began = time.monotonic()
+    done = CliRunner().invoke(cli.housecarl, ["-c", str(config), "check"])
+    back.set()
+    assert f"{dead} cannot be read: it has told nothing in 0.05 s" in str(done.exception)
+    assert time.monotonic() - began < 10
 
 
 async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path) -> None:

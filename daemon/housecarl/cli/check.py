@@ -36,8 +36,8 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     registry = asyncio.run(make_judge(loaded)).registry
     lend_credentials()
     patient = Patient(loaded, registry, running=False)
-    found = [] if show else list(secrets.faults(patient))
-    problems = [*sections.faults(loaded, registry), *files.missing(loaded)]
+    found = [*files.missing(patient), *([] if show else secrets.faults(patient))]
+    problems = sections.faults(loaded, registry)
     problems += [problem for problem, unseen in found if not unseen]
     if not show and (unread := config.unread(patient)):
         problems.append(Problem(str(path), 0, 0, f"{unread.text}; run: {unread.mend}"))
@@ -62,4 +62,4 @@ def _but(unseen: int) -> str:
     """What the last line leaves open."""
     if not unseen:
         return ""
-    return f", but for {unseen} secret{'s' * (unseen > 1)} that only the daemon can see"
+    return f", but for {unseen} thing{'s' * (unseen > 1)} that only the daemon can see"

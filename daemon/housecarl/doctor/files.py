@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import suppress
 
-from housecarl.config_file import Loaded
+from housecarl.doctor.patient import Patient
 from housecarl.errors import Problem
 
 
-def missing(loaded: Loaded) -> Iterator[Problem]:
-    """Folders of modules that are none, certificates and authorities that do not exist."""
-    for n, folder in enumerate(loaded.config.modules.folders):
-        with suppress(PermissionError):  # a folder that we may not look into
-            if not folder.is_dir():
-                yield loaded.source.problem(("modules", "folders", n), f"{folder} is no folder")
-    smtp, imap, post = loaded.config.doors.smtp, loaded.config.doors.imap, loaded.config.post
+def missing(patient: Patient) -> Iterator[tuple[Problem, bool]]:
+    """Folders of modules that cannot be looked into, certificates and authorities that are gone.
+
+    With each whether it may be so only because we are not the daemon.
+    """
+    config, problem = patient.config, patient.loaded.source.problem
+    foreign = os.geteuid() not in (0, patient.uid())
+    for n, folder in enumerate(config.modules.folders):
+        # as the registry found it, in time: one on a dead network mount would hold us up for ever
+        if why := patient.registry.lost.get(str(folder.absolute())):
+            yield problem(("modules", "folders", n), why), foreign
+    smtp, imap, post = config.doors.smtp, config.doors.imap, config.post
     files = {
         ("doors", "smtp", "certificate", "cert"): smtp
         and smtp.certificate
@@ -28,6 +33,6 @@ def missing(loaded: Loaded) -> Iterator[Problem]:
             if file:
                 file.stat()
         except (FileNotFoundError, NotADirectoryError):
-            yield loaded.source.problem(loc, f"{file} does not exist")
+            yield problem(loc, f"{file} does not exist"), False
         except OSError:
             pass  # a folder that we may not look into
