@@ -60,6 +60,9 @@ T = TypeVar("T")
 #: A message that is being put: its name, the bytes of its file, and who waits for it.
 Put = tuple[str, bytes, "asyncio.Future[None]"]
 
+#: What became of each message that was put together with others; None: it is safe.
+Results = list[StorageError | None]
+
 
 class State(StrEnum):
     """The folders a message can be in."""
@@ -69,6 +72,10 @@ class State(StrEnum):
     EXECUTED = "executed"
     REFUSED = "refused"
     FAILED = "failed"
+
+
+#: Every folder of its own below the root.
+FOLDERS = ("tmp", *State, ".journal")
 
 
 class Spool:
@@ -94,7 +101,7 @@ class Spool:
         Raises StorageError, and PermissionError for a verb of a login that may not.
         """
         try:
-            for folder in ("tmp", *State, ".journal"):
+            for folder in FOLDERS:
                 (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(self.root)
             probe = self.root / "tmp" / f".probe-{secrets.token_hex(4)}"
@@ -163,7 +170,7 @@ class Spool:
         self._pending.clear()
         self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
-        def ended(work: Future[list[StorageError | None]]) -> None:
+        def ended(work: Future[Results]) -> None:
             error = work.exception()
             results = work.result() if error is None else _failed(error, len(batch))
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
@@ -176,12 +183,7 @@ class Spool:
         else:
             work.add_done_callback(ended)
 
-    def _flushed(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: list[Put],
-        results: list[StorageError | None],
-    ) -> None:
+    def _flushed(self, loop: asyncio.AbstractEventLoop, batch: list[Put], results: Results) -> None:
         """Tell each who waits, and go on with those who came meanwhile."""
         self._timer.cancel()
         for (name, _, done), result in zip(batch, results, strict=True):
@@ -204,7 +206,7 @@ class Spool:
         self._pending.clear()
         self._timer = loop.call_later(self.patience, self._give_up, loop, batch)
 
-    def _put_all(self, work: list[tuple[str, bytes]]) -> list[StorageError | None]:
+    def _put_all(self, work: list[tuple[str, bytes]]) -> Results:
         """Write and sync the files, rename the whole ones, sync the folder once.
 
         One file is synced by itself, several together: a slow disk is flushed once for all of them.
@@ -292,6 +294,6 @@ class Spool:
             raise StorageError.of("spool: read", error) from error
 
 
-def _failed(error: BaseException, count: int) -> list[StorageError | None]:
+def _failed(error: BaseException, count: int) -> Results:
     """What became of messages that were put together when none of them is safe."""
     return [StorageError.of("spool: put", error)] * count

@@ -151,9 +151,9 @@ def _refuse_foreign(loaded: Loaded) -> None:
 def _refuse_closed(spool: Path, login: int) -> None:
     """Parts of our own spool that somebody else made, such as root from a backup."""
     from housecarl.house import JOURNAL
-    from housecarl.spool import State
+    from housecarl.spool import FOLDERS
 
-    inside = [spool / name for name in ("tmp", *State, JOURNAL.parent, JOURNAL)]
+    inside = [spool / name for name in (*FOLDERS, JOURNAL)]
     closed = [path for path in inside if not _may(path) and path.stat().st_uid != login]
     if not closed:
         return

@@ -16,7 +16,7 @@ from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.house import JOURNAL
 from housecarl.quantity import MIB
-from housecarl.spool import RESERVE_BYTES, State
+from housecarl.spool import FOLDERS, RESERVE_BYTES, State
 from housecarl.thread import in_thread
 
 #: Seconds until a disk that does not answer is told.
@@ -62,7 +62,7 @@ async def examine(patient: Patient) -> list[Finding]:
 
 def _look(root: Path) -> list[Finding]:
     """All of it, in a thread; raises Trouble."""
-    for name in ("tmp", *State, JOURNAL.parent):
+    for name in FOLDERS:
         if (root / name).exists() and not (root / name).is_dir():
             raise Trouble(f"{root / name} is no folder", "Move it away: a start makes its own.")
     _see_owner(root)
@@ -88,7 +88,7 @@ def _look(root: Path) -> list[Finding]:
 def _see_owner(root: Path) -> None:
     """What the daemon cannot open of its own spool, since root made it or put it back."""
     uid = root.stat().st_uid
-    inside = [root / name for name in ("tmp", *State, JOURNAL.parent, JOURNAL)]
+    inside = [root / name for name in (*FOLDERS, JOURNAL)]
     # pathlib's form raises where one may not look
     there = [path for path in inside if os.path.exists(path)]  # noqa: PTH110
     others = [path for path in there if path.stat().st_uid != uid]
