@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return config
 
 
-def install(config: Path) -> None:
-    """The unit, and what starts units."""
+def install(config: Path, says: str = "") -> None:
+    """The unit, and what starts units and says this of each."""
     (config.parent / "housecarl.service").touch()
-    (config.parent / "systemctl").touch(mode=0o755)
+    (config.parent / "systemctl").write_text(f"#!/bin/sh\necho {says}\n")
+    (config.parent / "systemctl").chmod(0o755)
 
 
 def make_journal(config: Path) -> None:
@@ -54,6 +56,27 @@ def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
     spool = config.parent / "spool"
     assert told() == f"not running on {spool}: `housecarl run`"
     install(config)
+    assert told() == f"not running on {spool}: `systemctl start housecarl`"
+
+
+def test_a_daemon_whose_spool_is_not_mounted_any_more_is_not_told_to_be_started(
+    config: Path,
+) -> None:
+    """A start would do nothing, and a restart serve an empty spool that knows nobody who is off."""
+    spool = config.parent / "spool"
+    config.write_text("spool: spool\npeople: {bo: {unix: [bo], may: [help]}}\ndoors: {drop: }\n")
+    install(config, "ActiveState=active")
+    (spool / "below").mkdir(parents=True)
+    mend = "mount its disk, or put it back; if `spool` was changed, `systemctl reload housecarl`"
+    what = f"the daemon runs, but not on {spool}"
+    assert told() == f"{what}: {mend}"
+    run = partial(CliRunner().invoke, cli.housecarl)
+    assert run(["send", "!help", "--as", "bo"]).stderr == f"It waits in the spool: {what}: {mend}\n"
+    off = run(["person", "off", "bo"]).stderr
+    assert off == f"note: {what}: {mend}; it holds once one does\n"
+    checks = json.loads(run(["doctor", "--only", "spool", "--json"]).stdout)["checks"]
+    assert [(each["text"], each["mend"]) for each in checks] == [(what, mend)]
+    install(config, "ActiveState=activating")
     assert told() == f"not running on {spool}: `systemctl start housecarl`"
 
 

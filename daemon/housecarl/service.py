@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ UNITS = (
     Path("/etc/systemd/system/housecarl.service"),
     Path("/usr/lib/systemd/system/housecarl.service"),
 )
+
+#: Seconds for one answer of systemctl.
+ANSWER_SECONDS = 4.0
 
 
 def is_installed(config: Path) -> bool:
@@ -34,6 +38,34 @@ def start(config: Path, *, enable: bool = False) -> str:
 def reload(config: Path) -> str:
     """What makes the daemon of a configuration read it again."""
     return "`systemctl reload housecarl`" if is_installed(config) else "SIGHUP or a restart"
+
+
+def astray(config: Path, spool: Path) -> str:
+    """For who met no daemon at a spool: that systemd runs it all the same, and what to do; blocks.
+
+    Empty when it does not run. A start would do nothing, and a restart make a new, empty spool.
+    """
+    if not is_installed(config) or asked("housecarl", "ActiveState").get("ActiveState") != "active":
+        return ""
+    what = f"the daemon runs, but not on {spool}"
+    return f"{what}: mount its disk, or put it back; if `spool` was changed, {reload(config)}"
+
+
+def asked(unit: str, *properties: str) -> dict[str, str]:
+    """The properties of a unit of systemd; none when it does not answer. Blocks."""
+    command = ["systemctl", "show", unit, "--property", ",".join(properties)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    found: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        # what a unit says more than once has a line for each time
+        found[name] = f"{found[name]} {value}" if name in found else value
+    return found
 
 
 def called(config: Path, verb: str) -> str:

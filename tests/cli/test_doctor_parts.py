@@ -48,7 +48,7 @@ from housecarl.doctor import (
 )
 from housecarl.doctor import certificate as certificates
 from housecarl.doctor import modules as doctor_modules
-from housecarl.doctor.finding import Finding, Trouble
+from housecarl.doctor.finding import Finding
 from housecarl.doctor.threads import Loose
 from housecarl.password import hash_password
 from housecarl.registry import Registry
@@ -547,12 +547,6 @@ async def test_a_spool_that_forgets_or_is_slow_is_told(
     assert list(root.iterdir()) == [], "what was tried there is gone"
 
 
-async def test_a_spool_that_is_gone_under_a_daemon_is_told(tmp_path: Path) -> None:
-    ill = await patient(tmp_path)
-    with pytest.raises(Trouble, match="spool is gone"):
-        await spool.examine(Patient(ill.loaded, ill.registry, running=True))
-
-
 async def test_the_root_of_the_spool_and_its_logins(tmp_path: Path) -> None:
     root = tmp_path / "spool"
     ((_, text, _),) = await look("drop", tmp_path, doors={"drop": {}})
@@ -815,7 +809,11 @@ async def test_a_resolver_that_knows_other_keys_than_we_do_is_well(tmp_path: Pat
             "#!/bin/sh\necho LoadState=loaded\necho User=root\n",
             ("fail", "it runs as root", "systemctl edit housecarl: [Service] User=housecarl"),
         ),
-        ("no program", ("skip", "housecarl.service is not installed", "")),
+        ("no program", ("skip", "systemctl does not answer", "")),
+        (
+            "#!/bin/sh\necho LoadState=not-found\n",
+            ("skip", "housecarl.service is not installed", ""),
+        ),
     ],
 )
 async def test_systemd_is_asked_for_the_unit(

@@ -38,7 +38,7 @@ def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
 
 def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]) -> T:
     """Change the journal of the house that may obey NAME still, whatever its file says by now."""
-    from housecarl import config_file
+    from housecarl import config_file, service
     from housecarl.cli import journal
     from housecarl.config_people import as_name
     from housecarl.errors import ConfigError
@@ -60,7 +60,8 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
         click.echo(f"note: {text}", err=True)
     done = journal.write_at(spool, do, file)
     if held(spool / JOURNAL.parent) is None:  # one may run on the spool that the file named before
-        click.echo(f"note: no daemon serves {spool} now; it holds once one does", err=True)
+        why = service.astray(file, spool) or f"no daemon serves {spool} now"
+        click.echo(f"note: {why}; it holds once one does", err=True)
     return done
 
 

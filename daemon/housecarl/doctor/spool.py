@@ -10,6 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from housecarl import service
 from housecarl.disk import sync_folder, write_new
 from housecarl.doctor.access import user
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
@@ -47,21 +48,22 @@ PART = "spool"
 
 async def examine(patient: Patient) -> list[Finding]:
     """Write, sync, rename and remove one file, by the steps of a message."""
-    root = patient.config.spool
-    if not root.is_dir():
-        if patient.running:
-            raise Trouble(f"{root} is gone", "Restart the daemon: systemctl restart housecarl")
-        text = f"{root} is not there yet: `{patient.start}` makes it"
-        return [skipped(PART, text)]
     try:
-        return await in_thread(partial(_look, root), DISK_SECONDS)
+        return await in_thread(partial(_look, patient), DISK_SECONDS)
     except TimeoutError:
+        root = patient.config.spool
         text = f"{root}: the disk did not take one file in {DISK_SECONDS:g} s"
         raise Trouble(text, "`dmesg` tells what the disk says; move the spool.") from None
 
 
-def _look(root: Path) -> list[Finding]:
+def _look(patient: Patient) -> list[Finding]:
     """All of it, in a thread; raises Trouble."""
+    root = patient.config.spool
+    if not patient.running and (astray := service.astray(patient.loaded.source.path, root)):
+        what, _, mend = astray.partition(": ")
+        raise Trouble(what, mend)
+    if not root.is_dir():
+        return [skipped(PART, f"{root} is not there yet: `{patient.start}` makes it")]
     for name in FOLDERS:
         if (root / name).exists() and not (root / name).is_dir():
             raise Trouble(f"{root / name} is no folder", "Move it away: a start makes its own.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,9 +18,6 @@ BOOTED = Path("/run/systemd/system")
 
 #: The units that listen for the daemon.
 SOCKETS = ("housecarl.socket", "housecarl-smtps.socket")
-
-#: Seconds for one answer of systemctl.
-ANSWER_SECONDS = 4.0
 
 #: What the unit must say, and what that is good for.
 WANTED = {
@@ -50,13 +46,15 @@ async def examine(patient: Patient) -> list[Finding]:
     if not BOOTED.is_dir() or shutil.which("systemctl") is None:
         return [skipped(PART, "this machine is not run by systemd")]
     names = ["LoadState", "ActiveState", "User", "WatchdogUSec", "ReadWritePaths", *WANTED]
-    said = await in_thread(partial(_asked, "housecarl.service", names), ANSWER_SECONDS + 1)
+    said = await in_thread(partial(service.asked, "housecarl", *names), service.ANSWER_SECONDS + 1)
     served = service.is_installed(patient.loaded.source.path)
     return judged(said, patient.config if served else None)
 
 
 def judged(said: Mapping[str, str], config: Config | None = None) -> list[Finding]:
     """The findings about what `systemctl show` said, by property; `config`: what it serves."""
+    if not said:
+        return [skipped(PART, "systemctl does not answer")]
     if said.get("LoadState") != "loaded":
         return [skipped(PART, "housecarl.service is not installed")]
     found = [
@@ -111,7 +109,7 @@ def sockets() -> dict[str, bool]:
         return {}
     found: dict[str, bool] = {}
     for name in SOCKETS:
-        found |= listened(_asked(name, ["ActiveState", "FileDescriptorName", "Listen"]))
+        found |= listened(service.asked(name, "ActiveState", "FileDescriptorName", "Listen"))
     return found
 
 
@@ -122,20 +120,3 @@ def listened(said: Mapping[str, str]) -> dict[str, bool]:
     under_tls = said.get("FileDescriptorName") == "smtps"
     words = said.get("Listen", "").split()
     return {word: under_tls for word in words if word.rpartition(":")[2].isdigit()}
-
-
-def _asked(name: str, properties: list[str]) -> dict[str, str]:
-    """The properties of a unit; none when systemd does not answer."""
-    command = ["systemctl", "show", name, "--property", ",".join(properties)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    found: dict[str, str] = {}
-    for line in done.stdout.splitlines():
-        name, _, value = line.partition("=")
-        # what a unit says more than once has a line for each time
-        found[name] = f"{found[name]} {value}" if name in found else value
-    return found
