@@ -19,6 +19,7 @@ LOGIN = {"user": "ann", "hash": {"env": "H"}}
 CERTIFICATE = {"cert": "c.pem", "key": "k.pem"}
 IMAP = {"host": "imap.example", "user": "u", "password": {"env": "X"}}
 POST = {"host": "smtp.example", "from": "house@gmail.com"}
+OWN = {**POST, "from": "a@b.example"}
 VOICE = {"google_voice": {"account": "house@gmail.com", "number": "+1 303 555 0100"}}
 WRITES = {"addresses": ["a@b.example"], "may": ["*"]}
 
@@ -100,6 +101,14 @@ def clashes(keys: dict[str, Any]) -> list[str]:
             "trust.google_voice.account: Google drops replies that do not come from "
             "house@gmail.com, and post.user is me@gmail.com",
         ),
+        (
+            {
+                "doors": {"imap": {**IMAP, "user": "A@b.example"}},
+                "post": OWN,
+                "people": {"a": WRITES},
+            },
+            "people.a.addresses.0: is the mailbox that the house watches, which takes each answer",
+        ),
         ({"trust": {"late": "3d"}}, "trust.late: is longer than max_age"),
         ({"trust": {"remember": "2d"}}, "trust.remember: must be longer than max_age"),
         (
@@ -135,6 +144,12 @@ def test_what_cannot_work_is_told_at_its_place(keys: dict[str, Any], clash: str)
         {"trust": VOICE, "post": {**POST, "from": "House@gmail.com"}},
         {"trust": VOICE, "post": {**POST, "user": "relay", "password": {"env": "X"}}},
         {"trust": VOICE},
+        {"doors": {"imap": {**IMAP, "user": "a@b.example"}}, "post": POST, "people": {"a": WRITES}},
+        {
+            "doors": {"imap": {**IMAP, "user": "a@b.example", "folder": "house"}},
+            "post": OWN,
+            "people": {"a": WRITES},
+        },
         {"limits": {"calls_per_hour": 2}, "aliases": {"night": ["plug all off", "uptime"]}},
         {"limits": {"calls_per_hour": 0}, "aliases": {"night": ["plug all off", "uptime"]}},
     ],

@@ -31,6 +31,7 @@ def cross(config: Config, folder: Path) -> Iterator[Clash]:
     """
     yield from _spool(config, folder)
     yield from _people(config)
+    yield from _replies(config)
     yield from _smtp(config)
     yield from _imap(config)
     yield from _post(config)
@@ -90,6 +91,20 @@ def _people(config: Config) -> Iterator[Clash]:
             if first != loc:
                 whose = "named twice" if other == name else f"also {other}'s"
                 yield loc, f"this {kind} is {whose}; one person only", first
+
+
+def _replies(config: Config) -> Iterator[Clash]:
+    """The watched mailbox as somebody's own: their answers, which come from it too, are taken."""
+    imap, post = config.doors.imap, config.post
+    if imap is None or post is None or imap.folder.casefold() != "inbox":
+        return
+    own = imap.user.casefold()
+    for name, person in config.people.items():
+        for n, address in enumerate(person.addresses):
+            if own == post.from_.casefold() == address.casefold():
+                text = "is the mailbox that the house watches, which takes each answer away as a "
+                text += "message; name one that is read elsewhere, or watch another folder"
+                yield ("people", name, "addresses", n), text, ("doors", "imap", "user")
 
 
 def _smtp(config: Config) -> Iterator[Clash]:

@@ -416,6 +416,7 @@ def test_the_smtp_door_takes_texts_too() -> None:
     [
         ("name: ann\nnumber: 1\n", "unknown 'number'"),
         ("address: a@b.example\n", "'account' is missing"),
+        ("address: a@b.example\naccount: A@b.example\n", "account: that is your own: the house"),
         ("name: ann\ndoor: window\n", "one of mailbox, smtp, files"),
         ("name: ann\ntimezone: Mars/Base\n", "'Mars/Base' is no time zone"),
         (VOICE + "password: hunter2\n", "'password' stands here a second time"),
@@ -425,7 +426,7 @@ def test_the_smtp_door_takes_texts_too() -> None:
         ("phone: nine\n", "phone: 'nine' is no phone number"),
         ("address: ann@\n", "is no plain address"),
         ("door: smtp\naddress: a@b.example\nsmtp_listen: 25\n", "is no HOST:PORT"),
-        ("address: a@b.example\naccount: a@b.example\nimap_host: a b\n", "is no domain name"),
+        ("address: a@b.example\naccount: h@b.example\nimap_host: a b\n", "is no domain name"),
     ],
 )
 def test_a_wrong_answer_is_named(answers: str, fault: str) -> None:

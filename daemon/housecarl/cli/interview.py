@@ -64,10 +64,11 @@ class _Interview:
         door = self._asker.choose("door", "Way in", DOORS, "mailbox" if reached else "files")
         by_file = door == "files" or not reached
         login = self._login(needed=not reached) if by_file else self._here.login
-        voice = self._voice() if phone and door != "files" else None
+        ours = _apart_from(address) if door == "mailbox" else _address
+        voice = self._voice(ours) if phone and door != "files" else None
         account = voice[0] if voice else ""
         if door == "mailbox" and not account:
-            account = self._ask("account", "Address of the mailbox", None, _address)
+            account = self._ask("account", "Address of the mailbox", None, ours)
         imap = self._server("imap", "Mailbox", account) if door == "mailbox" else None
         smtp = self._smtp() if door == "smtp" else None
         post, sender = self._post(account, voice is not None) if reached else (None, "")
@@ -89,9 +90,9 @@ class _Interview:
         guessed = self._here.login or ("root" if needed else "")
         return self._ask("login", text, guessed, _line if needed else _optional(_line))
 
-    def _voice(self) -> tuple[str, str] | None:
+    def _voice(self, ours: Check) -> tuple[str, str] | None:
         text = "Google account with the house's Google Voice number (Enter: no texts)"
-        account = self._ask("voice_account", text, "", _optional(_address))
+        account = self._ask("voice_account", text, "", _optional(ours))
         if not account:
             return None
         check = _phone(self._region or "US")
@@ -182,6 +183,17 @@ def _phone(region: str) -> Check:
             said = phonenumbers.format_number(number, form)
         e164(said)
         return said.strip()
+
+    return check
+
+
+def _apart_from(own: str) -> Check:
+    """The address of a mailbox that is not the one in which whoever asks reads the answers."""
+
+    def check(said: str) -> str:
+        if own and said.strip().casefold() == own.casefold():
+            raise ValueError("that is your own: the house would take away the answers to you there")
+        return _address(said)
 
     return check
 
