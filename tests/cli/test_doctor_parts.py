@@ -22,7 +22,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 from tests.cli.clinic import name_server
 from tests.cli.conftest import LOGIN
 from tests.doors.certificate import certificate
@@ -50,6 +55,9 @@ from housecarl.doctor import certificate as certificates
 from housecarl.doctor import modules as doctor_modules
 from housecarl.doctor.finding import Finding
 from housecarl.doctor.threads import Loose
+from housecarl.doors.smtp import tls
+from housecarl.doors.smtp_settings import SmtpSettings
+from housecarl.errors import ConfigError
 from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
@@ -598,13 +606,29 @@ def test_a_certificate_of_another_key_and_one_that_is_not_served_yet(
     ((state, text, mend),) = told(
         certificates.examine("smtp", Certificate(cert=pair.cert, key=key), None)
     )
-    assert state == "fail" and text.startswith("certificate and key are no pair in PEM: ")
+    assert (state, text) == ("fail", "certificate and key cannot be used: they are no pair in PEM")
     assert mend.startswith("Put the certificate with its chain")
     older = x509.load_pem_x509_certificate(cert.read_bytes()).public_bytes(Encoding.DER)
     assert told(certificates.examine("smtp", pair, older))[1][1:] == (
         "the daemon still shows an older certificate than the file",
         "systemctl reload housecarl",
     )
+
+
+def test_nobody_is_asked_for_the_password_of_a_key(pair: Certificate, tmp_path: Path) -> None:
+    """OpenSSL waits for it on the terminal, of `doctor` as of a start."""
+    locked = tmp_path / "locked.pem"
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    locked.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hush"))
+    )
+    why = f"the key has a password; openssl pkey -in {locked} writes it without"
+    ((state, text, _),) = told(
+        certificates.examine("smtp", Certificate(cert=pair.cert, key=locked), None)
+    )
+    assert (state, text) == ("fail", f"certificate and key cannot be used: {why}")
+    with pytest.raises(ConfigError, match=f"cannot be used with key {locked}: {why}"):
+        tls(SmtpSettings(recipients=(), cert=pair.cert, key=locked))
 
 
 async def test_ports_are_tried_before_the_daemon_needs_them(tmp_path: Path) -> None:

@@ -20,14 +20,15 @@ def examine(part: str, files: Certificate, served: bytes | None) -> list[Finding
     """Look at the files, and at what a running daemon shows (DER); blocks."""
     from cryptography import x509
 
+    from housecarl.doors.smtp_settings import load_pair
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(files.cert, files.key)
+        load_pair(context, files.cert, files.key)
         read = x509.load_pem_x509_certificate(files.cert.read_bytes())
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
         mend = f"Put the certificate with its chain and the key into {files.cert}, {files.key}."
-        text = f"certificate and key are no pair in PEM: {why}"
+        text = f"certificate and key cannot be used: {error}"
         return [trouble(part, text, mend)]
     found = [_lasting(part, read, files)]
     if served is not None and x509.load_der_x509_certificate(served) != read:

@@ -20,7 +20,7 @@ from housecarl.doors.smtp_listener import Listener
 from housecarl.doors.smtp_login import Logins
 from housecarl.doors.smtp_rules import Rules
 from housecarl.doors.smtp_session import SmtpSession
-from housecarl.doors.smtp_settings import SmtpSettings
+from housecarl.doors.smtp_settings import SmtpSettings, load_pair
 from housecarl.errors import ConfigError, FormError, Problem, SpoolFull, StorageError, Unreachable
 from housecarl.message.form import gate
 from housecarl.message.stamp import Stamp
@@ -250,11 +250,9 @@ def tls(settings: SmtpSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:  # ssl.SSLError is one too
-        is_tls = isinstance(error, ssl.SSLError)
-        why = "they are no pair in PEM" if is_tls else error.strerror
-        text = f"doors.smtp.certificate cannot be used with key {key}: {why}"
+        load_pair(context, cert, key)
+    except ValueError as error:
+        text = f"doors.smtp.certificate cannot be used with key {key}: {error}"
         raise ConfigError(Problem(str(cert), 1, 1, text)) from None
     return context
 

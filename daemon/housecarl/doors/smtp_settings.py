@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,3 +85,19 @@ class SmtpSettings(NamedTuple):
     def name(self) -> str:
         """What the door calls itself; never looked up in DNS, which may hang."""
         return self.hostname or socket.gethostname()
+
+
+def load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    """Have a context serve a certificate by its key; blocks. Raises ValueError with what is wrong.
+
+    OpenSSL would ask for the password of a key on the terminal, and wait until somebody types it.
+    """
+
+    def locked() -> str:
+        raise ValueError(f"the key has a password; openssl pkey -in {key} writes it without")
+
+    try:
+        context.load_cert_chain(cert, key, password=locked)
+    except OSError as error:  # ssl.SSLError is one too
+        is_tls = isinstance(error, ssl.SSLError)
+        raise ValueError("they are no pair in PEM" if is_tls else error.strerror) from None
