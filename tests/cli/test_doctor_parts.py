@@ -8,11 +8,13 @@ import json
 import os
 import pwd
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +60,8 @@ from housecarl.doctor.threads import Loose
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError
+from housecarl.house import JOURNAL
+from housecarl.journal import Database
 from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
@@ -432,6 +436,27 @@ async def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, name: str) ->
     (tmp_path / "spool" / name).touch()
     said = ("fail", f"{tmp_path}/spool/{name} is no folder", "Move it away: a start makes its own.")
     assert await look("spool", tmp_path) == [said]
+
+
+@pytest.mark.long
+async def test_a_journal_of_which_one_page_is_damaged_is_told(tmp_path: Path) -> None:
+    """It opens, and what is asked of it breaks."""
+    path = tmp_path / "spool" / JOURNAL
+    path.parent.mkdir(parents=True)
+    journal = Database(path)
+    journal.open()
+    await journal.close()
+    with closing(sqlite3.connect(path)) as conn:
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+        (page,) = conn.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'conditions'"
+        ).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    ((state, text, mend),) = await look("forwarding", tmp_path)
+    assert (state, text) == ("fail", "the journal cannot be read")
+    assert f"the journal {path} is damaged: " in mend
 
 
 async def test_a_journal_that_is_no_file_is_told(tmp_path: Path) -> None:

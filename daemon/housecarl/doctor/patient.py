@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
 from housecarl.errors import NotAllowed, StorageError
 from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import connect, fault
 from housecarl.lock import held
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
@@ -65,13 +66,12 @@ class Patient:
         if not path.exists():
             return None
         try:
-            conn = connect(path, readonly=True)
+            with closing(connect(path, readonly=True)) as conn:
+                return do(conn)
+        except sqlite3.DatabaseError as error:
+            raise Trouble("the journal cannot be read", f"{fault(path, error)}.") from error
         except StorageError as error:
             raise Trouble("the journal cannot be read", f"{error}.") from error
-        try:
-            return do(conn)
-        finally:
-            conn.close()
 
 
 async def admit(loaded: Loaded) -> Patient:
