@@ -307,9 +307,21 @@ def test_what_root_can_read_and_the_daemon_cannot_is_told(foreign: Path, verbs: 
     os.chown(foreign / "secrets" / "hash", 65534, 65534)
     login = {"user": "ann", "hash": {"file": "secrets/hash"}}
     people = {"ann": {"may": ["*"], "unix": [LOGIN], "login": login}}
-    write(config, people=people, doors={"drop": {}}, modules={"folders": ["mine"]})
+    (foreign / "images").mkdir()
+    image = make_image([HW_ID], "1.2.6 Build 200727 Rel.121701", 120_000)
+    (foreign / "images" / "one.bin").write_bytes(image)
+    (foreign / "images" / "one.bin").chmod(0o600)
+    (foreign / "ca.pem").touch(mode=0o600)
+    modules = {"folders": ["mine"], "firmware": {"folder": f"{foreign}/images"}}
+    post = {"host": "127.0.0.1", "from": "a@b.example", "ca": "ca.pem"}
+    write(config, people=people, doors={"drop": {}}, modules=modules, post=post)
     config.chmod(0o600)
-    found = examine(verbs, config, "config,secrets,modules")
+    found = examine(verbs, config, "config,secrets,modules,firmware")
+    closed = {path: f"{foreign}/{path} cannot be read by {daemon}" for path in ("mine", "ca.pem")}
+    assert found["config"][2][1] == f"post.ca: {closed['ca.pem']}"
+    assert f"{foreign}/images/one.bin cannot be read by {daemon}" in [
+        text for _, text, _ in found["firmware"]
+    ]
     state, text, mend = found["config"][1]
     assert (state, text) == (
         "fail",
@@ -326,8 +338,11 @@ def test_what_root_can_read_and_the_daemon_cannot_is_told(foreign: Path, verbs: 
     done = verbs.run("-c", config, "check")
     assert (done.returncode, done.stdout) == (78, "")
     assert f"{config}: cannot be read by {daemon}, as whom the daemon runs" in done.stderr
+    for place, path in (("modules.folders.0", "mine"), ("post.ca", "ca.pem")):
+        assert f"{place}: {closed[path]}; `namei -l {foreign}/{path}` shows" in done.stderr
     assert verbs.run("-c", config, "check", "--print").returncode == 0, "it shows what is there"
     config.chmod(0o644)
+    (foreign / "ca.pem").chmod(0o644)
     assert len(examine(verbs, config, "config")["config"]) == 1
 
 

@@ -793,6 +793,19 @@ async def test_a_folder_of_modules_that_the_daemon_may_not_read_is_told(tmp_path
 
 
 @needs_root
+async def test_a_folder_that_this_login_may_not_look_into_is_no_broken_check(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shut" / "images").mkdir(parents=True)
+    (tmp_path / "shut").chmod(0o700)
+    ill = await patient(tmp_path, modules={"firmware": {"folder": "shut/images"}})
+    with nobody():
+        ((state, text, mend),) = told([each async for each in visit(ill, {"firmware"})])
+    assert (state, text) == ("fail", f"{tmp_path}/shut/images: Permission denied")
+    assert mend == f"`namei -l {tmp_path}/shut/images` shows what bars it"
+
+
+@needs_root
 async def test_a_closed_folder_of_modules_is_a_fault_for_the_daemon_and_no_other_login() -> None:
     with TemporaryDirectory() as folder:  # pytest's own are closed to other logins
         root = Path(folder)
@@ -800,15 +813,15 @@ async def test_a_closed_folder_of_modules_is_a_fault_for_the_daemon_and_no_other
             (root / name).mkdir(exist_ok=True)
             (root / name).chmod(mode)
         ill = await patient(root, modules={"folders": ["mine"]})
-        assert list(files.missing(ill)) == []
+        assert list(files.faults(ill)) == []
         with nobody():
             await ill.registry.reload()
-            ((fault, unseen),) = files.missing(ill)
+            ((fault, unseen),) = files.faults(ill)
         assert "modules.folders.0: " in str(fault) and unseen
         assert f"{root}/mine cannot be read: Permission denied" in str(fault)
         os.chown(root / "spool", NOBODY, -1)
         with nobody():
-            ((_, unseen),) = files.missing(ill)
+            ((_, unseen),) = files.faults(ill)
         assert not unseen
 
 

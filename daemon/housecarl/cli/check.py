@@ -36,7 +36,7 @@ def verb(ctx: click.Context, show: bool, schema: bool) -> None:
     registry = asyncio.run(make_judge(loaded)).registry
     lend_credentials()
     patient = Patient(loaded, registry, running=False)
-    found = [*files.missing(patient), *([] if show else secrets.faults(patient))]
+    found = [] if show else [*files.faults(patient), *secrets.faults(patient)]
     problems = sections.faults(loaded, registry)
     problems += [problem for problem, unseen in found if not unseen]
     if not show and (unread := config.unread(patient)):

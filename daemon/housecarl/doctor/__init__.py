@@ -85,5 +85,8 @@ async def _examined(name: str, patient: Patient) -> list[Finding]:
         mend = "Is this machine on the network? See the line of dns."
         return [trouble(name, f"no answer in {LIMIT:g} s", mend)]
     except Exception as error:  # noqa: BLE001  a check that breaks must not hide the others
+        if isinstance(error, PermissionError) and error.filename:
+            mend = f"`namei -l {error.filename}` shows what bars it"
+            return [trouble(name, f"{error.filename}: {error.strerror}", mend)]
         text = f"this check broke: {type(error).__name__}: {error}"
         return [trouble(name, text, "`housecarl status` may tell more; please report it.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from housecarl.doctor import access
+from housecarl.doctor import access, files
 from housecarl.doctor.finding import Finding, Trouble, trouble, well
 from housecarl.doctor.patient import Patient
 
@@ -23,6 +23,10 @@ async def examine(patient: Patient) -> list[Finding]:
         found.append(trouble(PART, "no door is on: no message can come in", mend))
     if fault := unread(patient):
         found.append(trouble(PART, f"{path} {fault.text}", fault.mend))
+    for loc, file in files.certificates(config).items():
+        if closed := files.unread(file, patient.uid()):
+            text = f"{'.'.join(map(str, loc))}: {closed.text}"
+            found.append(trouble(PART, text, closed.mend))
     if who := access.replaced_by(path.absolute(), patient.uid()):
         text = f"{path} can be replaced by {who}, who could make themselves a person"
         mend = f"chmod go-w {path} {path.absolute().parent}; see whose they are with ls -ld"

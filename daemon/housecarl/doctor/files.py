@@ -1,38 +1,61 @@
-"""The files the configuration names that are no secret and must be there all the same."""
+"""The files and folders the configuration names that are no secret: there, and readable."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from housecarl.config import Config
+from housecarl.config_words import Loc
+from housecarl.doctor import access
+from housecarl.doctor.finding import Trouble
 from housecarl.doctor.patient import Patient
 from housecarl.errors import Problem
 
 
-def missing(patient: Patient) -> Iterator[tuple[Problem, bool]]:
-    """Folders of modules that cannot be looked into, certificates and authorities that are gone.
-
-    With each whether it may be so only because we are not the daemon.
-    """
-    config, problem = patient.config, patient.loaded.source.problem
-    foreign = os.geteuid() not in (0, patient.uid())
-    for n, folder in enumerate(config.modules.folders):
-        # as the registry found it, in time: one on a dead network mount would hold us up for ever
-        if why := patient.registry.lost.get(str(folder.absolute())):
-            yield problem(("modules", "folders", n), why), foreign
-    smtp, imap, post = config.doors.smtp, config.doors.imap, config.post
-    files = {
-        ("doors", "smtp", "certificate", "cert"): smtp
-        and smtp.certificate
-        and smtp.certificate.cert,
-        ("doors", "imap", "ca"): imap and imap.ca,
-        ("post", "ca"): post and post.ca,
+def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
+    """What is wrong, with its place, and whether it may be so for this login and no other."""
+    uid, lost = patient.uid(), patient.registry.lost
+    foreign = os.geteuid() not in (0, uid)
+    named: dict[Loc, Path] = {
+        ("modules", "folders", n): folder.absolute()
+        for n, folder in enumerate(patient.config.modules.folders)
     }
-    for loc, file in files.items():
-        try:
-            if file:
-                file.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            yield problem(loc, f"{file} does not exist"), False
-        except OSError:
-            pass  # a folder that we may not look into
+    for loc, path in (named | certificates(patient.config)).items():
+        # of a folder as the registry found it, in time: a dead network mount would hold us up
+        why = lost.get(str(path), "") if loc in named else _gone(path)
+        if not why and not foreign and (closed := unread(path, uid)):
+            why = f"{closed.text}; {closed.mend}"
+        if why:
+            yield patient.loaded.source.problem(loc, why), foreign and loc in named
+
+
+def certificates(config: Config) -> dict[Loc, Path]:
+    """The certificate that we show and the authorities that we trust, by their places."""
+    smtp, imap, post = config.doors.smtp, config.doors.imap, config.post
+    shown = smtp.certificate.cert if smtp and smtp.certificate else None
+    files: dict[Loc, Path | None] = {
+        ("doors", "smtp", "certificate", "cert"): shown,
+        ("doors", "imap", "ca"): imap.ca if imap else None,
+        ("post", "ca"): post.ca if post else None,
+    }
+    return {loc: file for loc, file in files.items() if file is not None}
+
+
+def unread(path: Path, uid: int) -> Trouble | None:
+    """What keeps the daemon's user from reading what is there; None when nothing does."""
+    if access.may_read(path, uid):
+        return None
+    text = f"{path} cannot be read by {access.user(uid)}"
+    return Trouble(text, f"`namei -l {path}` shows what bars it")
+
+
+def _gone(file: Path) -> str:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{file} does not exist"
+    except OSError:
+        pass  # a folder that we may not look into
+    return ""

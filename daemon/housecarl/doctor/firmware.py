@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from housecarl.doctor import files
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.plugs import manifest
@@ -22,17 +23,20 @@ async def examine(patient: Patient) -> list[Finding]:
     settings = patient.settings("firmware")
     if settings is None or settings.folder is None:
         return [skipped(PART, "no folder in the configuration")]
-    return await in_thread(partial(_read, settings.folder), READ_SECONDS)
+    return await in_thread(partial(_read, settings.folder, patient.uid()), READ_SECONDS)
 
 
-def _read(folder: Path) -> list[Finding]:
+def _read(folder: Path, uid: int) -> list[Finding]:
     if not folder.is_dir():
         raise Trouble(f"{folder} is no folder", "Make it, or change modules.firmware.folder.")
     try:
         found = manifest.read_folder(folder)
     except ImageError as error:
         raise Trouble(str(error), f"Mend {folder / manifest.MANIFEST}.") from None
-    findings = [
+    read = (folder, *(folder / one.file for one in found.candidates))
+    closed = (files.unread(path, uid) for path in read)
+    findings = [trouble(PART, each.text, each.mend) for each in closed if each]
+    findings += [
         trouble(PART, why, f"Take {file} out of {folder}, or mend its entry in manifest.yaml.")
         for file, why in found.refused
     ]
