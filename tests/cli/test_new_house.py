@@ -373,6 +373,15 @@ def test_the_page_names_every_answer_and_its_example_is_one() -> None:
     assert sorted([*(line.partition(":")[0] for line in example), *further]) == sorted(asked)
 
 
+def test_another_account_at_gmail_has_another_password() -> None:
+    user, word = "post_user: relay@gmail.com\n", "post_password: bcde bcde bcde bcde\n"
+    answers = "name: ann\naccount: house@gmail.com\npassword: abcd abcd abcd abcd\n"
+    found = held(f"address: ann@example.org\n{answers}{user}{word}")
+    assert found.draft.imap and found.draft.post
+    assert (found.draft.imap.secret, found.draft.post.secret) == ("secrets/gmail", "secrets/post")
+    assert found.secrets == {"secrets/gmail": "abcd" * 4, "secrets/post": "bcde" * 4}
+
+
 def test_gmail_has_one_password_and_other_hosts_one_each() -> None:
     found = held(VOICE)
     assert found.secrets == {"secrets/gmail": "abcdefghijklmnop"}

@@ -124,16 +124,20 @@ class _Interview:
             user = account
         else:
             user = self._ask(f"{kind}_user", f"{text}: user name", account, _line)
-        return Server(host, port, tls, user, self._password(kind, text, host) if user else "")
+        secret = self._password(kind, text, host, own=user == account) if user else ""
+        return Server(host, port, tls, user, secret)
 
-    def _password(self, kind: str, text: str, host: str) -> str:
-        """The path of the password's file; Gmail has one for the mailbox and the way out."""
+    def _password(self, kind: str, text: str, host: str, *, own: bool) -> str:
+        """The path of the password's file; Gmail has one for the mailbox and the way out.
+
+        `own`: the user is the account that both have.
+        """
         google = host.endswith(".gmail.com")
-        path = "secrets/gmail" if google else f"secrets/{kind}"
+        path = "secrets/gmail" if google and own else f"secrets/{kind}"
         if path in self._secrets:
             return path
         what = "app password (myaccount.google.com/apppasswords)" if google else "password"
-        name = "password" if google else f"{kind}_password"
+        name = "password" if google and own else f"{kind}_password"
         check = _app_password if google else _secret
         said = self._asker.secret(name, f"{text}: {what}", check, self._kept(path))
         self._secrets[path] = said or None
