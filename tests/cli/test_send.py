@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import LOGIN, Verb, verb_of
 from tests.cli.forked import COMMON, forker
 
+from housecarl.cli import send
 from housecarl.house import JOURNAL
 from housecarl.journal import connect
 from housecarl.testing.house import TestHouse
@@ -36,12 +37,23 @@ def test_a_command_whose_answer_may_not_be_read_is_not_sent(tmp_path: Path, mode
     without = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     with forker(tmp_path, without) as verbs:
         verbs.load(COMMON)
-        send = ("-c", config, "send", "!uptime", "--as", "ann")
-        done = verbs.run(*send, "--wait")
+        words = ("-c", config, "send", "!uptime", "--as", "ann")
+        done = verbs.run(*words, "--wait")
         assert (done.returncode, "this login may not" in done.stderr) == (77, True), done.stderr
         assert list(spool.glob("send-*")) == []
-        assert verbs.run(*send).returncode == 0
+        assert verbs.run(*words).returncode == 0
     assert len(list(spool.glob("send-*"))) == 1
+
+
+def test_what_is_sent_is_the_daemons_to_read_whatever_the_umask(tmp_path: Path) -> None:
+    """In the service's spool by its group; of a login that keeps its files to itself, too."""
+    before = os.umask(0o077)
+    try:
+        send.drop(tmp_path, "!uptime\n")
+    finally:
+        os.umask(before)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 @pytest.mark.server("unshare")

@@ -92,6 +92,7 @@ def drop(spool: Path, text: str) -> str:
     fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
     try:
         with os.fdopen(fd, "wb") as file:
+            os.fchmod(fd, 0o640)  # whatever the umask: the daemon reads it by the folder's group
             file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
             file.flush()
             os.fsync(file.fileno())
