@@ -582,8 +582,8 @@ async def test_a_spool_that_forgets_or_is_slow_is_told(
 
 async def test_the_root_of_the_spool_and_its_logins(tmp_path: Path) -> None:
     root = tmp_path / "spool"
-    ((_, text, _),) = await look("drop", tmp_path, doors={"drop": {}})
-    assert text == f"{root} is no folder"
+    ((_, text, mend),) = await look("drop", tmp_path, doors={"drop": {}})
+    assert (text, mend) == (f"{root} is no folder", "See the line of spool.")
     root.mkdir()
     root.chmod(0o777)
     people = {"ann": {"may": ["*"], "unix": [LOGIN, "no-such-login"]}}

@@ -19,8 +19,7 @@ async def examine(patient: Patient) -> list[Finding]:
         return [skipped(PART, "no drop door in the configuration")]
     spool = patient.config.spool
     if not spool.is_dir():
-        mend = f"`{patient.start}` makes it; or mkdir -m 700 {spool}"
-        raise Trouble(f"{spool} is no folder", mend)
+        raise Trouble(f"{spool} is no folder", "See the line of spool.")
     about = spool.stat()
     found: list[Finding] = []
     shared = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
