@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.nobody import NOBODY, needs_root
 
 from housecarl import cli, config_file, service
+from housecarl.cli import run
+from housecarl.doctor import access
+from housecarl.errors import NotAllowed
 from housecarl.house import JOURNAL
 from housecarl.journal import Database
 
@@ -70,14 +75,37 @@ def test_a_daemon_whose_spool_is_not_mounted_any_more_is_not_told_to_be_started(
     mend = "mount its disk, or put it back; if `spool` was changed, `systemctl reload housecarl`"
     what = f"the daemon runs, but not on {spool}"
     assert told() == f"{what}: {mend}"
-    run = partial(CliRunner().invoke, cli.housecarl)
-    assert run(["send", "!help", "--as", "bo"]).stderr == f"It waits in the spool: {what}: {mend}\n"
-    off = run(["person", "off", "bo"]).stderr
+    invoke = partial(CliRunner().invoke, cli.housecarl)
+    assert (
+        invoke(["send", "!help", "--as", "bo"]).stderr == f"It waits in the spool: {what}: {mend}\n"
+    )
+    off = invoke(["person", "off", "bo"]).stderr
     assert off == f"note: {what}: {mend}; it holds once one does\n"
-    checks = json.loads(run(["doctor", "--only", "spool", "--json"]).stdout)["checks"]
+    checks = json.loads(invoke(["doctor", "--only", "spool", "--json"]).stdout)["checks"]
     assert [(each["text"], each["mend"]) for each in checks] == [(what, mend)]
     install(config, "ActiveState=activating")
     assert told() == f"not running on {spool}: `systemctl start housecarl`"
+
+
+@needs_root
+def test_root_makes_no_spool_for_the_service_and_the_service_is_not_told_to_start_itself(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore that lost the owners: what it says stands in the log of the unit."""
+
+    def told() -> str:
+        with pytest.raises(NotAllowed) as refused:
+            run._refuse_foreign(config_file.load(config))
+        return str(refused.value)
+
+    spool, daemon = config.parent / "spool", access.user(NOBODY)
+    install(config)
+    assert told() == f"the spool {spool} is the service's to make: systemctl start housecarl"
+    spool.mkdir()
+    os.chown(spool, NOBODY, -1)
+    assert told() == f"the spool {spool} is {daemon}'s: systemctl start housecarl"
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere")
+    assert told() == f"the spool {spool} is {daemon}'s: run it as {daemon}"
 
 
 def test_a_house_that_can_obey_nobody_is_not_well(config: Path) -> None:

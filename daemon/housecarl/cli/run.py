@@ -127,8 +127,12 @@ def _refuse_foreign(loaded: Loaded) -> None:
 
     Nor may we what root made in our own. To try again would be in vain.
     """
-    spool, login = loaded.config.spool, os.geteuid()
+    from housecarl.errors import NotAllowed
+
+    spool, config, login = loaded.config.spool, loaded.source.path, os.geteuid()
     if not spool.is_dir():
+        if login == 0 and (start := _of_the_service(config)):
+            raise NotAllowed(f"the spool {spool} is the service's to make: {start}")
         return
     owner = spool.stat().st_uid
     if owner == login:
@@ -136,16 +140,21 @@ def _refuse_foreign(loaded: Loaded) -> None:
         return
     if login != 0 and all(map(_may, (spool, spool / ".journal"))):
         return  # its owner lets us
-    from housecarl import service
     from housecarl.doctor.access import user
-    from housecarl.errors import NotAllowed
 
-    config, how = loaded.source.path, f"run it as {user(owner)}"
-    if service.is_installed(config):
-        how = service.start(config)
-    elif login != 0:
+    how = f"run it as {user(owner)}"
+    if login != 0:
         how += f", or give it away: chown -R {user(login)} {spool}"
+    how = _of_the_service(config) or how
     raise NotAllowed(f"the spool {spool} is {user(owner)}'s: {how}")
+
+
+def _of_the_service(config: Path) -> str:
+    """The command that starts what systemd is to run; "" when it is not, or has started us."""
+    from housecarl import service
+
+    by_hand = service.is_installed(config) and "NOTIFY_SOCKET" not in os.environ
+    return service.start(config) if by_hand else ""
 
 
 def _refuse_closed(spool: Path, login: int) -> None:
