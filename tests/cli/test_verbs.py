@@ -77,6 +77,13 @@ def test_a_line_of_somebody_known_is_answered_however_long(
     assert (done.returncode, done.stdout[: len(told)]) == (1, told), done.stderr
 
 
+def test_try_says_why_nobody_would_be_answered(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("spool: spool\npeople: {bo: {unix: [bo], may: [help], until: 2020-01-01}}\n")
+    done = verb_of(config)("try", "!help", "--as", "bo")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "refused: until\n")
+
+
 def test_try_fails_when_the_command_does(verb: Verb) -> None:
     done = verb("try", "plug lamp on", "--as", "bo")
     assert done.returncode == 1

@@ -59,6 +59,8 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
         raise NotAllowed("this login is nobody here: name a person with --as, or list it (`unix`)")
     if case.word == "confirm":
         raise NotAllowed(f"{case.calls[0].name} needs a code: text it, or use its own verb")
+    if not done.replies:  # in silence, as strangers get it
+        raise HousecarlError(f"refused: {case.reason}")
     _show(loaded, done, case)
     if case.word != "run" or any(run.outcome != "done" for run in done.runs):
         raise HousecarlError("It did not go well.")
