@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from housecarl import cli, config_file
 from housecarl.cli import firmware
 from housecarl.cli.verb_store import VerbStore
 from housecarl.house import JOURNAL
-from housecarl.plugs import find
+from housecarl.plugs import find, flash_log
 from housecarl.plugs.cloud import CloudReady
 from housecarl.plugs.device import Identity
 from housecarl.plugs.flash_log import StoreLog
@@ -453,6 +454,21 @@ def test_a_plug_that_is_being_flashed_is_left_alone_by_every_verb(
     done = verbs.run("-c", flashed, *given)
     assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
     assert (plug.device.asked, plug.served) == ([], served), "no second connection"
+
+
+def test_a_plug_that_may_be_writing_cannot_be_flashed_and_is_asked_for_no_more_than_who_it_is(
+    verbs: Forker, plug: SimulatedPlug, folder: Path, tmp_path: Path
+) -> None:
+    """Its flash was ordered by a process that is gone: `check` said that it could be flashed."""
+    config = config_of(tmp_path, folder, plug)
+    begun = time.time()
+    row = {"plug": "lamp", "target": NEW, "started": begun, "steps": [["commit", "", begun]]}
+    asyncio.run(VerbStore(config_file.load(config), "firmware").set(flash_log.KEY, row))
+    for words in (("check", "lamp"), ("flash", "lamp", "--yes")):
+        done = verbs.run("-c", config, "firmware", *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.endswith("It still runs 1.1.1 and may be writing. Do not unplug it.\n")
+    assert len(plug.device.asked) == 2
 
 
 def test_a_search_leaves_it_alone_also_where_it_is_configured_by_a_host_name(

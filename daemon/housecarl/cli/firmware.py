@@ -80,6 +80,7 @@ def check(ctx: click.Context, plug: str, file: str | None) -> None:
     Exit code 0 when it could be flashed, 1 when not, 69 when the plug does not answer.
     """
     from housecarl.cli import devices, flash_here, journal
+    from housecarl.errors import HousecarlError
     from housecarl.logs import set_up
 
     set_up("warning")
@@ -90,7 +91,9 @@ def check(ctx: click.Context, plug: str, file: str | None) -> None:
         flash_here.refuse_second(loaded)
         left = asyncio.run(flash_here.left_open(loaded, settings, close=False))
         if left is not None:
-            click.echo(left, err=True)
+            if not left.ended:  # its plug may be writing, and no other could be flashed
+                raise HousecarlError(left.text)
+            click.echo(left.text, err=True)
         ready = asyncio.run(flash_here.prepare(loaded, settings, plug, name))
     _show_ready(ready)
 

@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 class Busy(HousecarlError):
     """A flash is under way, here or in another process; exit code 75."""
+
+
+class Left(NamedTuple):
+    """What is known of a flash whose end nobody saw; until it has `ended` there is no other."""
+
+    ended: bool
+    text: str
 
 
 def refuse_second(loaded: Loaded) -> None:
@@ -44,7 +51,7 @@ def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tup
 
     left = asyncio.run(left_open(loaded, settings, close=True))
     if left is not None:
-        raise HousecarlError(left)
+        raise HousecarlError(left.text)
     ready = asyncio.run(prepare(loaded, settings, plug, file))
     if not yes:
         click.confirm(f"{question(ready)} Go on?", abort=True, err=True)
@@ -56,7 +63,7 @@ def flash(loaded: Loaded, settings: Any, plug: str, file: str, yes: bool) -> tup
     return outcome.done, outcome.text
 
 
-async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> str | None:
+async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> Left | None:
     """What became of a flash whose end nobody saw; with `close` the journal notes that end."""
     from housecarl.cli.verb_store import VerbStore
     from housecarl.plugs import aftermath, tapo
@@ -71,7 +78,7 @@ async def left_open(loaded: Loaded, settings: Any, *, close: bool) -> str | None
         await tapo.close()
         if ended and close:
             await log.finish(sentence)
-        return sentence
+        return Left(ended, sentence)
     return None
 
 
