@@ -64,6 +64,7 @@ def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
     assert told() == f"not running on {spool}: `systemctl start housecarl`"
 
 
+@pytest.mark.long
 def test_a_daemon_whose_spool_is_not_mounted_any_more_is_not_told_to_be_started(
     config: Path,
 ) -> None:

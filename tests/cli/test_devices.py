@@ -456,6 +456,7 @@ def test_a_plug_that_is_being_flashed_is_left_alone_by_every_verb(
     assert (plug.device.asked, plug.served) == ([], served), "no second connection"
 
 
+@pytest.mark.long
 def test_a_plug_that_may_be_writing_cannot_be_flashed_and_is_asked_for_no_more_than_who_it_is(
     verbs: Forker, plug: SimulatedPlug, folder: Path, tmp_path: Path
 ) -> None:
