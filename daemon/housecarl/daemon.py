@@ -251,7 +251,8 @@ class Daemon:
             self._pulse.gets_on()
             if self.smtp is not None:
                 self.smtp.closed = True
-            await self._say(str(error))
+            # for `status`: the journal cannot tell that it cannot be written
+            await asyncio.to_thread(self._lock.say, str(error))
             await self._close_house()
             if self._outage.seconds > GIVE_UP_SECONDS and not isinstance(error, SpoolGone):
                 raise error
@@ -266,13 +267,9 @@ class Daemon:
             break
         if self.smtp is not None:
             self.smtp.closed = False
-        await self._say("")
+        await asyncio.to_thread(self._lock.say, "")
         self._outage.end()
         log.info("storage-well", seconds=round(self._outage.seconds, 1))
-
-    async def _say(self, trouble: str) -> None:
-        """For `status`: the journal cannot tell that it cannot be written."""
-        await asyncio.to_thread(self._lock.say, trouble)
 
     async def _read_config(self) -> bool:
         """Read the configuration again; a bad one is named and the old one stays."""

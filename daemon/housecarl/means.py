@@ -261,12 +261,11 @@ def _due(now: datetime, when: datetime | timedelta) -> datetime:
     """When that is; raises ValueError for more than a year away."""
     try:
         due = (now + when if isinstance(when, timedelta) else when).astimezone(UTC)
-        far = abs(due - now) > LONGEST
-    except OverflowError:  # beyond all dates
-        far = True
-    if far:
-        raise ValueError(f"{when} is more than a year away")
-    return due
+        if abs(due - now) <= LONGEST:
+            return due
+    except OverflowError:
+        pass  # beyond all dates
+    raise ValueError(f"{when} is more than a year away")
 
 
 def words_of(text: str) -> tuple[str, ...]:
