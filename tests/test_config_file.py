@@ -210,6 +210,7 @@ def test_a_faulty_part_is_not_missed_by_what_needs_it(write: Write) -> None:
         ("trust: {timezone: UTC}\n", "unknown key; it belongs at the top, in no section"),
         ("user: ann\n", "unknown key"),  # three sections have one: no guess
         ("limits: {line: 2}\n", "unknown key; did you mean 'lines'?"),
+        ("quiet: {from_: 22:00}\n", "unknown key; did you mean 'from'?"),
     ],
 )
 def test_a_key_in_the_wrong_place_is_sent_home(write: Write, text: str, hint: str) -> None:

@@ -11,9 +11,7 @@ from pydantic.fields import FieldInfo
 class Section(BaseModel):
     """A mapping of the configuration whose keys are its fields (or their aliases)."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
