@@ -111,6 +111,8 @@ def test_a_credential_is_read_where_systemd_put_it(
 def test_an_environment_variable_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOUSE_TEST", VALUE)
     assert of(env="HOUSE_TEST").read() == VALUE
+    monkeypatch.setenv("HOUSE_TEST", f"{VALUE}\n")
+    assert of(env="HOUSE_TEST").read() == VALUE
     monkeypatch.delenv("HOUSE_TEST")
     with pytest.raises(ConfigError, match="env HOUSE_TEST: not set"):
         of(env="HOUSE_TEST").read()

@@ -71,6 +71,7 @@ class Secret(BaseModel):
         else:
             assert self.file is not None
             value = _read(self.file, str(self), private=True)
+        value = value.removesuffix("\n").removesuffix("\r")
         if not value:
             raise SecretError(str(self), "is empty; write the secret into it")
         return value
@@ -122,7 +123,7 @@ def _read(file: Path, name: str, *, private: bool = False) -> str:
     if len(data) > LARGEST:
         raise SecretError(name, f"{file} is larger than {LARGEST // 1024} KiB: no secret")
     try:
-        return data.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SecretError(name, f"{file} is not UTF-8 text") from None
 
