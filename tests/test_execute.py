@@ -398,12 +398,22 @@ async def test_a_reply_that_a_module_forges_is_not_sent(run: Run) -> None:
     assert outcome.reply.text == "forge ran, but its answer cannot be sent. Log 7f3a."
 
 
-async def test_settings_that_no_process_can_take_fail_the_call(registry: Registry) -> None:
-    found = replace(registry.commands["worker"], settings=threading.Lock())
+class Leaving:
+    def __reduce__(self) -> str:
+        sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"), [(threading.Lock(), "TypeError"), (Leaving(), "SystemExit")]
+)
+async def test_settings_that_no_process_can_take_fail_the_call(
+    registry: Registry, settings: object, why: str
+) -> None:
+    found = replace(registry.commands["worker"], settings=settings)
     call = Call("worker", ("str",), person="ann", id=ID)
     outcome = await execute(found, found.bind(call), call)
     assert outcome.reply.text == "worker failed. Log 7f3a."
-    assert outcome.detail.startswith("cannot be handed to a process: TypeError")
+    assert outcome.detail.startswith(f"cannot be handed to a process: {why}")
 
 
 async def test_what_only_a_function_of_the_module_knows_cannot_be_handed_over(

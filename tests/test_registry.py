@@ -269,6 +269,11 @@ BROKEN = {
         3,
         "OSError",
     ),
+    "leaves": (
+        "import sys\nclass P:\n  def __getattr__(self, name): sys.exit(3)\np = P()\n",
+        4,
+        "SystemExit: 3",
+    ),
 }
 
 

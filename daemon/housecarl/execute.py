@@ -145,7 +145,7 @@ async def _in_process(command: Command, args: Args, call: Call, limit: float) ->
     try:
         given = (replace(call, means=None), *command.arguments.spread(args))
         payload = module_file.packed(given, command.source)
-    except Exception as error:  # noqa: BLE001  whatever a type's own hooks raise
+    except BaseException as error:  # noqa: BLE001  whatever a type's own hooks raise, sys.exit too
         return _failed(command, args, call, f"cannot be handed to a process: {error!r}")
     file = command.file if command.source.startswith(module_file.PREFIX) else ""
     source = module_file.source_of(command.function)

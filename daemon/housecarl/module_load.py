@@ -37,7 +37,7 @@ def load(
 def _commands(module: ModuleType, section: str, path: Path) -> tuple[Command, ...]:
     try:
         commands = tuple(commands_of(module, section, str(path)))
-    except Exception as error:  # an object at its top level may answer any question with a fault
+    except BaseException as error:  # an object at its top level may answer with any, sys.exit too
         raise ModuleError(module_file.fault(error, path)) from error
     if not commands:
         raise ModuleError(
