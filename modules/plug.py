@@ -126,11 +126,11 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         raise CommandError(
             f"plug {wish.state}: which plug? {', '.join(sorted(call.settings.plugs))}"
         )
+    typed = call.house.typed("plug", "lamp", "on", "30")
     if misplaced := next(filter(None, map(_state, wish.names)), None):
-        typed = call.house.typed("plug", "lamp", "on", "30")
         raise CommandError(f"{misplaced} comes last, or before minutes: {typed}")
     if wish.minutes is not None and (wish.state == "toggle" or not 1 <= wish.minutes <= LONGEST):
-        raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: plug lamp on 30")
+        raise CommandError(f"Minutes go with on or off, 1 to {LONGEST}: {typed}")
     await wire.load()  # once, half a second or more that none of the plugs below is to blame for
     until = time.monotonic() + call.settings.patience
     apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)

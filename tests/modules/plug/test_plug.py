@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from housecarl.means import words_of
-from housecarl.module import SPEC, Call, Risk
+from housecarl.module import SPEC, Call, House, Risk
 from housecarl.plugs import wire
 from housecarl.plugs.flash_log import StoreLog
 
@@ -117,11 +117,11 @@ async def test_a_plug_of_two_words_is_switched_back_by_its_name(
             "off comes last, or before minutes: !plug lamp on 30",
         ),
         (("off",), "plug off: which plug? heater, lamp"),
-        (("lamp", "toggle", "5"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
-        (("lamp", "on", "0"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
-        (("lamp", "on", "1441"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
-        (("lamp", "on", "0" * 99), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
-        (("lamp", "on", "9999"), "Minutes go with on or off, 1 to 1440: plug lamp on 30"),
+        (("lamp", "toggle", "5"), "Minutes go with on or off, 1 to 1440: !plug lamp on 30"),
+        (("lamp", "on", "0"), "Minutes go with on or off, 1 to 1440: !plug lamp on 30"),
+        (("lamp", "on", "1441"), "Minutes go with on or off, 1 to 1440: !plug lamp on 30"),
+        (("lamp", "on", "0" * 99), "Minutes go with on or off, 1 to 1440: !plug lamp on 30"),
+        (("lamp", "on", "9999"), "Minutes go with on or off, 1 to 1440: !plug lamp on 30"),
     ],
 )
 async def test_a_wrong_word_switches_nothing(
@@ -130,6 +130,13 @@ async def test_a_wrong_word_switches_nothing(
     lamp, heater = make("lamp"), make("heater")
     assert await refusal(house, *words) == reply
     assert lamp.asked("set_relay_state") == heater.asked("set_relay_state") == 0
+
+
+async def test_a_hint_is_written_as_this_house_writes_commands(house: Commands, make: Make) -> None:
+    make("lamp")
+    house.house = House(symbol="#", delimiter=",")
+    assert (await refusal(house, "lamp", "on", "0")).endswith(": #plug,lamp,on,30")
+    assert (await refusal(house, "off", "lamp")).endswith(": #plug,lamp,on,30")
 
 
 @pytest.mark.parametrize("word", ["Living Lamp", "50:c7:bf:01:02:03", "50-C7-BF-01-02-03", "LAMP"])
