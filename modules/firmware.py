@@ -192,7 +192,8 @@ async def _looked_up(call: Call, plug: NewDevice, identity: Identity) -> Reply:
     rows = [*_rows(identity), *_offer_rows(offer.version, offer.automatic)]
     why = cloud.none_newer(offer, identity)
     if why is not None:
-        none = "Nothing newer is in the TP-Link cloud." if offer.asked else f"But {why}."
+        known = offer.asked and not (offer.newer and version.numbers(offer.version) is None)
+        none = "Nothing newer is in the TP-Link cloud." if known else f"But {why}."
         return Reply(f"{text} {none}", rows=rows)
     ready = version.short(offer.version)
     text = f"{text} The TP-Link cloud has {ready}. To flash: {_order(call, plug.name)}"

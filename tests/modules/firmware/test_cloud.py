@@ -69,6 +69,15 @@ async def test_nothing_newer_is_told(house: Commands, make: Make) -> None:
     )
 
 
+async def test_something_of_which_the_version_is_not_told_is_not_called_nothing(
+    house: Commands, make: Make
+) -> None:
+    make(offered="beta")
+    assert await house.text("firmware", "lamp") == (
+        "lamp P110 1.0 runs 1.3.0. But the TP-Link cloud tells no version."
+    )
+
+
 UNFIT: list[tuple[dict[str, Any], str]] = [
     ({"offered": None}, "already runs 1.3.0, the newest in the TP-Link cloud"),
     ({"offered": "1.2.9 Build 1 Rel.1"}, "runs 1.3.0, 1.2.9 would be older"),
