@@ -259,12 +259,10 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
 
 def _due(now: datetime, when: datetime | timedelta) -> datetime:
     """When that is; raises ValueError for more than a year away."""
-    try:
+    with suppress(OverflowError):  # beyond all dates
         due = (now + when if isinstance(when, timedelta) else when).astimezone(UTC)
         if abs(due - now) <= LONGEST:
             return due
-    except OverflowError:
-        pass  # beyond all dates
     raise ValueError(f"{when} is more than a year away")
 
 
