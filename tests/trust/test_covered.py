@@ -175,3 +175,21 @@ async def test_what_is_unsigned_and_harmless_is_noted(world: World) -> None:
     raw = signed(mail(extra="Reply-To: x@example.org\r\n"), h="from:subject")
     noted = (await judged(world, raw)).checks["dkim"]
     assert noted == "pass example.org (unsigned: to date message-id reply-to content-type)"
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain"])
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"!plug lamp on\r\n", HELD),
+        (b"--b1\r\nwho: I\r\n", HELD),
+        (PART, REFUSED),
+        (b"a sentence for old programs\r\n" + PART, REFUSED),
+        (b"<p>!plug lamp on</p>\r\n", REFUSED),
+    ],
+)
+async def test_what_is_cut_into_parts_or_a_page_is_no_plain_text(
+    world: World, kind: str, body: bytes, word: str
+) -> None:
+    """As that it would hold no command, and one in its subject would be done instead."""
+    assert await said(world, kind, body) == word

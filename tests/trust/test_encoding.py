@@ -126,6 +126,11 @@ async def test_base64_holds_nothing_else(world: World, body: bytes, word: str) -
     assert await check(world, body.replace(b"\n", b"\r\n"), "base64") == word
 
 
+async def test_an_encoding_that_nobody_can_read_is_not_believed(world: World) -> None:
+    """The body would hold no command then, and one in its subject would be done instead."""
+    assert await check(world, b"!plug lamp on\r\n", "x-uuencode") == REFUSED
+
+
 FORKED = (
     b"--b\r\nContent-Type: text/html\r\n\r\n<p>!ping</p>\r\n"
     b"--b\r\nContent-Type: text/plain\r\n\r\n!ping\r\n--b--\r\n"

@@ -19,6 +19,8 @@ MAX_PARTS = 50
 MAX_HEADER, MAX_TYPE = 8192, 4096
 #: RFC 2046 5.1.1
 MAX_BOUNDARY = 70
+#: encodings that leave the bytes as they are (RFC 2045 6.2)
+UNCHANGED = ("7bit", "8bit", "binary")
 
 _DASHES = re.compile(rb"(?m)^--[^\r\n]*")
 _BLANKS = re.compile(rb"[ \t]+")
@@ -58,7 +60,7 @@ class Part:
                 data = binascii.a2b_base64(data)
             elif encoding == "quoted-printable":
                 data = binascii.a2b_qp(trimmed(data))
-            elif encoding not in ("", "7bit", "8bit", "binary"):
+            elif encoding not in ("", *UNCHANGED):
                 return ""
         except ValueError:
             return ""
@@ -161,7 +163,7 @@ def _opened(fields: tuple[Field, ...], start: int, taken: tuple[bytes, ...]) -> 
     kind, parameters = content_type(values.get("content-type", ""))
     if not kind.startswith("multipart/"):
         return _Open(fields, kind, parameters, start)
-    if values.get("content-transfer-encoding", "7bit").lower() not in ("7bit", "8bit", "binary"):
+    if values.get("content-transfer-encoding", "7bit").lower() not in UNCHANGED:
         raise FormError("mime-header", "an encoded multipart")
     boundary = parameters.get("boundary", "")
     if not 0 < len(boundary) <= MAX_BOUNDARY or boundary != boundary.strip():

@@ -34,6 +34,9 @@ _PREAMBLE = re.compile(
     re.I,
 )
 
+#: Where a multipart is cut: as plain text it would hold no command, and the subject's would count.
+_CUT = re.compile(rb"(?m)^--[^\r\n]*\r\ncontent-", re.I)
+
 #: What an HTML body begins with; typed text that is called HTML would lose its line ends.
 _PAGE = re.compile(
     r"\s*<(?:!--|(?:!doctype|html|head|meta|body|div|p|span|table|font|style|title|center|br|b|i|u"
@@ -49,12 +52,14 @@ def check(signature: Signature, original: Original, needed: tuple[bytes, ...] = 
             name == b"from" and name not in signature.covers
         ):
             raise Unsound(f"uncovered-{name.decode()}")
-    if not signature.covered(original, b"content-type") and not original.says(_body_is_plain):
-        raise Unsound("uncovered-content-type")
-    # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
-    signed = encoding.NAME in signature.covers and signature.covered(original, encoding.NAME)
-    if not signed and not original.says(encoding.is_harmless):
-        raise Unsound("uncovered-content-transfer-encoding")
+    for name, is_harmless in (
+        (b"content-type", _body_is_plain),
+        (encoding.NAME, encoding.is_harmless),
+    ):
+        # to sign the field where there is none says that there was none (RFC 6376 5.4.2)
+        signed = name in signature.covers and signature.covered(original, name)
+        if not signed and not original.says(is_harmless):
+            raise Unsound(f"uncovered-{name.decode()}")
 
 
 def notes(signature: Signature, original: Original) -> str:
@@ -68,9 +73,10 @@ def _body_is_plain(root: Part) -> bool:
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
     boundary is the body's own first line, with a part's header below, can be cut in one way only;
-    of any other text the commands must be the same in UTF-8. Anything else could bring other lines
-    of the body to the front: of `---------- Forwarded message` and what stands below, for one, the
-    words of somebody else; or of alternatives the one that was a note that came along.
+    of any other text the commands must be the same in UTF-8, and a page or what is cut into parts
+    is no plain text. Anything else could bring other lines of the body to the front: of `----------
+    Forwarded message` and what stands below, for one, the words of somebody else; of alternatives
+    the one that was a note that came along; or none, and then the subject's command would count.
     """
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
@@ -81,10 +87,11 @@ def _body_is_plain(root: Part) -> bool:
     if not _reads_as_utf_8(root):
         return False
     text = root.text()
-    if kind == "text/html":
-        return _PAGE.match(text) is not None
+    if _PAGE.match(text):
+        return kind == "text/html"
     flowed = parameters.get("format", "").lower() == "flowed"
-    return kind == "text/plain" and not (flowed and _joins(text))
+    whole = not _CUT.search(root.body) and not (flowed and _joins(text))
+    return kind == "text/plain" and whole
 
 
 def _reads_as_utf_8(root: Part) -> bool:

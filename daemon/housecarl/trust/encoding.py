@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from housecarl.message.mail import typed
-from housecarl.message.part import Part, trimmed
+from housecarl.message.part import UNCHANGED, Part, trimmed
 from housecarl.trust.leading import leading
 
 #: The field that hardly any mail host signs; Google does not.
@@ -42,6 +42,8 @@ def is_harmless(root: Part) -> bool:
     told = root.header(NAME.decode()).lower()
     if told == "base64":
         return _BASE64.fullmatch(root.body) is not None
+    if told not in ("", *UNCHANGED, _QUOTED):
+        return False  # nobody can read it
     # what costs little first: the text is read only where these do not tell
     if b"=" not in root.body or (told == _QUOTED and _is_quoted(root.body)):
         return True
