@@ -721,7 +721,14 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verb]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.server("setpriv")
 @pytest.mark.parametrize(
-    "words", [["status"], ["log"], ["queue", "list"], ["send", "!uptime", "--as", "ann"]]
+    "words",
+    [
+        ["status"],
+        ["log"],
+        ["queue", "list"],
+        ["person", "list"],
+        ["send", "!uptime", "--as", "ann"],
+    ],
 )
 def test_a_spool_of_another_login_is_a_sentence(theirs: Verb, words: list[str]) -> None:
     done = theirs(*words)

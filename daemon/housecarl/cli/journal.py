@@ -68,6 +68,14 @@ def may_read(spool: Path) -> bool:
     return _may(spool / JOURNAL, os.R_OK)
 
 
+def is_there(path: Path) -> bool:
+    """Whether it is there; raises PermissionError where this login may not look.
+
+    pathlib says, as of Python 3.14, that what is out of sight is not there.
+    """
+    return _may(path, os.F_OK)
+
+
 def _may(path: Path, rights: int) -> bool:
     """Whether it is there; PermissionError without the rights, where SQLite cannot tell why."""
     try:
@@ -83,7 +91,7 @@ def _may(path: Path, rights: int) -> bool:
 
 def refuse_root(spool: Path, config: Path) -> None:
     """Root makes no journal for another user's daemon, which could not open it: StorageError."""
-    if os.geteuid() != 0 or (spool / JOURNAL).exists():
+    if os.geteuid() != 0 or is_there(spool / JOURNAL):
         return
     # a spool that is not there yet will be that of whom the unit names
     foreign = spool.stat().st_uid != 0 if spool.is_dir() else service.is_installed(config)

@@ -70,12 +70,10 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
 def list_(ctx: click.Context) -> None:
     """Show everybody: how they are known, what they may, whether they are switched off."""
     from housecarl.cli import journal
-    from housecarl.house import JOURNAL
     from housecarl.journal import people
 
     loaded = journal.load(ctx.obj)
-    there = (loaded.config.spool / JOURNAL).exists()
-    off = journal.read(loaded, people.off) if there else {}
+    off = journal.read(loaded, people.off) if journal.may_read(loaded.config.spool) else {}
     zone = ZoneInfo(loaded.config.timezone)
     for name, person in loaded.config.people.items():
         ways = [*person.phones, *person.addresses, *(f"login {login}" for login in person.unix)]

@@ -48,7 +48,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     if config.doors.drop is None:
         text = "takes no files, so nothing sent would be read; add `drop: {}`"
         raise ConfigError(loaded.source.problem(("doors",), text))
-    if not config.spool.is_dir():
+    if not journal.is_there(config.spool):
         text = f"{config.spool} is not there yet: `{service.start(loaded.source.path)}` makes it"
         raise StorageError(text)
     if not may_send_as(config.people[person].unix, config.spool):

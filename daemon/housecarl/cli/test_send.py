@@ -58,7 +58,6 @@ def _sealed(loaded: Loaded, person: str) -> Outgoing:
     from housecarl.cli import journal
     from housecarl.envelope import Answer, Envelopes, Way
     from housecarl.errors import HousecarlError, NotAllowed
-    from housecarl.house import JOURNAL
     from housecarl.journal import people
     from housecarl.module import Reply
     from housecarl.reply import Renderer
@@ -76,7 +75,7 @@ def _sealed(loaded: Loaded, person: str) -> Outgoing:
 
     addresses = config.people[person].addresses
     way = Way(addresses[0] if addresses else None)
-    if (config.spool / JOURNAL).exists():
+    if journal.may_read(config.spool):
         way = journal.read(loaded, known)
     if way.address is None:
         raise HousecarlError(

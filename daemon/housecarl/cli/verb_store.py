@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from housecarl.cli import journal
-from housecarl.house import JOURNAL
 from housecarl.journal import values
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class VerbStore:
 
     def read(self, key: str) -> Any:
         """The value of a key; None without one, or without a journal."""
-        if not (self.loaded.config.spool / JOURNAL).exists():
+        if not journal.may_read(self.loaded.config.spool):
             return None
         return journal.read(self.loaded, lambda conn: values.get(conn, self.module, key))
 

@@ -75,12 +75,19 @@ def verb(
     # pathlib's form raises in a folder that this login may not look into
     if is_id and not os.path.isfile(path):  # noqa: PTH113
         told = _recall(loaded, message.casefold())
-    elif path.is_file():
+    elif _is_file(path):
         how = Circumstances(_time(at), dns, door, mail_from, rcpt_to, peer)
         told = asyncio.run(_judge(loaded, path, how))
     else:
         raise click.UsageError(f"{message}: no such file, and no id (4 to 16 hex digits)")
     click.echo(json.dumps(told, indent=2) if as_json else _told(told))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a plain file is there; raises PermissionError where this login may not look."""
+    from housecarl.cli import journal
+
+    return journal.is_there(path) and path.is_file()
 
 
 def _time(text: str | None) -> datetime | None:

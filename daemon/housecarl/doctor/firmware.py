@@ -27,10 +27,12 @@ async def examine(patient: Patient) -> list[Finding]:
 
 
 def _read(folder: Path, uid: int) -> list[Finding]:
-    if not folder.is_dir():
-        raise Trouble(f"{folder} is no folder", "Make it, or change modules.firmware.folder.")
     try:
+        next(folder.iterdir(), None)  # else who may not look in is told of no image
         found = manifest.read_folder(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        mend = "Make it, or change modules.firmware.folder."
+        raise Trouble(f"{folder} is no folder", mend) from None
     except ImageError as error:
         raise Trouble(str(error), f"Mend {folder / manifest.MANIFEST}.") from None
     read = (folder, *(folder / one.file for one in found.candidates))

@@ -81,7 +81,10 @@ async def admit(loaded: Loaded) -> Patient:
     """
     asyncio.get_running_loop().set_default_executor(Loose())
     spool = loaded.config.spool
-    owner = spool.stat().st_uid if spool.exists() else os.geteuid()
+    try:
+        owner = spool.stat().st_uid
+    except FileNotFoundError:
+        owner = os.geteuid()
     if os.geteuid() not in (0, owner):
         raise NotAllowed(f"spool and journal are {user(owner)}'s alone: run it as {user(owner)}")
     judge = await make_judge(loaded)
