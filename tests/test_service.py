@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tests.nobody import NOBODY, needs_root
 
-from housecarl import cli, config_file, service
+from housecarl import cli, config_file, logs, service
 from housecarl.cli import run
 from housecarl.doctor import access
 from housecarl.errors import NotAllowed
@@ -66,9 +66,10 @@ def test_status_says_how_the_daemon_is_started_here(config: Path) -> None:
 
 @pytest.mark.long
 def test_a_daemon_whose_spool_is_not_mounted_any_more_is_not_told_to_be_started(
-    config: Path,
+    config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start would do nothing, and a restart serve an empty spool that knows nobody who is off."""
+    monkeypatch.setattr(logs, "set_up", lambda _: None)  # it would stay so for other tests
     spool = config.parent / "spool"
     config.write_text("spool: spool\npeople: {bo: {unix: [bo], may: [help]}}\ndoors: {drop: }\n")
     install(config, "ActiveState=active")

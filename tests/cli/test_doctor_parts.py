@@ -39,7 +39,7 @@ from tests.doors.smtp_peer import serving as smtp_serving
 from tests.modules.sky_server import FORECAST, GEOCODING, MET_NO, STATION, Sky, place, running
 from tests.nobody import NOBODY, needs_root, nobody
 
-from housecarl import cli, clock, config_file, module_folders
+from housecarl import cli, clock, config_file, logs, module_folders
 from housecarl.config_doors import Certificate
 from housecarl.doctor import (
     CHECKS,
@@ -837,6 +837,7 @@ def test_check_ends_beside_a_folder_of_modules_on_a_dead_mount(
     for name in ("iterdir", "is_dir"):
         monkeypatch.setattr(Path, name, hanging(getattr(Path, name)))
     monkeypatch.setattr(module_folders, "LOOK_LIMIT", 0.05)
+    monkeypatch.setattr(logs, "set_up", lambda _: None)  # it would stay so for other tests
     began = time.monotonic()
     done = CliRunner().invoke(cli.housecarl, ["-c", str(config), "check"])
     back.set()
