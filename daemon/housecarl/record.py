@@ -213,7 +213,7 @@ def interrupted(conn: sqlite3.Connection, receipt: Receipt, now: float, by: str 
         told.append(run.text)
         last = run.n
     if last + 1 < len(receipt.calls):  # a look before it has no run
-        told.append("The rest was not run.")
+        told.append("The rest was not run." if told else "Nothing was done.")
     receipts.store(conn, replace(receipt, state=State.EXECUTED.value))
     return f"{' '.join(told)} Log {receipt.id[:4]}."
 

@@ -72,7 +72,7 @@ class Sweeper:
 
     async def _sweep_journal(self, now: float) -> None:
         keep = self.config.retention.journal
-        remember = max(self.config.trust.remember, self.config.trust.max_age)
+        remember = self.config.trust.remember
         await self._forget(now - keep.age, now - remember)
         while await self.db.read(past.used_bytes) > keep.size:
             before = await self.db.read(lambda conn: past.oldest(conn, SHARE))

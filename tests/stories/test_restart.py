@@ -195,6 +195,13 @@ def test_a_look_before_an_interrupted_change_is_not_called_the_rest(house: TestH
     assert "The rest" not in house.inbox.wait(1)[0].text
 
 
+def test_of_a_message_of_which_nothing_was_begun_there_is_no_rest(house: TestHouse) -> None:
+    """It asked for what was done a moment before; that was about to be told."""
+    note(house, "started", (("plug", "lamp", "on"),))
+    house.start()
+    assert house.inbox.wait(1)[0].text.startswith("Nothing was done. Log 7f3a.")
+
+
 def test_what_was_begun_and_has_no_file_any_more_is_told(house: TestHouse) -> None:
     """The folders are those of a copy that is older than the journal."""
     begun = Run(ID, 0, ("plug", "lamp", "on"), "ann", "change", 2.0)
