@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -39,10 +40,10 @@ async def test_who_waits_for_a_time_hears_that_the_clock_was_set_back(
         await clock.wait_until(shown.now())
 
 
-def tell(status: int, answer: int = 0) -> Callable[[ctypes.Array[ctypes.c_long]], int]:
+def tell(status: int, answer: int = 0) -> Callable[[Any], int]:
     """A kernel that tells these status bits."""
 
-    def adjtimex(buffer: ctypes.Array[ctypes.c_long]) -> int:
+    def adjtimex(buffer: Any) -> int:
         ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10] = status
         return answer
 

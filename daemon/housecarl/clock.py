@@ -78,13 +78,23 @@ def is_disciplined() -> bool:
     return not _kernel_status() & _STA_UNSYNC
 
 
+class _Timex(ctypes.Structure):
+    """struct timex of adjtimex(2), whose longs are half as long on a 32-bit Raspberry Pi."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("before", ctypes.c_long * 4),
+        ("status", ctypes.c_int),
+        ("behind", ctypes.c_long * 64),
+    )
+
+
 def _kernel_status() -> int:
     """The status bits of adjtimex(2); 0 (all well) where the call is not to be had."""
-    # struct timex: modes and four longs before status, on every 64-bit Linux.
-    buffer = (ctypes.c_long * 64)()
+    told = _Timex()
     try:
-        if ctypes.CDLL(None, use_errno=True).adjtimex(buffer) < 0:
+        if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(told)) < 0:
             return 0
     except (OSError, AttributeError):
         return 0
-    return int(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_int))[10])
+    return int(told.status)
