@@ -124,6 +124,7 @@ class Worker:
         self._in_hand[name] = case
         self._wait_for_clock(case)
         case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
+        self._in_hand[name] = case  # who is to hear of it when we break on it
         await self._tell_owner(case)
         async with self._turn(case):
             done = await self.run(case, name)  # 8 claim, 9 execute

@@ -18,6 +18,7 @@ from housecarl import reply
 from housecarl.envelope import Envelopes, Sealed
 from housecarl.journal import receipts, runs
 from housecarl.module import Reply
+from housecarl.record import Record
 from housecarl.testing.carrier import Carrier
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -168,25 +169,43 @@ class Elsewhere(Carrier):
         return f"{local.rpartition('.')[0]}.0123456789@{domain}"
 
 
+def text_elsewhere(house: TestHouse, phone: Phone, text: str) -> None:
+    other = Elsewhere(_key=house.carrier._key)
+    raw = other.text(phone.number, text, house.clock.now())
+    house.send(raw, mail_from=other.envelope(house.address))
+    house.settle()
+
+
 def test_a_text_on_another_conversation_gets_silence(house: TestHouse, phone: Phone) -> None:
     """Whoever sends in the name of a number has no way to read what is answered to it."""
-    other = Elsewhere(_key=house.carrier._key)
-
-    def elsewhere(text: str) -> None:
-        raw = other.text(phone.number, text, house.clock.now())
-        house.send(raw, mail_from=other.envelope(house.address))
-        house.settle()
-
     for answers in (1, 2):
         phone.text("!uptime")  # their own conversation stays theirs
         phone.wait()
         for text in ("!nonsense", "!disk"):
-            elsewhere(text)
+            text_elsewhere(house, phone, text)
             assert len(house.inbox.received) == answers
     assert house.daemon is not None and house.daemon.house is not None
     found = house.do(house.daemon.house.db.read(lambda conn: receipts.listing(conn, limit=9)))
     refused = [(one.person, one.reason) for one in found if one.state == "refused"]
     assert refused == [("ann", "token")] * 4
+
+
+@pytest.mark.long
+def test_so_it_does_where_we_break_on_it(
+    house: TestHouse, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    phone.text("!uptime")
+    phone.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "conclude", fail)
+        text_elsewhere(house, phone, "!uptime")
+    assert states(house) == ["executed", "failed"]
+    phone.text("!disk")
+    phone.wait()
+    assert [each.text.partition(" ")[0] for each in house.inbox.received] == ["Elm", "/"]
 
 
 @pytest.mark.long
