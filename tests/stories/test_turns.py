@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pwd
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -345,6 +347,29 @@ class Hesitant(Answers):
         if Hesitant.silent:
             raise TrustLater("no answer")
         return await super().txt(name)
+
+
+class Mute(Answers):
+    """DNS that never says anything, and lets nobody go."""
+
+    async def txt(self, name: str) -> tuple[bytes, ...]:
+        await asyncio.get_running_loop().create_future()
+        return ()
+
+
+def test_what_hangs_on_its_way_holds_up_no_later_change_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.testing.house.Answers", Mute)
+    monkeypatch.setattr("housecarl.crew.ORDER_SECONDS", 0.05)
+    monkeypatch.setattr("housecarl.worker.STOP_SECONDS", 0.01)
+    login = pwd.getpwuid(os.getuid()).pw_name
+    who = {"phones": ["+13035550123"], "addresses": ["ann@example.org"], "may": ["*"]}
+    with TestHouse(tmp_path, {"ann": {**who, "unix": [login]}}) as house:
+        house.phone().text("!in 1h uptime")
+        in_work(house, 1)
+        house.drop("!in 2h uptime\n")
+        assert house.inbox.wait(1)[0].text.startswith("Job 1: ")
 
 
 @pytest.fixture
