@@ -192,7 +192,6 @@ class House:
 
     async def close(self) -> None:
         """Finish what is in hand, then stop every part, bounded; nothing is lost by it."""
-        self.waiting.stop()
         self.intake.stop()
         for task in (*self._clocks, self._sweep_task):
             if task is not None:
@@ -200,6 +199,7 @@ class House:
         for part in (self.worker, self.workshop):
             with suppress(StorageError):
                 await part.stop()
+        self.waiting.stop()  # only now: what was in hand may have come to wait
         if self.post is not None:
             self.post.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)

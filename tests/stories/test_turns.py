@@ -23,6 +23,7 @@ from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.trust import Answers
+from housecarl.worker import Worker
 
 pytestmark = pytest.mark.long(after=5)
 
@@ -370,6 +371,30 @@ def test_what_hangs_on_its_way_holds_up_no_later_change_for_long(
         in_work(house, 1)
         house.drop("!in 2h uptime\n")
         assert house.inbox.wait(1)[0].text.startswith("Job 1: ")
+
+
+def test_what_comes_to_wait_while_the_house_is_closed_keeps_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer of half an hour would, at each reload."""
+    ended, stop = asyncio.Event(), Worker.stop
+
+    async def txt(*_: object) -> tuple[bytes, ...]:
+        await ended.wait()
+        raise TrustLater("no answer")
+
+    async def end(worker: Worker) -> None:
+        ended.set()
+        await stop(worker)
+
+    monkeypatch.setattr(Answers, "txt", txt)
+    monkeypatch.setattr(Worker, "stop", end)
+    with TestHouse(tmp_path) as house:
+        house.phone().text("!uptime")
+        in_work(house, 1)
+        assert house.daemon is not None and (inside := house.daemon.house) is not None
+        house.stop()
+        assert not inside.waiting._timers
 
 
 @pytest.fixture
