@@ -339,6 +339,21 @@ def test_a_reload_with_another_spool_takes_its_lock_with_it(house: TestHouse) ->
     assert lock.held(house.spool / JOURNAL.parent) is None
 
 
+def test_a_stop_in_the_middle_of_a_reload_leaves_the_former_spool_as_one_that_ended(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its next start would look for what had killed it."""
+
+    async def stopped(*args: Any) -> lock.Lock:
+        running(house).stop()
+        return await housecarl.reload.lock_of(*args)
+
+    monkeypatch.setattr(daemons, "lock_of", stopped)
+    configured(house, spool="elsewhere")
+    house.until(lambda: house._running is not None and house._running.done())
+    assert not lock.Lock(house.spool / JOURNAL.parent).former_killed
+
+
 def test_a_spool_that_has_another_name_now_is_the_same(house: TestHouse) -> None:
     """It was a link to the new disk until the configuration named that."""
     disk = house.folder / "disk"

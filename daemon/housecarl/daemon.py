@@ -75,6 +75,7 @@ class Daemon:
                 await self._serve_or_fall_back()
         finally:
             pulse.cancel()
+            self._forget_former()  # a stop may come before the new one is served
             self._lock.release()
             notify("STOPPING=1\nSTATUS=")
 
@@ -148,7 +149,7 @@ class Daemon:
             await self._close_house()
 
     def _forget_former(self) -> None:
-        """This configuration is served; another one may only be what it is exchanged for."""
+        """The former one is no more: another may only be what this one is exchanged for."""
         if self._former is not None and self._former[1] is not self._lock:
             self._former[1].release()
         self._former, self._served = None, True
