@@ -34,6 +34,7 @@ class Receipt:
     tries: int = 0
 
 
+#: The table has a `next_try` too, which nothing asks: a start offers all that waits.
 _COLUMNS = (
     "id, file, arrived, door, kind, person, sender, proof, verdict, reason, calls, sent, reply_to, "
     "thread, checks, state, tries"
