@@ -120,9 +120,11 @@ class Worker:
         """One message through every step; a door and the spool have done 1 receive and 2 put."""
         stamp, raw = await self.spool.take(name)  # 3 take: new/ -> work/
         await self._stranded.found(name)
+        known = self.clock.synchronised()  # first: it may be set while DNS is asked
         case = await self.judge.judge(id_of(name), raw, stamp, self.clock.now())  # 4 read, 5 verify
         self._in_hand[name] = case
-        self._wait_for_clock(case)
+        if not known:
+            _wait_for_clock(case)
         case = self.limits.admit(await self.admission.admit(case))  # 6 parse, 7 decide
         self._in_hand[name] = case  # who is to hear of it when we break on it
         await self._tell_owner(case)
@@ -133,15 +135,6 @@ class Worker:
         if done.replies:
             self.send(reply)  # 12 send
         _tell(case, done)
-
-    def _wait_for_clock(self, case: Case) -> None:
-        """TrustLater for what depends on an age while the clock may be wrong; a look does not."""
-        if not case.calls or case.verdict.person is None or self.clock.synchronised():
-            return
-        looks = all(step.decision.risk is Risk.LOOK for step in case.steps)
-        frees = any(call.name == "yes" for call in case.calls)
-        if case.reason in CLOCK_REASONS or frees or not looks:
-            raise TrustLater("the clock is not set yet")
 
     async def _tell_owner(self, case: Case) -> None:
         """What concerns the owner whoever sent it: a forwarding to confirm, a lock-out."""
@@ -284,6 +277,14 @@ class Worker:
         await self.record.fail(id_of(name), name, case, self.clock.now().timestamp())
         self.spool.move(name, State.WORK, State.FAILED)
         self.send(None)
+
+
+def _wait_for_clock(case: Case) -> None:
+    """TrustLater for what depends on an age, which a clock that may be wrong tells wrong."""
+    changes = any(step.decision.risk is not Risk.LOOK for step in case.steps)
+    frees = any(call.name == "yes" for call in case.calls)
+    if case.verdict.person and case.calls and (changes or frees or case.reason in CLOCK_REASONS):
+        raise TrustLater("the clock is not set yet")
 
 
 def _tell(case: Case, done: Done) -> None:
