@@ -411,7 +411,7 @@ def test_words_are_no_wrong_code(phone: Phone) -> None:
     """Nor is anything that is not done left out in silence behind the right one."""
     phone.text("!blow shed")
     code = code_in(phone.reply)
-    for typed in ("CODE", "CODE", f"{code} !help", "CODE"):
+    for typed in ("CODE", "#", f"{code} !help", "CODE"):
         phone.text(f"!yes {typed}")
         told = f"yes: code must be digits alone, not {typed}. Use: yes CODE"
         assert phone.reply == told

@@ -7,6 +7,7 @@ import pwd
 import smtplib
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.stories.talk import inside, pass_, queue
 
 from housecarl import reply
 from housecarl.envelope import Envelopes, Sealed
-from housecarl.journal import receipts, runs
+from housecarl.journal import conditions, receipts, runs
 from housecarl.module import Reply
 from housecarl.record import Record
 from housecarl.testing.carrier import Carrier
@@ -34,6 +35,14 @@ LOGIN = pwd.getpwuid(os.getuid()).pw_name
 @pytest.fixture
 def house_config() -> dict[str, Any]:
     return {"people": {"ann": {**ANN, "unix": [LOGIN]}, "bo": BO, "cy": CY}}
+
+
+#: Gmail's question whether mail may be forwarded here, as anybody may write it.
+FORGED = (
+    b"From: Gmail Team <forwarding-noreply@google.com>\r\nTo: cmd@home.example\r\n"
+    b"Subject: (#123456789) Gmail Forwarding Confirmation - Receive Mail from a@gmail.com\r\n"
+    b"\r\nConfirmation code: 123456789\r\n"
+)
 
 
 def states(house: TestHouse) -> list[str]:
@@ -133,12 +142,15 @@ def test_a_stranger_gets_silence_and_so_does_who_says_no_command(
     """
     Phone(house, "+13035550666").text("!uptime")
     house.phone("bo").text("Good night!")
+    house.send(FORGED, mail_from="forwarding-noreply@google.com")
     phone.text("!uptime")
     phone.wait()
 
     house.settle()
     assert len(house.inbox.received) == 1
-    assert states(house) == ["refused", "refused", "executed"]
+    assert states(house) == ["refused", "refused", "refused", "executed"]
+    told = house.do(inside(house).db.read(conditions.listing))
+    assert "Gmail" not in str(told), "it brings a link, which anybody may have written"
     kept = "SELECT person FROM ways UNION ALL SELECT person FROM replies"
     known = house.do(inside(house).db.read(lambda conn: conn.execute(kept).fetchall()))
     assert [person for (person,) in known] == ["ann", "ann"]
@@ -281,6 +293,40 @@ def test_a_mail_that_root_drops_for_somebody_is_answered_where_they_are(house: T
     house.phone("cy").wait()
     house.drop("As: cy\nFrom: cron@box.example\nSubject: !status\n\n")
     assert len(house.inbox.wait(2, to=house.phone("cy").address)) == 2
+
+
+FEED = '''
+"""Something that may be late."""
+from housecarl import Call, Reply, Risk, command
+
+
+@command(risk=Risk.CHANGE, late=3600)
+async def feed(call: Call) -> Reply:
+    """Feed the cat: feed"""
+    return Reply("Fed.")
+'''
+
+
+@pytest.mark.long
+def test_how_late_a_change_may_be_is_told_for_each_command(tmp_path: Path) -> None:
+    """The others keep to `trust.late`, and what a rule does not name is as the command says."""
+    commands = {"in": {"late": "5m"}, "every": {"late": "1h", "timeout": "30s"}}
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "feed.py").write_text(FEED)
+    modules = {"folders": [str(tmp_path / "modules")]}
+    with TestHouse(tmp_path, {"ann": ANN}, modules, FakeClock(), commands=commands) as house:
+        phone = house.phone()
+        for minutes, text, told in (
+            (10, "!in 20m uptime", "in: Not done: sent 11:50, reached me 10 min late."),
+            (10, "!at 22:00 uptime", "Job 1: 22:00 uptime."),
+            (20, "!at 23:00 uptime", "at: Not done: sent 11:40, reached me 20 min late."),
+            (20, "!every day 7:00 uptime", "Job 2: every day 07:00 uptime."),
+            (20, "!feed", "Fed."),
+        ):
+            sent = house.clock.now() - timedelta(minutes=minutes)
+            raw = house.carrier.text(phone.number, text, sent)
+            house.send(raw, mail_from=house.carrier.envelope(house.address))
+            assert phone.reply.startswith(told)
 
 
 def test_the_same_message_twice_is_carried_out_once(

@@ -142,6 +142,15 @@ async def owned(world: World, people: dict[str, Person], **seen: str) -> tuple[s
     return found.person, found.reason or ""
 
 
+async def test_a_file_that_lay_there_for_long_is_not_stale(world: World) -> None:
+    """It waited for us; what it asks for may be too late, and then its owner hears that."""
+    now = NOW + timedelta(days=3)
+    assert (await judged(world, signed(mail()), arrived(at=NOW), now=now)).reason == "stale"
+    stamp = arrived("drop", key="k1", uid="0", as_person="ann")
+    found = await judged(world, mail(), stamp, now=now)
+    assert (found.person, found.proof, found.reason) == ("ann", Proof.LOCAL, None)
+
+
 async def test_a_file_speaks_for_whoever_lists_its_owner(world: World) -> None:
     mine, twice = Person(unix=[LOGIN]), {"a": Person(unix=[LOGIN]), "b": Person(unix=[LOGIN])}
     assert await owned(world, {"ann": mine}, uid=str(ME)) == ("ann", "")
