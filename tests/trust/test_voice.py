@@ -116,7 +116,15 @@ async def test_dots_in_the_account_make_no_difference_to_google(world: World) ->
 
 
 @pytest.mark.parametrize(
-    "mail_from", ["eve@evil.example", "eve+caf_=cmd=home.example@gmail.com", "<>", CAF[:-3]]
+    "mail_from",
+    [
+        "eve@evil.example",
+        "eve+caf_=cmd=home.example@gmail.com",
+        "house+caf_=eve=evil.example@gmail.com",
+        "house@gmail.com",
+        "<>",
+        CAF[:-3],
+    ],
 )
 async def test_an_envelope_that_is_not_our_accounts_forwarding_is_refused(
     world: World, mail_from: str

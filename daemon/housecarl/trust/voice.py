@@ -114,9 +114,9 @@ def _envelope(case: Case, ours: Account, recipients: Collection[str]) -> str | N
         case.checks["envelope"] = "not seen"
         return None
     local, _, domain = plain(seen).rpartition("@")
-    account, caf, way = local.partition("+caf_=")
+    account, _, way = local.partition("+caf_=")
     to, _, host = way.rpartition("=")
-    ok = bool(caf) and same_mailbox(f"{account}@{domain}", ours.account)
+    ok = same_mailbox(f"{account}@{domain}", ours.account)
     ok = ok and f"{to}@{host}" in {plain(each) for each in recipients}
     case.checks["envelope"] = "forwarded by our account" if ok else "not by our account"
     return None if ok else "envelope"
