@@ -41,14 +41,13 @@ def issue(
 
 
 def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
-    """The challenge this person may still answer; none whose command is damaged.
+    """The challenge this person may still answer, one at most; none whose command is damaged.
 
     One that was made further ahead than it lasts is of a clock that has been set back since.
     """
     row = conn.execute(
         "SELECT id, person, code, words, receipt, expires, tries FROM codes WHERE person = ? "
-        "AND state = 'waiting' AND expires > ? AND created - ? <= expires - created "
-        "ORDER BY id DESC LIMIT 1",
+        "AND state = 'waiting' AND expires > ? AND created - ? <= expires - created",
         (person, now, now),
     ).fetchone()
     if row is None:
