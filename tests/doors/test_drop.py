@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.nobody import needs_root, nobody
 
 from housecarl.clock import SystemClock
+from housecarl.doors import drop
 from housecarl.doors.door import Deliver
 from housecarl.doors.drop import MAX_BYTES, DropDoor
 from housecarl.doors.drop_text import as_message, split_as
@@ -216,6 +217,24 @@ async def test_a_folder_that_cannot_be_read_is_told_and_looked_at_again(
     )
     (tmp_path / "after").write_text("!help\n")
     assert (await box.next())[0].endswith(b"!help\r\n")
+
+
+def test_a_file_that_comes_as_its_namesake_is_removed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, state = tmp_path / "job", drop._state
+    path.write_text("first")
+    os.utime(path, (1, 1))
+    dropped = drop._read(path)
+    assert dropped is not None
+
+    def state_once_another_came(about: os.stat_result) -> str:
+        path.write_text("second")
+        return state(about)
+
+    monkeypatch.setattr(drop, "_state", state_once_another_came)
+    assert drop._remove(path, dropped)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("job", "second")]
 
 
 async def test_files_that_somebody_else_removes_are_no_trouble(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def test_a_look_that_began_before_an_outcome_was_noted_brings_nothing_twice() ->
     lanes.look()
     lanes.add(due(1))
     assert lanes.next() == due(1)
+    lanes.looked()
+    lanes.look()
+    lanes.add(due(1))
+    lanes.done(due(1))
+    assert lanes.next() is None, "tried again it is in hand like any other"
 
 
 def test_nothing_is_remembered_of_what_was_settled_however_seldom_anybody_looks() -> None:
