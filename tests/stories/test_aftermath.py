@@ -51,6 +51,7 @@ NOT_FLASHED = (
 BROKEN = '''
 """A command that cannot tell what became of it."""
 from housecarl import Call, Reply, command
+from housecarl.errors import StorageError
 
 async def rule(call: Call) -> Reply:
     raise ValueError("broken")
@@ -59,6 +60,14 @@ async def rule(call: Call) -> Reply:
 async def firm(call: Call) -> Reply:
     """Be firm."""
     return Reply("firm.")
+
+async def full(call: Call) -> Reply:
+    raise StorageError("the disk is full")
+
+@command(interrupted=full)
+async def fill(call: Call) -> Reply:
+    """Fill."""
+    return Reply("filled.")
 
 async def look(call: Call) -> Reply:
     return Reply(f"{call.id[:4]} looked.")
@@ -202,6 +211,18 @@ def test_a_rule_that_breaks_leaves_the_general_sentence(house: TestHouse) -> Non
     leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "firm"})
     house.start()
     assert told(house) == [f"firm was interrupted by a restart. Log {ID[:4]}."]
+
+
+def test_a_rule_that_the_disk_keeps_from_answering_is_asked_at_the_next_start(
+    house: TestHouse,
+) -> None:
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "fill"})
+    house.start()
+    assert house.daemon is not None and house.daemon.house is not None
+    workshop = house.daemon.house.workshop
+    house.until(lambda: not workshop.questions)
+    house.stop()
+    assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
 
 
 @pytest.fixture
