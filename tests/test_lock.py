@@ -8,6 +8,7 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from housecarl.errors import JournalError, StorageError
@@ -19,8 +20,10 @@ def test_a_folder_is_held_by_one_until_it_is_released(tmp_path: Path) -> None:
     assert held(folder) is None
     lock = Lock(folder)
     assert held(folder) == ""
+    opened = psutil.Process().num_fds()
     with pytest.raises(JournalError, match="another housecarl already serves the spool"):
         Lock(folder)
+    assert psutil.Process().num_fds() == opened
     lock.release()
     assert held(folder) is None
     Lock(folder).release()

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 from tests.nobody import needs_root, nobody
@@ -225,8 +226,10 @@ def test_a_file_that_comes_as_its_namesake_is_removed_stays(
     path, state = tmp_path / "job", drop._state
     path.write_text("first")
     os.utime(path, (1, 1))
+    opened = psutil.Process().num_fds()
     dropped = drop._read(path)
     assert dropped is not None
+    assert psutil.Process().num_fds() == opened, "each file would keep one open"
 
     def state_once_another_came(about: os.stat_result) -> str:
         path.write_text("second")
