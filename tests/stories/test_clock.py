@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import closing
 from datetime import timedelta
@@ -16,8 +17,9 @@ from housecarl.judge import Case, Judge
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
+from housecarl.waiting import Waiting
 
-pytestmark = pytest.mark.long(after=1)
+pytestmark = pytest.mark.long(after=2)
 
 
 @pytest.fixture
@@ -49,6 +51,17 @@ def tried(house: TestHouse, times: int) -> None:
 def test_a_look_is_answered_by_an_unset_clock(phone: Phone) -> None:
     phone.text("!uptime")
     assert phone.reply.startswith("Elm Street up ")
+
+
+async def test_what_waits_is_offered_once_all_of_it_with_the_first() -> None:
+    offered = asyncio.Queue[str]()
+    nothing: Any = None
+    waiting = Waiting(nothing, nothing, nothing, offered.put_nowait)
+    waiting.schedule("2", 3600.0)
+    waiting.schedule("1", 0.0)
+    assert [await offered.get(), await offered.get()] == ["1", "2"]
+    waiting.schedule("3", 0.0)
+    assert await offered.get() == "3" and offered.empty()
 
 
 def test_a_change_waits_until_the_clock_is_set_and_is_done_once(
