@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from housecarl.doors.imap import ImapDoor
 from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Opening
 from housecarl.doors.imap_patience import Patience
-from housecarl.doors.imap_progress import key_of
+from housecarl.doors.imap_progress import first, key_of
 from housecarl.errors import SpoolFull, StorageError
 
 
@@ -42,6 +43,12 @@ async def taken(server: ImapServer, **more: Any) -> Ledger:
     assert set(ledger.ids) == {"1"}
     assert 1 in server.inbox and not server.inbox[1].flags
     return ledger
+
+
+def test_with_new_numbers_it_is_searched_from_two_days_before_the_last_look() -> None:
+    """SEARCH knows only days, in whatever time zone the server likes."""
+    looked = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+    assert first(7, 1, looked, all_old=False).since().isoformat() == "2026-11-23"
 
 
 @pytest.mark.parametrize(
