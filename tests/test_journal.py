@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from housecarl import confirm
 from housecarl.errors import JournalDamaged, JournalError, StorageError
 from housecarl.journal import (
     Database,
@@ -328,6 +329,16 @@ def test_a_new_challenge_cancels_the_older_one(conn: sqlite3.Connection) -> None
     assert found is not None and found.code == "2222"
     assert codes.waiting(conn, "ann", 100.0) is None
     assert codes.spend_step(conn, "ann", 7) and not codes.spend_step(conn, "ann", 7)
+
+
+def test_five_wrong_codes_lock_a_person_out_if_they_lie_within_an_hour(
+    conn: sqlite3.Connection,
+) -> None:
+    for n, at in enumerate((0.0, 1000.0, 2000.0, 3000.0, 3600.0)):
+        codes.miss(conn, "ann", None, f"{n}", at)
+    assert confirm._locked(conn, "ann", 3600.0) is None
+    codes.miss(conn, "ann", None, "5", 3601.0)
+    assert confirm._locked(conn, "ann", 3601.0) == 3601.0 + confirm.LOCK_SECONDS
 
 
 def test_a_condition_is_news_when_it_turns(conn: sqlite3.Connection) -> None:
