@@ -517,3 +517,16 @@ async def test_a_lock_that_comes_too_late_is_given_back(
     taken = await housecarl.reload.lock_of(new, old, held)
     for each in (taken, held):
         each.release()
+
+
+def test_what_a_door_had_to_tell_is_over_when_it_was_mended_between_two_lives(
+    house: TestHouse,
+) -> None:
+    link = house.spool / "link"
+    link.with_name("link.part").symlink_to("elsewhere")
+    link.with_name("link.part").rename(link)
+    house.until(lambda: doors_told(house) == {"door.drop": False})
+    house.stop()
+    link.unlink()
+    house.start()
+    house.until(lambda: doors_told(house) == {"door.drop": True})

@@ -90,7 +90,7 @@ class DropDoor:
         #: why a file cannot be taken or removed, and the keys of those that are taken and stay
         self._unread: dict[str, str] = {}
         self._safe: set[str] = set()
-        self._told = ""
+        self._told: str | None = None  # what a former life told may be over
         self._hint = asyncio.Event()
         self._ending = False
         self._task: asyncio.Task[None] | None = None
@@ -173,9 +173,9 @@ class DropDoor:
         return wait
 
     async def _tell_news(self, trouble: str) -> None:
-        """Say once what cannot be taken, and once that nothing is left of it."""
+        """Say once what cannot be taken, and once that there is nothing (more) of that."""
         if trouble != self._told:
-            await self._tell("drop", not trouble, trouble or "every file in the spool is taken")
+            await self._tell("drop", not trouble, trouble or "the spool is watched")
             self._told = trouble
 
     async def _take(self, name: str, ahead: float) -> bool:
