@@ -280,9 +280,10 @@ def test_a_stop_waits_for_no_module_that_is_just_being_read(tmp_path: Path) -> N
 
 
 def configured(house: TestHouse, **more: Any) -> None:
-    """Have the house read another configuration."""
+    """Have the house read another configuration; None takes a section out of it."""
     path = house.folder / "housecarl.yaml"
-    path.write_text(yaml.safe_dump({**house.config(), **more}, sort_keys=False))
+    whole = {key: value for key, value in {**house.config(), **more}.items() if value is not None}
+    path.write_text(yaml.safe_dump(whole, sort_keys=False))
     daemon = running(house)
 
     async def reload() -> None:
@@ -530,3 +531,22 @@ def test_what_a_door_had_to_tell_is_over_when_it_was_mended_between_two_lives(
     link.unlink()
     house.start()
     house.until(lambda: doors_told(house) == {"door.drop": True})
+
+
+def test_of_a_smarthost_that_was_taken_out_of_the_configuration_nothing_is_told(
+    house: TestHouse,
+) -> None:
+    def told() -> list[tuple[int]]:
+        with closing(sqlite3.connect(house.spool / JOURNAL)) as conn:
+            return conn.execute("SELECT ok FROM conditions WHERE name = 'post'").fetchall()
+
+    house.do(house.inbox.stop())
+    house.phone().text("!uptime")
+    house.until(lambda: told() == [(0,)])
+    configured(house)
+    house.until(lambda: running(house).ready.is_set())
+    assert told() == [(0,)]
+    configured(house, post=None)
+    house.until(lambda: running(house).ready.is_set())
+    assert told() == []
+    house.do(house.inbox.start())

@@ -64,8 +64,7 @@ class House:
     """
 
     def __init__(self, loaded: Loaded, clock: Clock, resolver: Resolver | None = None) -> None:
-        config = loaded.config
-        self.config = config
+        self.config = config = loaded.config
         self.clock = clock
         self.spool = Spool(config.spool)
         self.db = Database(config.spool / JOURNAL)
@@ -262,12 +261,13 @@ class House:
         await self._forget_gone()
 
     async def _forget_gone(self) -> None:
-        """Forget doors and module files that had a trouble once and have none or are no more."""
+        """Forget what had a trouble once and has none or is no more: doors, modules, the post."""
         faults, named = self.registry.faults, self.config.doors.model_dump(exclude_none=True)
 
         def forget(conn: sqlite3.Connection) -> None:
             conditions.forget_gone(conn, "door", named)
             conditions.forget_gone(conn, "module", faults)
+            conditions.forget_gone(conn, "post", [""] if self.post else [])  # it has no parts
 
         await self.db.write(forget)
 
