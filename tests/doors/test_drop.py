@@ -358,8 +358,7 @@ async def test_a_file_that_cannot_be_removed_is_delivered_once_and_told(
     tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each time anew would be a message, a line of the journal and a sync every few seconds."""
-    for seconds in ("AGAIN_SECONDS", "SETTLED_SECONDS", "SCAN_SECONDS"):
-        monkeypatch.setattr(f"housecarl.doors.drop.{seconds}", 0.01)
+    monkeypatch.setattr("housecarl.doors.drop.SETTLED_SECONDS", 0.01)
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)  # another login does not find the way to it
     async with watching(Path(), box.deliver, box):

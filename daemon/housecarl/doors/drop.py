@@ -181,8 +181,8 @@ class DropDoor:
     async def _take(self, name: str, ahead: float) -> bool:
         """Read one file, hand it on, remove it once it is safe; note why one cannot be.
 
-        `ahead`: seconds by which the house's clock is ahead of the kernel's. False: it was or is
-        being written to, so it wants another look.
+        `ahead`: seconds by which the house's clock is ahead of the kernel's. False: it is being
+        written to, or could not be removed, so it wants another look soon.
         """
         path = self.root / name
         self._unread.pop(name, None)
@@ -205,7 +205,7 @@ class DropDoor:
             self._unread[name] = (
                 f"{visible(name)} in the spool is taken, but stays: {error.strerror}"
             )
-            return True
+            return False
         self._safe.discard(dropped.key)
         return is_over
 
