@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts
+from housecarl.journal import Database, connect, receipts
 from housecarl.judge import Case, Judge
+from housecarl.message.name import make_name
+from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -53,15 +55,22 @@ def test_a_look_is_answered_by_an_unset_clock(phone: Phone) -> None:
     assert phone.reply.startswith("Elm Street up ")
 
 
-async def test_what_waits_is_offered_once_all_of_it_with_the_first() -> None:
+async def test_what_waits_is_offered_once_all_of_it_with_the_first(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     offered = asyncio.Queue[str]()
     nothing: Any = None
-    waiting = Waiting(nothing, nothing, nothing, offered.put_nowait)
-    waiting.schedule("2", 3600.0)
-    waiting.schedule("1", 0.0)
-    assert [await offered.get(), await offered.get()] == ["1", "2"]
-    waiting.schedule("3", 0.0)
-    assert await offered.get() == "3" and offered.empty()
+    db = Database(tmp_path / "journal.sqlite")
+    db.open()
+    waiting = Waiting(db, Record(db, nothing), clock, offered.put_nowait)
+    first, second, third = (make_name(clock.now() + timedelta(seconds=n)) for n in range(3))
+    for name, pause in ((second, 3600.0), (first, 0.0)):
+        monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (pause,))
+        await waiting.postpone(name, "no answer")
+    assert [await offered.get(), await offered.get()] == [first, second]
+    await waiting.postpone(third, "no answer")
+    assert await offered.get() == third and offered.empty()
+    await db.close()
 
 
 def test_a_change_waits_until_the_clock_is_set_and_is_done_once(
