@@ -93,7 +93,7 @@ def find(
     step = matching_step(totp, typed, now) if totp else None
     if step is not None and codes.is_spent(conn, person, step):
         return WrongCode(SPENT)  # not counted: it is no guess
-    if step is not None or same(open_code.code, typed):
+    if step is not None or (open_code.code and same(open_code.code, typed)):
         return Confirmation(open_code, step)
     tries = codes.miss(conn, person, open_code.id, receipt, now)
     if tries >= MAX_TRIES:
