@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -208,12 +209,23 @@ def test_a_plug_that_may_go_on_counting_is_told_and_ended_by_whoever_switches_it
     assert plug.asked("delete_all_rules") > before
 
 
-def test_a_job_is_cancelled_whatever_breaks_in_what_goes_with_it(
-    phone: Phone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def broken(*_: object) -> None:
-        raise ValueError("broken")
+async def _broken(*_: object) -> None:
+    raise ValueError("broken")
 
+
+async def _leaving(*_: object) -> None:
+    raise SystemExit
+
+
+async def _silent(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("broken", [_broken, _leaving, _silent])
+def test_a_job_is_cancelled_whatever_breaks_in_what_goes_with_it(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Awaitable[None]]
+) -> None:
+    monkeypatch.setattr("housecarl.builtin.jobs.BESIDES_SECONDS", 0.05, raising=False)
     said(phone, "!plug lamp on 30")
     monkeypatch.setattr(switch_back, "found", broken)
     assert said(phone, "!cancel 1") == "Job 1 cancelled: 12:30 plug lamp off."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ import structlog
 from housecarl import when
 from housecarl.clock import Clock
 from housecarl.config import Config
+from housecarl.execute import is_cancelled
 from housecarl.journal import Database, jobs
 from housecarl.journal.jobs import MOST, Job
 from housecarl.judge import Judge
@@ -25,6 +27,9 @@ log = structlog.get_logger()
 
 #: Characters of a job in an answer besides what it does: its number, and what is between two.
 BESIDES = 25
+
+#: Seconds for what goes with a job that is cancelled: then there is time to tell that it is.
+BESIDES_SECONDS = 15.0
 
 #: Days from which on a date is told with its year (11 months: else it seems to be near, or past).
 YEAR_DAYS = 330
@@ -115,8 +120,12 @@ class Jobs:
         means = replace(means, store=store, command=command.name, file=command.file)
         own = replace(call, name=command.name, args=(), settings=command.settings, means=means)
         try:
-            said = await command.spec.cancelled(own, job.id)
-        except Exception:
+            with means.workshop.watching(command.name, command.file):
+                async with asyncio.timeout(BESIDES_SECONDS):
+                    said = await command.spec.cancelled(own, job.id)
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             log.exception("cancelled-failed", command=command.name, number=job.id)
             return ""
         return f" {said}" if said else ""
