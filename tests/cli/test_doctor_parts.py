@@ -124,6 +124,14 @@ async def test_a_house_without_people_and_doors_is_told_and_one_that_others_may_
     assert "replaced by everybody" in (await look("config", tmp_path))[-1][1]
 
 
+async def test_authorities_that_are_not_there_are_not_called_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    post = {"host": "127.0.0.1", "from": "a@b.example", "ca": "ca.pem"}
+    found = await look("config", tmp_path, doors={"drop": {}}, post=post)
+    text, mend = f"post.ca: {tmp_path}/ca.pem does not exist", "Put it there, or change the"
+    assert [(each[1], each[2][: len(mend)]) for each in found[1:]] == [(text, mend)]
+
+
 async def test_a_secret_of_which_no_app_makes_codes_is_told(tmp_path: Path) -> None:
     for name, secret in (("ann", "not base 32!"), ("bo", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")):
         (tmp_path / name).write_text(f"{secret}\n")

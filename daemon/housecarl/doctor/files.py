@@ -44,9 +44,11 @@ def certificates(config: Config) -> dict[Loc, Path]:
 
 
 def unread(path: Path, uid: int) -> Trouble | None:
-    """What keeps the daemon's user from reading what is there; None when nothing does."""
+    """What keeps the daemon's user from reading it; None when nothing does."""
     if access.may_read(path, uid):
         return None
+    if gone := _gone(path):
+        return Trouble(gone, "Put it there, or change the configuration.")
     text = f"{path} cannot be read by {access.user(uid)}"
     return Trouble(text, f"`namei -l {path}` shows what bars it")
 
