@@ -30,9 +30,9 @@ def _unknown_commands(loaded: Loaded, registry: Registry) -> list[Problem]:
     ]
     named += [(("commands", name), name) for name in config.commands]
     problems = [
-        loaded.source.problem(loc, _unknown(name, loaded, registry))
+        loaded.source.problem(loc, why)
         for loc, name in named
-        if name not in registry.commands
+        if name not in registry.commands and (why := _unknown(name, loaded, registry))
     ]
     return problems + _wrong_aliases(loaded, registry)
 
@@ -47,8 +47,7 @@ def _wrong_aliases(loaded: Loaded, registry: Registry) -> list[Problem]:
             text = "is a command already, which goes first; choose another word"
             problems.append(problem(("aliases", alias), text, key=True))
         for n, name in enumerate(aliases.names(config.aliases[alias], config.language)):
-            if registry.find(name) is None:
-                text = f"no command '{name}'{near(name, registry.commands)}"
+            if registry.find(name) is None and (text := _missing(name, registry)):
                 problems.append(problem(("aliases", alias, n), text))
     return problems
 
@@ -59,4 +58,9 @@ def _unknown(name: str, loaded: Loaded, registry: Registry) -> str:
         return f"'{name}' is an alias; name the commands that it stands for"
     if (command := registry.find(name)) is not None:
         return f"'{name}' is {command.name} in short; write that"
-    return f"no command '{name}'{near(name, registry.commands)}"
+    return _missing(name, registry)
+
+
+def _missing(name: str, registry: Registry) -> str:
+    """That there is no such command; "" while a folder is lost, in which it may be."""
+    return "" if registry.lost else f"no command '{name}'{near(name, registry.commands)}"
