@@ -224,6 +224,7 @@ def test_names_that_python_keeps_for_itself_are_written_plainly() -> None:
         {"recipients": ["c@home.example"], "listen": "2525"},
         {"recipients": ["c@home.example"], "connections": 0},
         {"recipients": ["c@home.example"], "max_size": 262144},
+        {"recipients": ["c@home.example"], "max_size": 0},
         {"recipients": ["c@home.example"], "rate": -1},
         {"recipients": ["c@home.example"], "lisen": "127.0.0.1:25"},
     ],

@@ -20,6 +20,8 @@ def _readable(count: int) -> int:
     """A size of which a message is read at all."""
     from housecarl.message.form import MAX_SIZE  # most leave it as it is
 
+    if count == 0:
+        raise ValueError("0 lets no message through; write 64K or more")
     if count > MAX_SIZE:
         raise ValueError(f"is more than {size(MAX_SIZE)}, and no larger message is ever read")
     return count
