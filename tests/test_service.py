@@ -78,11 +78,10 @@ def test_a_daemon_whose_spool_is_not_mounted_any_more_is_not_told_to_be_started(
     what = f"the daemon runs, but not on {spool}"
     assert told() == f"{what}: {mend}"
     invoke = partial(CliRunner().invoke, cli.housecarl)
-    assert (
-        invoke(["send", "!help", "--as", "bo"]).stderr == f"It waits in the spool: {what}: {mend}\n"
-    )
-    off = invoke(["person", "off", "bo"]).stderr
-    assert off == f"note: {what}: {mend}; it holds once one does\n"
+    sent, off = invoke(["send", "!help", "--as", "bo"]), invoke(["person", "off", "bo"])
+    assert str(sent.exception) == f"nothing was sent: {what}: {mend}"
+    assert (str(off.exception), off.stdout) == (f"nothing was changed: {what}: {mend}", "")
+    assert [each.name for each in spool.iterdir()] == ["below"], "a mount would hide it"
     checks = json.loads(invoke(["doctor", "--only", "spool", "--json"]).stdout)["checks"]
     assert [(each["text"], each["mend"]) for each in checks] == [(what, mend)]
     install(config, "ActiveState=activating")

@@ -10,9 +10,10 @@ from pathlib import Path
 def write(path: Path, content: str | bytes, *, like: Path | None = None) -> None:
     """Write `content` (a text as UTF-8), and its folder (0700) when it is missing.
 
-    Owner and group stay as they were, the group where root writes. Whoever looks sees the old file
-    or the new one, never a part, and never one that is open to others for a moment. What root makes
-    anew belongs to the owner of `like`, such as the daemon's spool.
+    The owner stays as it was, and so does the group where root writes: PermissionError for the file
+    of another user. Whoever looks sees the old file or the new one, never a part, and never one
+    that is open to others for a moment. What root makes anew belongs to the owner of `like`, such
+    as the daemon's spool.
     """
     is_root = os.geteuid() == 0
     owner = _owner(path) or (_owner(like) if like and is_root else None)

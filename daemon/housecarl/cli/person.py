@@ -41,7 +41,7 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
     from housecarl import config_file, service
     from housecarl.cli import journal
     from housecarl.config_people import as_name
-    from housecarl.errors import ConfigError
+    from housecarl.errors import ConfigError, StorageError
     from housecarl.house import JOURNAL
     from housecarl.lock import held
 
@@ -58,10 +58,12 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
     except ConfigError as error:
         spool, text = journal.former(file, error)
         click.echo(f"note: {text}", err=True)
+    unserved = held(spool / JOURNAL.parent) is None
+    if unserved and (why := service.astray(file, spool)):
+        raise StorageError(f"nothing was changed: {why}")
     done = journal.write_at(spool, do, file)
-    if held(spool / JOURNAL.parent) is None:  # one may run on the spool that the file named before
-        why = service.astray(file, spool) or f"no daemon serves {spool} now"
-        click.echo(f"note: {why}; it holds once one does", err=True)
+    if unserved:  # one may run on the spool that the file named before
+        click.echo(f"note: no daemon serves {spool} now; it holds once one does", err=True)
     return done
 
 

@@ -55,11 +55,13 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
         raise NotAllowed(f"this login may not send as {person}; see `people.{person}.unix`")
     if wait:
         journal.may_read(config.spool)  # or it would be carried out, and called not allowed
+    unserved = _is_unserved(config.spool)
+    if unserved and (why := service.astray(loaded.source.path, config.spool)):
+        raise StorageError(f"nothing was sent: {why}")
     key = drop(config.spool, f"As: {person}\n{text}\n")
-    if _is_unserved(config.spool):
-        why = service.astray(loaded.source.path, config.spool)
-        why = why or f"no daemon runs. `{service.start(loaded.source.path)}`"
-        click.echo(f"It waits in the spool: {why}", err=True)
+    if unserved:
+        start = service.start(loaded.source.path)
+        click.echo(f"It waits in the spool: no daemon runs. `{start}`", err=True)
     if wait:
         click.echo(reply_to(loaded, key))
         ctx.exit(0 if journal.read(loaded, lambda conn: receipts.ended_well(conn, key)) else 1)
