@@ -19,6 +19,9 @@ KEY = "backs"
 #: set, for the house to start; then it is too old to be done
 WAITS = 3600.0
 
+#: the number of no job: only the plug's own countdown is left
+NO_JOB = 0
+
 
 class Back(NamedTuple):
     """A job that switches plugs to a state; `due` is in seconds since 1970."""
@@ -40,10 +43,7 @@ async def arrange(call: Call, plugs: Sequence[str], state: str, minutes: int) ->
         job = await call.schedule(timedelta(minutes=minutes), _command(plugs, state))
     except CommandError as error:
         raise CommandError(f"{error} Nothing was switched.") from None
-    back = Back(job, state, due, plugs)
-    async with call.lock(KEY):
-        await call.store.set(KEY, [*await _waiting(call), back])
-    return back
+    return await _add(call, Back(job, state, due, plugs))
 
 
 async def replace(call: Call, plug: str, back: Back | None) -> list[Back]:
@@ -60,7 +60,7 @@ async def settle(
     """A plug was switched: only `back` switches it back, and so does its own countdown.
 
     Returns what the countdown of before may still do, of a plug that does not answer within so many
-    seconds.
+    seconds. That is still known, so that whoever switches the plug next ends it.
     """
     former = await replace(call, device.name, back)
     if not (back or former):
@@ -70,7 +70,16 @@ async def settle(
             counts = back is not None and await device.count_down(minutes * 60, back.state == "on")
             if counts or await device.stop_counting():
                 return None
-    return former[-1] if former else None
+    if not former:
+        return None
+    return await _add(call, former[-1]._replace(job=NO_JOB, plugs=[device.name]))
+
+
+async def _add(call: Call, back: Back) -> Back:
+    """One more that waits."""
+    async with call.lock(KEY):
+        await call.store.set(KEY, [*await _waiting(call), back])
+    return back
 
 
 async def found(call: Call, job: int) -> Back | None:

@@ -264,6 +264,11 @@ async def test_a_countdown_of_before_that_may_go_on_is_told(
     at = first.rpartition(" ")[2].rstrip(".")
     told = f" lamp may still go off at {at} by itself: no answer."
     assert (await house.text("plug", "lamp", *words)).endswith(told)
+    with monkeypatch.context() as well:
+        well.setattr(line, "_answer", answer)
+        before = plug.asked("delete_all_rules")
+        assert told not in await house.text("plug", "lamp", "on")
+        assert plug.asked("delete_all_rules") > before, "whoever switches it next ends it"
     await house.text("plug", "lamp", "on", "30")
     assert await house.text("plug", "lamp", "off") == "lamp off. 0 W now, 0.31 kWh today."
 
