@@ -68,6 +68,7 @@ from housecarl.rehearsal import make_judge
 from housecarl.shipped import shipped
 from housecarl.testing.house import free_port
 from housecarl.testing.plug import SimulatedPlug
+from housecarl.testing.plug_image import make_image
 
 Told = list[tuple[str, str, str]]
 
@@ -811,6 +812,23 @@ async def test_a_folder_that_this_login_may_not_look_into_is_no_broken_check(
         ((state, text, mend),) = told([each async for each in visit(ill, {"firmware"})])
     assert (state, text) == ("fail", f"{tmp_path}/shut/images: Permission denied")
     assert mend == f"`namei -l {tmp_path}/shut/images` shows what bars it"
+
+
+@needs_root
+async def test_of_a_closed_folder_of_images_each_image_is_not_told_too() -> None:
+    with TemporaryDirectory() as folder:  # pytest's own are closed to other logins
+        root = Path(folder)
+        root.chmod(0o711)
+        for name in ("spool", "images"):
+            (root / name).mkdir(mode=0o700)
+        os.chown(root / "spool", NOBODY, -1)
+        image = make_image(["60FF6B25"], "1.2.6 Build 200727 Rel.121701", 120_000)
+        for name in ("one.bin", "two.bin"):
+            (root / "images" / name).write_bytes(image)
+        found = await look("firmware", root, modules={"firmware": {"folder": "images"}})
+    closed = [text for state, text, _ in found if state == "fail" and "cannot be read" in text]
+    assert len(closed) == 1 and closed[0].startswith(f"{root}/images cannot be read by ")
+    assert "2 images" in found[0][1]
 
 
 @needs_root

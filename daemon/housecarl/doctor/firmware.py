@@ -35,9 +35,9 @@ def _read(folder: Path, uid: int) -> list[Finding]:
         raise Trouble(f"{folder} is no folder", mend) from None
     except ImageError as error:
         raise Trouble(str(error), f"Mend {folder / manifest.MANIFEST}.") from None
-    read = (folder, *(folder / one.file for one in found.candidates))
-    closed = (files.unread(path, uid) for path in read)
-    findings = [trouble(PART, each.text, each.mend) for each in closed if each]
+    shut = files.unread(folder, uid)  # else what lies in it may be
+    images = () if shut else (files.unread(folder / one.file, uid) for one in found.candidates)
+    findings = [trouble(PART, each.text, each.mend) for each in (shut, *images) if each]
     findings += [
         trouble(PART, why, f"Take {file} out of {folder}, or mend its entry in manifest.yaml.")
         for file, why in found.refused
