@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from typing import Any
 
 #: Messages carried at once: enough to fill a commit, few enough to stay small.
 CARRIERS = 32
@@ -31,13 +32,14 @@ class Crew:
     def __init__(self, carry: Callable[[str], Awaitable[bool]]) -> None:
         self._carry = carry
         self._names: asyncio.Queue[str | None] = asyncio.Queue()
-        self._carriers: set[asyncio.Task[None]] = set()
+        self._carriers: set[asyncio.Task[Any]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
         self._in_line = 0
         self._ending = False
         self._seen: dict[str, asyncio.Future[None]] = {}
-        #: the carriers whose name has not come to its turn yet, in the order of the names
-        self._before: dict[asyncio.Task[None] | None, asyncio.Future[None]] = {}
+        #: the carriers whose name has not come to its turn yet, in the order of the names, each
+        #: with what is done once none is before it
+        self._before: dict[asyncio.Task[Any] | None, asyncio.Future[None]] = {}
 
     @property
     def waiting(self) -> int:
@@ -45,7 +47,7 @@ class Crew:
         return self._names.qsize()
 
     @property
-    def carriers(self) -> Collection[asyncio.Task[None]]:
+    def carriers(self) -> Collection[asyncio.Task[Any]]:
         """The carriers there are just now."""
         return frozenset(self._carriers)
 
@@ -95,7 +97,7 @@ class Crew:
         turn = self._turns.setdefault(person, asyncio.Lock())
         self._in_line += 1
         try:
-            waits = turn.locked() or self._earlier() is not None
+            waits = turn.locked() or self._has_earlier()
             if waits and not self._ending and len(self._carriers) < CARRIERS + STAND_INS:
                 self._hire()
             await self._let_go_first()
@@ -110,22 +112,23 @@ class Crew:
 
     async def _let_go_first(self) -> None:
         """Wait for those that were offered before and take longer to come to their turn."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ORDER_SECONDS):
-                while (earlier := self._earlier()) is not None:
-                    await asyncio.wait((earlier,))
+        if self._has_earlier():
+            await asyncio.wait((self._before[asyncio.current_task()],), timeout=ORDER_SECONDS)
 
-    def _earlier(self) -> asyncio.Future[None] | None:
-        """The first that has not come to its turn, if it is before the one in hand here."""
-        first = next(iter(self._before), None)
-        mine = asyncio.current_task()
-        return None if mine not in self._before or first is mine else self._before[first]
+    def _has_earlier(self) -> bool:
+        first = self._before.get(asyncio.current_task())
+        return first is not None and not first.done()
 
     def _come(self) -> None:
         """What is in hand here has come to its turn, or needs none."""
-        come = self._before.pop(asyncio.current_task(), None)
-        if come is not None:
-            come.set_result(None)
+        self._before.pop(asyncio.current_task(), None)
+        self._tell_first()
+
+    def _tell_first(self) -> None:
+        """Wake the one before which there is none any more: it alone has something to do."""
+        first = next(iter(self._before.values()), None)
+        if first is not None and not first.done():
+            first.set_result(None)
 
     def _hire(self) -> None:
         carrier = asyncio.create_task(self._work(), name="carrier")
@@ -133,9 +136,11 @@ class Crew:
         carrier.add_done_callback(self._carriers.discard)
 
     async def _work(self) -> None:
+        carrier = asyncio.current_task()
+        assert carrier is not None
         while (name := await self._names.get()) is not None:
-            come = asyncio.get_running_loop().create_future()
-            self._before[asyncio.current_task()] = come
+            self._before[carrier] = asyncio.get_running_loop().create_future()
+            self._tell_first()
             try:
                 if not await self._carry(name):
                     return
@@ -146,4 +151,6 @@ class Crew:
                 if over is not None and not over.done():
                     over.set_result(None)
             if len(self._carriers) > CARRIERS + self._in_line and not self._ending:
+                # at once: others that are over at this moment must not go for the same reason
+                self._carriers.discard(carrier)
                 return
