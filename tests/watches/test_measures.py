@@ -16,6 +16,7 @@ import pytest
 from icmplib import Host as ICMPHost
 from icmplib import ICMPLibError, SocketAddressError, SocketPermissionError
 from tests.doors.certificate import certificate
+from tests.doors.smtp_peer import has_ipv6
 
 from housecarl.config_watches import CertificateWatch, DiskWatch, HostWatch, PlugWatch
 from housecarl.journal.strangers import Strangers
@@ -49,6 +50,7 @@ async def test_a_port_that_takes_connections_is_well_and_a_closed_one_is_said() 
     assert await connect(["127.0.0.1"], port) == f"port {port} is closed"
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 @pytest.mark.long
 async def test_an_address_that_swallows_everything_leaves_time_for_the_others(
     monkeypatch: pytest.MonkeyPatch,
