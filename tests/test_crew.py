@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -79,3 +81,24 @@ def test_who_waits_for_an_earlier_one_is_woken_once_however_many_wait() -> None:
 
     assert asyncio.run(story()) == [str(n) for n in range(150)]
     assert steps < 150 * 10
+
+
+def test_a_carrier_that_its_loop_has_left_behind_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one whose module would not let it go when the house was stopped."""
+
+    async def story() -> None:
+        those = Crew(lambda _: asyncio.get_running_loop().create_future())
+        those.start()
+        those.offer("1")
+        await until(lambda: not those.waiting)
+
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    loop.run_until_complete(story())
+    loop.close()
+    gc.collect()
+    assert not said

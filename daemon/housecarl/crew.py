@@ -90,18 +90,20 @@ class Crew:
     @asynccontextmanager
     async def turn(self, person: str | None) -> AsyncIterator[None]:
         """The turn of a person, in the order in which the names were offered; None needs none."""
+        carrier = asyncio.current_task()
         if person is None:
-            self._come()
+            self._come(carrier)
             yield
             return
         turn = self._turns.setdefault(person, asyncio.Lock())
         self._in_line += 1
         try:
-            waits = turn.locked() or self._has_earlier()
+            waits = turn.locked() or self._has_earlier(carrier)
             if waits and not self._ending and len(self._carriers) < CARRIERS + STAND_INS:
                 self._hire()
-            await self._let_go_first()
-            self._come()
+            if self._has_earlier(carrier):
+                await asyncio.wait((self._before[carrier],), timeout=ORDER_SECONDS)
+            self._come(carrier)
             await turn.acquire()
         finally:
             self._in_line -= 1
@@ -110,18 +112,14 @@ class Crew:
         finally:
             turn.release()
 
-    async def _let_go_first(self) -> None:
-        """Wait for those that were offered before and take longer to come to their turn."""
-        if self._has_earlier():
-            await asyncio.wait((self._before[asyncio.current_task()],), timeout=ORDER_SECONDS)
-
-    def _has_earlier(self) -> bool:
-        first = self._before.get(asyncio.current_task())
+    def _has_earlier(self, carrier: asyncio.Task[Any] | None) -> bool:
+        """Whether one that was offered before has not come to its turn yet."""
+        first = self._before.get(carrier)
         return first is not None and not first.done()
 
-    def _come(self) -> None:
-        """What is in hand here has come to its turn, or needs none."""
-        self._before.pop(asyncio.current_task(), None)
+    def _come(self, carrier: asyncio.Task[Any] | None) -> None:
+        """What a carrier has in hand has come to its turn, or needs none."""
+        self._before.pop(carrier, None)
         self._tell_first()
 
     def _tell_first(self) -> None:
@@ -145,7 +143,7 @@ class Crew:
                 if not await self._carry(name):
                     return
             finally:
-                self._come()
+                self._come(carrier)
                 self._names.task_done()
                 over = self._seen.pop(name, None)
                 if over is not None and not over.done():

@@ -141,8 +141,9 @@ def test_a_spool_that_the_unit_keeps_from_it_is_told_by_the_doctor(home: Home) -
     home.do("install", "-d", "-o", "housecarl", "-m", "700", "/srv/spool")
     config.write_text(f"spool: /srv/spool\n{kept}")
     words = "housecarl doctor --json --only unit,spool".split()
-    spool, unit = json.loads(home.machine.run(*words).stdout)["checks"]
+    spool, served, unit = json.loads(home.machine.run(*words).stdout)["checks"]
     assert (spool["state"], unit["state"]) == ("ok", "fail")
+    assert (served["state"], served["text"]) == ("skip", "the daemon runs, but not on /srv/spool")
     *_, section, line = unit["mend"].split()
     drop_in = home.machine.root / "etc/systemd/system/housecarl.service.d/spool.conf"
     drop_in.write_text(f"{section}\n{line}\n")
