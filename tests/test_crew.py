@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -88,12 +89,19 @@ def test_a_carrier_that_its_loop_has_left_behind_ends_without_a_word(
 ) -> None:
     """As one whose module would not let it go when the house was stopped."""
 
+    async def cling(_: str) -> bool:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+
     async def story() -> None:
-        those = Crew(lambda _: asyncio.get_running_loop().create_future())
+        those = Crew(cling)
         those.start()
         those.offer("1")
         await until(lambda: not those.waiting)
+        await those.stop(0.01)
 
+    monkeypatch.setattr(crew, "LATE_SECONDS", 0.01)
     said: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", said.append)
     loop = asyncio.new_event_loop()
@@ -101,4 +109,4 @@ def test_a_carrier_that_its_loop_has_left_behind_ends_without_a_word(
     loop.run_until_complete(story())
     loop.close()
     gc.collect()
-    assert not said
+    assert not [getattr(each, "exc_value", each) for each in said]
