@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from housecarl import config_file
 from housecarl.errors import ConfigError, NotAllowed
@@ -19,6 +20,16 @@ UNITS = (
 
 #: Seconds for one answer of systemctl.
 ANSWER_SECONDS = 4.0
+
+
+class Astray(NamedTuple):
+    """That systemd runs a daemon, but not on the spool in question; and what to do about it."""
+
+    text: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.mend}"
 
 
 def is_installed(config: Path) -> bool:
@@ -40,15 +51,15 @@ def reload(config: Path) -> str:
     return "`systemctl reload housecarl`" if is_installed(config) else "SIGHUP or a restart"
 
 
-def astray(config: Path, spool: Path) -> str:
-    """For who met no daemon at a spool: that systemd runs it all the same, and what to do; blocks.
+def astray(config: Path, spool: Path) -> Astray | None:
+    """For who met no daemon at a spool: that systemd runs it all the same, None if not; blocks.
 
-    Empty when it does not run. A start would do nothing, and a restart make a new, empty spool.
+    A start would do nothing, and a restart make a new, empty spool.
     """
     if not is_installed(config) or asked("housecarl", "ActiveState").get("ActiveState") != "active":
-        return ""
-    what = f"the daemon runs, but not on {spool}"
-    return f"{what}: mount its disk, or put it back; if `spool` was changed, {reload(config)}"
+        return None
+    mend = f"mount its disk, or put it back; if `spool` was changed, {reload(config)}"
+    return Astray(f"the daemon runs, but not on {spool}", mend)
 
 
 def asked(unit: str, *properties: str) -> dict[str, str]:

@@ -118,8 +118,7 @@ def _daemon(known: _Known) -> Part:
     trouble = held(known.spool / JOURNAL.parent)
     if trouble is None:
         text = f"not running on {known.spool}: `{service.start(known.file)}`"
-        text = service.astray(known.file, known.spool) or text
-        return Part("daemon", False, text)
+        return Part("daemon", False, str(service.astray(known.file, known.spool) or text))
     return Part("daemon", not trouble, f"no message is taken: {trouble}" if trouble else "running")
 
 

@@ -59,11 +59,10 @@ async def examine(patient: Patient) -> list[Finding]:
 def _look(patient: Patient) -> list[Finding]:
     """All of it, in a thread; raises Trouble."""
     root = patient.config.spool
-    astray = "" if patient.running else service.astray(patient.loaded.source.path, root)
-    elsewhere, _, back = astray.rpartition(": ")
+    astray = None if patient.running else service.astray(patient.loaded.source.path, root)
     if not root.is_dir():
         if astray:
-            raise Trouble(elsewhere, back)
+            raise Trouble(astray.text, astray.mend)
         return [skipped(PART, f"{root} is not there yet: `{patient.start}` makes it")]
     for name in FOLDERS:
         if (root / name).exists() and not (root / name).is_dir():
@@ -76,7 +75,7 @@ def _look(patient: Patient) -> list[Finding]:
     text = f"{root} ({kind}): renames and syncs, {seconds * 1000:.0f} ms; {_size(free)} free"
     found = [well(PART, text)]
     if astray:  # its disk is not mounted, or the daemon is yet to be told of another spool
-        found.append(skipped(PART, elsewhere, back))
+        found.append(skipped(PART, astray.text, astray.mend))
     if seconds > SLOW_SECONDS:
         mend = "`dmesg` tells what the disk says; move the spool to another."
         found.append(trouble(PART, f"one sync took {seconds:.1f} s", mend))
