@@ -110,7 +110,7 @@ class Jobs:
         )
 
     async def _besides(self, call: Call, job: Job) -> str:
-        """What its command has to say; it is cancelled, whatever breaks in there."""
+        """What its command has to say; the job is cancelled, whatever breaks in there."""
         command = self._judge.registry.find(job.words[0]) if job.words else None
         if command is None or command.spec.cancelled is None:
             return ""
@@ -127,7 +127,7 @@ class Jobs:
             if is_cancelled(error):
                 raise
             log.exception("cancelled-failed", command=command.name, number=job.id)
-            return ""
+            said = "What goes with it may go on."
         return f" {said}" if said else ""
 
     async def _keep(
