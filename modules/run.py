@@ -225,7 +225,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     try:
         if process.returncode is None:
             _signal(process.pid, signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), GRACE)
+            async with asyncio.timeout(GRACE):
+                await process.wait()
     except TimeoutError:
         pass
     finally:

@@ -1,12 +1,15 @@
-"""Threads while there is no room for one more, as when a command has started all there may be."""
+"""Threads: while there is no room for one more, and when nobody waits for their work any more."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
-from housecarl.thread import Pool
+from housecarl.thread import Pool, in_one_thread, in_thread
 
 
 def test_work_is_done_by_the_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +31,23 @@ def test_without_any_the_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def full(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("begin", [in_thread, partial(in_one_thread, "key")])
+async def test_a_stop_that_comes_with_the_end_of_the_work_is_not_forgotten(
+    begin: Callable[[Callable[[], None], float], Awaitable[None]],
+) -> None:
+    """A module went on being read, and the daemon's end waited for it."""
+    threads: list[threading.Thread] = []
+
+    async def read() -> None:
+        await begin(lambda: threads.append(threading.current_thread()), 20)
+        raise AssertionError("it went on")
+
+    reading = asyncio.create_task(read())
+    while not threads:  # noqa: ASYNC110 - a thread has no event of the loop
+        await asyncio.sleep(0)
+    threads[0].join(20)  # what it found is on its way into the loop
+    asyncio.get_running_loop().call_soon(reading.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await reading

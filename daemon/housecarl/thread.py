@@ -39,7 +39,8 @@ async def in_thread(work: Callable[[], T], limit: float) -> T:
 
     A thread of the loop's own pool that hangs would keep the daemon from ending.
     """
-    return await asyncio.wait_for(_apart(work), limit)
+    async with asyncio.timeout(limit):  # 3.11's wait_for forgets a cancel that comes with the end
+        return await _apart(work)
 
 
 async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T:
@@ -56,7 +57,8 @@ async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T
 
         begun[key] = _apart(work)
         begun[key].add_done_callback(over)
-    return cast("T", await asyncio.wait_for(asyncio.shield(begun[key]), limit))
+    async with asyncio.timeout(limit):
+        return cast("T", await asyncio.shield(begun[key]))
 
 
 def _apart(work: Callable[[], T]) -> asyncio.Future[T]:

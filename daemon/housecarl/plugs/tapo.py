@@ -243,7 +243,8 @@ async def _close(key: tuple[str, str]) -> None:
         return
     session.timer.cancel()
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(session.plug.disconnect(), 2)
+        async with asyncio.timeout(2):
+            await session.plug.disconnect()
 
 
 def _identity(name: str, plug: Any) -> Identity:
