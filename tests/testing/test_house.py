@@ -1,12 +1,14 @@
-"""The house of a test waits as long as its author says."""
+"""The house of a test: it waits as long as its author says, and believes the machine's clock."""
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 import pytest
 
+from housecarl import clock
 from housecarl.testing.house import TestHouse
 
 
@@ -23,3 +25,14 @@ def test_what_takes_longer_than_is_usual_is_waited_for_where_that_is_said(
         house._loop.call_soon_threadsafe(house._loop.stop)
         house._thread.join()
         house._loop.close()
+
+
+def test_a_machine_that_has_just_booted_makes_no_test_and_no_demo_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no time service has set the clock yet, a real house has a change wait for it."""
+    monkeypatch.setattr(clock, "SETTLE_SECONDS", math.inf)
+    monkeypatch.setattr(clock, "is_disciplined", lambda: False)
+    assert not clock.SystemClock().synchronised()
+    with TestHouse(tmp_path) as house:
+        assert house.clock.synchronised()

@@ -1,12 +1,25 @@
-"""A clock that a test holds in its hand."""
+"""Clocks for a test: one that it holds in its hand, and the machine's, believed at once."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from housecarl.clock import SystemClock
+
 #: When test clocks start: a quiet Monday noon.
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class BelievedClock(SystemClock):
+    """The machine's own, also where it has just booted and no time service has set its clock.
+
+    A change would wait for ten minutes there.
+    """
+
+    def synchronised(self) -> bool:
+        """Always."""
+        return True
 
 
 class FakeClock:

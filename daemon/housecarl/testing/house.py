@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import yaml
 
 from housecarl import config_file
-from housecarl.clock import Clock, SystemClock
+from housecarl.clock import Clock
 from housecarl.daemon import Daemon
 from housecarl.testing.carrier import Carrier
+from housecarl.testing.clock import BelievedClock
 from housecarl.testing.inbox import Inbox
 from housecarl.testing.phone import Phone
 from housecarl.trust import Answers
@@ -51,7 +52,7 @@ class TestHouse:
         self.folder = folder
         self.carrier = Carrier()
         self.inbox = Inbox()
-        self.clock = clock or SystemClock()
+        self.clock = clock or BelievedClock()
         self.people = people or {"ann": {"phones": ["+13035550123"], "may": ["*"]}}
         self._modules = modules or {}
         self._more = more
