@@ -27,6 +27,7 @@ from housecarl.house import JOURNAL
 from housecarl.journal import connect, receipts, replies
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.schema import VERSION
+from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 
 
@@ -216,6 +217,21 @@ def test_log_shows_what_somebody_asked_who_is_in_the_configuration_no_more(
     newer.write_text((house.folder / "housecarl.yaml").read_text().replace("  ann:", "  anna:"))
     done = verb_of(newer)("log", "--person", "ann", "-n", "1")
     assert " ann: help uptime [done] " in done.stdout, done.stderr
+
+
+@pytest.mark.long
+def test_log_calls_nobody_a_stranger_whose_message_waits(tmp_path: Path) -> None:
+    """A change waits on a machine that has just booted; who sent it is looked at again then."""
+    clock = FakeClock()
+    clock.doubt()
+    with TestHouse(tmp_path, clock=clock) as house:
+        house.phone().text("!in 1h uptime")
+        with closing(connect(house.spool / JOURNAL)) as conn:
+            house.until(lambda: receipts.listing(conn, limit=1) != [])
+        verb = verb_of(tmp_path / "housecarl.yaml")
+        assert verb("log").stdout.endswith(" not known yet:  [later]\n")
+        identity = json.loads(verb("log", "--json").stdout)["id"]
+        assert "check later: the clock is not set yet\n" in verb("why", identity).stdout
 
 
 def test_why_tells_every_decision_about_a_message(verb: Verb) -> None:

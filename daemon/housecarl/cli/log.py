@@ -145,5 +145,5 @@ def _line(entry: dict[str, Any], receipt: Receipt, zone: ZoneInfo) -> str:
     asked = " + ".join(" ".join(call) for call in entry["calls"]) or entry["kind"]
     outcome = ",".join(o or "?" for o in entry["outcomes"]) or entry["reason"] or entry["state"]
     answers = " / ".join(reply["text"].partition("\n")[0] for reply in entry["replies"])
-    who = entry["person"] or "stranger"
+    who = entry["person"] or ("not known yet" if entry["state"] == "waiting" else "stranger")
     return f"{at:%Y-%m-%d %H:%M:%S} {entry['id']} {who}: {asked} [{outcome}] {answers}".rstrip()
