@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from tests import once
 from tests.cli.terminal import Typist
 
-from housecarl import cli, module_load, reply
+from housecarl import cli, clock, module_load, reply
 from housecarl.shipped import shipped
 
 #: What many verbs import when they run, themselves included.
@@ -251,4 +251,5 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
+    clock.SETTLE_SECONDS = 0.0  # as tests.long_up
     _serve()

@@ -29,8 +29,8 @@ REST_ROUNDS = 25
 #: Seconds in which a daemon is there, also on a machine that does ten other things.
 START_SECONDS = 30.0
 
-#: What a daemon is started with: the arguments of Python before those of `housecarl`.
-HOUSECARL = (str(Path(sys.executable).with_name("housecarl")),)
+#: What a daemon is started with, before the arguments of `housecarl`.
+HOUSECARL = (sys.executable, "-m", "tests.long_up")
 
 MODULE = '''
 """A change that leaves a trace, and a look."""
