@@ -119,7 +119,7 @@ def test_killed_while_the_daemon_runs(
 ) -> None:
     """Until then the plug is left alone; then the daemon tells it by itself."""
     monkeypatch.setattr(recover, "LOOK_SECONDS", 0.05)
-    plug.device.nature = replace(plug.device.nature, rate=100_000)
+    plug.device.nature = replace(plug.device.nature, rate=20_000)
     phone = house.phone()
     with flashing(verbs, house) as (typist, verb):
         typist.wait("downloading ")
