@@ -1,4 +1,4 @@
-"""What a disk says is heard."""
+"""What a disk says is heard, and what it does not say is not guessed."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def test_a_write_error_that_the_file_system_kept_is_raised(
     with pytest.raises(OSError, match="Input/output error") as caught:
         disk.sync_filesystem(tmp_path)
     assert caught.value.errno == errno.EIO
+
+
+def test_what_cannot_be_told_is_not_taken_for_gone(tmp_path: Path) -> None:
+    """A journal that a failing disk hides was "gone" on Python 3.14, and would be built anew."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert disk.is_there(tmp_path) and disk.is_there(tmp_path / "file")
+    assert not disk.is_there(tmp_path / "none") and not disk.is_there(tmp_path / "file" / "below")
+    with pytest.raises(OSError, match="symbolic links"):
+        disk.is_there(tmp_path / "loop")

@@ -16,6 +16,7 @@ from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
 from housecarl.config_text import LARGEST, Text, parse
 from housecarl.config_words import Loc, near, words
+from housecarl.disk import is_there
 from housecarl.errors import ConfigError, NotAllowed, Problem
 from housecarl.secret import NAMING
 
@@ -103,7 +104,7 @@ def find(given: Path | None = None) -> Path:
     """
     named = given or os.environ.get("HOUSECARL_CONFIG")
     if named:
-        if not Path(named).exists():
+        if not is_there(named):
             by = "" if given else " ($HOUSECARL_CONFIG)"
             raise ConfigError(Problem(str(named), 0, 0, f"no such file{by}"))
         return Path(named)

@@ -1,4 +1,4 @@
-"""What makes a file and its name durable: written, synced, or not there at all."""
+"""What makes a file and its name durable: written, synced, there for certain or not at all."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def write_new(path: StrPath, data: bytes, *, sync: bool) -> None:
             os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def is_there(path: StrPath) -> bool:
+    """Whether there is such a file or folder; OSError when the disk or its rights do not tell.
+
+    pathlib takes that for a no as of Python 3.14, and what is taken for gone is made anew.
+    """
+    try:
+        os.stat(path)  # noqa: PTH116 - takes a str too; see `rename`
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def sync_filesystem(path: StrPath) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from housecarl.clock import Clock
-from housecarl.disk import rename, sync_folder
+from housecarl.disk import is_there, rename, sync_folder
 from housecarl.envelope import Answer
 from housecarl.errors import JournalDamaged, StorageError
 from housecarl.journal import SIDES, conditions, connect, events, fault, mark_of, people, receipts
@@ -61,7 +61,7 @@ class Rebuild:
         JournalError when the journal is a newer housecarl's.
         """
         try:
-            if not self._built.exists():
+            if not is_there(self._built):
                 found = self._fault()
                 if found is None:
                     return
@@ -79,7 +79,7 @@ class Rebuild:
         """What is wrong with the journal; None when nothing is."""
         if is_lost(self.remains.config.spool, self.path):
             return "the journal is gone"
-        if not self.path.exists():
+        if not is_there(self.path):
             return None
         try:
             conn = connect(self.path)
@@ -161,9 +161,10 @@ class Rebuild:
 def _examine(conn: sqlite3.Connection, path: Path) -> str | None:
     """Read the whole file where that is quick; all of its indices too where damage was met."""
     mark = mark_of(path)
-    if not mark.exists() and path.stat().st_size > LOOK_BYTES:
+    is_met = is_there(mark)
+    if not is_met and path.stat().st_size > LOOK_BYTES:
         return None
-    look = "integrity_check" if mark.exists() else "quick_check"
+    look = "integrity_check" if is_met else "quick_check"
     try:
         said = str(conn.execute(f"PRAGMA {look}(1)").fetchone()[0])
     except sqlite3.DatabaseError as error:

@@ -14,6 +14,7 @@ import structlog
 from housecarl import syntax
 from housecarl.alerts import owners
 from housecarl.config import Config
+from housecarl.disk import is_there
 from housecarl.errors import (
     CommandError,
     FormError,
@@ -122,7 +123,7 @@ class Remains:
 
 def is_lost(spool: Path, journal: Path) -> bool:
     """Whether messages were carried here before, so that there was a journal, and it is gone."""
-    if journal.exists() and journal.stat().st_size > 0:
+    if is_there(journal) and journal.stat().st_size > 0:
         return False
     folders = (spool / state for state in (*_FILED, State.WORK))
     return any(next(folder.rglob("*.eml"), None) is not None for folder in folders)

@@ -26,7 +26,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from housecarl.disk import rename, sync_filesystem, sync_folder, write_new
+from housecarl.disk import is_there, rename, sync_filesystem, sync_folder, write_new
 from housecarl.errors import MessageGone, MessageUnread, StorageError
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
@@ -264,7 +264,7 @@ class Spool:
     def _take(self, name: str) -> Stored:
         here = self.root / State.WORK / name
         try:
-            if not here.exists():
+            if not is_there(here):
                 (self.root / State.NEW / name).rename(here)
         except FileNotFoundError:
             raise MessageGone(name) from None

@@ -13,6 +13,7 @@ from typing import TypeVar
 from housecarl import config_file, service
 from housecarl.config_file import Loaded
 from housecarl.daemon import WAKE
+from housecarl.disk import is_there
 from housecarl.errors import ConfigError, StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, fault
@@ -68,19 +69,9 @@ def may_read(spool: Path) -> bool:
     return _may(spool / JOURNAL, os.R_OK)
 
 
-def is_there(path: Path) -> bool:
-    """Whether it is there; raises PermissionError where this login may not look.
-
-    pathlib says, as of Python 3.14, that what is out of sight is not there.
-    """
-    return _may(path, os.F_OK)
-
-
 def _may(path: Path, rights: int) -> bool:
     """Whether it is there; PermissionError without the rights, where SQLite cannot tell why."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    if not is_there(path):
         return False
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         rights &= ~os.W_OK  # no other login may either
@@ -121,7 +112,7 @@ def write_at(spool: Path, do: Callable[[sqlite3.Connection], T], config: Path) -
         raise StorageError(text) from error
     for each in (path.parent, path):
         _may(each, os.R_OK | os.W_OK)
-    if not path.exists() or path.stat().st_size == 0:
+    if not is_there(path) or path.stat().st_size == 0:
         from housecarl.remains import see_journal
 
         see_journal(spool, path)

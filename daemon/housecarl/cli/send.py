@@ -35,6 +35,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     """
     from housecarl import service
     from housecarl.cli import journal
+    from housecarl.disk import is_there
     from housecarl.errors import ConfigError, NotAllowed, StorageError
     from housecarl.journal import receipts
 
@@ -48,7 +49,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     if config.doors.drop is None:
         text = "takes no files, so nothing sent would be read; add `drop: {}`"
         raise ConfigError(loaded.source.problem(("doors",), text))
-    if not journal.is_there(config.spool):
+    if not is_there(config.spool):
         text = f"{config.spool} is not there yet: `{service.start(loaded.source.path)}` makes it"
         raise StorageError(text)
     if not may_send_as(config.people[person].unix, config.spool):

@@ -124,7 +124,7 @@ def _daemon(known: _Known) -> Part:
 
 def _disk(spool: Path) -> list[Part]:
     """What a daemon cannot write down: that its disk takes nothing."""
-    from housecarl.disk import try_way
+    from housecarl.disk import is_there, try_way
     from housecarl.errors import SpoolFull
     from housecarl.health import Part
     from housecarl.house import JOURNAL
@@ -138,7 +138,7 @@ def _disk(spool: Path) -> list[Part]:
         try:
             see_room(spool, RESERVE_BYTES)
             # as `init` made it: the first start makes what is in it
-            if (spool / JOURNAL).exists():
+            if is_there(spool / JOURNAL):
                 try_way(*folders[1:])
             trouble.clear()
         except SpoolFull as error:

@@ -85,9 +85,9 @@ def verb(
 
 def _is_file(path: Path) -> bool:
     """Whether a plain file is there; raises PermissionError where this login may not look."""
-    from housecarl.cli import journal
+    from housecarl.disk import is_there
 
-    return journal.is_there(path) and path.is_file()
+    return is_there(path) and path.is_file()
 
 
 def _time(text: str | None) -> datetime | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from housecarl import service
 from housecarl.config import Config
 from housecarl.config_file import Loaded
+from housecarl.disk import is_there
 from housecarl.doctor.access import user
 from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
@@ -63,7 +64,7 @@ class Patient:
         Raises Trouble for one of another version, or damaged.
         """
         path = self.config.spool / JOURNAL
-        if not path.exists():
+        if not is_there(path):
             return None
         try:
             with closing(connect(path, readonly=True)) as conn:

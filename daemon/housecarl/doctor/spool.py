@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from housecarl import service
-from housecarl.disk import sync_folder, write_new
+from housecarl.disk import is_there, sync_folder, write_new
 from housecarl.doctor.access import user
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
@@ -60,7 +60,7 @@ def _look(patient: Patient) -> list[Finding]:
     """All of it, in a thread; raises Trouble."""
     root = patient.config.spool
     astray = None if patient.running else service.astray(patient.loaded.source.path, root)
-    if not root.is_dir():
+    if not is_there(root) or not root.is_dir():
         if astray:
             raise Trouble(astray.text, astray.mend)
         return [skipped(PART, f"{root} is not there yet: `{patient.start}` makes it")]

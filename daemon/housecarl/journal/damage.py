@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from housecarl.disk import is_there
 from housecarl.errors import JournalDamaged, StorageError
 
 #: What is added to the name of a journal for the files that SQLite has of it.
@@ -50,6 +51,6 @@ def _is_damage(path: Path, code: str, text: str) -> bool:
     if code == "SQLITE_READONLY":
         # as the header of a later SQLite's file asks for; else the disk or the owner forbids it
         sides = [Path(f"{path}{side}") for side in SIDES]
-        return all(os.access(side, os.W_OK) for side in sides if side.exists())
+        return all(os.access(side, os.W_OK) for side in sides if is_there(side))
     corrupt = code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
     return corrupt or text == "unsupported file format"
