@@ -34,10 +34,12 @@ class Waiting:
         """Keep a message for a later try; the journal knows how many there were."""
         identity, now = id_of(name), self.clock.now().timestamp()
         known = await self.db.read(lambda conn: receipts.find(conn, identity))
-        known = known or Receipt(identity, name, now, "", reason="later", checks={"later": why})
+        known = known or Receipt(identity, name, now, "", reason="later")
         wait = RETRY_SECONDS[min(known.tries, len(RETRY_SECONDS) - 1)]
-        receipt = replace(known, state="waiting", tries=known.tries + 1)
-        await self.record.defer(receipt)
+        checks = {**known.checks, "later": why}
+        await self.record.defer(
+            replace(known, state="waiting", tries=known.tries + 1, checks=checks)
+        )
         log.warning("later", id=identity[:4], why=why, seconds=wait)
         self._timers[name] = asyncio.get_running_loop().call_later(wait, self._offer)
 

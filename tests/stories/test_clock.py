@@ -14,7 +14,7 @@ import pytest
 from housecarl.house import JOURNAL
 from housecarl.journal import Database, connect, receipts
 from housecarl.judge import Case, Judge
-from housecarl.message.name import make_name
+from housecarl.message.name import id_of, make_name
 from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -70,6 +70,10 @@ async def test_what_waits_is_offered_once_all_of_it_with_the_first(
     assert [await offered.get(), await offered.get()] == [first, second]
     await waiting.postpone(third, "no answer")
     assert await offered.get() == third and offered.empty()
+    await waiting.postpone(third, "the clock is not set yet")
+    known = await db.read(lambda conn: receipts.find(conn, id_of(third)))
+    assert known is not None
+    assert (known.tries, known.checks) == (2, {"later": "the clock is not set yet"}), "the last why"
     await db.close()
 
 
