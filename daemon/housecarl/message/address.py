@@ -15,12 +15,13 @@ MAX_LOCAL, MAX_DOMAIN, MAX_ADDRESS = 64, 253, 254
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_SPEC = rf"({_ATOM}(?:\.{_ATOM})*+)@({_LABEL}(?:\.{_LABEL})*)"
+_SPEC = rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)"
 _BARE = re.compile(_SPEC)
 #: a display name: atoms (dots allowed, as everybody writes "J. Doe") and quoted strings
-_PHRASE = r"(?:(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++|\"(?:[^\"\\]|\\.)*+\")[ \t]*+)*+"
+_INSIDE = r"[^\"\\]*+(?:\\.[^\"\\]*+)*"
+_PHRASE = rf"(?:(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]++|\"{_INSIDE}\")[ \t]*+)*"
 _NAMED = re.compile(rf"({_PHRASE})<{_SPEC}>")
-_QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"")
+_QUOTED = re.compile(rf"\"({_INSIDE})\"")
 
 #: an encoded word in a display name that says one of these is there to be taken for an address
 _TRICK = re.compile("[@<>\x00-\x1f\x7f\ufffd]")

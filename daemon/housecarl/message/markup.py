@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
-_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>")
-#: text: a `<` that opens nothing is just a character
-_DATA = re.compile(r"(?:[^<]++|<(?![A-Za-z/!?]))++")
+#: a `<` that opens nothing is just a character
+_OPENS = re.compile(r"<(?=[A-Za-z/!?])")
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*+)")
+#: what a search for the end of a tag meets: a value in quotes, within which it does not end, or it
+_VALUE_OR_END = re.compile(r"=\s*+(?:\"[^\"]*+\"|'[^']*+')|>")
 _MARK = re.compile(r"\b(?:class|id)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
 _BLANK = re.compile(r"[ \t\n\f]+")
 #: more digits than any character has; `html.unescape` raises on 4,300 of them
@@ -122,23 +124,32 @@ def _tokens(source: str) -> Iterator[tuple[str, str | None, frozenset[str]]]:
     """
     position, preformatted = 0, 0
     for _ in range(MAX_TAGS):
-        data = _DATA.match(source, position)
-        if data is not None:
-            position = data.end()
-            yield _shown(data[0], preformatted > 0), None, _UNMARKED
-        if position == len(source):
+        opens = _OPENS.search(source, position)
+        end = opens.start() if opens else len(source)
+        if end > position:
+            yield _shown(source[position:end], preformatted > 0), None, _UNMARKED
+        if opens is None:
             return
-        match = _TAG.match(source, position)
-        if match is None:
-            position = _after_other(source, position)
+        tag = _TAG.match(source, end)
+        attributes = _attributes(source, tag.end()) if tag else None
+        if tag is None or attributes is None:
+            position = _after_other(source, end)
             continue
-        position, name = match.end(), match[2].lower()
+        position, name = tag.end() + len(attributes) + 1, tag[2].lower()
         if name == "pre":
-            preformatted = max(0, preformatted + (-1 if match[1] else 1))
-        if name in _RAW and not match[1]:
+            preformatted = max(0, preformatted + (-1 if tag[1] else 1))
+        if name in _RAW and not tag[1]:
             position = _after_raw(source, position, name)
             continue
-        yield match[1], name, _marks(match[3])
+        yield tag[1], name, _marks(attributes)
+
+
+def _attributes(source: str, start: int) -> str | None:
+    """What stands between the name of a tag and its `>`; None when it has no end."""
+    for found in _VALUE_OR_END.finditer(source, start):
+        if found[0] == ">":
+            return source[start : found.start()]
+    return None
 
 
 def _after_other(source: str, start: int) -> int:
