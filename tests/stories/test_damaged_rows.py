@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,8 @@ TEXTS = {
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[TestHouse]:
     """A house whose last life left something of everything, and is closed."""
-    people_here = {"ann": {"addresses": ["ann@example.org"], "may": ["*"], "unix": ["root"]}}
+    login = pwd.getpwuid(os.getuid()).pw_name
+    people_here = {"ann": {"addresses": ["ann@example.org"], "may": ["*"], "unix": [login]}}
     with TestHouse(tmp_path, people_here) as house:
         house.stop()
         now = house.clock.now()
@@ -46,7 +49,7 @@ def house(tmp_path: Path) -> Iterator[TestHouse]:
         ):
             name = NAME.format(identity)
             raw = f"Content-Type: text/plain\r\n\r\n{text}\r\n".encode()
-            stamp = Stamp("drop", now, key=name, uid="0", as_person="ann")
+            stamp = Stamp("drop", now, key=name, uid=str(os.getuid()), as_person="ann")
             (house.spool / "work" / name).write_bytes(stamp.line() + raw)
             calls = (tuple(text[1:].split()),)
             receipt = Receipt(
