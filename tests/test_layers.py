@@ -113,3 +113,11 @@ def test_no_file_of_the_program_imports_a_module_by_name() -> None:
                 assert not {alias.name for alias in node.names} & names, path
             elif isinstance(node, ast.ImportFrom):
                 assert node.module not in names or node.level, path
+
+
+def test_no_group_of_a_pattern_is_repeated_possessively() -> None:
+    """Python 3.11.0 to 3.11.4 lose what it matched (CPython gh-106052); Debian 12 has 3.11.2."""
+    greedy = re.compile(r"\)(?:[*+?]|\{[0-9]*,?[0-9]*\})\+|\(\?>")
+    files = (*PACKAGE.rglob("*.py"), *MODULES.glob("*.py"))
+    found = [(path.name, line) for path in files for line in path.read_text().splitlines()]
+    assert [each for each in found if greedy.search(each[1])] == []
