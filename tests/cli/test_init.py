@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def test_a_newcomer_answers_and_the_secret_is_never_seen(config: Path) -> None:
         typist.answer("mail host [smtp.gmail.com]:")
         screen = typist.rest()
     assert verb.wait() == 0, screen
-    assert screen.rstrip().endswith(f"Next: {HOUSECARL} -c {config} run")
+    assert screen.rstrip().endswith(f"Next: {shlex.quote(str(HOUSECARL))} -c {config} run")
     assert "abcd" not in screen and "mnop" not in screen
     assert "abcd" not in config.read_text()
     secret = config.parent / "secrets" / "gmail"
@@ -206,7 +207,7 @@ def test_without_a_terminal_it_wants_answers(config: Path) -> None:
 def test_answers_make_the_same_without_a_question(config: Path) -> None:
     done = given(config, VOICE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(f"\nNext: {HOUSECARL} -c {config} run\n")
+    assert done.stdout.endswith(f"\nNext: {shlex.quote(str(HOUSECARL))} -c {config} run\n")
     assert verb_of(config)("check").stdout == f"{config}: well.\n"
     again = given(config, f"\ufeff{VOICE}")  # as some editors begin a file
     assert (again.returncode, "nothing was changed" in again.stderr) == (1, True)
