@@ -7,7 +7,7 @@ import pytest
 from housecarl.errors import FormError
 from housecarl.message import read
 
-from .conftest import H, T, World, judged, mail, signed
+from .conftest import H, T, World, forwarded, judged, mail, signed, text
 
 QUOTED = "Content-Transfer-Encoding: quoted-printable\r\n"
 FLOWED = "text/plain; format=flowed"
@@ -56,6 +56,34 @@ async def test_white_space_that_is_not_signed_changes_nothing(world: World, name
     assert (await judged(world, changed)).reason is None, "the signature does not see it"
     assert said.split() == read(raw).text.split()
     assert said.split("\n")[0].strip() == read(raw).text.split("\n")[0].strip()
+
+
+LITTLE = "from:to:subject:date:message-id"
+PADDING = b" " * 80
+TWO = signed(mail(body=b"!plug lamp \r\noff to bed\r\n", kind=FLOWED), h=LITTLE)
+BROKEN = signed(mail(body=b"!note 1+1=\r\noff to bed\r\n", extra=QUOTED), h=LITTLE)
+TEXTED = forwarded(text(said="!plug lamp\r\noff to bed"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "wrapped"),
+    [
+        (TWO, signed(mail(body=b"!say " + b"word " * 12 + b"\r\nx\r\n", kind=FLOWED), h=LITTLE)),
+        (BROKEN, signed(mail(body=b"!say " + b"word " * 12 + b"=\r\nx", extra=QUOTED), h=LITTLE)),
+        (TEXTED, forwarded(text(said="!say" + " word" * 14 + "\r\nx"))),
+    ],
+    ids=["flowed", "quoted-printable", "text"],
+)
+async def test_a_line_is_no_longer_for_the_blanks_in_it(
+    world: World, raw: bytes, wrapped: bytes
+) -> None:
+    """A line that is long enough was wrapped, and goes on in the next one: typed lines do not."""
+    assert (await judged(world, wrapped)).reason is None
+    assert read(wrapped).text.split("\n")[0].endswith("word x")
+    padded = raw.replace(b"!plug ", b"!plug" + PADDING).replace(b"!note ", b"!note" + PADDING)
+    assert padded != raw
+    verdict, lines = await judged(world, padded), read(padded).text.split("\n")
+    assert verdict.reason == "no-proof" or lines[0].split() == ["!plug", "lamp"]
 
 
 @pytest.mark.parametrize("h", ["from:to:subject:date", "from:to:subject:date:message-id"])

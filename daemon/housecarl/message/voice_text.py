@@ -13,6 +13,7 @@ from housecarl.errors import FormError
 from housecarl.message.mail import plain
 from housecarl.message.markup import cells
 from housecarl.message.part import Part
+from housecarl.message.wrapped import squeezed
 
 #: columns; Google breaks a line only where the next word would pass 75 (a little less is seen)
 WRAP = 73
@@ -110,7 +111,7 @@ def _rejoined(lines: str, cell: str = "") -> str:
             result[-1] += f" {line}"
         else:
             result.append(line)
-        room = len(line)
+        room = len(squeezed(line))
     joined = "\n".join(result).strip("\n")
     return cell if cell and "\n" not in joined else joined
 

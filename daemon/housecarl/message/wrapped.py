@@ -29,8 +29,8 @@ def whole(text: str, others: Iterable[str]) -> str:
     while is_leading and at < len(lines) and len(found) < LEADING:
         some = lines[at : at + _length(lines[at : at + MOST], symbol)]
         if len(some) > 1 and not known:
-            known = {_squeezed(line) for other in others for line in other.split("\n")}
-        while len(some) > 1 and _squeezed(" ".join(some)) not in known:
+            known = {squeezed(line) for other in others for line in other.split("\n")}
+        while len(some) > 1 and squeezed(" ".join(some)) not in known:
             some.pop()
         found.append(" ".join(each.strip() for each in some) if len(some) > 1 else some[0])
         is_leading = not some[0].strip() or some[0].lstrip().startswith(symbol)
@@ -42,11 +42,14 @@ def _length(lines: list[str], symbol: str) -> int:
     """How many of these lines may have been one, from the first."""
     for number, (line, after) in enumerate(pairwise(lines), 1):
         word = "".join(after.split(None, 1)[:1])
-        # blanks are not signed by most: a line is not longer for having more of them
-        if word.startswith(symbol) or not word or len(f"{_squeezed(line)} {word}") <= WRAPPED:
+        if word.startswith(symbol) or not word or len(f"{squeezed(line)} {word}") <= WRAPPED:
             return number
     return len(lines)
 
 
-def _squeezed(line: str) -> str:
+def squeezed(line: str) -> str:
+    """A line with one blank for each run of them.
+
+    How many there are is not signed by most, so no line is longer for having more.
+    """
     return " ".join(line.split())

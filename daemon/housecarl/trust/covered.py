@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from housecarl.message.mail import is_plain, typed
 from housecarl.message.part import Part
-from housecarl.message.wrapped import WRAPPED
+from housecarl.message.wrapped import WRAPPED, squeezed
 from housecarl.trust import encoding
 from housecarl.trust.leading import leading, mark
 from housecarl.trust.original import Original
@@ -129,7 +129,7 @@ def _joins(text: str) -> bool:
         if not after.strip():
             continue
         if line.endswith(" ") and line.strip():
-            if len(f"{line.rstrip()} {after.split(None, 1)[0]}") <= WRAPPED:
+            if len(f"{squeezed(line)} {after.split(None, 1)[0]}") <= WRAPPED:
                 return True
         elif mark(after) != mark(lines[0]):
             return False

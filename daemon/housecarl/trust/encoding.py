@@ -60,6 +60,8 @@ def _commands(root: Part, body: bytes) -> list[str]:
 def _is_quoted(body: bytes) -> bool:
     """Whether every `=` stands where quoted-printable needs one, so that nobody typed it."""
     lines = _SOFT.split(body)
-    if any(len(line.rpartition(b"\r\n")[2]) < BROKEN for line in lines[:-1]):
+    broken = (line.rpartition(b"\r\n")[2] for line in lines[:-1])
+    # how many blanks stand in a row is not signed by most
+    if any(len(b" ".join(line.split())) < BROKEN for line in broken):
         return False
     return all(b"=" not in _NEEDED.sub(b"", line) for line in lines)
