@@ -26,6 +26,7 @@ from .conftest import (
     trust,
 )
 
+QUOTED = "Content-Transfer-Encoding: quoted-printable"
 STRICT = "from:to:subject:date:message-id"
 CAF = "house+caf_=cmd=home.example@gmail.com"
 
@@ -193,6 +194,34 @@ async def test_only_google_can_sign_for_google_voice(world: World) -> None:
         one = sealed(signed(text(), domain), 1, h="from:to:subject:date:message-id")
         raw = sealed(b"Delivered-To: house@gmail.com\r\n" + one, 2, darn="home.example")
         assert (await judged(world, raw)).reason == "no-proof"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "other"),
+    [
+        ("!plug lamp \r\noff to bed", "charset=utf-8", "charset=utf-8; format=flowed"),
+        ("!plug lamp \r\noff", "charset=utf-8", "charset=utf-8; format=flowed; delsp=yes"),
+        ("!say \u0430", "charset=utf-8", "charset=koi8-r"),
+        ("!lamp level=50", "charset=utf-8", "charset=utf-8\r\n" + QUOTED),
+    ],
+    ids=["joined", "joined without a blank", "charset", "encoding"],
+)
+@pytest.mark.parametrize("framed", [True, False])
+async def test_what_is_unsigned_makes_no_other_text_of_one(
+    world: World, said: str, kind: str, other: str, framed: bool
+) -> None:
+    """Also below the line that Google puts at the top, where a mail would hold no command."""
+    old = b'charset="UTF-8"; format=flowed; delsp=yes'
+    raw = text(said=said).replace(old, kind.encode())
+    if not framed:
+        raw = raw[: raw.index(b"\r\n<https:")] + f"\r\n{said}\r\n".encode()
+    raw = signed(raw, "google.com", h=STRICT)
+    changed = raw.replace(kind.encode(), other.encode())
+    assert read(raw).text != read(changed).text
+    found = await judged(world, changed, arrived("imap"))
+    assert (found.proof, found.checks["dkim"][:18]) == (Proof.CLAIMED, "uncovered-content-")
+    if "=" not in said:  # which may stand for another character already
+        assert (await judged(world, raw, arrived("imap"))).reason is None
 
 
 async def test_without_arc_takes_a_text_without_seals_but_no_broken_seal(world: World) -> None:

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
-from housecarl.message.mail import is_plain, typed
-from housecarl.message.part import Part
+from housecarl.message.mail import is_plain
+from housecarl.message.voice_text import below_top
 from housecarl.message.wrapped import WRAPPED, squeezed
 from housecarl.trust import encoding
-from housecarl.trust.leading import leading, mark
+from housecarl.trust.leading import mark
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -68,7 +68,7 @@ def notes(signature: Signature, original: Original) -> str:
     return " ".join(each.decode() for each in names if not signature.covered(original, each))
 
 
-def _body_is_plain(root: Part) -> bool:
+def _body_is_plain(original: Original) -> bool:
     """Whether an unsigned Content-Type could not change what the signed body says.
 
     Gmail, Yahoo and Proton do not sign Content-Type. The body itself is signed: a multipart whose
@@ -78,42 +78,46 @@ def _body_is_plain(root: Part) -> bool:
     Forwarded message` and what stands below, for one, the words of somebody else; of alternatives
     the one that was a note that came along; or none, and then the subject's command would count.
     """
+    root = original.root
     kind, parameters = root.type, root.parameters
     if kind.startswith("multipart/"):
         first, _, second = _PREAMBLE.sub(b"", root.body[:MAX_PREAMBLE]).partition(b"\r\n")
         boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
         begun = first.rstrip() == boundary and second[:8].lower() == b"content-"
-        return begun and _reads_one_way(root)
-    if not _reads_as_utf_8(root):
+        return begun and _reads_one_way(original)
+    if not _reads_as_utf_8(original):
         return False
     text = root.text()
     if _PAGE.match(text):
         return kind == "text/html"
     flowed = parameters.get("format", "").lower() == "flowed"
-    whole = not _CUT.search(root.body) and not (flowed and _joins(text))
+    whole = not _CUT.search(root.body) and not (flowed and _joins(below_top(text)))
     return kind == "text/plain" and whole
 
 
-def _reads_as_utf_8(root: Part) -> bool:
+def _reads_as_utf_8(original: Original) -> bool:
     """Whether the commands are the same in UTF-8: no charset has made them of other bytes.
 
     Where all of the text is, nothing need be read to see it.
     """
+    root = original.root
     other = replace(root, parameters={**root.parameters, "charset": "utf-8"})
-    return root.text() == other.text() or leading(typed(root)) == leading(typed(other))
+    return root.text() == other.text() or original.commands(root) == original.commands(other)
 
 
-def _reads_one_way(root: Part) -> bool:
+def _reads_one_way(original: Original) -> bool:
     """Whether the same commands lead in a mixture of these parts and in a choice between them.
 
     Of a mixture the first text is read, of alternatives the plain one: where no plain one stands
     below another, these are the same, and nothing need be decoded to see it.
     """
+    root = original.root
     ranks = [is_plain(each) for each in root.children if not each.attached]
     if ranks == sorted(ranks, reverse=True):
         return True
     mixture, alternatives = (
-        leading(typed(replace(root, type=f"multipart/{kind}"))) for kind in ("mixed", "alternative")
+        original.commands(replace(root, type=f"multipart/{kind}"))
+        for kind in ("mixed", "alternative")
     )
     return mixture == alternatives
 

@@ -6,9 +6,8 @@ import binascii
 import re
 from dataclasses import replace
 
-from housecarl.message.mail import typed
-from housecarl.message.part import UNCHANGED, Part, trimmed
-from housecarl.trust.leading import leading
+from housecarl.message.part import UNCHANGED, trimmed
+from housecarl.trust.original import Original
 
 #: The field that hardly any mail host signs; Google does not.
 NAME = b"content-transfer-encoding"
@@ -30,13 +29,14 @@ _NEEDED = re.compile(
 _SOFT = re.compile(rb"=[ \t]*\r\n")
 
 
-def is_harmless(root: Part) -> bool:
+def is_harmless(original: Original) -> bool:
     """Whether the body of a whole message says the same whatever encoding somebody wrote there.
 
     Or else could not be meant in another one. A command that holds `=41` or ends in `=` may have
     been typed like that: where it is not clear which it is, the answer is no. Of a multipart the
     form gate takes no encoding that would change it.
     """
+    root = original.root
     if not root.type.startswith("text/"):
         return True
     told = root.header(NAME.decode()).lower()
@@ -49,12 +49,12 @@ def is_harmless(root: Part) -> bool:
         return True
     plain = trimmed(root.body)
     decoded = binascii.a2b_qp(plain)
-    return decoded == plain or _commands(root, plain) == _commands(root, decoded)
+    return decoded == plain or _commands(original, plain) == _commands(original, decoded)
 
 
-def _commands(root: Part, body: bytes) -> list[str]:
+def _commands(original: Original, body: bytes) -> list[str]:
     """What may be commands when that is the decoded body."""
-    return leading(typed(replace(root, fields=(), body=body)))
+    return original.commands(replace(original.root, fields=(), body=body))
 
 
 def _is_quoted(body: bytes) -> bool:
