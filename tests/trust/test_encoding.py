@@ -114,16 +114,42 @@ async def test_quoted_printable_as_mail_programs_write_it_is_obeyed(
     [
         (base64.encodebytes("!plug lamp on caf\xe9".encode() * 5), "pass example.org"),
         (base64.b64encode(b"!plug lamp on"), "pass example.org"),
-        (b"IXBsdWcgbGFtcCBvbg= =\n", "pass example.org"),
+        (b"\nIXBsdWcgbGFt \ncCBvbg== \n \n", "pass example.org"),
+        (b"IXBsdWcgbGFtcCBvbg= =\n", REFUSED),
+        (b"IXBs dWcgbGFtcCBvbmUx", REFUSED),
+        (b"/ping", REFUSED),
+        (b"+off", REFUSED),
         (b"!plug lamp on", REFUSED),
         (b"IXBsdWcgbGFtcCBvbg===", REFUSED),
         (b"IXBsdWcgbGFtcCBvbg==\n\nsent by x", REFUSED),
     ],
-    ids=range(6),
+    ids=range(10),
 )
 async def test_base64_holds_nothing_else(world: World, body: bytes, word: str) -> None:
-    """What is typed has a symbol, so that nothing of base64 could be a command as it stands."""
+    """It begins with a letter or a digit, which no symbol is: as it stands it holds no command."""
     assert await check(world, body.replace(b"\n", b"\r\n"), "base64") == word
+
+
+@pytest.mark.parametrize("encoding", ["", "7bit", "quoted-printable"])
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (base64.encodebytes(b"!plug lamp o"), REFUSED),
+        (base64.encodebytes(b" \r\n /plug lamp off" + b" please" * 20), REFUSED),
+        (base64.encodebytes(b"Hello there!"), "pass example.org"),
+        (base64.encodebytes(b"\n" * 6), "pass example.org"),
+        (b"IXBsdWcgbGFtcCBvb", "pass example.org"),
+        (b"Sent from my iPhone", "pass example.org"),
+        (b"Okay", "pass example.org"),
+        (b"Lisa", "pass example.org"),
+    ],
+    ids=range(8),
+)
+async def test_base64_of_a_command_is_not_believed_to_be_plain(
+    world: World, body: bytes, word: str, encoding: str
+) -> None:
+    """The body would hold no command then, and one in its subject would be done instead."""
+    assert await check(world, body.replace(b"\n", b"\r\n"), encoding) == word
 
 
 async def test_an_encoding_that_nobody_can_read_is_not_believed(world: World) -> None:

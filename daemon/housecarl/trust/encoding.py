@@ -6,14 +6,18 @@ import binascii
 import re
 from dataclasses import replace
 
+from housecarl.folding import unreadable
 from housecarl.message.part import UNCHANGED, trimmed
+from housecarl.trust.leading import mark
 from housecarl.trust.original import Original
 
 #: The field that hardly any mail host signs; Google does not.
 NAME = b"content-transfer-encoding"
 
 _QUOTED = "quoted-printable"
-_BASE64 = re.compile(rb"[A-Za-z0-9+/\s]*+(?:=\s*){0,2}")
+#: Its lines put together. Of text it begins with a letter or a digit, and no symbol is one: as it
+#: stands it holds no command.
+_BASE64 = re.compile(rb"[A-Za-z0-9][A-Za-z0-9+/]*+={0,2}")
 
 #: Columns; a line that quoted-printable broke had no room for more within these (it breaks at 76,
 #: before a character of up to 12).
@@ -40,16 +44,32 @@ def is_harmless(original: Original) -> bool:
     if not root.type.startswith("text/"):
         return True
     told = root.header(NAME.decode()).lower()
+    is_base64 = _is_base64(root.body)
     if told == "base64":
-        return _BASE64.fullmatch(root.body) is not None
-    if told not in ("", *UNCHANGED, _QUOTED):
-        return False  # nobody can read it
+        return is_base64
+    if told not in ("", *UNCHANGED, _QUOTED) or (is_base64 and _encodes_command(original)):
+        return False  # nobody could read the command, and one in the subject would count instead
     # what costs little first: the text is read only where these do not tell
     if b"=" not in root.body or (told == _QUOTED and _is_quoted(root.body)):
         return True
     plain = trimmed(root.body)
     decoded = binascii.a2b_qp(plain)
     return decoded == plain or _commands(original, plain) == _commands(original, decoded)
+
+
+def _is_base64(body: bytes) -> bool:
+    """Whether it stands there as encoders write it, without blanks within a line."""
+    lines = body.strip().split(b"\r\n")
+    return _BASE64.fullmatch(b"".join(line.rstrip(b" \t") for line in lines)) is not None
+
+
+def _encodes_command(original: Original) -> bool:
+    """Whether the body would begin with a command, were it base64."""
+    try:
+        found = _commands(original, binascii.a2b_base64(original.root.body))
+    except ValueError:
+        return False
+    return any(not mark(line).isalnum() and not unreadable(line) for line in found[:1])
 
 
 def _commands(original: Original, body: bytes) -> list[str]:
