@@ -17,6 +17,7 @@ ATTACHED = "Content-Disposition: attachment; filename=a.txt\n"
 B64 = "Content-Transfer-Encoding: base64"
 QP = "Content-Transfer-Encoding: quoted-printable"
 FLOWED = "Content-Type: text/plain; format=flowed"
+FULL = "!say" + " word" * 12
 
 
 def inner(kind: str, *parts: str) -> str:
@@ -122,17 +123,24 @@ def test_a_nul_inside_base64_is_seen_as_broken() -> None:
 @pytest.mark.parametrize(
     ("body", "delsp", "text"),
     [
-        ("!say a long \nline\nnext", False, "!say a long line\nnext"),
-        ("!say a long \nline", True, "!say a longline"),
-        ("!say one  \ntwo", True, "!say one two"),
+        (f"{FULL} \nline\nnext", False, f"{FULL} line\nnext"),
+        (f"{FULL} \nline", True, f"{FULL}line"),
+        (f"{FULL}  \ntwo", True, f"{FULL} two"),
+        (f"{FULL} \n{FULL} \nend", False, f"{FULL} {FULL} end"),
+        (f"{FULL} \n \nnext", False, f"{FULL} \n\nnext"),
+        # a line is 60 columns with the first word of the next one, or 61
+        ("!" + "a" * 55 + " \nbed rest", False, "!" + "a" * 55 + " \nbed rest"),
+        ("!" + "a" * 55 + " \nbeds", False, "!" + "a" * 55 + " beds"),
         (" !stuffed", False, "!stuffed"),
         ("a\n-- \nAnn", False, "a\n-- \nAnn"),
         ("a \n-- \nAnn", False, "a \n-- \nAnn"),
-        ("!a\n> quoted \n> on\n>> deeper \nnot", False, "!a\n> quoted on\n>> deeper \nnot"),
+        (f"!a\n> {FULL} \n> on\n>> {FULL} \nb", False, f"!a\n> {FULL} on\n>> {FULL} \nb"),
+        (f"{FULL} \n-- \nAnn", False, f"{FULL} \n-- \nAnn"),
         ("!a ", False, "!a "),
     ],
 )
 def test_flowed_lines_are_joined(body: str, delsp: bool, text: str) -> None:
+    """Where the next word had no room: a blank at a line's end anybody could have put there."""
     line = FLOWED + ("; delsp=yes" if delsp else "")
     assert read(letter(body, line)).text == text
 

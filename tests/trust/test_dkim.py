@@ -423,19 +423,10 @@ async def test_the_dashes_above_a_forwarded_message_are_no_boundary(world: World
     [
         ("text/html", b"!plug lamp\r\noff to bed\r\n", False),
         ("text/html", b"<div>!plug lamp</div>off to bed\r\n", True),
-        ("text/plain; format=flowed", b"!plug lamp \r\noff to bed\r\n", False),
-        ("text/plain; format=flowed", b"!plug lamp\r\noff to bed \r\n", True),
+        ("text/plain; format=flowed", b"!plug lamp \r\noff to bed\r\n", True),
+        ("text/plain; format=FLOWED; delsp=yes", b"!plug lamp \r\noff\r\n", True),
+        ("text/plain; format=flowed", b"!ping\r\n\r\n!plug lamp \r\noff\r\n", True),
         ("text/plain; format=flowed", b"!say " + b"word " * 12 + b"\r\nand more\r\n", True),
-        # a line is 60 columns with the first word of the next one, or 61
-        ("text/plain; format=flowed", b"!" + b"a" * 55 + b" \r\nbed\r\n", False),
-        ("text/plain; format=flowed", b"!" + b"a" * 55 + b" \r\nbeds\r\n", True),
-        ("text/plain; format=flowed", b"\r\n\r\n!plug lamp \r\noff\r\n", False),
-        ("text/plain; format=flowed", b"!plug lamp\r\n\r\n-- \r\nAnn\r\n", True),
-        ("text/plain; format=flowed", b"!plug lamp \r\n\r\noff\r\n", True),
-        # every command counts, not only those above the first empty line
-        ("text/plain; format=flowed", b"!ping\r\n\r\n!plug lamp \r\noff\r\n", False),
-        ("text/plain; format=flowed", b" \r\n!plug lamp \r\noff\r\n", False),
-        ("text/plain; format=flowed", b"!ping\r\n\r\nYours \r\nAnn\r\n", True),
     ],
 )
 async def test_an_unsigned_content_type_does_not_join_lines(
@@ -445,6 +436,8 @@ async def test_an_unsigned_content_type_does_not_join_lines(
     turned = raw.replace(b"Subject:", f"Content-Type: {kind}\r\nSubject:".encode(), 1)
     found = (await judged(world, turned)).checks["dkim"]
     assert found.startswith("pass" if holds else "uncovered-content-type")
+    if b"lamp \r\n" in body:
+        assert read(turned).text.split("\n")[-1].startswith("off")
 
 
 FORGED = [

@@ -36,6 +36,11 @@ CASES = {
         b"--a b\r\n\r\nhello",
         b"--a  b \r\n\r\nhello",
     ),
+    "a blank at the end of a line of flowed text": (
+        signed(mail(body=b"!plug lamp\r\noff to bed\r\n", kind=FLOWED)),
+        b"lamp\r\n",
+        b"lamp \r\n",
+    ),
     "blanks in an empty line of flowed text": (
         signed(mail(body=b"!plug lamp \r\n\r\non\r\n", kind=FLOWED)),
         b"lamp \r\n\r\n",

@@ -199,12 +199,10 @@ async def test_only_google_can_sign_for_google_voice(world: World) -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "other"),
     [
-        ("!plug lamp \r\noff to bed", "charset=utf-8", "charset=utf-8; format=flowed"),
-        ("!plug lamp \r\noff", "charset=utf-8", "charset=utf-8; format=flowed; delsp=yes"),
         ("!say \u0430", "charset=utf-8", "charset=koi8-r"),
         ("!lamp level=50", "charset=utf-8", "charset=utf-8\r\n" + QUOTED),
     ],
-    ids=["joined", "joined without a blank", "charset", "encoding"],
+    ids=["charset", "encoding"],
 )
 @pytest.mark.parametrize("framed", [True, False])
 async def test_what_is_unsigned_makes_no_other_text_of_one(

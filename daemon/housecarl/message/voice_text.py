@@ -65,16 +65,12 @@ def _agreed(part: Part, found: list[str]) -> str:
 
 def _variants(part: Part) -> Iterator[str]:
     """The plain part with soft breaks joined, as it stands and without the links it spells out."""
-    for body in map(below_top, (part.text(), plain(part))):
+    for text in (part.text(), plain(part)):
+        body = text.lstrip("\n ")
+        first, _, rest = body.partition("\n")
+        body = rest.lstrip("\n ") if _TOP.fullmatch(first.strip()) else body
         yield body
         yield _LINK.sub("", body)
-
-
-def below_top(text: str) -> str:
-    """The text below the line that Google puts at the top, where there is one."""
-    body = text.lstrip("\n ")
-    first, _, rest = body.partition("\n")
-    return rest.lstrip("\n ") if _TOP.fullmatch(first.strip()) else body
 
 
 def _confirmed(body: str, cell: str, following: str) -> str | None:

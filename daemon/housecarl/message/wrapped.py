@@ -41,10 +41,15 @@ def whole(text: str, others: Iterable[str]) -> str:
 def _length(lines: list[str], symbol: str) -> int:
     """How many of these lines may have been one, from the first."""
     for number, (line, after) in enumerate(pairwise(lines), 1):
-        word = "".join(after.split(None, 1)[:1])
-        if word.startswith(symbol) or not word or len(f"{squeezed(line)} {word}") <= WRAPPED:
+        if after.lstrip().startswith(symbol) or not is_full(line, after):
             return number
     return len(lines)
+
+
+def is_full(line: str, after: str) -> bool:
+    """Whether a line had no room for the first word of the next one."""
+    word = "".join(after.split(None, 1)[:1])
+    return word != "" and len(f"{squeezed(line)} {word}") > WRAPPED
 
 
 def squeezed(line: str) -> str:

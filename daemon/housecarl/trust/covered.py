@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import pairwise
 
 from housecarl.message.mail import is_plain
-from housecarl.message.voice_text import below_top
-from housecarl.message.wrapped import WRAPPED, squeezed
 from housecarl.trust import encoding
-from housecarl.trust.leading import mark
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
@@ -79,10 +75,10 @@ def _body_is_plain(original: Original) -> bool:
     the one that was a note that came along; or none, and then the subject's command would count.
     """
     root = original.root
-    kind, parameters = root.type, root.parameters
+    kind = root.type
     if kind.startswith("multipart/"):
         first, _, second = _PREAMBLE.sub(b"", root.body[:MAX_PREAMBLE]).partition(b"\r\n")
-        boundary = b"--" + parameters.get("boundary", "").encode("ascii", "replace")
+        boundary = b"--" + root.parameters.get("boundary", "").encode("ascii", "replace")
         begun = first.rstrip() == boundary and second[:8].lower() == b"content-"
         return begun and _reads_one_way(original)
     if not _reads_as_utf_8(original):
@@ -90,9 +86,7 @@ def _body_is_plain(original: Original) -> bool:
     text = root.text()
     if _PAGE.match(text):
         return kind == "text/html"
-    flowed = parameters.get("format", "").lower() == "flowed"
-    whole = not _CUT.search(root.body) and not (flowed and _joins(below_top(text)))
-    return kind == "text/plain" and whole
+    return kind == "text/plain" and not _CUT.search(root.body)
 
 
 def _reads_as_utf_8(original: Original) -> bool:
@@ -120,21 +114,3 @@ def _reads_one_way(original: Original) -> bool:
         for kind in ("mixed", "alternative")
     )
     return mixture == alternatives
-
-
-def _joins(text: str) -> bool:
-    """Whether `format=flowed` joins lines, in a command, that nobody had to wrap.
-
-    Blanks at line ends are not signed by most, so whoever may write the Content-Type could join
-    any two lines of a command.
-    """
-    lines = text.lstrip().split("\n")
-    for line, after in pairwise(lines):
-        if not after.strip():
-            continue
-        if line.endswith(" ") and line.strip():
-            if len(f"{squeezed(line)} {after.split(None, 1)[0]}") <= WRAPPED:
-                return True
-        elif mark(after) != mark(lines[0]):
-            return False
-    return False
