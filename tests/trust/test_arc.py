@@ -34,6 +34,7 @@ async def test_nobody_is_a_forwarder_unless_named(world: World) -> None:
     found = await judged(world, by_forwarder(), forwarders=["other.example"])
     assert found.checks["arc"] == "sealer"
     assert world.asked == []
+    assert (await judged(world, mail(), forwarders=FORWARDERS)).checks["arc"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,8 @@ async def test_a_chain_that_is_cut_mixed_or_doubled_is_refused(world: World) -> 
         (whole.replace(b"ARC-Seal: i=1", b"X-Seal: i=1"), "chain"),
         (whole.replace(b"ARC-Seal: i=1;", b"ARC-Seal: "), "chain"),
         (whole.replace(b"ARC-Seal: i=1", b"ARC-Seal: i=a"), "chain"),
+        (whole.replace(b"ARC-Seal: i=2;", b"ARC-Seal: i=2; h=from;"), "chain"),
+        (whole.replace(b" h=from", b" hh=from"), "chain"),
         (whole.replace(b"cv=pass", b"cv=none"), "chain"),
         (whole.replace(b"cv=none", b"cv=pass"), "chain"),
         (b"ARC-Authentication-Results: i=3; x\r\n" + whole, "chain"),  # a set that is not whole
@@ -144,6 +147,7 @@ async def test_what_the_newest_set_signed_cannot_be_changed(
         ({"h": "from:to:date:message-id:content-type"}, "uncovered-subject"),
         ({"h": "from:to:subject:message-id:content-type"}, "uncovered-date"),
         ({"h": H + ":arc-seal"}, "chain"),
+        ({"d": "evil.example"}, "sealer"),
         ({"t": T + 700}, "future"),
         ({"t": None}, "no-time"),
         ({"l": "3"}, "length-tag"),

@@ -168,8 +168,15 @@ async def test_a_parent_domain_is_aligned_a_child_a_sibling_and_a_top_level_are_
 async def test_one_good_signature_among_others_is_enough(world: World) -> None:
     raw = signed(mail())
     raw = signed(raw, s="gone")
+    raw = signed(raw, l="5")
     raw = signed(raw, "evil.example")
     assert (await judged(world, raw)).reason is None
+
+
+async def test_of_each_signature_it_is_said_what_is_wrong_with_it(world: World) -> None:
+    assert (await judged(world, mail())).checks["dkim"] == "none"
+    raw = signed(signed(mail(), s="gone"), l="5")
+    assert (await judged(world, raw)).checks["dkim"] == "length-tag key-gone"
 
 
 async def test_only_five_signatures_are_looked_at(world: World) -> None:
@@ -550,6 +557,8 @@ async def test_a_signature_without_a_time_has_the_signed_date(
         ({"t": None, "x": str(T + 1)}, "pass example.org"),
         ({"t": None, "x": str(T)}, "expired"),
         ({"t": str(T + 5), "x": str(T + 5)}, "pass example.org"),
+        ({"v": "2"}, "syntax"),
+        ({"v": None}, "syntax"),
         ({"q": "dns/other:dns/txt"}, "pass example.org"),
         ({"q": "dns/other"}, "syntax"),
         ({"i": "ann@sub.example.org"}, "pass example.org"),

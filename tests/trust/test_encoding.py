@@ -62,6 +62,10 @@ async def test_a_body_that_reads_the_same_in_any_encoding_is_obeyed(
         b"!plug heater=\t \r\n off\r\n",
         b"=2Fplug lamp off\r\n",
         b"!" + b"a" * 58 + b"=\r\nb\r\n",
+        b"!plug lamp on=20\r\n=3E\r\n",
+        b"!plug lamp on=20\r\n=0B\r\n",
+        b"!plug lamp on=20\r\na=09b\r\n",
+        b"!plug lamp on=20\r\nnot =46rom here\r\n",
     ],
 )
 async def test_what_may_have_been_typed_or_encoded_is_refused(
@@ -95,11 +99,12 @@ async def test_whoever_signs_the_field_may_write_what_they_like(
         LONG + b"=\r\nmore\r\n",
         LONG + b"=20=\r\nmore\r\n",
         b"!note caf=E9\r\n=2E\r\n=46rom here\r\n",
-        b"!plug lamp on=20\r\n=0A\r\n=C2=A0\r\n",
+        b"!plug lamp on=20\r\n=0D=0A\r\n=C2=A0\r\n",
+        b"!plug lamp on=20\r\n=80=99=A8=B7=CA=DB=EC=FD=8E=9F=A6=B5=C4=D3=E2=F1 \r\n=20",
         b"=21plug lamp on\r\n",
         b"!" + b"a" * 59 + b"=\r\nb\r\n",
     ],
-    ids=range(10),
+    ids=range(11),
 )
 async def test_quoted_printable_as_mail_programs_write_it_is_obeyed(
     world: World, body: bytes
