@@ -93,6 +93,18 @@ async def test_a_received_of_another_host_is_not_ours(world: World, trace: str) 
     assert await verdict(world, above) is Proof.CLAIMED
 
 
+@pytest.mark.parametrize("name", [b"From", b"To", b"Subject", b"DKIM-Signature"])
+async def test_results_below_what_the_sender_wrote_are_not_the_hosts(
+    world: World, name: bytes
+) -> None:
+    raw = signed(mail(), s="gone")
+    start = raw.index(name + b": ")
+    end = raw.index(b"\r\nFrom" if name[:1] == b"D" else b"\r\n", start) + 2
+    below = TRACE.encode() + raw[start:end] + AR.format("example.org").encode()
+    found = await judged(world, below + raw[:start] + raw[end:], IMAP, host=HOST)
+    assert (found.proof, found.checks["results"]) == (Proof.CLAIMED, "results-place")
+
+
 async def test_a_signature_that_the_host_vouched_for_marks_a_repeat_beside_its_id(
     world: World,
 ) -> None:
