@@ -356,6 +356,16 @@ def test_a_condition_is_news_when_it_turns(conn: sqlite3.Connection) -> None:
     assert conditions.listing(conn) == [Condition("door.imap", True, "watched", 4.0)]
 
 
+def test_bytes_that_were_a_text_are_a_text_again_or_nothing(conn: sqlite3.Connection) -> None:
+    """One bit of a row says which of the two a value is; the daemon could not be started."""
+    people.use_way(conn, "ann", Way("1.2.tok@txt.voice.google.com", "+1", "tok", 1.0))
+    conditions.note(conn, Condition("door.imap", False, "gone", 1.0))
+    conn.execute("UPDATE ways SET address = CAST(address AS BLOB)")
+    conn.execute("UPDATE conditions SET name = CAST(name AS BLOB)")
+    assert [way.address for way in people.ways(conn, "ann")] == ["1.2.tok@txt.voice.google.com"]
+    assert conditions.listing(conn) == []
+
+
 def test_a_value_has_a_bound(conn: sqlite3.Connection) -> None:
     with pytest.raises(ValueError, match="at most"):
         values.put(conn, "m", "k", "x" * values.MAX_VALUE, 0.0)

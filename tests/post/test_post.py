@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from cryptography import x509
@@ -309,6 +310,23 @@ async def test_an_address_that_is_damaged_ends_nothing(house: House, damage: str
         states = await house.until("refused", "sent")
     assert states[0][2] == "its address is damaged"
     assert house.recipients() == ["bo.2@example.org"]
+
+
+async def test_a_bit_that_makes_bytes_of_a_text_or_a_text_of_bytes_ends_nothing(
+    house: House,
+) -> None:
+    """One bit of a row says which of the two a value is; SQLite takes either."""
+    await house.add("ann")
+
+    def turn(conn: Connection) -> None:
+        conn.execute(
+            "UPDATE replies SET address = CAST(address AS BLOB), mail = CAST(mail AS TEXT)"
+        )
+
+    await house.database.write(turn)
+    async with house.running():
+        await house.until("sent")
+    assert house.smarthost.taken == [("ann.1@example.org", DOTTED)]
 
 
 @pytest.mark.long(after=2)

@@ -54,6 +54,8 @@ def forget_gone(conn: sqlite3.Connection, kind: str, here: Collection[str]) -> N
 
 
 def listing(conn: sqlite3.Connection) -> list[Condition]:
-    """Every part that was noted, trouble first."""
-    rows = conn.execute("SELECT name, ok, text, since FROM conditions ORDER BY ok, name")
+    """Every part that was noted, trouble first; one whose name is damaged is none."""
+    rows = conn.execute(
+        "SELECT name, ok, text, since FROM conditions WHERE typeof(name) = 'text' ORDER BY ok, name"
+    )
     return [Condition(name, bool(ok), text, since) for name, ok, text, since in rows]

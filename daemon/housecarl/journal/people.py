@@ -64,7 +64,9 @@ def pinned(conn: sqlite3.Connection, person: str, sender: str, address: str) -> 
 def ways(conn: sqlite3.Connection, person: str) -> list[Way]:
     """The conversations of this person, the one used last first."""
     rows = conn.execute(
-        "SELECT address, sender, token, used FROM ways WHERE person = ? ORDER BY used DESC",
+        # one bit of a row makes bytes of a text
+        "SELECT CAST(address AS TEXT) AS address, sender, token, used FROM ways "
+        "WHERE person = ? ORDER BY used DESC",
         (person,),
     )
     return [Way(**dict(row)) for row in rows]

@@ -94,11 +94,13 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     Behind a text that waits for the budget, which nothing was tried of, only what goes to the same
     address does: a mail has no part in that, and a challenge would come after its end.
 
-    The indices are named because the planner would walk all that was ever sent to a person.
+    The indices are named because the planner would walk all that was ever sent to a person. One bit
+    of a row makes bytes of a text, or a text of bytes; here each becomes what it was.
     """
     rows = conn.execute(
-        f"{_HELD} SELECT id, person, address AS 'to', mail, tries, created, next_try AS since, "
-        f"message_id, kind FROM {_WAITING} AND NOT ({WAITS}) AND {_FREE} ORDER BY id LIMIT :limit",
+        f"{_HELD} SELECT id, person, CAST(address AS TEXT) AS 'to', CAST(mail AS BLOB) AS mail, "
+        "tries, created, next_try AS since, message_id, kind "
+        f"FROM {_WAITING} AND NOT ({WAITS}) AND {_FREE} ORDER BY id LIMIT :limit",
         moments(now) | {"limit": limit},
     )
     return [Due(**dict(row)) for row in rows]
