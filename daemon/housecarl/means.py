@@ -148,10 +148,6 @@ class Workshop:
         at = self.clock.now().timestamp()
         await self.db.write(lambda conn: values.put(conn, BACKGROUND, key, note, at))
 
-    async def forget(self, key: str) -> None:
-        """Note that background work has ended, or that its end was told."""
-        await self.db.write(lambda conn: values.put(conn, BACKGROUND, key, None, 0.0))
-
     async def stop(self) -> None:
         """Wait for background work, bounded; what is cut off is told at the next start."""
         await _end(self.questions)
@@ -177,9 +173,7 @@ class CallMeans:
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation."""
-        part = secrets.token_hex(4)
-        answer = Answer(self.person, [reply], "follow-up", self.receipt, part=part)
-        await self.workshop.send(answer, self.way)
+        await self.workshop.send(self._second(reply), self.way)
 
     async def schedule(self, when: datetime | timedelta, text: str) -> int:
         """Run `text` later as the same person; the number of the job.
@@ -235,6 +229,7 @@ class CallMeans:
         await self.workshop.remember(
             key, note_of(self.person, self.command, self.receipt, self.way)
         )
+        end: Answer | None = None
         try:
             with self.workshop.watching(self.command, self.file):
                 await work
@@ -242,8 +237,13 @@ class CallMeans:
             if is_cancelled(error):
                 raise
             log.exception("background-failed", command=self.command, id=self.receipt[:4])
-            await self.follow_up(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
-        await self.workshop.forget(key)
+            end = self._second(Reply(f"{self.command} failed. Log {self.receipt[:4]}."))
+        await self.workshop.conclude(key, end, self.way)
+
+    def _second(self, reply: Reply) -> Answer:
+        """One more message about this call, with a part and so a Message-ID of its own."""
+        part = secrets.token_hex(4)
+        return Answer(self.person, [reply], "follow-up", self.receipt, part=part)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

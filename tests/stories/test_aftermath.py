@@ -258,7 +258,7 @@ def test_each_note_of_the_last_life_ends_as_it_can(
     at_home = house.daemon.house
     (house.folder / "mine" / "firm.py").unlink()
     house.do(at_home.reload_modules())
-    house.do(at_home.workshop.forget("told-by-who-was-at-it"))
+    house.do(at_home.workshop.conclude("told-by-who-was-at-it", None, None))
     stranger.communicate(b"\n", 10)
     house.until(lambda: not at_home.workshop.questions)
     assert len(house.inbox.received) == 2

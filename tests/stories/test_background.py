@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +16,7 @@ from tests.stories.talk import queue, switch
 from housecarl import crew, means, worker
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, values
+from housecarl.journal.database import Do
 from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -196,6 +199,32 @@ def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone, word: str) ->
     at_home = house.daemon.house
     house.until(lambda: not at_home.workshop.tasks)
     assert house.do(at_home.db.read(lambda conn: values.everything(conn, BACKGROUND))) == {}
+
+
+def test_that_it_broke_is_told_and_the_work_forgotten_in_one_step(
+    house: TestHouse, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start in between would tell of the same work that it was interrupted."""
+    assert house.daemon is not None and house.daemon.house is not None
+    db = house.daemon.house.db
+    write, seen = db.write, list[tuple[int, int]]()
+
+    async def seen_to_write(do: Do[Any]) -> Any:
+        done = await write(do)
+        seen.append(await db.read(left))
+        return done
+
+    def left(conn: Connection) -> tuple[int, int]:
+        told = "SELECT count(*) FROM replies WHERE text LIKE 'spill failed.%'"
+        return conn.execute(told).fetchone()[0], len(values.everything(conn, BACKGROUND))
+
+    before = house.do(db.read(left))[0]
+    monkeypatch.setattr(db, "write", seen_to_write)
+    phone.text("!spill")
+    assert sorted([phone.reply, phone.reply])[0] == "Brewing."
+    house.until(lambda: (before + 1, 0) in seen)
+    assert (before, 1) in seen
+    assert (before + 1, 1) not in seen
 
 
 HOLD = {
