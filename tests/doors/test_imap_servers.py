@@ -627,6 +627,21 @@ async def test_what_was_left_there_is_told_as_soon_as_it_can_be() -> None:
     assert len(server.words("LOGIN")) == 1
 
 
+async def test_what_was_left_there_is_told_by_the_next_connection_too() -> None:
+    """Servers end connections now and then, and nothing looks at that message any more."""
+    ledger, server = Ledger(), ImapServer()
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.ready()
+        await server.append(letter(1, body="x\r\n" * 100_000))
+        await ledger.until(lambda: "left there" in ledger.said[-1][1])
+        server.cuts["IDLE"] = 1
+        for number in (2, 3):  # the third is found by who was told to be watching
+            await server.append(letter(number))
+            await ledger.until(lambda number=number: str(number) in ledger.ids)  # type: ignore[misc]
+    assert len(server.words("LOGIN")) > 1
+    assert "left there" in ledger.said[-1][1]
+
+
 async def test_a_connection_that_nobody_ends_is_found_dead_within_90_seconds() -> None:
     """A router forgets it, or the machine has slept: the kernel asks, however long an IDLE is."""
     ledger, server = Ledger(), ImapServer()

@@ -107,7 +107,8 @@ class ImapDoor:
 
         assert self._bridge is not None
         concern = Concern(self._addresses, self._settings.rules)
-        session = Session(self._settings, concern, self._bridge, self._patience, self._well)
+        left = self._session.left if self._session is not None else ""
+        session = Session(self._settings, concern, self._bridge, self._patience, self._well, left)
         self._session = session
         began = time.monotonic()
         try:

@@ -49,6 +49,7 @@ class Session:
         bridge: Bridge,
         patience: Patience,
         ready: Callable[[str], bool],
+        left: str,
     ) -> None:
         self._settings = settings
         self._concern = concern
@@ -56,8 +57,9 @@ class Session:
         self._patience = patience
         self._ready = ready
         self._key = key_of(settings)
-        #: what to tell of a message that nobody will look at again: too large, or lost
-        self._left = ""
+        #: what to tell of a message that nobody will look at again, too large or lost: also what
+        #: the former session has left
+        self.left = left
         self._refused: set[int] = set()
         self.opening = Opening()
         self.is_ready = False
@@ -132,7 +134,7 @@ class Session:
             is_busy = lookout.wait(wait, found=found) or found
 
     def _text(self) -> str:
-        return f"{self._settings.folder} of {self._settings.host} is watched{self._left}"
+        return f"{self._settings.folder} of {self._settings.host} is watched{self.left}"
 
     def _take_all(self) -> bool:
         """Take what is new until the server tells of nothing more; as `_take_new` says.
@@ -242,7 +244,7 @@ class Session:
         if is_first or not again:
             log.warning("imap-unreadable", uid=uid, again=again, why=why)
         if not again:
-            self._left = "; a message that it would not give was left there"
+            self.left = "; a message that it would not give was left there"
 
     def _is_wanted(self, uid: int, about: dict[bytes, Any]) -> bool:
         """Whether a message concerns us and may be fetched."""
@@ -259,7 +261,7 @@ class Session:
         if size > MAX_SIZE:
             log.warning("imap-too-large", uid=uid, bytes=size, at_most=MAX_SIZE)
             kib = f"{size // 1024} KiB was left there, {MAX_SIZE // 1024} at most"
-            self._left = f"; a message of {kib}"
+            self.left = f"; a message of {kib}"
             return False
         return True
 
