@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from housecarl.errors import ConfigError, SecretError
+from housecarl import secret
+from housecarl.errors import ConfigError, SecretError, SecretLater
 from housecarl.secret import LARGEST, Secret, exposed
 
 VALUE = "correct horse battery staple"
@@ -37,6 +39,41 @@ def test_the_mark_with_which_some_editors_begin_a_file_is_no_part_of_it(file: Pa
     """Nobody sees it, and the log-in would be refused."""
     file.write_bytes(b"\xef\xbb\xbfhunter2\n")
     assert of(file=file).read() == "hunter2"
+
+
+def test_a_disk_that_gives_nothing_is_asked_once_and_not_waited_for_long(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try would hold a thread, and whoever tries again and again would have them all."""
+    back, opened = threading.Event(), list[str]()
+
+    def hang(path: str, flags: int) -> int:
+        opened.append(path)
+        back.wait(20)
+        return os.open(path, flags)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secret, "_at_once", hang)
+        patched.setattr(secret, "READ_SECONDS", 0.02)
+        for _ in range(2):
+            with pytest.raises(SecretLater, match=f"{file}: its disk gave nothing in 0.02 s"):
+                of(file=file).read()
+    assert len(opened) == 1
+    back.set()
+    assert of(file=file).read() == VALUE
+
+
+def test_a_disk_that_tells_nothing_keeps_no_configuration_from_being_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every verb asks whose the file is, `person off` too."""
+    file.chmod(0o644)
+    back, stat = threading.Event(), Path.stat
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", lambda path: (path == file and back.wait(20)) or stat(path))
+        patched.setattr(secret, "LOOK_SECONDS", 0.02)
+        assert exposed(file) is None
+        back.set()
 
 
 def test_a_file_stands_relative_to_the_configuration(file: Path) -> None:

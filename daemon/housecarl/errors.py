@@ -3,6 +3,7 @@
     HousecarlError
     ├── ConfigError          operator   file:line:col, the line, what to do; all faults at once
     │   └── SecretError      operator   a secret cannot be read, or others can read it too
+    │       └── SecretLater  operator   its disk gives nothing; it is tried again
     ├── ModuleError          operator   a module file that cannot be used, with file:line
     ├── ModuleLater          operator   a module file cannot be tried now
     ├── StorageError         operator   spool or journal cannot be written or read: the restart path
@@ -75,6 +76,10 @@ class SecretError(ConfigError):
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(Problem(name, 0, 0, text))
+
+
+class SecretLater(SecretError):
+    """The disk of a secret gives nothing, as a network mount that died (exit code 69)."""
 
 
 class ModuleError(HousecarlError):

@@ -10,11 +10,16 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from housecarl.errors import SecretError
+from housecarl.errors import SecretError, SecretLater
 from housecarl.location import Location
+from housecarl.thread import within
 
 #: bytes; the longest thing kept this way is a token file of an OAuth client, a few KiB
 LARGEST = 64 * 1024
+
+#: Seconds that a disk has for a secret, and to say whose a file is, which each verb asks: a network
+#: mount that died would hold it up for ever, `person off` too.
+READ_SECONDS, LOOK_SECONDS = 5.0, 1.0
 
 #: part of a key that names a secret, in whatever section
 NAMING = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
@@ -96,11 +101,12 @@ class Secret(BaseModel):
 def exposed(file: Path) -> str | None:
     """What to do when others than its owner can read or write `file`; None when all is well.
 
-    A file that is missing, or in a folder we cannot look into, is no fault here.
+    A file that is missing, in a folder we cannot look into, or on a disk that tells nothing, is no
+    fault here.
     """
     try:
-        mode = file.stat().st_mode
-    except OSError:
+        mode = within(("look", file), file.stat, LOOK_SECONDS).st_mode
+    except OSError:  # TimeoutError is one
         return None
     return _too_open(file, mode)
 
@@ -112,10 +118,16 @@ def _too_open(file: Path, mode: int) -> str | None:
 
 
 def _read(file: Path, name: str, *, private: bool = False) -> str:
-    try:
+    def read() -> bytes:
         with open(file, "rb", opener=_at_once) as stream:
             _refuse_unsafe(file, name, os.fstat(stream.fileno()), private)
-            data = stream.read(LARGEST + 1)
+            return stream.read(LARGEST + 1)
+
+    try:
+        data = within((file, name, private), read, READ_SECONDS)
+    except TimeoutError:
+        text = f"{file}: its disk gave nothing in {READ_SECONDS:g} s"
+        raise SecretLater(name, text) from None
     except FileNotFoundError:
         raise SecretError(name, f"{file} does not exist; create it with mode 600") from None
     except OSError as error:

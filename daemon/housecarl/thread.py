@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -18,6 +18,9 @@ ROOM_SECONDS = 0.1
 _begun: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[Any]]] = (
     WeakKeyDictionary()
 )
+
+#: the same for who waits without a loop
+_waited_for: dict[Hashable, Future[Any]] = {}
 
 
 class Pool(ThreadPoolExecutor):
@@ -59,6 +62,28 @@ async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T
         begun[key].add_done_callback(over)
     async with asyncio.timeout(limit):
         return cast("T", await asyncio.shield(begun[key]))
+
+
+def within(key: Hashable, work: Callable[[], T], limit: float) -> T:
+    """As `in_one_thread`, for who has no loop, or is in a thread already: blocks for that long."""
+    done: Future[Any] = Future()
+    if (begun := _waited_for.setdefault(key, done)) is done:
+
+        def run() -> None:
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+                del _waited_for[key]
+                done.set_exception(error)
+            else:
+                del _waited_for[key]
+                done.set_result(result)
+
+        try:
+            threading.Thread(target=run, name="aside", daemon=True).start()
+        except RuntimeError:  # a module has left no room for one (TasksMax)
+            run()
+    return cast("T", begun.result(limit))
 
 
 def _apart(work: Callable[[], T]) -> asyncio.Future[T]:

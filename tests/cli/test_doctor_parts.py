@@ -872,6 +872,25 @@ def test_check_ends_beside_a_folder_of_modules_on_a_dead_mount(
     assert time.monotonic() - began < 10
 
 
+def test_check_ends_beside_a_secret_on_a_dead_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, dead, back = tmp_path / "house.yaml", tmp_path / "dead", threading.Event()
+    config.write_text("people: {ann: {may: [help], totp: {file: dead}, unix: [root]}}\n")
+    stat = Path.stat
+    monkeypatch.setattr(
+        Path, "stat", lambda path, **how: (path == dead and back.wait(20)) or stat(path, **how)
+    )
+    monkeypatch.setattr("housecarl.secret._at_once", lambda *_: back.wait(20) and -1)
+    monkeypatch.setattr("housecarl.secret.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("housecarl.secret.READ_SECONDS", 0.02)
+    monkeypatch.setattr(logs, "set_up", lambda _: None)  # it would stay so for other tests
+    done = CliRunner().invoke(cli.housecarl, ["-c", str(config), "check"])
+    back.set()
+    told = f"people.ann.totp: {dead}: its disk gave nothing in 0.02 s. Is its mount dead?"
+    assert told in str(done.exception)
+
+
 async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path) -> None:
     with SimulatedPlug(fault="garbage") as plug:
         settings = {"plug": {"plugs": {"lamp": f"127.0.0.1:{plug.port}"}}}

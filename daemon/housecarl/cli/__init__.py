@@ -38,6 +38,7 @@ VERBS = {
 
 #: Exit codes of sysexits(3), by the error that leads to them.
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.SecretLater, 69),
     (errors.ConfigError, 78),
     (errors.JournalNewer, 78),
     (errors.NotAllowed, 77),

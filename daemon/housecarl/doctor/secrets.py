@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ from housecarl.confirm import app_secret
 from housecarl.doctor import access
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.errors import Problem, SecretError
-from housecarl.secret import Secret, exposed
+from housecarl.errors import Problem, SecretError, SecretLater
+from housecarl.secret import LOOK_SECONDS, Secret, exposed
+from housecarl.thread import within
 
 #: Where systemd keeps the credentials of the running unit; root and its user can look.
 UNIT_CREDENTIALS = Path("/run/credentials/housecarl.service")
@@ -34,7 +36,10 @@ def is_elsewhere(secret: Secret) -> bool:
 
 async def examine(patient: Patient) -> list[Finding]:
     """Read each, and look at the file and the folder it is in."""
-    looked = [_placed(loc, _look(loc, each, patient.uid())) for loc, each in _named(patient)]
+    uid, named = patient.uid(), [*_named(patient)]
+    # all at once: each may be on a disk that gives nothing
+    looks = (asyncio.to_thread(_placed, loc, _look(loc, each, uid)) for loc, each in named)
+    looked = await asyncio.gather(*looks)
     if not looked:
         return [skipped(PART, "none in the configuration")]
     sound = looked.count([])
@@ -75,8 +80,12 @@ def _in_a_line(finding: Finding) -> str:
 
 def _is_hidden(secret: Secret) -> bool:
     """Whether its file is another user's, or in a folder that we cannot look into."""
+    file = secret.file
+    if file is None:
+        return False
     try:
-        return bool(secret.file and secret.file.stat() and not os.access(secret.file, os.R_OK))
+        within(("hidden", file), file.stat, LOOK_SECONDS)
+        return not os.access(file, os.R_OK)
     except PermissionError:
         return True
     except OSError:
@@ -102,7 +111,9 @@ def _look(loc: Loc, secret: Secret, uid: int) -> Iterator[Finding]:
     try:
         _read(loc, secret)
     except SecretError as error:
-        yield trouble(PART, error.problems[0].text, _mend(loc, secret, uid))
+        later = isinstance(error, SecretLater)
+        mend = "Is its mount dead? Mount it anew." if later else _mend(loc, secret, uid)
+        yield trouble(PART, error.problems[0].text, mend)
         return
     file = secret.file
     if file is None:
