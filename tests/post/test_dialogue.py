@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -76,6 +77,24 @@ async def test_what_was_said_to_a_mail_counts_though_nothing_is_said_after_it(
     with pytest.raises(PostRefused, match="the recipient: 550"):
         await dialogue.hand_in("house@example.org", "ann@example.org", MAIL, 0.1)
     assert not dialogue.usable
+
+
+async def test_an_answer_in_the_moment_in_which_time_is_up_is_not_the_last_that_has_an_end(
+    host: Smarthost,
+) -> None:
+    """The loop was busy and finds both at once: the next answer was waited for without end."""
+    host.pipelining = False
+    host.script = lambda step, to: busy() if step == "mail" else "hang" if step == "rcpt" else None
+    dialogue = await opened(host)
+    with pytest.raises(Dropped, match=re.escape("no answer within 0.05 s")):
+        async with asyncio.timeout(5):
+            await dialogue.hand_in("house@example.org", "ann@example.org", MAIL, 0.05)
+    assert not dialogue.usable
+
+
+def busy() -> None:
+    """Hold up the loop, the smarthost's and ours, beyond that time."""
+    time.sleep(0.1)
 
 
 async def test_answers_may_be_codes_without_a_word(host: Smarthost) -> None:

@@ -127,7 +127,7 @@ class Dialogue(asyncio.Protocol):
     def _look(self) -> None:
         """End what takes too long; look again when it has more time by now."""
         self._timer = None
-        if self._waiter is None or self._waiter.done():
+        if self._waiter is None:
             return
         if self._loop.time() < self._until:
             self._timer = self._loop.call_at(self._until, self._look)
