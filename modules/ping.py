@@ -3,14 +3,11 @@
 import difflib
 import ipaddress
 import re
-import socket
-from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from housecarl import Call, CommandError, Reply, command
-from housecarl.thread import in_one_thread
+from housecarl import Call, CommandError, Reply, addresses, command
 
 #: letters, digits and hyphens (RFC 952, RFC 1123): no option, no shell word, no zone
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
@@ -108,17 +105,14 @@ async def _resolve(name: str, target: str) -> Address:
 
 
 async def _look_up(name: str, target: str) -> Address:
-    """The first address of a name; asked in a thread of its own, for DNS may never answer."""
-    asked = partial(socket.getaddrinfo, target, None, type=socket.SOCK_DGRAM)
+    """The first address of a name."""
     try:
-        found = await in_one_thread(("ping", target), asked, LOOKUP)
+        found = await addresses.of(target, LOOKUP)
     except TimeoutError:
-        raise CommandError(
-            f"{_short(name)}: DNS gave no answer in {LOOKUP:.0f} s. Try its address."
-        ) from None
-    except (OSError, UnicodeError):
-        raise CommandError(f"{_short(name)}: no such name in DNS. Try its address.") from None
-    return ipaddress.ip_address(str(found[0][4][0]).partition("%")[0])
+        raise CommandError(f"{_short(name)}: DNS gave no answer. Try its address.") from None
+    if not found:
+        raise CommandError(f"{_short(name)}: no such name in DNS. Try its address.")
+    return ipaddress.ip_address(found[0].partition("%")[0])
 
 
 async def _echo(address: Address) -> tuple[int, list[float]]:

@@ -155,7 +155,9 @@ async def test_names_that_dns_has_no_answer_for_hold_up_nothing_else(
     asyncio.get_running_loop().set_default_executor(pool := ThreadPoolExecutor(1))
     with pool:
         try:
-            with pytest.raises(CommandError, match="^slow.lan: DNS gave no answer in 0 s"):
+            with pytest.raises(
+                CommandError, match="^slow.lan: DNS gave no answer. Try its address."
+            ):
                 await ping.run("ping", "slow.lan")
             assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5.0) == 7
         finally:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 
+from housecarl import addresses
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble
 from housecarl.doctor.secrets import is_elsewhere
 from housecarl.errors import SecretError
 from housecarl.secret import Secret
-from housecarl.thread import in_thread
 
 #: Seconds a name may take; what is slower than this is a resolver that is down.
 LOOK_UP_SECONDS = 5.0
@@ -21,13 +20,13 @@ _LOG_IN = re.compile(r"\b53[0-9]\b|log-in|AUTH|password|credential", re.I)
 async def look_up(host: str, section: str) -> None:
     """Raise Trouble when the host's name leads nowhere."""
     try:
-        await in_thread(lambda: socket.getaddrinfo(host, None), LOOK_UP_SECONDS)
+        found = await addresses.of(host, LOOK_UP_SECONDS)
     except TimeoutError:
-        text = f"{host}: no answer to its name in {LOOK_UP_SECONDS:g} s"
+        text = f"{host}: DNS gives no answer"
         raise Trouble(text, "See the line of dns; is this machine on the network?") from None
-    except (OSError, UnicodeError):
+    if not found:
         mend = f"Is {section}.host spelt right? Is this machine on the network?"
-        raise Trouble(f"{host}: there is no host of this name", mend) from None
+        raise Trouble(f"{host}: there is no host of this name", mend)
 
 
 def unread(part: str, secret: Secret | None) -> Finding | None:

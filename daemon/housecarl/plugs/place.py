@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
-from functools import partial
 
-from housecarl.thread import in_one_thread
+from housecarl import addresses as looked_up
 
 #: seconds that a look-up in DNS may take which only asks whether two hosts are one
 LOOKUP_SECONDS = 2.0
@@ -24,17 +22,14 @@ async def same(one: str, other: str) -> bool:
 
 
 async def addresses(host: str, seconds: float | None = None) -> tuple[str, ...]:
-    """The addresses of a host, IPv4 first; none when DNS does not tell them in time.
-
-    Looked up in a thread of its own: a dead DNS holds up nobody else.
-    """
+    """The addresses of a host, IPv4 first; none when DNS does not tell them in time."""
     if literal := _address(host):
         return (literal,)
-    limit = LOOKUP_SECONDS if seconds is None else seconds
     try:
-        return await in_one_thread(("plug", host), partial(_look_up, host), limit)
+        found = await looked_up.of(host, LOOKUP_SECONDS if seconds is None else seconds)
     except TimeoutError:
         return ()
+    return tuple(sorted(found, key=lambda each: ":" in each))
 
 
 def _address(host: str) -> str:
@@ -43,12 +38,3 @@ def _address(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return ""
-
-
-def _look_up(host: str) -> tuple[str, ...]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    found.sort(key=lambda each: each[0] is not socket.AF_INET)
-    return tuple(str(each[4][0]) for each in found)

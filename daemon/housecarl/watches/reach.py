@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
+from housecarl import addresses
 from housecarl.config_watches import HostWatch
-from housecarl.thread import in_one_thread
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
 
@@ -44,29 +42,19 @@ class Host:
     async def look(self, now: datetime) -> Sequence[Finding | Notice]:
         """Ask it once."""
         rule = Rule(self.watch.after, self.watch.urgent)
-        addresses, port = await self._addresses(), self.watch.port
-        if not addresses:
-            wrong: str | None = "no such name in DNS"
-        else:
-            wrong = await (ping(addresses[0]) if port is None else connect(addresses, port))
+        wrong = await self._wrong()
         return [Finding(f"host.{self.name}", self.name, wrong is None, wrong or "", rule)]
 
-    async def _addresses(self) -> list[str]:
-        """Its addresses; none without such a name, or while DNS has no answer."""
-        asked = partial(look_up, self.address)
+    async def _wrong(self) -> str | None:
+        """What is wrong with it, None when it answers."""
         try:
-            return await in_one_thread(("host", self.address), asked, LOOKUP_SECONDS)
+            found = await addresses.of(self.address, LOOKUP_SECONDS)
         except TimeoutError:
-            return []
-
-
-def look_up(name: str) -> list[str]:
-    """The addresses of a name, or of an address itself; none when DNS knows none."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return [str(each[4][0]) for each in found]
+            return "DNS gives no answer"
+        if not found:
+            return "no such name in DNS"
+        port = self.watch.port
+        return await (ping(found[0]) if port is None else connect(found, port))
 
 
 async def connect(addresses: Sequence[str], port: int) -> str | None:

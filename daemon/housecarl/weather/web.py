@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from housecarl import __version__
-from housecarl.thread import in_one_thread
+from housecarl import __version__, addresses
 
 if TYPE_CHECKING:
     import aiohttp
@@ -56,21 +54,18 @@ def connector() -> aiohttp.TCPConnector:
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
         ) -> list[ResolveResult]:
-            asked = partial(
-                socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
-            )
-            found = await in_one_thread(("web", host, port, family), asked, LOOKUP)
-            numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+            if not (found := await addresses.of(host, LOOKUP)):
+                raise OSError("no such name in DNS")
             return [
                 ResolveResult(
                     hostname=host,
-                    host=str(at[0]),
-                    port=int(at[1]),
-                    family=kind,
-                    proto=proto,
-                    flags=numeric,
+                    host=at,
+                    port=port,
+                    family=socket.AF_INET6 if ":" in at else socket.AF_INET,
+                    proto=socket.IPPROTO_TCP,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
                 )
-                for kind, _, proto, _, at in found
+                for at in found
             ]
 
         async def close(self) -> None:
