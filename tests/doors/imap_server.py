@@ -29,7 +29,8 @@ class ImapServer:
     it. `section` names the header in an answer to FETCH, `body` the whole; what is in `empty` has
     NIL for the whole; `size` is said of each in place of its own. Each SEARCH also names what is in
     `finds`; with `one_by_one` it has a line for each number.
-    `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them.
+    `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them; with
+    `endless` a command of that name gets nothing else.
     """
 
     capabilities: str = ALL
@@ -57,6 +58,7 @@ class ImapServer:
     one_by_one: bool = False
     chatty: float | None = None
     chats: int = 0
+    endless: str = ""
     inbox: dict[int, Mail] = field(default_factory=dict)
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
@@ -122,6 +124,10 @@ class Talk:
                 # half an answer, then nothing more
                 self.writer.write(b"* ")
                 return
+            while server.endless == word:
+                self.say("* OK Hang in there..")  # Dovecot, while its storage gives nothing
+                await self.writer.drain()
+                await asyncio.sleep(0.01)
             if word in server.refuse:
                 self.say(f"{tag} NO not here")
                 continue

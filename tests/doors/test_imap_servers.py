@@ -17,7 +17,7 @@ from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
 from tests.doors.imap_server import ALL, ImapServer, serving
 
 from housecarl.clock import SystemClock
-from housecarl.doors import imap, imap_owed
+from housecarl.doors import imap, imap_line, imap_owed
 from housecarl.doors.imap import ImapDoor
 from housecarl.doors.imap_concern import Concern
 from housecarl.doors.imap_line import Opening
@@ -680,8 +680,25 @@ async def test_a_server_that_refuses_to_idle_is_read_all_the_same() -> None:
     assert [ok for ok, _ in ledger.said] == [True]
 
 
-async def test_small_talk_wakes_nobody() -> None:
+@pytest.mark.long(after=1)
+@pytest.mark.parametrize("phase", ["UID SEARCH", "LOGIN", "NOOP"])
+async def test_small_talk_is_no_answer(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dovecot says "Hang in there" while its storage hangs, however long that is."""
+    monkeypatch.setattr(imap_line, "ANSWER_SECONDS", 0.1)
+    ledger = Ledger()
+    server = ImapServer("MOVE" if phase == "NOOP" else ALL, endless=phase, hears=ledger.changed)
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: len(server.words("LOGIN")) >= 3)
+        server.endless = ""
+        await ledger.ready()
+        await server.append(letter(1))
+        await ledger.holds(1)
+    assert phase == "NOOP" or ledger.said[0] == (False, "127.0.0.1: it talks and gives no answer")
+
+
+async def test_small_talk_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that says "Still here" is not looked at; that mail came is heard amid it."""
+    monkeypatch.setattr(imap_line, "ANSWER_SECONDS", 0.02)
     ledger = Ledger()
     server = ImapServer(chatty=0.005, hears=ledger.changed)
     async with serving(server), watching(ledger, settings(server.port, "ann"), brief=60):
@@ -689,6 +706,7 @@ async def test_small_talk_wakes_nobody() -> None:
         assert len(server.words("UID SEARCH")) == 1
         await server.append(letter(1))
         await ledger.holds(1)
+    assert len(server.words("LOGIN")) == 1
 
 
 @pytest.mark.parametrize(("steady", "rows"), [(0.0, [0, 0, 0]), (60.0, [0, 1, 2])])

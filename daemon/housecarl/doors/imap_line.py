@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import math
 import re
 import socket
 import ssl
@@ -31,6 +32,9 @@ MAX_ANSWER = 8 * 1024 * 1024
 # imaplib's own bound on a line is a million bytes, which the numbers of 125,000 messages are: half
 # a million must do, for to read them holds up the loop for most of a second
 imaplib._MAXLINE = MAX_ANSWER // 2  # type: ignore[attr-defined]
+
+#: Seconds of one answer, whatever the server says meanwhile (20 min): MAX_ANSWER by 60 kbit/s.
+ANSWER_SECONDS = 1200.0
 
 #: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: else it
 #: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
@@ -85,13 +89,17 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         self, place: tuple[str, int], context: ssl.SSLContext | None, wait: float, opening: Opening
     ) -> None:
         self._context, self._wait, self._opening = context, wait, opening
-        self._heard = 0
+        self._begin()
         super().__init__(*place, wait)
 
     def send(self, data: Any) -> None:
         """What comes after it is another answer."""
-        self._heard = 0
+        self._begin()
         super().send(data)
+
+    def _begin(self) -> None:
+        self._heard = 0
+        self.until = time.monotonic() + ANSWER_SECONDS
 
     def read(self, size: int) -> bytes:
         """A literal. Raises Cut when the answer is too large with it, before any of it is read."""
@@ -119,6 +127,8 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         self._heard += size
         if self._heard > MAX_ANSWER:
             raise Cut(f"its answer is larger than {MAX_ANSWER // 1024**2} MiB")
+        if time.monotonic() > self.until:
+            raise Cut("it talks and gives no answer")
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
         sock = socket.create_connection((self.host, self.port), self._wait)
@@ -215,6 +225,8 @@ class Line(IMAPClient):  # type: ignore[misc]
         """
         end = time.monotonic() + seconds
         self._begin_idle()
+        assert isinstance(self._imap, _Wire)
+        self._imap.until = math.inf  # it is we who end it
         said = self.idle_check(timeout=0)
         while not _news(said) and not self.heard() and (left := end - time.monotonic()) > 0:
             said = self.idle_check(timeout=left)
