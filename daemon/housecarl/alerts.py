@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from housecarl.config import Config
 from housecarl.envelope import Answer
@@ -20,8 +19,7 @@ def owners(config: Config, now: datetime) -> list[str]:
 
     Whose rights have ended is neither.
     """
-    today = now.astimezone(ZoneInfo(config.timezone)).date()
-    people = {name: each for name, each in config.people.items() if not each.ended(today)}
+    people = {name: each for name, each in config.people.items() if not config.ended(name, now)}
     marked = [name for name, person in people.items() if person.owner]
     return marked or [name for name, person in people.items() if "*" in person.may][:1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -285,6 +286,11 @@ class Config(Section):
         default=None, description="When the house does not speak first; none is never."
     )
     retention: Retention = Field(default=Retention(), description="What is kept of the past.")
+
+    def ended(self, person: str, at: datetime) -> bool:
+        """Whether the last day of somebody's rights is over by a time."""
+        until = self.people[person].until
+        return until is not None and at.astimezone(ZoneInfo(self.timezone)).date() > until
 
     @property
     def facts(self) -> House:

@@ -70,7 +70,3 @@ class Person(Section):
     owner: bool = Field(
         default=False, description="Told of what concerns the house: strangers, lock-outs, faults."
     )
-
-    def ended(self, today: date) -> bool:
-        """Whether the last day of their rights is over; `today` by the house's clocks."""
-        return self.until is not None and today > self.until

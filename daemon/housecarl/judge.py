@@ -130,13 +130,11 @@ class Judge:
 
     def _ended(self, name: str, now: datetime) -> str | None:
         """Why a person is not obeyed any more, if so."""
-        person = self.config.people.get(name)
-        if person is None:
+        if name not in self.config.people:
             return "stranger"
         if self.off(name):
             return "off"
-        today = now.astimezone(ZoneInfo(self.config.timezone)).date()
-        return "until" if person.ended(today) else None
+        return "until" if self.config.ended(name, now) else None
 
     def _answer(self, case: Case) -> Case:
         """What is to be done for somebody we know."""

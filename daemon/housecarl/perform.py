@@ -97,11 +97,6 @@ class Performer:
             receipt=case.id,
             way=way_of(case),
             file=command.file,
-            ended=partial(self._ended, case.person),
+            ended=partial(self._config.ended, case.person),
         )
         return replace(step.call, id=case.id, means=means)
-
-    def _ended(self, person: str, at: datetime) -> bool:
-        """Whether somebody's rights are over by a time."""
-        day = at.astimezone(ZoneInfo(self._config.timezone)).date()
-        return self._config.people[person].ended(day)
