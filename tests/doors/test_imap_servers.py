@@ -7,14 +7,14 @@ import json
 import socket
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
-from tests.doors.imap_server import ALL, ImapServer, serving
+from tests.doors.imap_server import ALL, ImapServer, Mail, serving
 
 from housecarl.clock import SystemClock
 from housecarl.doors import imap, imap_line, imap_owed
@@ -48,7 +48,18 @@ async def taken(server: ImapServer, **more: Any) -> Ledger:
 def test_with_new_numbers_it_is_searched_from_two_days_before_the_last_look() -> None:
     """SEARCH knows only days, in whatever time zone the server likes."""
     looked = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
-    assert first(7, 1, looked, all_old=False).since().isoformat() == "2026-11-23"
+    known = first(7, 1, looked - timedelta(days=30), all_old=False)
+    assert known.moved(1, {}, looked).since().isoformat() == "2026-11-23"
+
+
+def test_who_is_refused_is_told_soon_that_it_was_mended_and_locks_no_account() -> None:
+    """Nor does a lost connection keep a mailbox from being watched for long."""
+    waits = [Patience().after_refusal(times) for times in range(40)]
+    assert 60 <= waits[0] <= 66
+    assert 3600 <= waits[-1] <= 3960
+    lost = [Patience().after_cut(times) for times in range(40)]
+    assert 0.5 <= lost[0] <= 1
+    assert 150 <= lost[-1] <= 300
 
 
 @pytest.mark.parametrize(
@@ -694,6 +705,23 @@ async def test_small_talk_is_no_answer(phase: str, monkeypatch: pytest.MonkeyPat
         await server.append(letter(1))
         await ledger.holds(1)
     assert phase == "NOOP" or ledger.said[0] == (False, "127.0.0.1: it talks and gives no answer")
+
+
+async def test_mail_that_is_told_of_with_the_answer_to_idle_is_taken_at_once() -> None:
+    """It is in one packet with it, and no longer in the socket."""
+    ledger, server = Ledger(), ImapServer()
+
+    class Heard(list[str]):
+        """Mail comes between the look at the mailbox and the wait."""
+
+        def append(self, line: str) -> None:
+            super().append(line)
+            if line == "IDLE" and not server.words("UID FETCH"):
+                server.inbox[1], server.next_uid = Mail(letter(1)), 2
+
+    server.heard = Heard()
+    async with serving(server), watching(ledger, settings(server.port, "ann"), brief=60):
+        await ledger.holds(1)
 
 
 async def test_small_talk_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from tests.post.house import House
 from tests.post.test_weather import in_order, saying
 
@@ -59,6 +60,22 @@ async def test_after_an_outage_so_many_texts_an_hour_leave_as_ever(house: House)
     house.smarthost.taken = [each for each in house.smarthost.taken if "txt" in each[0]]
     assert in_order(house, 10)
     assert [tries for _, tries, _ in await house.states()] == [1] + [0] * 10
+
+
+@pytest.mark.long
+async def test_what_left_before_a_restart_is_counted_after_it(house: House) -> None:
+    house.budget = ((2, HOUR),)
+    await text(house)
+    await text(house, "bo")
+    async with house.running():
+        await house.until("sent", "sent")
+    house.clock.move(600)
+    async with house.running() as post:
+        await text(house, "cy")
+        await settled(house, post)
+        assert len(house.smarthost.taken) == 2
+        house.clock.move(HOUR)
+        await house.until("sent", "sent", "sent")
 
 
 async def test_a_challenge_and_what_is_tried_again_by_hand_wait_for_no_budget(
