@@ -84,6 +84,42 @@ def test_who_waits_for_an_earlier_one_is_woken_once_however_many_wait() -> None:
     assert steps < 150 * 10
 
 
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_needs_no_turn_keeps_nobody_from_theirs(
+    looks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only looks, however long, and one that was over before it came to a turn."""
+    done: list[str] = []
+
+    async def story() -> None:
+        over = asyncio.Event()
+
+        async def carry(name: str) -> bool:
+            if name == "first" and looks:
+                async with those.turn(None):
+                    await over.wait()
+            elif name == "first":
+                await asyncio.sleep(0)  # so that another carrier has the change
+            if name == "change":
+                async with those.turn("ann"):
+                    done.append(name)
+            return True
+
+        those = Crew(carry)
+        those.start()
+        for name in ("first", "change"):
+            those.offer(name)
+        async with asyncio.timeout(5):
+            await until(lambda: bool(done))
+            over.set()
+            await those.idle()
+        await those.stop(1.0)
+
+    monkeypatch.setattr(crew, "ORDER_SECONDS", 60.0)
+    asyncio.run(story())
+    assert done == ["change"]
+
+
 def test_a_carrier_that_its_loop_has_left_behind_ends_without_a_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
