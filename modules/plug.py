@@ -135,12 +135,10 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     until = time.monotonic() + call.settings.patience
     apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)
     devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
-    back = None
-    if wish.minutes:
-        other = "off" if wish.state == "on" else "on"
-        names = [device.name for device in devices]
-        back = await switch_back.arrange(call, names, other, wish.minutes)
-    told = await asyncio.gather(*(_one(call, device, wish, back, until) for device in devices))
+    other = "off" if wish.state == "on" else "on"
+    names = [device.name for device in devices]
+    async with switch_back.arranged(call, names, other, wish.minutes) as back:
+        told = await asyncio.gather(*(_one(call, device, wish, back, until) for device in devices))
     failed = [one for one in told if one.error]
     unswitched = [one.device.name for one in failed if not one.perhaps]
     if back and unswitched:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -22,6 +22,10 @@ WAITS = 3600.0
 #: the number of no job: only the plug's own countdown is left
 NO_JOB = 0
 
+#: (job, plug) of those that still wait for their turn to be switched here: whoever is before them
+#: in the line does not end what is to switch them back
+_ahead: set[tuple[int, str]] = set()
+
 
 class Back(NamedTuple):
     """A job that switches plugs to a state; `due` is in seconds since 1970."""
@@ -32,18 +36,30 @@ class Back(NamedTuple):
     plugs: Sequence[str]
 
 
-async def arrange(call: Call, plugs: Sequence[str], state: str, minutes: int) -> Back:
-    """Have plugs switched later; to be asked before they are switched now.
+@asynccontextmanager
+async def arranged(
+    call: Call, plugs: Sequence[str], state: str, minutes: int | None
+) -> AsyncIterator[Back | None]:
+    """Have plugs switched later that are switched within; nothing when no minutes are given.
 
-    So that none stays as it is for want of a job, and whoever switches one after a crash finds what
-    is to switch it back. Raises CommandError when there can be no more.
+    It is arranged before, so that none stays as it is for want of a job, and whoever switches one
+    after a crash finds what is to switch it back. Raises CommandError when there can be no more.
     """
+    if minutes is None:
+        yield None
+        return
     due = time.time() + minutes * 60
     try:
         job = await call.schedule(timedelta(minutes=minutes), _command(plugs, state))
     except CommandError as error:
         raise CommandError(f"{error} Nothing was switched.") from None
-    return await _add(call, Back(job, state, due, plugs))
+    back = await _add(call, Back(job, state, due, plugs))
+    ahead = {(job, plug) for plug in plugs}
+    _ahead.update(ahead)
+    try:
+        yield back
+    finally:
+        _ahead.difference_update(ahead)
 
 
 async def replace(call: Call, plug: str, back: Back | None) -> list[Back]:
@@ -51,7 +67,13 @@ async def replace(call: Call, plug: str, back: Back | None) -> list[Back]:
 
     Returns what was to.
     """
-    return await _leave_out(call, [plug], lambda each: back is None or each.job != back.job)
+    if back is not None:
+        _ahead.discard((back.job, plug))
+
+    def others(each: Back) -> bool:
+        return (back is None or each.job != back.job) and (each.job, plug) not in _ahead
+
+    return await _leave_out(call, [plug], others)
 
 
 async def settle(
@@ -65,7 +87,7 @@ async def settle(
     former = await replace(call, device.name, back)
     if not (back or former):
         return None
-    with contextlib.suppress(TimeoutError):
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             counts = back is not None and await device.count_down(minutes * 60, back.state == "on")
             if counts or await device.stop_counting():

@@ -131,3 +131,22 @@ async def test_without_a_name_all_plugs_are_told(house: Commands, make: Make) ->
     make("lamp")
     make("fan", relay=False)
     assert await house.text("plug") == "fan off, lamp on. 43 W in all."
+
+
+async def test_who_switches_it_before_does_not_end_what_is_to_switch_it_back_after(
+    house: Commands, make: Make
+) -> None:
+    """Two people at once: one waits for the other, and had arranged for later before."""
+    lamp = make("lamp", relay=False)
+    async with house.hand.lock(f"plug {lamp.host}:{lamp.port}"):
+        off = asyncio.create_task(house.text("plug", "lamp", "off"))
+        on = asyncio.create_task(house.text("plug", "lamp", "on", "30"))
+        async with asyncio.timeout(5):
+            while not house.hand.jobs:  # noqa: ASYNC110 - what is scheduled has no event
+                await asyncio.sleep(0)
+    assert (await off).startswith("lamp off. ")
+    assert " Off again at " in await on
+    assert lamp.relay
+    assert house.hand.jobs == [(timedelta(minutes=30), "!plug lamp off")]
+    await house.text("plug", "lamp", "on")
+    assert house.hand.jobs == [(timedelta(minutes=30), "")], "it is over, as it always was"
