@@ -196,7 +196,7 @@ class Judge:
         decided = self.decide(case._replace(calls=calls))
         if decided.word == "refuse":
             raise CommandError(decided.text)
-        if decided.word == "confirm":
+        if decided.word == "confirm" or any(call.name == "yes" for call in calls):
             raise CommandError(f"{words[0]} needs a code, so it cannot be done later.")
 
     def _step(self, case: Case, call: Call) -> Step:

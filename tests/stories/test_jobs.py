@@ -310,6 +310,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
         ("!in 20m", "Do what? Write !in, the time, and a command."),
         ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
         ("!in 20m help a b", "help: b is too much."),
+        ("!in 5m yes 1234", "yes needs a code, so it cannot be done later."),
         ("!cancel 9", "You have no job 9. !jobs lists them."),
         (f"!cancel {2**63}", f"You have no job {2**63}. !jobs lists them."),
         (f"!cancel {-(2**64)}", f"You have no job {-(2**64)}. !jobs lists them."),
