@@ -18,7 +18,7 @@ from tests.journals.keep import tables, write
 
 from housecarl import config_file
 from housecarl.errors import StorageError
-from housecarl.journal import Database, connect, past, receipts, replies, runs, values
+from housecarl.journal import Database, connect, jobs, past, receipts, replies, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.runs import Run
@@ -142,6 +142,19 @@ def test_everything_old_goes_and_what_waits_stays(
         assert left - KEPT == {"codes", "jobs", "receipts", "replies"}
         for table in ("codes", "jobs", "receipts", "replies"):
             assert [*conn.execute(f"SELECT 1 FROM {table} WHERE state <> 'waiting'")] == []
+
+
+def test_the_number_of_a_job_that_is_forgotten_is_not_that_of_another(tmp_path: Path) -> None:
+    """Who cancels it by an old text would end the other."""
+    with closing(connect(tmp_path / "journal")) as conn:
+        numbers = []
+        for _ in range(3):
+            numbers.append(jobs.add(conn, "ann", "[]", 1.0, None, "", 1.0))
+            assert jobs.close(conn, numbers[-1], "cancelled")
+            while past.forget_rest(conn, LATE, LATE):
+                pass
+        assert numbers == [1, 2, 3]
+        assert len(tables(conn)["jobs"]) == 1
 
 
 def test_what_says_the_same_message_stays_longer_than_the_message(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class Call:
     async def cancel(self, job: int, instead: str | None = None) -> bool:
         """Cancel a scheduled job, whoever's it is, or change it to `instead`; `async def` only.
 
-        False when it is over. Once it is, its number may become that of another.
+        False when it is over.
         """
         return await self._means().cancel(job, instead)
 

@@ -12,12 +12,14 @@ CHUNK = 100
 #: Seconds of one step of a TOTP code (RFC 6238).
 _STEP = 30
 
-#: Of each kind those that are old enough; of the many, only the oldest are looked at.
+#: Of each kind those that are old enough; of the many, only the oldest are looked at. The last job
+#: stays, for its number: else the next one would be told, cancelled and kept by that again.
 _OLD = (
     "DELETE FROM wrong_codes WHERE rowid IN "
     "(SELECT rowid FROM wrong_codes WHERE at < :before LIMIT :chunk)",
     "DELETE FROM jobs WHERE id IN "
-    "(SELECT id FROM jobs WHERE created < :before AND state <> 'waiting' LIMIT :chunk)",
+    "(SELECT id FROM jobs WHERE created < :before AND state <> 'waiting' "
+    "AND id < (SELECT max(id) FROM jobs) LIMIT :chunk)",
     "DELETE FROM codes WHERE id IN "
     "(SELECT id FROM codes WHERE created < :before AND state <> 'waiting' LIMIT :chunk)",
     "DELETE FROM events WHERE id IN (SELECT id FROM "

@@ -136,7 +136,7 @@ async def _leave_out(
 
 
 async def _waiting(call: Call) -> list[Back]:
-    """Those that are not over; one day the number of one that is will be that of another job.
+    """Those that are not over.
 
     One whose time has come is among them: it is just being done, or waits for its turn.
     """
