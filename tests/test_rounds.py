@@ -346,6 +346,18 @@ def test_slow_work_keeps_no_other_waiting_and_is_not_begun_twice(slow: TestHouse
     assert (folder / "slow.log").read_text() == "began ended " * 2
 
 
+@pytest.mark.long
+def test_the_time_limit_of_the_house_holds_for_regular_work(slow: TestHouse) -> None:
+    slow.stop()
+    slow._more["commands"] = {"slow": {"timeout": "1s"}}
+    slow.start()
+    with capture_logs() as logs:
+        pass_minute(slow)
+        slow.until(lambda: inner(slow).rounds.asleep)
+    assert [each["command"] for each in logs if each["event"] == "regular-failed"] == ["slow"]
+    assert (slow.folder / "mine" / "slow.log").read_text() == "began ended "
+
+
 def test_a_stop_ends_slow_work(slow: TestHouse) -> None:
     pass_minute(slow)
     log = slow.folder / "mine" / "slow.log"

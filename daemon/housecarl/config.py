@@ -292,6 +292,11 @@ class Config(Section):
         until = self.people[person].until
         return until is not None and at.astimezone(ZoneInfo(self.timezone)).date() > until
 
+    def time_limit(self, command: str, own: float) -> float:
+        """Seconds for a command: the house's, else its `own`, which are the module's."""
+        rule = self.commands.get(command)
+        return own if rule is None or rule.timeout is None else rule.timeout
+
     @property
     def facts(self) -> House:
         """What commands may know of the house."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from housecarl.commands import Command
-from housecarl.config import CommandRule, Config
+from housecarl.config import Config
 from housecarl.confirm import make_challenge
 from housecarl.errors import CommandError
 from housecarl.execute import Outcome, execute, is_cancelled
@@ -31,7 +30,6 @@ class Performer:
 
     def __init__(self, config: Config, workshop: Workshop) -> None:
         self._config = config
-        self._rules: Mapping[str, CommandRule] = config.commands
         self._workshop = workshop
 
     async def perform(self, case: Case, step: Step) -> Outcome:
@@ -83,9 +81,8 @@ class Performer:
             ) from error
 
     def _limit(self, command: Command) -> float:
-        """Seconds for a call, and for the sentence before it: the house's, else the module's."""
-        rule = self._rules.get(command.name)
-        return rule.timeout if rule and rule.timeout is not None else command.spec.timeout
+        """Seconds for a call, and for the sentence before it."""
+        return self._config.time_limit(command.name, command.spec.timeout)
 
     def _call(self, case: Case, step: Step) -> Call:
         command = step.command

@@ -142,8 +142,9 @@ class Rounds:
         command = self._registry.commands.get(name)
         if command is None or command.spec.regular is None:
             return
+        limit = self._alerts.config.time_limit(name, command.spec.timeout)
         try:
-            async with asyncio.timeout(command.spec.timeout):
+            async with asyncio.timeout(limit):
                 with self._workshop.watching(name, command.file):
                     returned = await command.spec.regular.work(self._call(command))
             found = [finding(each) for each in returned]
