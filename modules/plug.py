@@ -14,7 +14,7 @@ from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.plugs import acquaintance, busy, meter, switch_back, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
 from housecarl.plugs.meter import Judgement
-from housecarl.plugs.names import device, named
+from housecarl.plugs.names import UnknownPlug, device, named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.switch_back import Back
 from housecarl.plugs.watch import fault
@@ -134,7 +134,13 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     await wire.load()  # once, half a second or more that none of the plugs below is to blame for
     until = time.monotonic() + call.settings.patience
     apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)
-    devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
+    gone = ""
+    try:
+        devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
+    except UnknownPlug as error:
+        if call.door != "job" or not error.others:
+            raise
+        devices, gone = [*error.others], f"{error} "  # nobody is there to write it anew
     other = "off" if wish.state == "on" else "on"
     names = [device.name for device in devices]
     async with switch_back.arranged(call, names, other, wish.minutes) as back:
@@ -145,8 +151,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         await switch_back.leave_out(call, back, unswitched)
     again = _again(call, back) if back and len(unswitched) < len(told) else ""
     if len(failed) == len(told):
-        raise CommandError(" ".join(one.error for one in failed) + again)
-    text = (_several(told) if len(told) > 1 else _sentence(call, told[0], wish)) + again
+        raise CommandError(gone + " ".join(one.error for one in failed) + again)
+    text = gone + (_several(told) if len(told) > 1 else _sentence(call, told[0], wish)) + again
     others = " and ".join(one.device.name for one in told if one.another)
     if others:
         text += f" Another plug than before answers as {others}."
@@ -179,7 +185,7 @@ async def _one(call: Call, device: Device, wish: Wish, back: Back | None, until:
                         ordered = True
                         await device.switch(on, seconds=until - time.monotonic())
                         switched = True
-                    today = datetime.now(_zone(call)).date()
+                    today = datetime.now(ZoneInfo(call.house.timezone)).date()
                     look = await device.look(today, seconds=until - time.monotonic())
                 except PlugError as error:
                     if back and _perhaps(error, ordered, switched):
@@ -217,8 +223,7 @@ def _left(wish: Wish, error: PlugError, switched: bool, perhaps: bool) -> str:
 
 def _again(call: Call, back: Back) -> str:
     """When plugs are switched back."""
-    at = datetime.fromtimestamp(back.due, _zone(call))
-    return f" {back.state.capitalize()} again at {at:%H:%M}."
+    return f" {back.state.capitalize()} again at {back.clock(call.house.timezone)}."
 
 
 def _counting(call: Call, told: Told) -> str:
@@ -226,8 +231,8 @@ def _counting(call: Call, told: Told) -> str:
     back, look = told.counting, told.look
     if back is None or look is None or look.identity.on == (back.state == "on"):
         return ""
-    at = datetime.fromtimestamp(back.due, _zone(call))
-    return f" {told.device.name} may still go {back.state} at {at:%H:%M} by itself: no answer."
+    at = back.clock(call.house.timezone)
+    return f" {told.device.name} may still go {back.state} at {at} by itself: no answer."
 
 
 def _sentence(call: Call, told: Told, wish: Wish) -> str:
@@ -290,7 +295,3 @@ def _rows(told: Told) -> list[tuple[str, str]]:
     rows.append(("Device", f"{identity.model} {identity.hw_ver}, firmware {identity.version}"))
     rows.append(("Signal", f"{identity.rssi} dBm"))
     return rows
-
-
-def _zone(call: Call) -> ZoneInfo:
-    return ZoneInfo(call.house.timezone)

@@ -168,7 +168,7 @@ def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
     phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, one_clock: None
 ) -> None:
     """Else it would undo what is switched on again in that moment."""
-    said(phone, "!plug lamp on 30")
+    assert said(phone, "!plug lamp on 30").endswith(" Off again at 12:30.")
     before = plug.asked("delete_all_rules")
     move(house, clock, 30)
     assert phone.reply.startswith("lamp off. ")
@@ -274,3 +274,18 @@ def test_a_job_that_is_due_and_still_waits_leaves_alone_what_was_switched_before
     move(house, clock, 1)
     house.settle()
     assert phone.silent and plug.relay
+
+
+def test_one_that_was_taken_out_of_the_config_keeps_no_other_switched(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    """By its countdown a plug would end it itself, but not every plug has one."""
+    said(phone, "!plug lamp porch on 30")
+    house.stop()
+    del house._modules["plug"]["plugs"]["porch"]
+    house.start()
+    move(house, clock, 30)
+    assert phone.reply.startswith("No plug porch. Plugs: lamp. lamp off. ")
+    assert not plug.relay
+    assert said(phone, "!plug lamp porch on").startswith("No plug porch. ")
+    assert not plug.relay

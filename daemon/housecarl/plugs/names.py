@@ -19,7 +19,9 @@ LIST_LIMIT = 80
 
 
 class UnknownPlug(CommandError):
-    """No plug of the config is meant by a word."""
+    """No plug of the config is meant by a word; `others` are those that the other words mean."""
+
+    others: Sequence[Device] = ()
 
 
 def device(name: str, address: PlugAddress, seconds: float = DEADLINE) -> Device:
@@ -53,15 +55,21 @@ async def named(
     if any(spoken(word) not in known for word in words):
         known = await _aliases(plugs, apart) | known
     found: dict[str, Device] = {}
+    unknown: UnknownPlug | None = None
     for number, word in enumerate(words):
         meant = known.get(_folded(word)) or known.get(spoken(word)) or []
         if not meant:
             last = number > 0 and number == len(words) - 1
             silent = [f" {name} {why}" for name, why in apart.items() if name in plugs]
-            raise UnknownPlug(_unknown(word, plugs, also if last else ()) + "".join(silent))
+            text = _unknown(word, plugs, also if last else ()) + "".join(silent)
+            unknown = unknown or UnknownPlug(text)
+            continue
         if len(meant) > 1:
             raise UnknownPlug(f"{_shown(word)} could be {' or '.join(meant[:3])}. Say which.")
         found[meant[0]] = device(meant[0], plugs[meant[0]], seconds)
+    if unknown is not None:
+        unknown.others = [*found.values()]
+        raise unknown
     return list(found.values())
 
 

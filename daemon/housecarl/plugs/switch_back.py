@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from housecarl.module import Call, CommandError, House
 from housecarl.plugs.device import Device
@@ -34,6 +35,10 @@ class Back(NamedTuple):
     state: str
     due: float
     plugs: Sequence[str]
+
+    def clock(self, timezone: str) -> str:
+        """When that is, as the clocks of a time zone show it."""
+        return f"{datetime.fromtimestamp(self.due, ZoneInfo(timezone)):%H:%M}"
 
 
 @asynccontextmanager
