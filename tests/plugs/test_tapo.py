@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from housecarl.plugs import energy, names, tapo, wire
+from housecarl.plugs import energy, names, place, tapo, wire
 from housecarl.plugs.settings import PORT, PlugAddress
 from housecarl.plugs.tapo import PlugLocked
 from housecarl.plugs.wire import PlugError, PlugSilent
@@ -102,12 +102,14 @@ async def test_it_answers_the_same_questions(plug: StandIn, device: tapo.NewDevi
     assert len(await device.readings(2, pause=0.0)) == 2
     assert (await energy.history(device, date(2026, 1, 2))).months == ((1, 5.2),)
     assert not await device.count_down(60, False)
+    assert await device.stop_counting(), "what never counts cannot go on counting"
 
 
 async def test_without_a_meter_nothing_is_measured(plug: StandIn, device: tapo.NewDevice) -> None:
     plug.modules = {}
     assert (await device.look(date(2026, 1, 2))).reading is None
     assert await device.readings(2, pause=0.0) == []
+    assert await device.month_kwh() is None
 
 
 async def test_a_number_that_no_meter_can_mean_is_told_as_none(
@@ -125,16 +127,27 @@ async def test_a_number_that_no_meter_can_mean_is_told_as_none(
         plug.modules["Energy"] = odd
         reading = (await device.look(date(2026, 1, 2))).reading
         assert reading is not None and reading.watts is not None and math.isnan(reading.watts)
+    for energy_told in (-1.0, math.inf):
+        plug.modules["Energy"].consumption_today = energy_told
+        assert (await device.look(date(2026, 1, 2))).today_kwh is None
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("AuthenticationError", "den does not take our user and password."),
+        ("KasaException", "den gives an answer that makes no sense."),
+    ],
+)
 async def test_its_errors_are_one_sentence_and_end_the_session(
-    plug: StandIn, device: tapo.NewDevice
+    plug: StandIn, device: tapo.NewDevice, error: str, told: str
 ) -> None:
-    from kasa.exceptions import AuthenticationError
+    from kasa import exceptions
 
-    plug.error = AuthenticationError("no")
-    with pytest.raises(PlugError, match=r"^den does not take our user and password\.$"):
+    plug.error = getattr(exceptions, error)("no")
+    with pytest.raises(PlugError) as caught:
         await device.identity()
+    assert str(caught.value) == told
     assert plug.closed == 1
 
 
@@ -142,6 +155,43 @@ async def test_a_silent_one_is_told_in_time(plug: StandIn, device: tapo.NewDevic
     with pytest.raises(PlugError, match=r"^den does not answer\.$") as caught:
         await device.switch(False)
     assert caught.value.sent
+
+
+async def _silent(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_question_for_which_no_time_is_named_has_that_of_the_plug(
+    plug: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plug, "update", _silent)
+    with pytest.raises(PlugSilent, match=r"^den does not answer\.$"):
+        async with asyncio.timeout(5):
+            await names.device("den", ADDRESS, 0.05).identity()
+
+
+async def test_the_time_that_is_named_is_for_all_steps_of_a_question(plug: StandIn) -> None:
+    """Its firmware is asked last, and says nothing."""
+    plug.modules["Firmware"] = SimpleNamespace(get_update_state=_silent)
+    with pytest.raises(PlugSilent, match=r"^den does not answer\.$"):
+        async with asyncio.timeout(5):
+            await names.device("den", ADDRESS, 60.0).identity(seconds=0.05)
+
+
+async def test_of_one_that_was_just_connected_the_parts_are_read_before_its_firmware_is_asked(
+    plug: StandIn, device: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be refused as one that tells nothing of its firmware."""
+    plug.modules = {}
+
+    async def update() -> None:
+        plug.modules = {"Firmware": SimpleNamespace(newest="1.3.1")}
+
+    async def newest(firmware: Any) -> str:
+        return str(firmware.newest)
+
+    monkeypatch.setattr(plug, "update", update)
+    assert await device.with_firmware(newest) == "1.3.1"
 
 
 async def test_who_ask_at_the_same_time_share_a_session(
@@ -182,11 +232,21 @@ async def den(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tapo.NewDevice]:
 async def test_it_is_found_by_a_datagram_or_else_by_trying_each_protocol(
     den: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch, fault: str, patience: float
 ) -> None:
+    from kasa import Discover
+
+    accounts, connect = list[tuple[str, str]](), Discover.try_connect_all
+
+    async def noted(host: str, *, credentials: Any) -> Any:
+        accounts.append((credentials.username, credentials.password))
+        return await connect(host, credentials=credentials)
+
+    monkeypatch.setattr(Discover, "try_connect_all", noted)
     monkeypatch.setattr(tapo, "DISCOVERY", patience)
     with SimulatedPlug(host=OWN, port=PORT, alias="Floor Lamp", fault=fault) as plug:
         assert (await den.identity()).alias == "Floor Lamp"
         await den.switch(False)
         assert not plug.relay
+    assert accounts == ([("ann@example.org", "secret")] if fault else [])
 
 
 @pytest.mark.allow_hosts(OWN)
@@ -207,3 +267,13 @@ async def test_without_its_password_nobody_is_asked(
     monkeypatch.delenv("TAPO_PASSWORD")
     with pytest.raises(PlugLocked, match=r"^den cannot be asked: its password cannot be read\.$"):
         await den.switch(True)
+
+
+async def test_a_name_that_dns_does_not_know_is_told(
+    den: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "_look_up", lambda _: ())
+    lost = names.device("den", ADDRESS.model_copy(update={"host": "den.home.example"}))
+    with pytest.raises(PlugSilent, match=r"^den cannot be reached\.$") as caught:
+        await lost.switch(True)
+    assert not caught.value.sent
