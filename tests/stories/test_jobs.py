@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 from housecarl.builtin import jobs
 from housecarl.clock import UNSET_CLOCK
 from housecarl.house import JOURNAL, House
-from housecarl.jobs import NO_ROOM
+from housecarl.jobs import NO_ROOM, Clockwork
 from housecarl.journal import jobs as kept
 from housecarl.journal.people import pages
 from housecarl.septets import joined
@@ -197,6 +198,28 @@ def test_a_regular_job_comes_by_the_new_clocks_once_the_time_zone_is_changed(
     move(house, clock, 7 * 3600)
     assert phone.reply.startswith("Elm Street up ")
     house.until(lambda: clock.next == clock.now() + timedelta(days=1))
+
+
+def test_the_clockwork_sleeps_until_something_is_due(
+    phone: Phone, house: TestHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[object]()
+    work = Clockwork._work
+
+    async def looked(self: Clockwork) -> object:
+        looks.append(self)
+        return await work(self)
+
+    async def turns() -> None:
+        for _ in range(1000):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Clockwork, "_work", looked)
+    phone.text("!in 20m help uptime")
+    phone.wait()
+    house.until(lambda: clock.next == clock.now() + timedelta(minutes=20))
+    house.do(turns())
+    assert len(looks) == 1, "for the job that was added, and not again"
 
 
 def test_jobs_outlive_a_restart(

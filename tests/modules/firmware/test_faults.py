@@ -125,7 +125,7 @@ CASES = [
     ),
     Case(
         "meter_still_bad",
-        r"lamp flashed: 1\.1\.1 > 1\.2\.3 in \d+ s\. It was on and is on again\. "
+        r"lamp flashed: 1\.1\.1 > 1\.2\.3 in \d\d? s\. It was on and is on again\. "
         r"Its meter still reports 28322 W, over its 1875 W limit\.",
         runs=NEW,
         nature={"fault": "meter_still_bad", "glitch_watts": 28321.7},

@@ -60,7 +60,7 @@ async def test_a_good_flash_is_told_from_what_the_plug_then_reads(
     plug = make(**nature)
     verdict = await flash(house)
     assert re.fullmatch(
-        r"lamp flashed: 1\.1\.1 > 1\.2\.3 in \d+ s\. It was on and is on again\. "
+        r"lamp flashed: 1\.1\.1 > 1\.2\.3 in \d\d? s\. It was on and is on again\. "
         r"Meter now reads 61 W\.",
         verdict,
     )
