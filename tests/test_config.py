@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo, reset_tzpath
 import pytest
 from pydantic import ValidationError
 
-from housecarl import config as config_module
-from housecarl.config import Config, spool_folder
+from housecarl import config_spool
+from housecarl.config import Config
 from housecarl.config_doors import Smtp
 from housecarl.config_file import likely_spool
+from housecarl.config_spool import spool_folder
 from housecarl.message.form import MAX_SIZE
 from housecarl.module import Risk
 from housecarl.verdict import Proof
@@ -293,9 +294,9 @@ def test_a_login_without_a_home_has_the_services_spool(
     """A container's uid without a name; no trace, and a place that can be shown."""
     for name in ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_spool, "__file__", str(tmp_path / "a" / "b" / "config.py"))
     monkeypatch.setattr(os, "getuid", lambda: 54321)
-    assert spool_folder() == config_module.SERVICE_SPOOL
+    assert spool_folder() == config_spool.SERVICE_SPOOL
     (tmp_path / "house.yaml").write_text("spool: ~nobody-of-this-name/spool\nhouse: [\n")
     assert likely_spool(tmp_path / "house.yaml") == tmp_path / "~nobody-of-this-name/spool"
 
@@ -306,8 +307,8 @@ def test_the_services_spool_is_for_root_and_the_service_alone(
 ) -> None:
     """A verb of root finds the daemon's spool; another login has a house of its own."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
-    monkeypatch.setattr(config_module, "SERVICE_SPOOL", tmp_path / "spool")
+    monkeypatch.setattr(config_spool, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_spool, "SERVICE_SPOOL", tmp_path / "spool")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     own = tmp_path / "state" / "housecarl" / "spool"
     monkeypatch.setattr(os, "geteuid", lambda: login)
@@ -321,8 +322,8 @@ def test_a_relative_state_folder_is_ignored(
 ) -> None:
     """Each folder that a verb is called in would have a spool of its own."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setattr(config_module, "__file__", str(tmp_path / "a" / "b" / "config.py"))
-    monkeypatch.setattr(config_module, "SERVICE_SPOOL", tmp_path / "none")
+    monkeypatch.setattr(config_spool, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_spool, "SERVICE_SPOOL", tmp_path / "none")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", "state")
     assert spool_folder() == tmp_path / "home/.local/state/housecarl/spool"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from housecarl import config
+from housecarl import config_spool
 from housecarl.config_file import check, load
 from housecarl.config_keys import Key, keys
 from housecarl.config_show import schema
@@ -55,13 +55,13 @@ def test_the_page_and_the_example_name_every_place_of_the_spool_in_their_order(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    said = [f"$STATE_DIRECTORY{str(config.spool_folder()).removeprefix(str(tmp_path))}"]
+    said = [f"$STATE_DIRECTORY{str(config_spool.spool_folder()).removeprefix(str(tmp_path))}"]
     monkeypatch.delenv("STATE_DIRECTORY")
-    said += [f"{config.spool_folder().relative_to(PAGE.parents[1])}/ of a checkout"]
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "a/b/c/config.py"))
-    said += [f"{config.SERVICE_SPOOL} where it is ours"]
-    monkeypatch.setattr(config, "SERVICE_SPOOL", tmp_path / "none")
-    said += [str(config.spool_folder()).replace(str(tmp_path / "home"), "~")]
+    said += [f"{config_spool.spool_folder().relative_to(PAGE.parents[1])}/ of a checkout"]
+    monkeypatch.setattr(config_spool, "__file__", str(tmp_path / "a/b/c/config.py"))
+    said += [f"{config_spool.SERVICE_SPOOL} where it is ours"]
+    monkeypatch.setattr(config_spool, "SERVICE_SPOOL", tmp_path / "none")
+    said += [str(config_spool.spool_folder()).replace(str(tmp_path / "home"), "~")]
     row = next(line for line in PAGE.read_text().splitlines() if line.startswith("| `spool` "))
     assert row.endswith(f" | Where messages live: {', else '.join(said)}. |")
     comment = re.search(r"(?m)^#spool: .*# default: (.*\n(?:#  .*\n)*)", EXAMPLE.read_text())

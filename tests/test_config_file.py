@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tests.nobody import needs_root, nobody
 
-from housecarl import config, config_file
+from housecarl import config_file, config_spool
 from housecarl.config_file import check, find, likely_spool, load
 from housecarl.config_keys import keys
 from housecarl.config_renamed import RENAMED, Renamed
@@ -425,8 +425,8 @@ def test_the_services_configuration_has_the_services_spool_for_every_login(
     """Who may read it and drop files would look for the daemon in a folder of their own."""
     (tmp_path / "spool").mkdir()
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "a" / "b" / "config.py"))
-    monkeypatch.setattr(config, "SERVICE_SPOOL", tmp_path / "spool")
+    monkeypatch.setattr(config_spool, "__file__", str(tmp_path / "a" / "b" / "config.py"))
+    monkeypatch.setattr(config_spool, "SERVICE_SPOOL", tmp_path / "spool")
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     path = write("house: Elm\n")
     assert load(path).config.spool != tmp_path / "spool"

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from housecarl.config import Config, spool_folder
+from housecarl.config import Config
 from housecarl.config_check import cross
 from housecarl.config_keys import home, meaning, names
 from housecarl.config_renamed import renamed
+from housecarl.config_spool import spool_folder
 from housecarl.config_text import LARGEST, Text, parse
 from housecarl.config_words import Loc, near, words
 from housecarl.disk import is_there
@@ -118,10 +119,9 @@ def find(given: Path | None = None) -> Path:
     for place in places:
         try:
             place.stat()
+            return place
         except OSError as error:
             closed = isinstance(error, PermissionError)
-        else:
-            return place
     if closed:  # the service's: "not found, init writes one" would make a second house beside it
         text = f"{SERVICE_FILE.parent} is closed to this login: run it as root or the daemon's user"
         raise NotAllowed(text)

@@ -19,7 +19,7 @@ from housecarl.cli import guess, interview
 from housecarl.cli.draft import Draft, Server, scalar
 from housecarl.cli.questions import Answers, Check
 from housecarl.cli.site import Site
-from housecarl.config import SERVICE_SPOOL
+from housecarl.config_spool import SERVICE_SPOOL
 from housecarl.config_text import parse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from housecarl import config_file, private_file
-from housecarl.config import SERVICE_SPOOL, state_home
+from housecarl.config_spool import SERVICE_SPOOL, state_home
 from housecarl.errors import NotAllowed
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from housecarl import service
-from housecarl.config import SERVICE_SPOOL, Config
+from housecarl.config import Config
+from housecarl.config_spool import SERVICE_SPOOL
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.thread import in_thread
