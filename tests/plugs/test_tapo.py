@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from housecarl.plugs import energy, names, place, tapo, wire
+from housecarl import addresses
+from housecarl.plugs import energy, names, tapo, wire
 from housecarl.plugs.settings import PORT, PlugAddress
 from housecarl.plugs.tapo import PlugLocked
 from housecarl.plugs.wire import PlugError, PlugSilent
@@ -272,7 +273,7 @@ async def test_without_its_password_nobody_is_asked(
 async def test_a_name_that_dns_does_not_know_is_told(
     den: tapo.NewDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, "_look_up", lambda _: ())
+    monkeypatch.setattr(addresses, "_asked", lambda _: ())
     lost = names.device("den", ADDRESS.model_copy(update={"host": "den.home.example"}))
     with pytest.raises(PlugSilent, match=r"^den cannot be reached\.$") as caught:
         await lost.switch(True)
