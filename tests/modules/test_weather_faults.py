@@ -106,6 +106,24 @@ async def test_on_a_dead_network_the_sentence_helps(weather: Commands, sky: Sky)
     assert "the list of places cannot be reached" in await refusal(weather, "Denver")
 
 
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN])
+async def test_a_source_whose_name_leads_nowhere_cannot_be_reached(
+    weather: Commands, sky: Sky, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """No such name, or a router without a way to the DNS: nobody began an answer."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    lost = "https://sky.lan"
+    weather.set(place="39.7,-105", forecast=lost, geocoding=lost, second=lost)
+    assert await refusal(weather) == (
+        "No weather for 39.7,-105: Open-Meteo cannot be reached; met.no cannot be reached. "
+        "Try again in 15 min."
+    )
+
+
 async def test_names_that_dns_has_no_answer_for_hold_up_nothing_else(
     weather: Commands, sky: Sky, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,8 +54,12 @@ def connector() -> aiohttp.TCPConnector:
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
         ) -> list[ResolveResult]:
-            if not (found := await addresses.of(host, LOOKUP)):
-                raise OSError("no such name in DNS")
+            try:
+                found = await addresses.of(host, LOOKUP)
+            except TimeoutError:  # aiohttp would take it for one of an answer
+                found = ()
+            if not found:
+                raise OSError("its name leads nowhere")
             return [
                 ResolveResult(
                     hostname=host,
