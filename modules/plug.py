@@ -141,6 +141,7 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
         if call.door != "job" or not error.others:
             raise
         devices, gone = [*error.others], f"{error} "  # nobody is there to write it anew
+        until = time.monotonic() + call.settings.patience  # to look for that word took some of it
     other = "off" if wish.state == "on" else "on"
     names = [device.name for device in devices]
     async with switch_back.arranged(call, names, other, wish.minutes) as back:

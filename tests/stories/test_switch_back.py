@@ -289,3 +289,25 @@ def test_one_that_was_taken_out_of_the_config_keeps_no_other_switched(
     assert not plug.relay
     assert said(phone, "!plug lamp porch on").startswith("No plug porch. ")
     assert not plug.relay
+
+
+def test_what_its_name_is_taken_for_then_keeps_no_other_switched_either(
+    phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
+) -> None:
+    """Two are called so by themselves, one is silent when it is asked how it is called."""
+    said(phone, "!plug lamp porch on 30")
+    house.stop()
+    settings = house._modules["plug"]
+    del settings["plugs"]["porch"]
+    with (
+        SimulatedPlug(alias="porch") as one,
+        SimulatedPlug(alias="porch") as other,
+        SimulatedPlug(fault="silent") as silent,
+    ):
+        made = {"one": one, "other": other, "silent": silent}
+        settings["plugs"] |= {name: f"{each.host}:{each.port}" for name, each in made.items()}
+        settings["patience"] = 1.5
+        house.start()
+        move(house, clock, 30)
+        assert phone.reply.startswith("porch could be one or other. Say which. lamp off. ")
+    assert not plug.relay

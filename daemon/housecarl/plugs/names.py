@@ -19,7 +19,7 @@ LIST_LIMIT = 80
 
 
 class UnknownPlug(CommandError):
-    """No plug of the config is meant by a word; `others` are those that the other words mean."""
+    """A word means no one plug of the config; `others` are those that the other words mean."""
 
     others: Sequence[Device] = ()
 
@@ -58,15 +58,16 @@ async def named(
     unknown: UnknownPlug | None = None
     for number, word in enumerate(words):
         meant = known.get(_folded(word)) or known.get(spoken(word)) or []
-        if not meant:
+        if len(meant) == 1:
+            found[meant[0]] = device(meant[0], plugs[meant[0]], seconds)
+            continue
+        if meant:
+            text = f"{_shown(word)} could be {' or '.join(meant[:3])}. Say which."
+        else:
             last = number > 0 and number == len(words) - 1
             silent = [f" {name} {why}" for name, why in apart.items() if name in plugs]
             text = _unknown(word, plugs, also if last else ()) + "".join(silent)
-            unknown = unknown or UnknownPlug(text)
-            continue
-        if len(meant) > 1:
-            raise UnknownPlug(f"{_shown(word)} could be {' or '.join(meant[:3])}. Say which.")
-        found[meant[0]] = device(meant[0], plugs[meant[0]], seconds)
+        unknown = unknown or UnknownPlug(text)
     if unknown is not None:
         unknown.others = [*found.values()]
         raise unknown
