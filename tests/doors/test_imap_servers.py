@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from housecarl.clock import SystemClock
 from housecarl.doors import imap, imap_line, imap_owed
 from housecarl.doors.imap import ImapDoor
 from housecarl.doors.imap_concern import Concern
-from housecarl.doors.imap_line import Opening
+from housecarl.doors.imap_line import Line, Opening
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import first, key_of
 from housecarl.errors import SpoolFull, StorageError
@@ -725,11 +726,26 @@ async def test_mail_that_is_told_of_with_the_answer_to_idle_is_taken_at_once() -
 
 
 async def test_small_talk_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that says "Still here" is not looked at; that mail came is heard amid it."""
-    monkeypatch.setattr(imap_line, "ANSWER_SECONDS", 0.02)
+    """A server that says "Still here" is not looked at; that mail came is heard amid it.
+
+    However long it talks: it is we who end that answer.
+    """
+    ahead, check = 0.0, Line.idle_check
+
+    def checked(line: Line, timeout: float | None = None) -> Any:
+        nonlocal ahead
+        ahead = imap_line.ANSWER_SECONDS + 1
+        return check(line, timeout)
+
+    monkeypatch.setattr(Line, "idle_check", checked)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead)
+    monkeypatch.setattr(imap_line, "time", clock)
     ledger = Ledger()
     server = ImapServer(chatty=0.005, hears=ledger.changed)
-    async with serving(server), watching(ledger, settings(server.port, "ann"), brief=60):
+    async with (
+        serving(server),
+        watching(ledger, settings(server.port, "ann", idle="1h"), brief=3000),
+    ):
         await ledger.until(lambda: server.chats >= 5)
         assert len(server.words("UID SEARCH")) == 1
         await server.append(letter(1))
