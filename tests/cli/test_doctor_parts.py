@@ -59,7 +59,7 @@ from housecarl.doctor.finding import Finding
 from housecarl.doctor.threads import Loose
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
-from housecarl.errors import ConfigError
+from housecarl.errors import ConfigError, SecretLater
 from housecarl.house import JOURNAL
 from housecarl.journal import Database
 from housecarl.password import hash_password
@@ -890,6 +890,25 @@ def test_check_ends_beside_a_secret_on_a_dead_mount(
     back.set()
     told = f"people.ann.totp: {dead}: its disk gave nothing in 0.02 s. Is its mount dead?"
     assert told in str(done.exception)
+
+
+def test_a_start_beside_a_secret_on_a_dead_mount_is_to_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 78 would keep systemd from it."""
+    config, back = tmp_path / "house.yaml", threading.Event()
+    config.write_text(
+        "spool: spool\n"
+        "people: {ann: {may: [help], login: {user: ann, hash: {file: dead}}}}\n"
+        f"doors: {{smtp: {{listen: '127.0.0.1:{free_port()}', recipients: [cmd@home.example]}}}}\n"
+    )
+    monkeypatch.setattr("housecarl.secret._at_once", lambda *_: back.wait(20) and -1)
+    monkeypatch.setattr("housecarl.secret.READ_SECONDS", 0.02)
+    monkeypatch.setattr(logs, "set_up", lambda _: None)  # it would stay so for other tests
+    done = CliRunner().invoke(cli.housecarl, ["-c", str(config), "run"])
+    back.set()
+    assert isinstance(done.exception, SecretLater), done.exception
+    assert cli.tell(done.exception) == 69
 
 
 async def test_a_plug_that_talks_nonsense_may_be_of_another_make(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ def housecarl(ctx: click.Context, config: Path | None, verbose: bool, quiet: boo
     """Text or e-mail your house: it checks that it is you, does it, and texts back.
 
     \b
-    Exit codes: 0 done, 1 failed or trouble, 2 usage, 69 a service cannot be reached,
+    Exit codes: 0 done, 1 failed or trouble, 2 usage,
+    69 a service, or the disk of a secret, cannot be reached,
     75 try again later, 77 not allowed, 78 config wrong.
     """
     ctx.obj = config
