@@ -49,12 +49,14 @@ def bombs() -> Iterator[tuple[str, bytes]]:
         "<p>",
         "<td>a",
         "<a class='class=\"'>",
+        '</a =">"',
         "&",
         "&#9",
     ):
         yield f"html {unit}", letter(lines(unit), "Content-Type: text/html")
     page = base64.encodebytes(b"<a/" * 60_000)
     kind = "Content-Type: text/html"
+    yield "html script without an end", letter(b"<script>\n" + lines("</script "), kind)
     yield "html encoded", letter(page, kind, "Content-Transfer-Encoding: base64")
     for unit in ("(", '"', "=?", "=?a?q?", "a@b,", "\\"):
         yield f"from {unit}", letter("x", sender=folded(unit, 60_000))

@@ -131,10 +131,12 @@ def _tokens(source: str) -> Iterator[tuple[str, str | None, frozenset[str]]]:
         if opens is None:
             return
         tag = _TAG.match(source, end)
-        attributes = _attributes(source, tag.end()) if tag else None
-        if tag is None or attributes is None:
+        if tag is None:
             position = _after_other(source, end)
             continue
+        attributes = _attributes(source, tag.end())
+        if attributes is None:
+            return
         position, name = tag.end() + len(attributes) + 1, tag[2].lower()
         if name == "pre":
             preformatted = max(0, preformatted + (-1 if tag[1] else 1))
@@ -153,17 +155,18 @@ def _attributes(source: str, start: int) -> str | None:
 
 
 def _after_other(source: str, start: int) -> int:
-    """Where to go on after a `<` that opens no complete tag: past a comment or declaration."""
+    """Where to go on after a `<` that opens no tag: past a comment or declaration."""
     if source.startswith("<!--", start):
         end = source.find("-->", start + 4)
         return len(source) if end < 0 else end + 3
-    end = source.find(">", start) if source[start + 1] in "!?/" else -1
+    end = source.find(">", start)
     return len(source) if end < 0 else end + 1
 
 
 def _after_raw(source: str, position: int, name: str) -> int:
-    match = re.compile(rf"</{name}(?=[\s/>])[^>]*+>", re.IGNORECASE).search(source, position)
-    return match.end() if match else len(source)
+    closing = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(source, position)
+    end = source.find(">", closing.end()) if closing else -1
+    return len(source) if end < 0 else end + 1
 
 
 def _marks(attributes: str) -> frozenset[str]:
