@@ -122,13 +122,15 @@ async def test_quoted_printable_as_mail_programs_write_it_is_obeyed(
         (b"\nIXBsdWcgbGFt \ncCBvbg== \n \n", "pass example.org"),
         (b"IXBsdWcgbGFtcCBvbg= =\n", REFUSED),
         (b"IXBs dWcgbGFtcCBvbmUx", REFUSED),
+        (b"", "pass example.org"),
+        (b" \n\n", "pass example.org"),
         (b"/ping", REFUSED),
         (b"+off", REFUSED),
         (b"!plug lamp on", REFUSED),
         (b"IXBsdWcgbGFtcCBvbg===", REFUSED),
         (b"IXBsdWcgbGFtcCBvbg==\n\nsent by x", REFUSED),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 async def test_base64_holds_nothing_else(world: World, body: bytes, word: str) -> None:
     """It begins with a letter or a digit, which no symbol is: as it stands it holds no command."""

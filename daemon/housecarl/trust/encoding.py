@@ -46,7 +46,7 @@ def is_harmless(original: Original) -> bool:
     told = root.header(NAME.decode()).lower()
     is_base64 = _is_base64(root.body)
     if told == "base64":
-        return is_base64
+        return is_base64 or not root.body.strip()
     if told not in ("", *UNCHANGED, _QUOTED) or (is_base64 and _encodes_command(original)):
         return False  # nobody could read the command, and one in the subject would count instead
     # what costs little first: the text is read only where these do not tell
