@@ -159,6 +159,27 @@ async def test_base64_of_a_command_is_not_believed_to_be_plain(
     assert await check(world, body.replace(b"\n", b"\r\n"), encoding) == word
 
 
+@pytest.mark.parametrize(
+    ("text", "charset", "changed"),
+    [
+        ("!say köln", "utf-8", "iso-2022-jp"),
+        ("!say|€", "utf-8", "gbk"),
+        ("\ufeff!plug lamp", "utf-8", "big5"),
+        ("<!DOCTYPE html><p>!say ä", "utf-8", "hz"),
+        ("! say köln", "iso-8859-1", "utf-8"),
+    ],
+    ids=range(5),
+)
+async def test_nor_in_a_charset_in_which_some_of_it_cannot_be_read(
+    world: World, text: str, charset: str, changed: str
+) -> None:
+    """Hardly anybody signs the charset either."""
+    typed = text.encode(charset, "replace")
+    body = base64.encodebytes(typed + b" " * (-len(typed) % 3)).replace(b"\n", b"\r\n")
+    raw = signed(mail(body=body, kind=f"text/plain; charset={changed}"), h=GMAIL)
+    assert await said(world, raw) == REFUSED
+
+
 async def test_an_encoding_that_nobody_can_read_is_not_believed(world: World) -> None:
     """The body would hold no command then, and one in its subject would be done instead."""
     assert await check(world, b"!plug lamp on\r\n", "x-uuencode") == REFUSED

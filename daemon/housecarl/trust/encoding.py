@@ -6,7 +6,7 @@ import binascii
 import re
 from dataclasses import replace
 
-from housecarl.folding import unreadable
+from housecarl.folding import EDGES, unreadable
 from housecarl.message.part import UNCHANGED, trimmed
 from housecarl.trust.leading import mark
 from housecarl.trust.original import Original
@@ -18,6 +18,10 @@ _QUOTED = "quoted-printable"
 #: Its lines put together. Of text it begins with a letter or a digit, and no symbol is one: as it
 #: stands it holds no command.
 _BASE64 = re.compile(rb"[A-Za-z0-9][A-Za-z0-9+/]*+={0,2}")
+
+_LOST = r"\ufffd\x00-\x08\x0e-\x1f\x7f-\x9f"
+#: A symbol, or what begins a page, and a name: they can be read, and so can what stands behind.
+_NAMED = re.compile(rf"[^\w\s{_LOST}]\s*!?[A-Za-z0-9_-]++(?![{_LOST}])")
 
 #: Columns; a line that quoted-printable broke had no room for more within these (it breaks at 76,
 #: before a character of up to 12).
@@ -64,12 +68,23 @@ def _is_base64(body: bytes) -> bool:
 
 
 def _encodes_command(original: Original) -> bool:
-    """Whether the body would begin with a command, were it base64."""
+    """Whether the body would begin with a command, were it base64.
+
+    Also in UTF-8, as whoever wrote the encoding may have written the charset too, in which some of
+    the command cannot be read. What was no base64 can hardly be read at all.
+    """
+    root = original.root
     try:
-        found = _commands(original, binascii.a2b_base64(original.root.body))
+        body = binascii.a2b_base64(root.body)
     except ValueError:
         return False
-    return any(not mark(line).isalnum() and not unreadable(line) for line in found[:1])
+    for parameters in (root.parameters, {**root.parameters, "charset": "utf-8"}):
+        decoded = replace(root, fields=(), parameters=parameters, body=body)
+        for line in original.commands(decoded)[:1]:
+            named = not unreadable(line) or _NAMED.match(line.strip(EDGES))
+            if named and not mark(line).isalnum():
+                return True
+    return False
 
 
 def _commands(original: Original, body: bytes) -> list[str]:
