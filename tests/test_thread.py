@@ -51,3 +51,26 @@ async def test_a_stop_that_comes_with_the_end_of_the_work_is_not_forgotten(
     asyncio.get_running_loop().call_soon(reading.cancel)
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+
+@pytest.mark.parametrize("begin", [in_thread, partial(in_one_thread, "clean-up")])
+async def test_who_cleans_up_after_a_cancel_is_told_that_time_is_up(
+    begin: Callable[[Callable[[], bool], float], Awaitable[bool]],
+) -> None:
+    """Python 3.11's timeout took its own end for the cancel, and the rest was not cleaned up."""
+    begun, back = asyncio.Event(), threading.Event()
+
+    async def command() -> str:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            with pytest.raises(TimeoutError):
+                await begin(lambda: back.wait(20), 0.01)
+        return "cleaned up"
+
+    task = asyncio.create_task(command())
+    await begun.wait()
+    task.cancel()
+    assert await task == "cleaned up"
+    back.set()

@@ -42,8 +42,12 @@ async def in_thread(work: Callable[[], T], limit: float) -> T:
 
     A thread of the loop's own pool that hangs would keep the daemon from ending.
     """
-    async with asyncio.timeout(limit):  # 3.11's wait_for forgets a cancel that comes with the end
-        return await _apart(work)
+    begun = _apart(work)
+    try:
+        return await _result(begun, limit)
+    finally:
+        if not begun.cancel():
+            begun.exception()  # a cancel may have come with the end, and asyncio would log it
 
 
 async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T:
@@ -60,8 +64,7 @@ async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T
 
         begun[key] = _apart(work)
         begun[key].add_done_callback(over)
-    async with asyncio.timeout(limit):
-        return cast("T", await asyncio.shield(begun[key]))
+    return cast("T", await _result(begun[key], limit))
 
 
 def within(key: Hashable, work: Callable[[], T], limit: float) -> T:
@@ -84,6 +87,18 @@ def within(key: Hashable, work: Callable[[], T], limit: float) -> T:
         except RuntimeError:  # a module has left no room for one (TasksMax)
             run()
     return cast("T", begun.result(limit))
+
+
+async def _result(begun: asyncio.Future[T], limit: float) -> T:
+    """What comes of it within `limit` seconds; it goes on when that is over, or nobody waits.
+
+    3.11's wait_for forgets a cancel that comes with the end, its timeout takes its own end for a
+    cancel that came before, as in the clean-up of a command that was cut off.
+    """
+    await asyncio.wait((begun,), timeout=limit)
+    if not begun.done():
+        raise TimeoutError
+    return begun.result()
 
 
 def _apart(work: Callable[[], T]) -> asyncio.Future[T]:
