@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Collection
 
@@ -15,6 +16,7 @@ from housecarl.judge import Case, Judge
 from housecarl.module import Call, Risk
 from housecarl.record import Repeated
 from housecarl.rights import Decision
+from housecarl.secret import Secret
 
 #: Reasons that hold only now: before the journal was lost the same message may have been in time.
 _LATE = ("late", "stale")
@@ -61,10 +63,13 @@ class Admission:
         typed = case.steps[0].args.code
         person = self._judge.config.people[case.person]
         now = case.now.timestamp()
+        # its disk may give nothing for seconds, and all others wait for a write
+        secret = await asyncio.to_thread(_app_secret, person.totp) if person.totp else None
 
         def find(conn: sqlite3.Connection) -> Confirmation | confirm.WrongCode:
             _see_new(conn, case)  # before it is counted as a wrong code
-            secret = confirm.app_secret(person.totp) if person.totp is not None else None
+            if isinstance(secret, SecretError):
+                raise secret
             found = confirm.find(conn, case.person, typed, case.id, now, secret)
             if isinstance(found, confirm.WrongCode):
                 # seen from now on: another door may bring a copy of it before it is over
@@ -90,6 +95,14 @@ class Admission:
         # as it was asked, whatever it is by now: to be claimed is what uses the code up
         freed = step._replace(decision=Decision("run", Risk.DANGER))
         return decided._replace(word="run", steps=(freed,), confirmed=found)
+
+
+def _app_secret(named: Secret) -> str | SecretError:
+    """The secret of an authenticator app, or what keeps it from being read."""
+    try:
+        return confirm.app_secret(named)
+    except SecretError as error:
+        return error
 
 
 def _see_new(conn: sqlite3.Connection, case: Case) -> None:

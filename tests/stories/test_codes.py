@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from pyotp.totp import TOTP
 from structlog.testing import capture_logs
 from tests.stories.talk import inside, pass_
 
+from housecarl import secret
 from housecarl.confirm import matching_step
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
@@ -388,6 +391,34 @@ def test_a_secret_that_makes_no_codes_is_told_and_nothing_is_done(
         ("ann", "housecarl person totp ann")
     }
     assert secret is None or secret not in str(logs)
+
+
+def test_nobody_else_waits_for_the_disk_of_an_app_s_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network mount that died held up the journal for ten seconds at each `!yes`."""
+    file, asked, back = tmp_path / "app", threading.Event(), threading.Event()
+    file.touch(mode=0o600)
+
+    def hang(path: str, flags: int) -> int:
+        asked.set()
+        back.wait(20)
+        return os.open(path, flags)
+
+    monkeypatch.setattr(secret, "_at_once", hang)
+    monkeypatch.setattr(secret, "READ_SECONDS", 20.0)
+    people = {
+        "ann": {"phones": ["+13035550123"], "may": ["*"], "totp": {"file": str(file)}},
+        "bo": {"phones": ["+13035550124"], "may": ["*"]},
+    }
+    with TestHouse(tmp_path, people) as house:
+        ann, bo = house.phone("ann"), house.phone("bo")
+        ann.text("!yes 123456")
+        assert asked.wait(20)
+        bo.text("!uptime")
+        assert " up " in bo.reply and not back.is_set()
+        back.set()
+        assert ann.reply == "Codes of your app cannot be checked here. Nothing was done."
 
 
 @pytest.mark.parametrize("zero", ["\uff10", "\u0660"])
