@@ -24,7 +24,7 @@ CALLS = 220
 DIRTY_CALLS = 80
 
 #: Seconds each call of a slow disk takes, and that nobody else may be kept waiting.
-SLOW, PROMPT = 0.6, 0.45
+SLOW, PROMPT = 1.2, 0.9
 
 
 @pytest.mark.long

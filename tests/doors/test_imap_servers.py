@@ -261,7 +261,7 @@ async def test_a_stop_is_quick_whatever_the_server_does_not_say(phase: str) -> N
             await ledger.until(lambda: server.is_mute)
             began = time.monotonic()
             await door.stop()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 10
             assert door._thread is not None
             assert not door._thread.is_alive()
 

@@ -168,13 +168,13 @@ async def test_an_unknown_user_takes_as_long_as_a_known_one(
 async def test_passwords_are_checked_one_at_a_time_off_the_loop_and_a_queue_is_bounded() -> None:
     checks = Logins({})
     asked = [asyncio.create_task(checks.verify("x", "y", "")) for _ in range(20)]
-    slowest, last = 0.0, time.monotonic()
+    turns = 0
     while not all(task.done() for task in asked):
         await asyncio.sleep(0.001)
-        slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
+        turns += 1
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert (results.count(None), sum(isinstance(each, Busy) for each in results)) == (17, 3)
-    assert slowest < 0.2
+    assert turns > 100, "the loop went on meanwhile: one that checks has a turn for each"
 
 
 @pytest.mark.parametrize("source", ["127.0.0.1", pytest.param("127.0.0.2", marks=pytest.mark.long)])

@@ -31,7 +31,7 @@ async def test_when_the_first_source_fails_the_second_is_asked(
         r"Denver: 37 F, rain, wind SE 6 mph\. Today \d\d-\d\d, rain 0\.\d in\.", sms(reply)
     )
     assert reply.rows[-1] == ("Source", "MET Norway (CC BY 4.0)")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.long(after=4)

@@ -60,13 +60,13 @@ async def test_a_dead_dns_is_waited_for_once_however_many_plugs_are_named_by_it(
     """Else one flash would keep `!plug` from every other plug, also from those with an address."""
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20) or [])
-    monkeypatch.setattr(place, "LOOKUP_SECONDS", 0.05)
+    monkeypatch.setattr(place, "LOOKUP_SECONDS", 0.25)
     assert await StoreLog(store).claim("den", {"target": TARGET, "host": "192.0.2.9", "port": 9999})
     plugs = {f"p{n}": PlugAddress(host=f"p{n}.lan") for n in range(40)}
     began = time.monotonic()
     try:
         assert await left_alone(store, plugs) == {}
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5
     finally:
         over.set()
 

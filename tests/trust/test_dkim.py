@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from dkim.crypto import parse_pem_private_key
 from nacl.encoding import Base64Encoder
 from nacl.signing import SigningKey
+from tests import cost
 
 from housecarl.errors import FormError, TrustLater
 from housecarl.message import read
@@ -357,27 +357,24 @@ async def test_keys_end_at_4096_bits(world: World, bits: int, word: str) -> None
 async def test_a_hostile_key_costs_no_time(world: World, record: str) -> None:
     world.publish("example.org", record)
     raw = signed(mail())
-    start = time.process_time()
-    assert (await judged(world, raw)).checks["dkim"] in ("key-form", "key-size")
-    assert time.process_time() - start < 0.25
+    with cost.at_most(0.25):
+        assert (await judged(world, raw)).checks["dkim"] in ("key-form", "key-size")
 
 
 async def test_blanks_in_a_signature_cost_no_time(world: World) -> None:
     raw = signed(mail())
     padded = raw.replace(b" b=", b" b=" + (b"\r\n " + b" " * 900) * 3, 1)
-    start = time.process_time()
-    assert (await judged(world, padded)).checks["dkim"] == "syntax"
-    with pytest.raises(FormError):
-        read(raw.replace(b" b=", b" b=" + (b"\r\n " + b" " * 900) * 70, 1))
-    assert time.process_time() - start < 0.25
+    with cost.at_most(0.25):
+        assert (await judged(world, padded)).checks["dkim"] == "syntax"
+        with pytest.raises(FormError):
+            read(raw.replace(b" b=", b" b=" + (b"\r\n " + b" " * 900) * 70, 1))
 
 
 async def test_blanks_in_a_body_cost_no_time(world: World) -> None:
     body = (b" " * 998 + b"\r\n") * 250
     raw = signed(mail(body=b"!plug lamp on\r\n")) + body
-    start = time.process_time()
-    assert (await judged(world, raw)).reason is None, "blank lines at the end are not signed"
-    assert time.process_time() - start < 0.25
+    with cost.at_most(0.25):
+        assert (await judged(world, raw)).reason is None, "blank lines at the end are not signed"
 
 
 @pytest.mark.parametrize("on_top", [b"Subject: !plug heater on\r\n", b"Date: x\r\n"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests import cost
 
 from housecarl.errors import FormError
 from housecarl.message import Stamp, gate, read_form
@@ -103,11 +103,9 @@ async def test_no_signed_byte_can_be_changed(name: str) -> None:
 
 
 async def test_a_whole_verdict_takes_less_than_12_ms() -> None:
+    """With room for the sidecar's YAML."""
     raw = (SAMPLES / "02_gv_2026_forwarded.eml").read_bytes()
     await verdict("02_gv_2026_forwarded", raw)
-    took = []
-    for _ in range(5):
-        start = time.process_time()
-        await verdict("02_gv_2026_forwarded", raw)
-        took.append(time.process_time() - start)
-    assert min(took) < 0.030, "12 ms, with room for a busy machine and the sidecar's YAML"
+    with cost.at_most(5 * 0.030):
+        for _ in range(5):
+            await verdict("02_gv_2026_forwarded", raw)

@@ -49,11 +49,11 @@ async def test_of_several_each_is_told_as_it_is_and_a_silent_one_keeps_no_other_
     fan = make("fan", relay=False, glitch_watts=28417.0)
     if fault == "gone":
         heater.stop()
-    house.set(**dict(house.settings) | {"recheck": 2.0, "patience": 0.5})
+    house.set(**dict(house.settings) | {"recheck": 2.0, "patience": 1.0})
     started = time.monotonic()
     reply = await house.text("plug", "lamp", "heater", "fan", "on")
     assert reply == f"{told} lamp on, fan on (meter wrong). 43 W in all."
-    assert time.monotonic() - started < 0.9, "in all, with the rechecks of a bad meter"
+    assert time.monotonic() - started < 1.9, "in all, with the rechecks of a bad meter"
     assert (lamp.relay, heater.relay, fan.relay) == (True, False, True)
 
 
