@@ -267,7 +267,7 @@ def test_an_endpoint_that_drips_is_left_when_the_time_is_over(
     scheme: str, begins: bytes, drips: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is for the whole answer, however often a little of it comes."""
-    monkeypatch.setattr(imap_oauth, "SECONDS", 0.2)
+    monkeypatch.setattr(imap_oauth, "SECONDS", 0.5)
     dripped, over = 0, threading.Event()
 
     def drip(listening: socket.socket) -> None:
@@ -287,7 +287,7 @@ def test_an_endpoint_that_drips_is_left_when_the_time_is_over(
         thread = threading.Thread(target=drip, args=(listening,))
         thread.start()
         url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/token"
-        with pytest.raises(Cut, match="no access token: not answered within 0.2 s"):
+        with pytest.raises(Cut, match="no access token: not answered within 0.5 s"):
             token(client_file(tmp_path, token_uri=url), "imap.gmail.com")
         over.set()
         thread.join(10)

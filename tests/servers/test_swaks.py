@@ -54,7 +54,7 @@ post: {{host: 127.0.0.1, port: {smarthost}, tls: none, from: house@home.example}
 
 def listening(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers on a port."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended"
         with socket.socket() as probe:
