@@ -164,6 +164,28 @@ def test_what_was_cut_off_once_it_was_switched_is_not_undone_by_the_job_it_left(
     assert said(phone, "!jobs") == "No jobs."
 
 
+def test_what_was_cut_off_before_it_was_noted_what_is_to_switch_back_switches_nothing(
+    phone: Phone,
+    house: TestHouse,
+    clock: FakeClock,
+    plug: SimulatedPlug,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The house ended between the two; nobody who switches the plug then can know of that job."""
+
+    async def cut(*_: object) -> None:
+        raise RuntimeError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch_back, "_add", cut)
+        said(phone, "!plug lamp on 30")
+    assert not plug.relay
+    said(phone, "!plug lamp on")
+    move(house, clock, 30)
+    assert phone.reply.startswith("lamp on. ")
+    assert plug.relay
+
+
 def test_the_job_ends_the_countdown_of_the_plug_which_ends_a_moment_later(
     phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug, one_clock: None
 ) -> None:

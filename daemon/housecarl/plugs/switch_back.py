@@ -48,20 +48,22 @@ async def arranged(
     """Have plugs switched later that are switched within; nothing when no minutes are given.
 
     It is arranged before, so that none stays as it is for want of a job, and whoever switches one
-    after a crash finds what is to switch it back. Raises CommandError when there can be no more.
+    after a crash finds what is to switch it back: a job only looks until it is noted here. Raises
+    CommandError when there can be no more.
     """
     if minutes is None:
         yield None
         return
     due = time.time() + minutes * 60
     try:
-        job = await call.schedule(timedelta(minutes=minutes), _command(plugs, state))
+        job = await call.schedule(timedelta(minutes=minutes), _command(plugs))
     except CommandError as error:
         raise CommandError(f"{error} Nothing was switched.") from None
-    back = await _add(call, Back(job, state, due, plugs))
     ahead = {(job, plug) for plug in plugs}
     _ahead.update(ahead)
     try:
+        back = await _add(call, Back(job, state, due, plugs))
+        await call.cancel(job, instead=_command(plugs, state))
         yield back
     finally:
         _ahead.difference_update(ahead)
@@ -149,6 +151,6 @@ async def _waiting(call: Call) -> list[Back]:
     return [each for each in kept if each.due > time.time() - WAITS]
 
 
-def _command(plugs: Sequence[str], state: str) -> str:
+def _command(plugs: Sequence[str], *state: str) -> str:
     """As a module writes a command for later, whatever this house has chosen."""
-    return House().typed("plug", *plugs, state)
+    return House().typed("plug", *plugs, *state)
