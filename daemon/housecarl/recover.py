@@ -39,6 +39,9 @@ SUSPECTS_SECONDS = 10.0
 #: Seconds between two looks whether a verb of the command line is still at its work.
 LOOK_SECONDS = 2.0
 
+#: Seconds in which a command finds out what became of its work: a flash takes 232 and an answer.
+RULE_SECONDS = 600.0
+
 #: Files the journal is asked about at once: a backlog of thousands keeps no door shut for minutes.
 ASKED = 500
 
@@ -209,7 +212,8 @@ class Recovery:
             if await self.db.read(lambda conn: values.get(conn, BACKGROUND, key)) is None:
                 return
             try:
-                reply = await command.spec.interrupted(call)
+                async with asyncio.timeout(RULE_SECONDS):
+                    reply = await command.spec.interrupted(call)
             except StorageError:
                 raise
             except BaseException as error:

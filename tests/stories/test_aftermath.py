@@ -50,6 +50,7 @@ NOT_FLASHED = (
 
 BROKEN = '''
 """A command that cannot tell what became of it."""
+import asyncio
 from housecarl import Call, Reply, command
 from housecarl.errors import StorageError
 
@@ -71,6 +72,14 @@ async def fill(call: Call) -> Reply:
 
 async def look(call: Call) -> Reply:
     return Reply(f"{call.id[:4]} looked.")
+
+async def wait(call: Call) -> Reply:
+    await asyncio.Event().wait()
+
+@command(interrupted=wait)
+async def slow(call: Call) -> Reply:
+    """Be slow."""
+    return Reply("slow.")
 
 @command(interrupted=look)
 async def sure(call: Call) -> Reply:
@@ -211,6 +220,15 @@ def test_a_rule_that_breaks_leaves_the_general_sentence(house: TestHouse) -> Non
     leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "firm"})
     house.start()
     assert told(house) == [f"firm was interrupted by a restart. Log {ID[:4]}."]
+
+
+def test_a_rule_that_finds_nothing_out_keeps_nobody_waiting_for_ever(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("housecarl.recover.RULE_SECONDS", 0.05)
+    leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "slow"})
+    house.start()
+    assert told(house) == [f"slow was interrupted by a restart. Log {ID[:4]}."]
 
 
 def test_a_rule_that_the_disk_keeps_from_answering_is_asked_at_the_next_start(
