@@ -136,7 +136,8 @@ async def plug(call: Call, *plugs: str, state: State | None = None) -> Reply:
     apart = await busy.left_alone(call.store.beside(busy.MODULE), call.settings.plugs)
     gone = ""
     try:
-        devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart)
+        own = await switch_back.names(call)
+        devices = await named(wish.names, call.settings.plugs, also=STATES, apart=apart, own=own)
     except UnknownPlug as error:
         if call.door != "job" or not error.others:
             raise

@@ -317,7 +317,8 @@ def test_what_its_name_is_taken_for_then_keeps_no_other_switched_either(
     phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
 ) -> None:
     """Two are called so by themselves, one is silent when it is asked how it is called."""
-    said(phone, "!plug lamp porch on 30")
+    said(phone, "!plug lamp porch on")
+    said(phone, "!in 30m plug lamp porch off")
     house.stop()
     settings = house._modules["plug"]
     del settings["plugs"]["porch"]
@@ -333,3 +334,20 @@ def test_what_its_name_is_taken_for_then_keeps_no_other_switched_either(
         move(house, clock, 30)
         assert phone.reply.startswith("porch could be one or other. Say which. lamp off. ")
     assert not plug.relay
+
+
+def test_another_plug_that_calls_itself_so_by_then_is_not_switched_in_its_place(
+    phone: Phone, house: TestHouse, clock: FakeClock
+) -> None:
+    """A job means the plugs of the configuration that were switched; a text may mean an alias."""
+    said(phone, "!plug porch on 30")
+    house.stop()
+    plugs = house._modules["plug"]["plugs"]
+    del plugs["porch"]
+    with SimulatedPlug(alias="porch") as desk:
+        plugs["desk"] = f"{desk.host}:{desk.port}"
+        house.start()
+        move(house, clock, 30)
+        assert phone.reply == "No plug porch. Plugs: desk, lamp."
+        assert desk.relay
+        assert said(phone, "!plug porch on").startswith("desk on. ")

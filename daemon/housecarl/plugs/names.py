@@ -36,19 +36,20 @@ async def named(
     *,
     also: Sequence[str] = (),
     apart: Mapping[str, str] = MappingProxyType({}),
+    own: Sequence[str] = (),
     seconds: float = DEADLINE,
 ) -> list[Device]:
     """The plugs the words mean, each once; `all` means every one.
 
     `also` are words that could have been meant in the last place, `apart` plugs that are not asked
-    for their alias and why, `seconds` how long each plug may take to answer. Raises UnknownPlug
-    with one suggestion, or for a word that several plugs are called by.
+    for their alias and why, `own` words that are no alias, `seconds` how long each plug may take to
+    answer. Raises UnknownPlug with one suggestion, or for a word that several plugs are called by.
     """
     if not plugs:
         raise UnknownPlug("No plugs in the config yet. Add one under modules: plug: plugs:.")
     if not words or any(word.casefold() == "all" for word in words):
         return [device(name, plugs[name], seconds) for name in sorted(plugs)]
-    known: dict[str, list[str]] = {}
+    known: dict[str, list[str]] = {spoken(word): [] for word in own}
     for name, address in plugs.items():
         known.setdefault(address.host.casefold(), []).append(name)
     known |= {spoken(name): [name] for name in plugs}

@@ -116,6 +116,13 @@ async def found(call: Call, job: int) -> Back | None:
     return next((each for each in await _waiting(call) if each.job == job), None)
 
 
+async def names(call: Call) -> Sequence[str]:
+    """The words of a job that mean plugs by their names: another may be called so by itself."""
+    if call.door != "job":
+        return ()
+    return [plug for each in await _waiting(call) for plug in each.plugs]
+
+
 async def leave_out(call: Call, back: Back, plugs: Collection[str]) -> None:
     """Take plugs out of a job; without any it is cancelled."""
     await _leave_out(call, plugs, lambda each: each.job == back.job)
