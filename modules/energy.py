@@ -106,24 +106,24 @@ async def energy(call: Call, *plugs: str, period: Period | None = None) -> Reply
     energy alone tells of all plugs; now, today, week and month choose what. A meter that cannot be
     right is said to be wrong, once more when it is well again.
     """
-    settings, chosen = call.settings, period or "now"
+    settings, chosen, today = call.settings, period or "now", _today(call)
     apart = await busy.left_alone(call.store.beside(busy.MODULE), settings.plugs)
     patience = settings.patience
     devices = await named(plugs, settings.plugs, also=PERIODS, apart=apart, seconds=patience)
-    results = await asyncio.gather(*(_measured(call, device) for device in devices))
+    results = await asyncio.gather(*(_measured(call, device, today) for device in devices))
     errors = [result for result in results if isinstance(result, str)]
     measured = [result for result in results if isinstance(result, Measured)]
     if not measured:
         raise CommandError(" ".join(errors[:3]))
     if len(devices) == 1:
         one = measured[0]
-        return await _alarm(call, one) if one.now.sensed.why else _one(one, chosen, _today(call))
-    return _several(measured, [*map(_reset, measured), *errors], chosen, _today(call))
+        return await _alarm(call, one) if one.now.sensed.why else _one(one, chosen, today)
+    return _several(measured, [*map(_reset, measured), *errors], chosen, today)
 
 
-async def _measured(call: Call, device: Device) -> Measured | str:
+async def _measured(call: Call, device: Device, today: date) -> Measured | str:
     """Look at one plug and remember its meter; a sentence when that cannot be."""
-    settings, today = call.settings, _today(call)
+    settings = call.settings
     try:
         async with (
             asyncio.timeout(LONGEST_READING),

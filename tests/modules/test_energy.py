@@ -74,6 +74,16 @@ async def test_today_is_never_the_whole_week(house: Commands, make: Make) -> Non
     assert await house.text("energy", "lamp", "week") == f"lamp 0.70 kWh in 7 days: {day} 0.70."
 
 
+async def test_a_month_that_ends_while_it_is_told_is_the_one_that_was_asked_for(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("lamp")
+    days = iter([date.today()])
+    later = date.today() + timedelta(days=31)
+    monkeypatch.setattr(house.module, "_today", lambda _: next(days, later))
+    assert await house.text("energy", "lamp", "month") == "lamp 0.3 kWh this month, 0.31 a day."
+
+
 async def test_what_no_plug_counted_is_not_0_kwh(house: Commands, make: Make) -> None:
     """Such a plug is left out of a sum, and nothing is an average of no days."""
     make("lamp", fault="no_days")
