@@ -54,6 +54,15 @@ def test_both_sets_of_units_are_told_apart_by_their_names() -> None:
             "reports a power that is no number",
         ),
         (Reading(None), True, None),
+        (reading(1875.0, 125.0, 15.0), True, None),
+        (reading(5.0), False, None),
+        (reading(60.0, 85.0, 0.8), True, None),
+        (reading(60.0, 265.0), True, None),
+        (reading(77.0), True, None),
+        (reading(78.0), True, "reports 78 W, more than 121 V and 0.60 A can be"),
+        (Reading(60.0), True, None),
+        (Reading(60.0, amperes=0.1), True, None),
+        (Reading(60.0, volts=121.0), True, None),
     ],
 )
 def test_a_reading_that_cannot_be_true_says_why(told: Reading, on: bool, why: str | None) -> None:
@@ -71,6 +80,13 @@ def test_a_reading_that_cannot_be_true_says_why(told: Reading, on: bool, why: st
 )
 def test_what_a_socket_carries_on_strong_mains_is_believed(model: str, told: Reading) -> None:
     assert meter.implausible(told, True, meter.max_watts(model)) is None
+
+
+@pytest.mark.parametrize(
+    ("watts", "told"), [(0.0, "0 W"), (0.4, "0.4 W"), (9.9, "9.9 W"), (10.0, "10 W"), (43, "43 W")]
+)
+def test_tenths_of_a_watt_are_told_where_they_matter(watts: float, told: str) -> None:
+    assert meter.shown(watts) == told
 
 
 def test_all_bad_is_a_fault_and_some_bad_are_glitches() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from housecarl import CommandError
 from housecarl.means import words_of
 from housecarl.module import SPEC, Call, House, Risk
 from housecarl.plugs import wire
@@ -99,6 +100,41 @@ async def test_a_plug_of_two_words_is_switched_back_by_its_name(
     await house.run("plug", "bo's lamp", "on", "30")
     ((_, text),) = house.hand.jobs
     assert words_of(text) == ("plug", "bo's lamp", "off")
+
+
+async def test_a_day_is_the_longest_that_a_plug_may_be_on_for_minutes(
+    house: Commands, make: Make
+) -> None:
+    make("lamp", relay=False)
+    assert " Off again at " in await house.text("plug", "lamp", "on", "1440")
+
+
+async def test_a_plug_that_is_named_by_a_number_is_no_minutes(house: Commands, make: Make) -> None:
+    make("lamp")
+    make("30")
+    assert await house.text("plug", "lamp", "30") == "lamp on, 30 on. 86 W in all."
+
+
+async def test_one_that_said_yes_and_is_as_it_was_is_not_switched_back(
+    house: Commands, make: Make
+) -> None:
+    make("lamp", relay=False, fault="relay_stuck")
+    assert await refusal(house, "lamp", "on", "30") == "lamp said yes but is still off."
+    assert house.hand.jobs == [(timedelta(minutes=30), "")]
+
+
+async def test_a_mail_gets_a_table_of_one_plug_and_no_chart(house: Commands, make: Make) -> None:
+    make("lamp")
+    reply = await house.run("plug", "lamp")
+    assert reply.rows == [
+        ("lamp", "on"),
+        ("Power", "43.0 W"),
+        ("Voltage", "121.3 V"),
+        ("Today", "0.31 kWh"),
+        ("Device", "HS110(US) 1.0, firmware 1.1.1"),
+        ("Signal", "-52 dBm"),
+    ]
+    assert not reply.bars
 
 
 @pytest.mark.parametrize(
@@ -193,6 +229,36 @@ async def test_a_faulty_plug_is_told_in_one_sentence_and_in_time(
     assert await refusal(house, "lamp", "on") == reply
     assert plug.relay is relay
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("last", "reply"),
+    [
+        ("set_relay_state", r"It was told to switch; how it stands is not known\."),
+        ("get_realtime", r"43 W now, 0\.31 kWh today\."),
+    ],
+)
+async def test_one_that_falls_silent_once_it_is_switched_is_told_in_time(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch, last: str, reply: str
+) -> None:
+    """Before it is read back, or before it is told to count."""
+    plug = make("lamp", relay=False)
+    (members,) = (each for each in plug.device._modules.values() if last in each)
+    answer = members[last]
+
+    def fall_silent(args: dict[str, Any]) -> dict[str, Any]:
+        plug.device.faults.words["silent"] = 0.0
+        return answer(args)
+
+    monkeypatch.setitem(members, last, fall_silent)
+    started = time.monotonic()
+    try:
+        told = await house.text("plug", "lamp", "on", "30")
+    except CommandError as error:
+        told = str(error)
+    assert re.fullmatch(rf"lamp .*\. {reply} Off again at \d\d:\d\d\.", told)
+    assert plug.relay and time.monotonic() - started < 3
 
 
 async def test_who_does_not_say_how_it_stands_is_not_toggled(house: Commands, make: Make) -> None:

@@ -17,12 +17,14 @@ async def test_all_means_every_plug(house: Commands, make: Make) -> None:
     lamp, heater = make("lamp"), make("heater", watts=900.0)
     assert await house.text("plug", "all", "off") == "heater off, lamp off."
     assert not lamp.relay and not heater.relay
+    assert not (await house.run("plug")).bars, "nothing is drawn"
 
 
 async def test_several_named_at_once_are_switched_and_no_other(house: Commands, make: Make) -> None:
     lamp, fan, heater = make("lamp", relay=False), make("fan", relay=False), make("heater")
     assert await house.text("plug", "lamp,fan", "on") == "lamp on, fan on. 86 W in all."
     assert lamp.relay and fan.relay and heater.asked("set_relay_state") == 0
+    assert await house.text("plug", "lamp,", "fan") == "lamp on, fan on. 86 W in all."
 
 
 async def test_one_of_several_fails_and_the_rest_is_done(house: Commands, make: Make) -> None:
