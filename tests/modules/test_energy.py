@@ -84,6 +84,28 @@ async def test_a_month_that_ends_while_it_is_told_is_the_one_that_was_asked_for(
     assert await house.text("energy", "lamp", "month") == "lamp 0.3 kWh this month, 0.31 a day."
 
 
+@pytest.mark.parametrize(
+    ("day", "week", "month"),
+    [
+        (9, "0.50 kWh in 7 days: Mon 0.20, Sun 0.30", "2.00 kWh this month, 0.50 a day"),
+        (2, "2.40 kWh in 7 days: Fri 0.90, Sat 0.80, Sun 0.70", "1.50 kWh this month, 0.75 a day"),
+        (1, "1.70 kWh in 7 days: Fri 0.90, Sat 0.80", "0.80 kWh this month, 0.80 a day"),
+    ],
+)
+async def test_a_week_is_7_days_and_a_month_its_own(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch, day: int, week: str, month: str
+) -> None:
+    """Also where the month changed within the week, and a plug tells days that are to come."""
+    lamp = make("lamp", fault="no_today")
+    lamp.device.meter.days |= {
+        date(2025, 10, 31): 0.9,
+        **{date(2025, 11, number): kwh for number, kwh in ((1, 0.8), (2, 0.7), (3, 0.2), (9, 0.3))},
+    }
+    monkeypatch.setattr(house.module, "_today", lambda _: date(2025, 11, day))
+    assert await house.text("energy", "lamp", "week") == f"lamp {week}."
+    assert await house.text("energy", "lamp", "month") == f"lamp {month}."
+
+
 async def test_what_no_plug_counted_is_not_0_kwh(house: Commands, make: Make) -> None:
     """Such a plug is left out of a sum, and nothing is an average of no days."""
     make("lamp", fault="no_days")
@@ -179,6 +201,22 @@ async def test_a_newer_firmware_is_named_as_the_cure(
         "heater reports 28322 W, over its 1875 W limit: the meter is wrong. "
         "Firmware 1.2.6 may cure it: !firmware heater."
     )
+
+
+async def test_where_no_firmware_fits_none_is_named(
+    house: Commands, make: Make, tmp_path: Path
+) -> None:
+    make("heater", folder=tmp_path, glitch_watts=28321.7)
+    assert (await house.text("energy", "heater")).endswith(" wrong. Try !firmware heater.")
+
+
+async def test_glitches_are_left_out_and_counted(house: Commands, make: Make) -> None:
+    lamp = make("lamp", glitches=((0, 9000.0), (3, 9000.0), (4, 9000.0)))
+    for ignored in ("1 glitch", "2 glitches"):
+        assert await house.text("energy", "lamp") == (
+            f"lamp 43 W now, 0.31 kWh today, 0.3 kWh this month. {ignored} ignored."
+        )
+    assert lamp.device.meter.readings == 6
 
 
 async def test_a_day_that_cannot_be_is_a_wrong_meter(house: Commands, make: Make) -> None:
