@@ -17,7 +17,7 @@ from housecarl.weather.sources import expires
 from housecarl.weather.web import number
 
 from .conftest import Commands, sms
-from .sky_server import FORECAST, GEOCODING, MET_NO, Sky, place
+from .sky_server import FORECAST, GEOCODING, MET_NO, Sky, day, place
 from .weather_house import age, configure, refusal, us, weekday
 
 
@@ -43,6 +43,20 @@ async def test_a_metric_house_reads_celsius_and_kilometres(weather: Commands) ->
         "Denver: 5 C, partly cloudy, feels 2, wind W 14 km/h. Today -2 to 8, rain 20%. "
         f"{weekday(1)} -1 to 11 clear."
     )
+
+
+async def test_today_is_the_day_that_it_is_at_the_place(weather: Commands, sky: Sky) -> None:
+    """Far east it is tomorrow already, far west still yesterday."""
+    ahead = 1 if datetime.now(UTC).hour >= 12 else -1
+    sky.forecast["utc_offset_seconds"] = ahead * 14 * 3600
+    sky.forecast["daily"]["time"] = [day(ahead + n) for n in range(5)]
+    assert await weather.text("weather") == us().replace(weekday(1), weekday(ahead + 1))
+
+
+async def test_what_need_not_be_said_is_left_out(weather: Commands, sky: Sky) -> None:
+    """What it feels like when that is what it is, and whence no wind comes."""
+    sky.forecast["current"] |= {"apparent_temperature": 5.0, "wind_speed_10m": 0.0}
+    assert (await weather.text("weather")).startswith("Denver: 41 F, partly cloudy, no wind. ")
 
 
 async def test_what_is_asked_says_no_more_than_it_must(weather: Commands, sky: Sky) -> None:
@@ -131,7 +145,9 @@ def test_expires_counts_within_reason(told: str, seconds: float) -> None:
 
 async def test_namesakes_get_numbers(weather: Commands, sky: Sky) -> None:
     text = "Which Springfield? 1 Missouri US, 2 Massachusetts US, 3 Illinois US."
-    assert await weather.text("weather", "springfield") == f"{text} Text !weather springfield 2"
+    reply = await weather.run("weather", "springfield")
+    assert sms(reply) == f"{text} Text !weather springfield 2"
+    assert reply.rows[2] == ("3", "Springfield, Illinois US")
     assert (await weather.text("weather", "springfield", 2)).startswith("Springfield: 41 F")
     assert sky.asked[-1][1]["latitude"] == "42.10"
     assert await refusal(weather, "springfield", "4") == (

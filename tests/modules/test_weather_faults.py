@@ -82,6 +82,15 @@ async def test_a_recent_answer_beats_none(weather: Commands, sky: Sky) -> None:
     assert (await refusal(weather)).startswith("No weather for Denver: Open-Meteo has trouble")
 
 
+async def test_what_the_second_source_says_is_told_and_not_what_is_kept_of_the_first(
+    weather: Commands, sky: Sky
+) -> None:
+    await weather.run("weather")
+    await age(weather, 901)
+    sky.faults = {FORECAST: "500"}
+    assert (await weather.text("weather")).startswith("Denver: 37 F, rain, wind SE 6 mph. ")
+
+
 async def test_missing_values_are_left_out(weather: Commands, sky: Sky) -> None:
     sky.forecast["current"] |= {"apparent_temperature": None, "weather_code": "?"}
     sky.forecast["current"]["wind_speed_10m"] = 1e9
@@ -162,6 +171,8 @@ async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
 ) -> None:
     """As met.no sends them: hour by hour for two days, then every six, and then degrees alone."""
     noon = datetime.now(UTC) - timedelta(hours=7)  # the day it is there, by the sun
+    cloudy = met_no_hour(-1.0, next_6_hours=0.0)
+    cloudy["next_6_hours"]["summary"] = {"symbol_code": "cloudy"}
     sky.met_no["properties"]["timeseries"] = [
         {"time": f"{noon + timedelta(days=ahead):%Y-%m-%d}T{hour}:00:00Z", "data": data}
         for ahead, hour, data in (
@@ -170,7 +181,7 @@ async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
             (0, 20, met_no_hour(7.0)),
             (1, 18, met_no_hour(None, next_6_hours=10.0)),
             (2, 18, met_no_hour(-1.0)),
-            (3, 18, met_no_hour(-1.0, next_6_hours=0.0)),
+            (3, 18, cloudy),
         )
     ]
     sky.faults = {FORECAST: "500"}
@@ -180,7 +191,7 @@ async def test_hours_that_tell_no_rain_or_no_temperature_are_left_out(
     assert [told for _, told in reply.rows[1:-1]] == [
         "41-48, rain 1.0 in",
         "30-30",
-        "30-30, no rain",
+        "30-30, cloudy, no rain",
     ]
 
 
