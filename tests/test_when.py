@@ -14,13 +14,14 @@ DENVER = ZoneInfo("America/Denver")
 
 
 @pytest.mark.parametrize(
-    ("text", "minutes"), [("20m", 20), ("2h", 120), ("1h30m", 90), ("3d", 4320), ("5MIN", 5)]
+    ("text", "minutes"),
+    [("20m", 20), ("2h", 120), ("1h30m", 90), ("3d", 4320), ("5MIN", 5), ("366d", 527_040)],
 )
 def test_a_span_is_read(text: str, minutes: int) -> None:
     assert when.span(text) == timedelta(minutes=minutes)
 
 
-@pytest.mark.parametrize("text", ["", "0m", "m", "20", "-5m", "1h1h", "999d", "20 m", "²m"])
+@pytest.mark.parametrize("text", ["", "0m", "m", "20", "-5m", "1h1h", "366d1m", "20 m", "²m"])
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(CommandError):
         when.span(text)
@@ -106,7 +107,17 @@ def test_a_regular_time_that_cannot_be_is_asked_for_anew(words: tuple[str, ...],
     assert str(caught.value) == said
 
 
-def test_a_span_goes_on_from_the_last_time() -> None:
-    regular, _ = when.every(("5m", "uptime"))  # the shortest
+@pytest.mark.parametrize(("words", "minutes"), [("5m", 5), ("hour", 60), ("1d", 1440)])
+def test_a_span_goes_on_from_the_last_time(words: str, minutes: int) -> None:
+    """5 minutes are the shortest."""
+    regular, rest = when.every((words, "plug", "lamp"))
     start = datetime(2026, 11, 27, 12, tzinfo=UTC)
-    assert regular.next(start, DENVER) == start + timedelta(minutes=5)
+    assert regular.next(start, DENVER) == start + timedelta(minutes=minutes)
+    assert regular.has(start, DENVER) and rest == ("plug", "lamp")
+
+
+def test_a_regular_time_without_a_command_is_a_time() -> None:
+    regular, rest = when.every(("day", "7:00"))
+    assert (regular.text, rest) == ("day 07:00", ())
+    seven = datetime(2026, 11, 27, 14, tzinfo=UTC)
+    assert regular.has(seven, DENVER) and not regular.has(seven + timedelta(minutes=1), DENVER)
