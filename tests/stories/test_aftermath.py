@@ -300,3 +300,15 @@ class TestRealPace:
             house.stop()
             assert time.monotonic() - began < 5
             assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
+
+    def test_a_plug_that_may_be_writing_is_left_alone_though_it_has_another_name_by_now(
+        self, house: TestHouse
+    ) -> None:
+        lamp = house._modules["plug"]["plugs"]["lamp"]
+        leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD)
+        row = ROW | DEAD | lamp | {"plug": "porch", "steps": [["commit", "", time.time()]]}
+        leave(house, "firmware", "flash", row)
+        house.start()
+        house.drop("As: ann\n!plug lamp off\n")
+        why = "lamp may be writing its firmware; do not unplug it."
+        assert told(house) == [f"{why} Nothing was switched."]

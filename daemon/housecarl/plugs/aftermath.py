@@ -58,7 +58,8 @@ async def found(
     head = f"{row.plug}: the flash of {at} was interrupted here."
     over = not again and age(row) >= GIVEN_UP
     if device is None:
-        return True, f"{head} It is not in the config any more; check it by hand."
+        gone = "It is not in the config any more; check it by hand."
+        return not writing(row, settle), f"{head} {gone}"  # it may have another name by now
     try:
         seen = await device.identity()
     except PlugError:
