@@ -192,6 +192,32 @@ async def test_one_that_is_stopped_twice_before_it_has_ended_is_told_as_stopped(
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_of_two_that_run_at_once_each_is_stopped_by_its_number(run: Commands) -> None:
+    run.set(programs={name: {"argv": SLEEP} for name in ("job", "other")})
+    assert (await run.text("run", "job")).endswith(" To stop: !stop 1")
+    assert (await run.text("run", "other")).endswith(" To stop: !stop 2")
+    assert await run.text("run") == "Programs: job, other. Running: 1 job, 2 other."
+    assert (await run.text("stop", 2)).startswith("other stopped ")
+    assert (await run.text("stop", 1)).startswith("job stopped ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(89.4, "89 s"), (90, "2 min"), (5369, "89 min"), (5400, "1 h 30 min"), (90000, "25 h 0 min")],
+)
+def test_a_span_is_told_in_the_unit_that_fits(run: Commands, seconds: float, told: str) -> None:
+    assert run.module._span(seconds) == told
+
+
+@pytest.mark.parametrize(("count", "told"), [(6, "p4, p5."), (7, "p4, p5, 1 more.")])
+async def test_six_programs_are_named_and_the_others_counted(
+    run: Commands, count: int, told: str
+) -> None:
+    run.set(programs={f"p{number}": {"argv": ["true"]} for number in range(count)})
+    assert await run.text("run") == f"Programs: p0, p1, p2, p3, {told}"
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_who_stops_their_own_program_is_told_once(run: Commands) -> None:
     program(run, *SLEEP)
     await run.run("run", "job")

@@ -159,6 +159,15 @@ async def test_namesakes_get_numbers(weather: Commands, sky: Sky) -> None:
     assert sky.asked[-1][1]["latitude"] == "39.80"
 
 
+async def test_namesakes_of_which_nobody_knows_how_large_they_are_get_numbers_too(
+    weather: Commands, sky: Sky
+) -> None:
+    sky.places["Troy"] = [place("Troy", "", None), place("Troy", "Texas", None)]
+    assert await weather.text("weather", "Troy") == (
+        "Which Troy? 1 US, 2 Texas US. Text !weather troy 2"
+    )
+
+
 async def test_a_region_tells_namesakes_apart(weather: Commands, sky: Sky) -> None:
     assert (await weather.text("weather", "springfield,", "ill")).startswith("Springfield: 41 F")
     assert sky.asked[-1][1]["latitude"] == "39.80"
@@ -172,7 +181,9 @@ async def test_a_misspelt_place_is_read_back_under_its_name(weather: Commands, s
 async def test_coordinates_need_no_list_of_places(weather: Commands, sky: Sky) -> None:
     assert (await weather.text("weather", "-33.87, 151.2")).startswith("-33.87,151.2: 41 F")
     assert sky.paths() == [FORECAST]
+    assert (await weather.text("weather", "-90,180")).startswith("-90,180: 41 F")
     assert "No place 91,0" in await refusal(weather, "91,0")
+    assert "No place 0,181" in await refusal(weather, "0,181")
 
 
 @pytest.mark.parametrize("asked", ["nowhere", "Łódź" * 30, "\u202eevil", "' OR 1=1 --" * 20])

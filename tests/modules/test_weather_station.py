@@ -43,6 +43,18 @@ async def test_a_station_alone_is_better_than_nothing(station: Commands, sky: Sk
     assert await station.text("weather") == "Denver: 40 F, feels 34, wind S 8 mph."
 
 
+@pytest.mark.parametrize(
+    ("chill", "heat", "told"),
+    [(None, 6.0, "40 F, feels 43"), (4.4, 4.4, "40 F"), (9.0, None, "40 F")],
+)
+async def test_it_feels_as_wind_or_damp_make_it(
+    station: Commands, sky: Sky, chill: float | None, heat: float | None, told: str
+) -> None:
+    sky.faults = {FORECAST: "500", MET_NO: "500"}
+    sky.station["observations"][0]["metric"] |= {"windChill": chill, "heatIndex": heat}
+    assert await station.text("weather") == f"Denver: {told}, wind S 8 mph."
+
+
 async def test_a_sky_of_an_hour_ago_is_not_told_as_that_of_now(station: Commands, sky: Sky) -> None:
     await station.run("weather")
     await age(station, 3600)
