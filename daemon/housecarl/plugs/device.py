@@ -105,7 +105,10 @@ class Device:
         return identified(self.name, await self.ask(request, seconds=seconds, tries=2))
 
     async def look(self, today: date, *, seconds: float | None = None) -> Look:
-        """How it stands, in one request; in two when its clock is in another month than ours."""
+        """How it stands, in one request; in two when its clock is in another month than ours.
+
+        When it does not answer the second, what it counted today is not known.
+        """
         until = time.monotonic() + (self.seconds if seconds is None else seconds)
         request: Answer = {
             "system": {"get_sysinfo": {}},
@@ -120,7 +123,8 @@ class Device:
         day = _date(answer) or today
         if _month(day) != _month(today):
             request = {"emeter": {"get_daystat": _month(day)}}
-            answer = await self.ask(request, seconds=until - time.monotonic(), tries=2)
+            with contextlib.suppress(PlugError):
+                answer = await self.ask(request, seconds=until - time.monotonic(), tries=2)
         return Look(identity, reading, _energy_of(answer, day))
 
     async def switch(self, on: bool, *, seconds: float | None = None) -> None:

@@ -261,6 +261,25 @@ async def test_one_that_falls_silent_once_it_is_switched_is_told_in_time(
     assert plug.relay and time.monotonic() - started < 3
 
 
+async def test_how_a_plug_of_another_month_stands_is_told_though_its_day_is_not(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut without the internet it is 2000 there; its day takes a second question."""
+    plug = make("lamp", relay=False)
+    modules = plug.device._modules
+    answer = modules["emeter"]["get_realtime"]
+
+    def go_away(args: dict[str, Any]) -> dict[str, Any]:
+        plug.device.faults.words["rst"] = 0.0
+        return answer(args)
+
+    monkeypatch.setitem(
+        modules["time"], "get_time", lambda _: {"year": 2000, "month": 1, "mday": 1}
+    )
+    monkeypatch.setitem(modules["emeter"], "get_realtime", go_away)
+    assert await house.text("plug", "lamp", "on") == "lamp on. 43 W now."
+
+
 async def test_who_does_not_say_how_it_stands_is_not_toggled(house: Commands, make: Make) -> None:
     """It was only asked, so nothing may have switched."""
     plug = make("lamp", fault="lost_reply")
