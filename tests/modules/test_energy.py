@@ -106,6 +106,17 @@ async def test_a_week_is_7_days_and_a_month_its_own(
     assert await house.text("energy", "lamp", "month") == f"lamp {month}."
 
 
+async def test_a_month_has_its_count_on_its_first_day_too(
+    house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plug is asked for the month before as well then."""
+    make("lamp")
+    monkeypatch.setattr(house.module, "_today", lambda _: date.today().replace(day=1))
+    assert await house.text("energy", "lamp") == (
+        "lamp 43 W now, 0.31 kWh today, 0.3 kWh this month."
+    )
+
+
 async def test_what_no_plug_counted_is_not_0_kwh(house: Commands, make: Make) -> None:
     """Such a plug is left out of a sum, and nothing is an average of no days."""
     make("lamp", fault="no_days")

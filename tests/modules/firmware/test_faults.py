@@ -194,6 +194,15 @@ async def test_a_fault_has_its_verdict_on_each_profile(
         assert plug.device.update.flashes == int(wrote), profile
 
 
+async def test_a_plug_that_refuses_the_order_to_fetch_is_told_as_that(three: Three) -> None:
+    plugs = three()
+    for _, plug in plugs.values():
+        system = plug.device._modules["system"]
+        system["download_firmware"] = lambda _: {"err_code": -3, "err_msg": "invalid argument"}
+    verdicts = await asyncio.gather(*(flash(house) for house, _ in plugs.values()))
+    assert verdicts == [f"lamp NOT flashed: it refused the download (-3).{STILL}"] * 3
+
+
 def flipped(image: bytes) -> bytes:
     return image[:100_000] + bytes([image[100_000] ^ 4]) + image[100_001:]
 

@@ -143,7 +143,7 @@ UNFIT: list[tuple[dict[str, Any], str]] = [
     ),
     ({"model": "HS110(EU)"}, "lamp: {} is for HS110(US), this is HS110(EU)"),
     ({"hw_ver": "2.0"}, "lamp: {} is for hardware 1, this is 2.0"),
-    ({"rssi": -80}, "lamp: its Wi-Fi is too weak (-80 dBm)"),
+    ({"rssi": -75}, "lamp: its Wi-Fi is too weak (-75 dBm)"),
     ({"fault": "busy"}, "lamp: another update is running on it"),
     ({"watts": 900.0}, "lamp: it carries 900 W; switch off what is plugged in"),
 ]
@@ -165,13 +165,24 @@ async def test_what_does_not_fit_is_never_sent(
     assert await house.hand.store.get("flash") is None
 
 
+@pytest.mark.parametrize("version", ["1.1.0", "1.2.3", "2.0.0"])
 async def test_a_version_that_locks_out_hardware_4_1_is_refused(
+    house: Commands, make: Make, folder: Path, version: str
+) -> None:
+    describe(folder, "new.bin", put(folder, "new.bin"), hardware="4.1", version=version)
+    make(hw_ver="4.1", profile="rtl", sw_ver="1.0.4 Build 191111 Rel.103839")
+    assert await refusal(house, "lamp", "flash") == (
+        f"lamp: {version} would lock us out of hardware 4.1 for good. Nothing was done."
+    )
+
+
+async def test_a_version_that_leaves_hardware_4_1_open_can_be_flashed(
     house: Commands, make: Make, folder: Path
 ) -> None:
-    describe(folder, FILE, put(folder), hardware="4.1")
-    make(hw_ver="4.1", profile="rtl")
-    assert await refusal(house, "lamp", "flash") == (
-        "lamp: 1.2.3 would lock us out of hardware 4.1 for good. Nothing was done."
+    describe(folder, "new.bin", put(folder, "new.bin"), hardware="4.1", version="1.0.9")
+    make(hw_ver="4.1", profile="rtl", sw_ver="1.0.4 Build 191111 Rel.103839")
+    assert await house.text("firmware", "lamp", "check") == (
+        "lamp can be flashed 1.0.4 to 1.0.9. Signature not checked."
     )
 
 
