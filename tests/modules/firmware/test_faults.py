@@ -194,6 +194,7 @@ async def test_a_fault_has_its_verdict_on_each_profile(
         assert plug.device.update.flashes == int(wrote), profile
 
 
+@pytest.mark.long
 async def test_a_plug_that_refuses_the_order_to_fetch_is_told_as_that(three: Three) -> None:
     plugs = three()
     for _, plug in plugs.values():
