@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from housecarl import Call, CommandError, Reply, addresses, command
+from housecarl.folding import apart
 
 #: letters, digits and hyphens (RFC 952, RFC 1123): no option, no shell word, no zone
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
@@ -46,7 +47,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    hosts: dict[Name, Host] = Field(default_factory=dict)
+    hosts: Annotated[dict[Name, Host], AfterValidator(apart)] = Field(default_factory=dict)
     others: bool = True
 
 

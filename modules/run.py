@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.folding import apart
 from housecarl.quantity import Duration
 
 #: seconds: after this the reply says "started" and the result follows in a second message
@@ -49,7 +50,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    programs: dict[Name, Program] = Field(default_factory=dict)
+    programs: Annotated[dict[Name, Program], AfterValidator(apart)] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

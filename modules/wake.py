@@ -20,13 +20,14 @@ from pydantic import (
 )
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.folding import apart
 
 #: the discard port, where the packet harms nobody; sent so often because UDP may lose it
 PORT, TIMES = 9, 3
 #: seconds: until we give up on it, between two looks, for one answer
 PATIENCE, PAUSE, ANSWER = 90.0, 2.0, 1.0
-#: what a machine may be called in a text, and how many names fit one reply
-NAME, SHOWN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$", 6
+#: how many names fit one reply
+SHOWN = 6
 
 
 def _hardware(text: object) -> str:
@@ -42,6 +43,8 @@ def _address(text: object) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+#: what a machine may be called in a text
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$")]
 
 
 class Machine(BaseModel):
@@ -60,9 +63,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    machines: dict[Annotated[str, StringConstraints(pattern=NAME)], Machine] = Field(
-        default_factory=dict
-    )
+    machines: Annotated[dict[Name, Machine], AfterValidator(apart)] = Field(default_factory=dict)
     patience: float = Field(PATIENCE, gt=0, le=600)
 
 

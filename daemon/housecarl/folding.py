@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+Named = TypeVar("Named", bound=Mapping[str, Any])
 
 #: Marks that show nothing: zero-width, joiners, direction marks, byte order mark, soft hyphen.
 INVISIBLE = (
@@ -46,6 +50,21 @@ def lines(text: str) -> list[str]:
 def typed(text: str) -> str:
     """`text` as the fingers meant it: straight quotes, hyphens, plain spaces."""
     return text if text.isascii() and "\t" not in text else text.translate(_TYPED)
+
+
+def spoken(name: str) -> str:
+    """A name as names are compared: neither its capitals nor what a keyboard made of it count."""
+    return typed(name).casefold()
+
+
+def apart(named: Named) -> Named:
+    """`named` as it is. ValueError when two of its names are the same in a text."""
+    found: dict[str, str] = {}
+    for name in named:
+        former = found.setdefault(spoken(name), name)
+        if former != name:
+            raise ValueError(f"{former} and {name} are the same in a text; rename one of them")
+    return named
 
 
 def same(char: str, wanted: str) -> bool:

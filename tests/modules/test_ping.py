@@ -70,6 +70,11 @@ async def test_what_is_no_host_is_refused_in_one_sms(ping: Commands, host: str) 
         ping.set(hosts={"nas": host})
 
 
+def test_two_hosts_that_are_the_same_in_a_text_are_refused(ping: Commands) -> None:
+    with pytest.raises(ValidationError, match="nas and NAS are the same in a text"):
+        ping.set(hosts={"nas": "192.168.1.20", "NAS": "192.168.1.21"})
+
+
 @pytest.mark.parametrize("host", TAKEN)
 def test_addresses_and_plain_host_names_are_taken(ping: Commands, host: str) -> None:
     assert ping.module.host_name(host) == str(host)

@@ -303,6 +303,13 @@ def test_the_longest_replies_fit(run: Commands) -> None:
         sms(module._said(name, limit, ended))
 
 
+def test_two_programs_that_are_the_same_in_a_text_are_refused(run: Commands) -> None:
+    """Else the one that was named exactly might not be the one that runs."""
+    told = "backup and Backup are the same in a text; rename one of them"
+    with pytest.raises(ValidationError, match=told):
+        run.set(programs={name: {"argv": ["true"]} for name in ("backup", "Backup")})
+
+
 @pytest.mark.parametrize(
     "wrong", [{"argv": []}, {"argv": "echo hi"}, {"argv": ["x"], "limit": "3 weeks"}, {"shell": 1}]
 )

@@ -131,3 +131,8 @@ async def test_a_packet_that_cannot_leave_is_said_so(wake: Commands) -> None:
 def test_settings_are_checked(wake: Commands, wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         wake.set(machines={"nas": wrong})
+
+
+def test_two_machines_that_are_the_same_in_a_text_are_refused(wake: Commands) -> None:
+    with pytest.raises(ValidationError, match="nas and NAS are the same in a text"):
+        wake.set(machines={name: {"mac": MAC} for name in ("nas", "NAS")})

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from housecarl.errors import CommandError
+from housecarl.folding import spoken
 from housecarl.plugs.device import Device, Identity
-from housecarl.plugs.settings import PlugAddress, spoken
+from housecarl.plugs.settings import PlugAddress
 from housecarl.plugs.tapo import NewDevice
 from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 

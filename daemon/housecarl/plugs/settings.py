@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from housecarl import folding
 from housecarl.config_section import Line
+from housecarl.folding import apart, spoken
 from housecarl.location import Host
 from housecarl.secret import Secret
 
@@ -16,11 +16,6 @@ from housecarl.secret import Secret
 PORT = 9999
 #: what a word of `plug` means that is no plug
 RESERVED = {"all": "every plug", **dict.fromkeys(("on", "off", "toggle"), "to switch")}
-
-
-def spoken(name: str) -> str:
-    """A name as names are compared: neither its capitals nor what a keyboard made of it count."""
-    return folding.typed(name).casefold()
 
 
 def _name(value: str) -> str:
@@ -64,14 +59,10 @@ def _address(value: Any) -> Any:
     return {"host": value}
 
 
-def _apart(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
-    """Each name means one plug, and each plug has one. ValueError says which are not apart."""
-    names: dict[str, str] = {}
+def _places(plugs: Mapping[str, PlugAddress]) -> Mapping[str, PlugAddress]:
+    """Each plug has one name. ValueError says which has two."""
     places: dict[tuple[str, int], str] = {}
     for name, one in plugs.items():
-        former = names.setdefault(spoken(name), name)
-        if former != name:
-            raise ValueError(f"{former} and {name} are the same in a text; rename one of them")
         former = places.setdefault((one.host.casefold(), one.port), name)
         if former != name:
             raise ValueError(
@@ -86,5 +77,6 @@ Plugs = Annotated[
         Annotated[Line, AfterValidator(_name)],
         Annotated[PlugAddress, BeforeValidator(_address)],
     ],
-    AfterValidator(_apart),
+    AfterValidator(apart),
+    AfterValidator(_places),
 ]
