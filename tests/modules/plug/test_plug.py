@@ -143,6 +143,10 @@ async def test_a_mail_gets_a_table_of_one_plug_and_no_chart(house: Commands, mak
         (("lmap", "on"), "No plug lmap. Did you mean lamp? Plugs: heater, lamp."),
         (("kitchen",), "No plug kitchen. Plugs: heater, lamp."),
         (("lamp", "onn"), "No plug onn. Did you mean on? Plugs: heater, lamp."),
+        (("onn",), "No plug onn. Plugs: heater, lamp."),
+        (("onn", "lamp"), "No plug onn. Plugs: heater, lamp."),
+        (("attic", "cellar", "on"), "No plug attic. Plugs: heater, lamp."),
+        (("Łódź", "on"), "No plug ??d?. Plugs: heater, lamp."),
         (
             ("lamp", "on", "30m"),
             "on comes last, or before minutes: !plug lamp on 30",
