@@ -139,6 +139,40 @@ async def test_a_plug_that_comes_back_later_than_the_house_is_waited_for(
         assert (await looking).endswith("It runs 1.2.3 now: the flash went through.")
 
 
+async def test_what_is_known_at_the_first_look_is_told_then_and_is_the_end_of_it(
+    tmp_path: Path,
+) -> None:
+    """Nothing is said of a relay that is as it was."""
+    store, at = FileStore(tmp_path / "store.json"), time.time()
+    row = {"plug": "lamp", "target": NEW, "pid": 0, "started": at, "on": True}
+    await store.set("flash", {**row, "steps": [["flashing", "", at]]})
+    journal = StoreLog(store)
+    (left,) = await journal.unfinished()
+    with SimulatedPlug(sw_ver=NEW) as plug:
+        device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+        async with asyncio.timeout(20):  # it would look for 232 s
+            told = await aftermath.settled(journal, left, device, "UTC", Pace())
+    assert told.endswith("was interrupted here. It runs 1.2.3 now: the flash went through.")
+    assert await journal.unfinished() == []
+
+
+async def test_a_plug_that_stays_silent_is_told_when_the_look_is_over_and_left_open(
+    tmp_path: Path,
+) -> None:
+    store, at = FileStore(tmp_path / "store.json"), time.time()
+    row = {"plug": "lamp", "target": NEW, "pid": 0, "started": at}
+    await store.set("flash", {**row, "steps": [["commit", "", at]]})
+    journal = StoreLog(store)
+    (left,) = await journal.unfinished()
+    with SimulatedPlug() as plug:
+        pass
+    device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
+    async with asyncio.timeout(20):
+        told = await aftermath.settled(journal, left, device, "UTC", Pace(0.0002))
+    assert told.endswith("It does not answer. Do not unplug it for 5 min, then check it.")
+    assert await journal.unfinished() == [left]
+
+
 async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> None:
     row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)
     assert await aftermath.found(row, None, "UTC") == (
