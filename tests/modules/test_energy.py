@@ -181,6 +181,16 @@ async def test_a_mail_gets_a_chart_of_the_days(house: Commands, make: Make) -> N
     assert reply.bars == [(f"{datetime.now():%a %d}", 0.31)] and reply.unit == "kWh"
 
 
+async def test_a_mail_gets_a_table_of_what_the_meter_says(house: Commands, make: Make) -> None:
+    make("lamp", volts=120.0, watts=60.0, power_factor=1.0)
+    assert (await house.run("energy", "lamp")).rows == [
+        ("lamp", "60.0 W"),
+        ("Voltage", "120.0 V"),
+        ("Current", "0.500 A"),
+        ("Counter", "55.14 kWh"),
+    ]
+
+
 async def test_several_are_summed(house: Commands, make: Make) -> None:
     make("lamp")
     make("heater", watts=900.0)

@@ -168,6 +168,16 @@ async def test_namesakes_of_which_nobody_knows_how_large_they_are_get_numbers_to
     )
 
 
+@pytest.mark.parametrize("lost", ["latitude", "longitude", "name"])
+async def test_a_place_that_lacks_what_it_is_known_by_is_left_out(
+    weather: Commands, sky: Sky, lost: str
+) -> None:
+    broken = place("Troy", "Ohio", 1_000_000) | {lost: None}
+    sky.places["Troy"] = [broken, place("Troy", "Texas", 5, 42.7)]
+    assert (await weather.text("weather", "Troy")).startswith("Troy: 41 F")
+    assert sky.asked[-1][1]["latitude"] == "42.70"
+
+
 async def test_a_region_tells_namesakes_apart(weather: Commands, sky: Sky) -> None:
     assert (await weather.text("weather", "springfield,", "ill")).startswith("Springfield: 41 F")
     assert sky.asked[-1][1]["latitude"] == "39.80"
