@@ -164,6 +164,38 @@ async def test_an_old_seal_is_stale(world: World) -> None:
     assert (await judged(world, raw, forwarders=FORWARDERS)).reason == "stale"
 
 
+OLD = T - 30 * 86400
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        signed(mail(), t=str(OLD)),
+        signed(mail(), t=str(OLD), x=str(OLD + 86400)),
+        signed(mail().replace(b"25 Nov", b"25 Oct"), t=None),
+        signed(signed(mail(), t=str(OLD)), s="other"),
+        b"DKIM-Signature: v=1\r\n" + signed(mail(), t=str(OLD)),
+        mail().replace(b"25 Nov", b"25 Oct"),
+    ],
+    ids=["signed", "expired", "dated", "two", "broken", "taken out"],
+)
+async def test_a_new_seal_makes_an_old_mail_no_younger(world: World, raw: bytes) -> None:
+    """Whoever has one may send it to the forwarder again, who adds a line and seals it."""
+    again = by_forwarder(raw + b"-- \r\nthe list\r\n")
+    found = await judged(world, again, forwarders=FORWARDERS)
+    assert (found.proof, found.reason) == (Proof.SIGNED, "stale"), found.checks
+
+
+async def test_what_was_sealed_twice_is_known_by_the_signature_below(world: World) -> None:
+    """That one does not cover Message-ID, and each seal is another."""
+    one = signed(mail(), h="from:to:subject:date:content-type") + b"-- \r\nthe list\r\n"
+    other = one.replace(b"<1@", b"<2@")
+    first = await judged(world, by_forwarder(one), forwarders=FORWARDERS)
+    again = await judged(world, by_forwarder(other), forwarders=FORWARDERS)
+    assert first.reason is again.reason is None
+    assert set(first.keys) & set(again.keys)
+
+
 async def test_missing_dns_means_later_for_any_seal_of_the_chain(world: World) -> None:
     world.silent.add("s1._domainkey.evil.example")
     with pytest.raises(TrustLater):

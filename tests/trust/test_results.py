@@ -115,6 +115,32 @@ async def test_a_signature_that_the_host_vouched_for_marks_a_repeat_beside_its_i
     assert [key[:4] for key in found.keys] == ["id:+", "sig:"]
 
 
+WEEK = T - 7 * 86400
+
+
+@pytest.mark.parametrize(
+    ("tags", "date"),
+    [
+        ({"t": str(WEEK), "x": str(WEEK + 86400)}, b"Wed, 25"),
+        ({"t": None, "x": str(WEEK + 86400)}, b"Wed, 18"),
+        ({"t": str(WEEK), "s": "gone"}, b"Wed, 25"),
+        ({"t": None, "s": "gone"}, b"Wed, 18"),
+    ],
+)
+async def test_what_the_host_vouches_for_is_as_old_as_its_signature(
+    world: World, tags: dict[str, Any], date: bytes
+) -> None:
+    """Else whoever has a mail of long ago could put it into the mailbox as one of today."""
+    raw = GOOD.encode() + signed(mail().replace(b"Wed, 25", date), **tags)
+    found = await judged(world, raw, arrived("imap"), host=HOST)
+    assert (found.proof, found.reason) == (Proof.SIGNED, "stale")
+    assert [key[:4] for key in found.keys] == ["id:a", "sig:"]
+    google = TRACE + AR.format("google.com")
+    raw = google.encode() + signed(text().replace(b"Wed, 25", date), "google.com", **tags)
+    found = await judged(world, raw, arrived("imap"), host=HOST)
+    assert (found.proof, found.reason) == (Proof.CARRIER, "stale")
+
+
 PAIR = "dkim=pass header.d=example.org; dmarc=pass header.from=example.org"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from datetime import datetime
+from collections.abc import Container, Iterable
+from contextlib import suppress
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
@@ -18,9 +19,12 @@ from housecarl.trust.tags import Unsound
 #: Signatures of fitting domains that are looked at; two key types and two selectors make four.
 MAX_SIGNATURES = 5
 
-#: How close a signed Date must be, in seconds, where a signature has no time of its own: a sender's
-#: clock may be wrong, but a mail of last year must not be sent again.
-DATE_SLACK = 2 * 86400
+#: How old a Date may be, in seconds, before it counts where a signature has no time of its own: a
+#: sender's clock or its zone may be wrong, but a mail that was held back is no new one.
+DATE_SLACK = 2 * 3600
+
+#: How far ahead such a Date may be: by as much a mail could be held back.
+DATE_AHEAD = 2 * 86400
 
 _DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
 
@@ -29,12 +33,14 @@ class Result(NamedTuple):
     """The first signature that held, else one word for each that did not.
 
     `marks` name every signature over this message that is sound so far: whoever sends it again
-    without the first must not look new.
+    without the first must not look new. `times` (seconds since 1970) tell when the one that held
+    was made, or else each of those that are sound so far.
     """
 
     passed: Signature | None = None
     words: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    times: tuple[int, ...] = ()
 
     @property
     def later(self) -> bool:
@@ -61,7 +67,7 @@ async def check(
 ) -> Result:
     """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
     sound, old, words = _sorted(case, domains, needed)
-    marks = tuple(each.key for each in sound)
+    marks = tuple(each.key for each in (*sound, *old))
     for signed in sound:
         try:
             await _check_key(signed, case.original, dns)
@@ -75,10 +81,21 @@ async def check(
         case.checks["dkim"] = f"pass {signed.domain}" + (
             f" (unsigned: {unsigned})" if unsigned else ""
         )
-        return Result(signed, marks=marks)
+        return Result(signed, (), marks, _times([signed.signed], case))
     words = [*[await _fault_of_old(each, case.original, dns) for each in old], *words]
     case.checks["dkim"] = " ".join(words) or "none"
-    return Result(words=tuple(words), marks=marks)
+    return Result(None, tuple(words), marks, _times([each.signed for each in (*sound, *old)], case))
+
+
+def claimed(case: Case, domains: Container[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The marks and times of signatures that hold no longer, as somebody else saw that they did."""
+    found = list[Signature]()
+    for field in _candidates(case.original, domains):
+        with suppress(Unsound):
+            found.append(signature.read(field))
+    return tuple(each.key for each in found), _times(
+        [each.signed for each in found] or [None], case
+    )
 
 
 async def _fault_of_old(signed: Signature, original: Original, dns: Resolver) -> str:
@@ -135,11 +152,15 @@ def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
 
 
 def _is_old(signed: Signature, case: Case) -> bool:
-    """Whether it has expired; Unsound for times that cannot be."""
+    """Whether it has expired; Unsound for times that cannot be, and for none."""
+    if signed.signed is None:
+        date = _date(case) if signed.covered(case.original, b"date") else None
+        if date is None:
+            raise Unsound("no-time")
+        if date > case.now.timestamp() + DATE_AHEAD:
+            raise Unsound("future")
     try:
         signature.check_time(signed, case.now)
-        if signed.signed is None:
-            _check_date(signed, case.original, case.now)
     except Unsound as fault:
         if str(fault) == "expired":
             return True
@@ -162,14 +183,20 @@ def _identity(signed: Signature) -> str:
     return domain if at else ""
 
 
-def _check_date(signed: Signature, original: Original, now: datetime) -> None:
-    """A signature without t= has no age, whenever it may expire: the signed Date must be near."""
-    field = original.only(b"date")
-    if field is None or not signed.covered(original, b"date"):
-        raise Unsound("no-time")
+def _times(moments: Iterable[int | None], case: Case) -> tuple[int, ...]:
+    """When each signature was made: as its t= says, or else a Date that no wrong clock explains."""
+    date = _date(case)
+    is_old = date is not None and date < case.now.timestamp() - DATE_SLACK
+    found = (date if each is None and is_old else each for each in moments)
+    return tuple(each for each in found if each is not None)
+
+
+def _date(case: Case) -> int | None:
+    """The Date, seconds since 1970; None when there is none, or not one."""
+    field = case.original.only(b"date")
     try:
-        date = parsedate_to_datetime(field.text[:100]).timestamp()
+        date = parsedate_to_datetime(field.text[:100] if field else "")
+        # of `-0000` it is only known that it is UTC (RFC 5322 3.3)
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError, TypeError):
-        raise Unsound("no-time") from None
-    if abs(now.timestamp() - date) > DATE_SLACK:
-        raise Unsound("expired")
+        return None

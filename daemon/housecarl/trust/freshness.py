@@ -17,10 +17,10 @@ REPEAT_SECONDS = 15 * 60
 
 
 def sent(case: Case, finding: Finding) -> datetime | None:
-    """The earliest moment a trusted hop vouches for; the Date header is nobody's word.
+    """The earliest moment a trusted hop vouches for; of Date only what dkim makes of it.
 
-    Arrival for AUTH and files; for mail also the times inside accepted signatures and the
-    mailbox's INTERNALDATE. None without a stamp and without a signature's time.
+    Arrival for AUTH and files; for mail also the times of its signatures and the mailbox's
+    INTERNALDATE. None without a stamp and without a signature's time.
     """
     moments = [datetime.fromtimestamp(each, UTC) for each in finding.times]
     if case.stamp is not None:

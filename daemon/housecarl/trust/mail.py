@@ -23,15 +23,18 @@ async def prove(
     if person is None:
         return Finding(sender=address or None, reason="stranger")
     domain = address.rpartition("@")[2].lower()
-    signed = await dkim.check(case, dkim.parents(domain), dns)
+    aligned = dkim.parents(domain)
+    signed = await dkim.check(case, aligned, dns)
     if signed.passed is not None:
-        times = [each for each in (signed.passed.signed,) if each is not None]
-        return Finding(person, address, Proof.SIGNED, None, times, signed.marks)
+        return Finding(person, address, Proof.SIGNED, None, signed.times, signed.marks)
     if forwarders and (forwarded := await _forwarded(case, domain, dns, forwarders)):
-        seal, message = forwarded.seal, forwarded.message
-        return Finding(person, address, Proof.SIGNED, None, [seal.signed or 0], [message.key])
+        # what they checked may have been old, or here before, and the seal is always new
+        marks, times = dkim.claimed(case, aligned)
+        marks, times = (forwarded.message.key, *marks), (forwarded.seal.signed or 0, *times)
+        return Finding(person, address, Proof.SIGNED, None, times, marks)
     if vouched(case, domain, signed, host):
-        return Finding(person, address, Proof.SIGNED, None, marks=unchecked(case, signed))
+        marks = unchecked(case, signed)
+        return Finding(person, address, Proof.SIGNED, None, signed.times, marks)
     if signed.later:
         raise TrustLater("no answer for the key of the signature")
     return Finding(person, address, reason=unproven(signed))

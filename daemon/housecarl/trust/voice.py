@@ -50,7 +50,7 @@ async def prove_notice(case: Case, dns: Resolver) -> Finding:
     sender = case.message.from_address
     signed = await dkim.check(case, GOOGLE, dns, covered.STRICT)
     if signed.passed is not None:
-        return Finding(None, sender, Proof.SIGNED, None, _times(signed), signed.marks)
+        return Finding(None, sender, Proof.SIGNED, None, signed.times, signed.marks)
     if signed.later:
         raise TrustLater("no answer for Google's key")
     return Finding(None, sender, reason=mail.unproven(signed))
@@ -78,16 +78,17 @@ async def prove_text(
     signed = await dkim.check(case, GOOGLE, dns, covered.STRICT)
     if signed.passed is None:
         if mail.vouched(case, "google.com", signed, host):
-            return Finding(person, number, Proof.CARRIER, None, marks=mail.unchecked(case, signed))
+            marks = mail.unchecked(case, signed)
+            return Finding(person, number, Proof.CARRIER, None, signed.times, marks)
         if signed.later:
             raise TrustLater("no answer for Google's key")
         return Finding(person, number, reason=mail.unproven(signed))
-    times = _times(signed)
+    times = signed.times
     if case.door != "imap":
         sealed = await _forwarded(case, ours, recipients, dns)
         if sealed is None:
             return Finding(person, number, reason="no-proof")
-        times += sealed
+        times = (*times, *sealed)
     return Finding(person, number, Proof.CARRIER, None, times, signed.marks)
 
 
@@ -160,8 +161,3 @@ def _delivered(case: Case, ours: Account, newest: arc.Set) -> bool:
 
 def _domains(recipients: Collection[str]) -> set[str]:
     return {plain(each).rpartition("@")[2] for each in recipients}
-
-
-def _times(signed: dkim.Result) -> list[int]:
-    found = signed.passed.signed if signed.passed else None
-    return [] if found is None else [found]
