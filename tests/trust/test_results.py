@@ -141,6 +141,19 @@ async def test_what_the_host_vouches_for_is_as_old_as_its_signature(
     assert (found.proof, found.reason) == (Proof.CARRIER, "stale")
 
 
+async def test_a_signature_that_we_do_not_look_at_is_not_vouched_for(world: World) -> None:
+    """Else one of long ago could stand behind some of today that nobody can check."""
+    old = signed(mail(), t=str(WEEK))
+    many = old
+    for number in range(5):
+        many = signed(many, s=f"gone{number}")
+    odd = signed(old.replace(b" b=", b" b=" + b" " * 65, 1), s="gone")
+    for raw, words in ((many, "key-gone " * 5 + "too-many"), (odd, "key-gone syntax")):
+        found = await judged(world, GOOD.encode() + raw, IMAP, host=HOST)
+        assert (found.proof, found.keys) == (Proof.CLAIMED, ())
+        assert sorted(found.checks["dkim"].split()) == words.split()
+
+
 PAIR = "dkim=pass header.d=example.org; dmarc=pass header.from=example.org"
 
 

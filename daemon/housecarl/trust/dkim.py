@@ -113,8 +113,10 @@ def _sorted(
     case: Case, domains: Container[str], needed: tuple[bytes, ...]
 ) -> tuple[list[Signature], list[Signature], list[str]]:
     """The signatures that are sound but for their key, those too old, what is wrong with others."""
-    sound, old, words = list[Signature](), list[Signature](), list[str]()
-    for found in _candidates(case.original, domains)[:MAX_SIGNATURES]:
+    candidates = _candidates(case.original, domains)
+    sound, old = list[Signature](), list[Signature]()
+    words = ["too-many"] if len(candidates) > MAX_SIGNATURES else []
+    for found in candidates[:MAX_SIGNATURES]:
         try:
             signed = _sound(found, case, needed)
             is_old = _is_old(signed, case)
@@ -126,14 +128,15 @@ def _sorted(
 
 
 def _candidates(original: Original, domains: Container[str]) -> list[Field]:
+    """The signatures of these domains, and those that cannot be read: they may be of one, too."""
     found = []
     for field in original.all(b"dkim-signature"):
         try:
-            if signature.read(field).domain in domains:
-                found.append(field)
+            is_fitting = signature.read(field).domain in domains
         except Unsound:
-            if len(original.all(b"dkim-signature")) == 1:
-                found.append(field)  # so that `why` can say what is wrong with it
+            is_fitting = True
+        if is_fitting:
+            found.append(field)
     return found
 
 
