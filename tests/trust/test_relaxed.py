@@ -100,7 +100,7 @@ async def test_a_message_signed_twice_is_no_other_one_without_its_first_signatur
     twice = signed(once, h=h + ":content-type", t=str(T - 5))
     again = once.replace(b"<1@example.org>", b"<2@example.org>")
     first = await judged(world, twice)
-    assert first.reason is None and len(first.keys) == 3
+    assert first.reason is None and len(first.keys) == (3 if "message-id" in h else 4)
     second = await judged(world, again)
     assert second.reason == ("no-proof" if "message-id" in h else None)
     if second.reason is None:

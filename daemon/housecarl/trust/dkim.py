@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -67,7 +67,7 @@ async def check(
 ) -> Result:
     """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
     sound, old, words = _sorted(case, domains, needed)
-    marks = tuple(each.key for each in (*sound, *old))
+    marks = marks_of([*sound, *old], case)
     for signed in sound:
         try:
             await _check_key(signed, case.original, dns)
@@ -93,9 +93,7 @@ def claimed(case: Case, domains: Container[str]) -> tuple[tuple[str, ...], tuple
     for field in _candidates(case.original, domains):
         with suppress(Unsound):
             found.append(signature.read(field))
-    return tuple(each.key for each in found), _times(
-        [each.signed for each in found] or [None], case
-    )
+    return marks_of(found, case), _times([each.signed for each in found] or [None], case)
 
 
 async def _fault_of_old(signed: Signature, original: Original, dns: Resolver) -> str:
@@ -184,6 +182,18 @@ def _identity(signed: Signature) -> str:
         return signed.domain
     _, at, domain = signed.tags[b"i"].decode("ascii", "replace").lower().rpartition("@")
     return domain if at else ""
+
+
+def marks_of(signatures: Sequence[Signature], case: Case) -> tuple[str, ...]:
+    """What names signatures; and the content where one of them covers no Message-ID.
+
+    Of a mail that was signed twice, one copy can bear the first and another one the second.
+    """
+    marks = [each.key for each in signatures]
+    named = case.message.message_id and all(b"message-id" in each.covers for each in signatures)
+    if signatures and not named and case.original.all(b"date"):
+        marks.append(case.original.content_hash(b"relaxed"))
+    return tuple(marks)
 
 
 def _times(moments: Iterable[int | None], case: Case) -> tuple[int, ...]:

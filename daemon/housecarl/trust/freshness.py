@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 
 from housecarl.trust.case import Case, Finding
@@ -48,20 +47,11 @@ def keys(case: Case, finding: Finding) -> tuple[str, ...]:
     if message_id:
         found.insert(0, f"id:{finding.sender}:{message_id}")
     elif stamp is not None and stamp.login:
-        content = f"auth:{_content(case, finding)}"
+        # a client without a Message-ID repeats these if it repeats
+        content = f"auth:{finding.sender}:{case.original.content_hash(b'simple')}"
         dated = case.original.all(b"date")
         found += [content] if dated else [f"{content}:{each}" for each in _spans(stamp.arrived)]
     return tuple(found)
-
-
-def _content(case: Case, finding: Finding) -> str:
-    """Sender, Date, Subject and body: a client without a Message-ID repeats these if it repeats."""
-    digest = hashlib.sha256(str(finding.sender).encode() + b"\0")
-    for name in (b"date", b"subject"):
-        for field in case.original.all(name):
-            digest.update(name + b":" + field.value + b"\0")
-    digest.update(case.original.body_hash(b"simple"))
-    return digest.hexdigest()
 
 
 def _spans(moment: datetime) -> tuple[int, int]:

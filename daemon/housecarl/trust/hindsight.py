@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from housecarl.message.form import Form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
-from housecarl.trust import freshness, signature
+from housecarl.trust import dkim, freshness, signature
 from housecarl.trust.case import Case, Finding
 from housecarl.trust.identity import Known, People
 from housecarl.trust.original import Original
+from housecarl.trust.signature import Signature
 from housecarl.trust.tags import Unsound
 
 #: The fields whose signature may have been the one that was accepted.
@@ -37,7 +39,7 @@ def keys_of(form: Form, message: Message, stamp: Stamp | None) -> tuple[str, ...
     senders = {message.sender, message.from_address}
     if stamp is not None and stamp.login:
         senders.add(f"login:{stamp.login}")
-    marks = tuple(_marks(opened))
+    marks = dkim.marks_of(tuple(_signatures(opened)), case)
     found = {
         key: None
         for sender in sorted(each for each in senders if each)
@@ -47,10 +49,8 @@ def keys_of(form: Form, message: Message, stamp: Stamp | None) -> tuple[str, ...
     return tuple(found)
 
 
-def _marks(opened: Original) -> Iterator[str]:
+def _signatures(opened: Original) -> Iterator[Signature]:
     for name in _SIGNED:
         for field in opened.all(name):
-            try:
-                yield signature.read(field).key
-            except Unsound:
-                continue
+            with suppress(Unsound):
+                yield signature.read(field)

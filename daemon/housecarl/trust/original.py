@@ -98,6 +98,14 @@ class Original:
             self._hashes[canonicalization] = hashlib.sha256(canonical).digest()
         return self._hashes[canonicalization]
 
+    def content_hash(self, canonicalization: bytes) -> str:
+        """What a repeat has in common: From, Date, Subject, blanks aside, and the body; in hex."""
+        digest = hashlib.sha256(self.body_hash(canonicalization))
+        for name in (b"from", b"date", b"subject"):
+            for field in self.all(name):
+                digest.update(name + b":" + b" ".join(field.value.split()) + b"\0")
+        return digest.hexdigest()
+
 
 def _simple(body: bytes) -> bytes:
     """RFC 6376 3.4.3: no empty lines at the end, one CR LF."""
