@@ -14,6 +14,8 @@ LAUNCH = (
     "To respond to this message, launch Google Voice (https://voice.google.com)\n"
     "on your mobile device or computer."
 )
+#: a line that ends where another word would have had no room
+FULL = "!say " + "x" * 67
 LONG = "!say kitchen " + " ".join(f"word{n}" for n in range(37))
 
 
@@ -36,6 +38,8 @@ def refused(raw: bytes) -> str:
         ("!plug lamp on\n!uptime", {"cell": "!plug lamp on<br>!uptime"}),
         ("!plug lamp on\n!uptime", {}),
         (f"{LONG}\n!uptime", {}),
+        (f"{FULL}\n!uptime", {"cell": f"{FULL}<br>!uptime"}),
+        (f"!a\n\n{FULL.replace(' ', 'x')}y", {"tail": "", "footer": ""}),
         ("!say it\u2019s 5 < 6 & so", {"cell": "!say it&rsquo;s 5 &lt; 6 &amp; so"}),
         (
             "!ping example.com now",
@@ -64,6 +68,7 @@ def test_the_text_is_what_was_typed(text: str, options: dict[str, str]) -> None:
     "options",
     [
         {"plain": "!plug lamp off"},
+        {"plain": "!plug lamb on"},
         {"plain": "!plug lamp on and the heater"},
         {"plain": "!plug lamp on\nand the heater"},
         {"plain": "!plug lamp onn"},
@@ -96,6 +101,8 @@ CYRILLIC = "=?UTF-8?B?TmV3IHRleHQgbWVzc2FnZSBmcm9tINCQ0L3QvdCw?= (202) 555-0199"
         (f'"(999) 999-9999" <{ADDRESS}>', "New text message", "+12025550199", None),
         (f"=?UTF-8?B?0JDQvdC90LAgKFNNUyk=?= <{ADDRESS}>", CYRILLIC, "+12025550199", "Анна"),
         (SHORT_CODE, "New text message from 21234", "21234", None),
+        (SHORT_CODE.replace("21234", "212345"), "New text message from 212345", "212345", None),
+        (SHORT_CODE.replace("21234", "2123456"), "New text message", "+2123456", None),
         (BRITISH, "SMS from Jo [+44 7700 900123]", "+447700900123", None),
         (NOREPLY, "New text message from (202) 555-0199", "+12025550199", None),
         (NOREPLY, "New text message from Robin 2 (202) 555-0199", "+12025550199", "Robin 2"),
@@ -188,7 +195,18 @@ def test_what_is_not_a_text_holds_no_text(sender: str, subject: str, kind: Kind)
     assert (message.kind, message.text, message.reply_to) == (kind, "", None)
 
 
-@pytest.mark.parametrize("subject", ["Welcome to Google Voice", "Change to your account", ""])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Welcome to Google Voice",
+        "Change to your account",
+        "",
+        # an account in another language: what this address sends is told by its subject alone
+        "Nuevo mensaje de grupo de Robin, (202) 555-0199",
+        "Nuevo mensaje de voz de (202) 555-0199",
+        "Nuevo mensaje de texto de (202) 555-0199",
+    ],
+)
 def test_other_notices_are_nothing(subject: str) -> None:
     assert read(voice(sender=NOREPLY, subject=subject)).kind is Kind.NONE
 
@@ -199,6 +217,14 @@ def test_a_picture_is_never_a_command() -> None:
     assert read(picture).kind is Kind.GROUP
 
 
+def test_a_notice_may_end_with_its_text() -> None:
+    raw = voice("!plug lamp on", tail="", footer="").replace(
+        b"lamp on\r\n\r\n\r\n--b", b"lamp on\r\n--b"
+    )
+    assert b"lamp on\r\n--b" in raw
+    assert read(raw).text == "!plug lamp on"
+
+
 def test_a_text_without_its_html_half_is_refused() -> None:
     assert refused(voice().replace(b"text/html", b"text/csv")) == "gv-parts"
     assert refused(voice().replace(b"multipart/alternative", b"multipart/mixed")) == "gv-parts"
@@ -206,6 +232,7 @@ def test_a_text_without_its_html_half_is_refused() -> None:
 
 def test_a_notice_longer_than_any_text_is_refused() -> None:
     assert refused(voice("!say " + "hello " * 6000)) == "gv-parts"
+    assert refused(voice("!say hello", cell="<p></p>" * 6000)) == "gv-parts"
     assert refused(old("!say hello\n" * 3000)) == "gv-parts"
 
 
@@ -214,6 +241,7 @@ def old(body: str) -> bytes:
     return letter(body, kind, sender=ADDRESS)
 
 
+FRAME = "<https://voice.google.com>\n"
 SAVE = (
     "Sent using SMS-to-email.  Reply to this email to text the sender back and  \n"
     "save on SMS fees.\nhttps://www.google.com/voice"
@@ -229,6 +257,10 @@ SAVE = (
         (f"{LONG[:70]}  \nline\n!uptime\n", f"{LONG[:70]} line\n!uptime"),
         ("!plug lamp  \noff to bed", "!plug lamp \noff to bed"),
         (f"--\n!a\n--\n{SAVE}/", "--\n!a"),
+        (f"!a\n--\nb\n--\n{SAVE}/", "!a\n--\nb"),
+        (f"{FRAME}{'!' + 'a' * 67}\nbcde\n", "!" + "a" * 67 + "\nbcde"),
+        (f"{FRAME}{'!' + 'a' * 68}\nbcde\n", "!" + "a" * 68 + " bcde"),
+        (f"{FRAME}!a\n\n{'b' * 80}\n", "!a\n\n" + "b" * 80),
         (f"<https://voice.google.com>\n!uptime\n{TAIL}\n{FOOTER}", "!uptime"),
         (f"\n<https://voice.google.com>\n!uptime\n{LAUNCH}\n{FOOTER}", "!uptime"),
         (f"<https://voice.google.com>\n!uptime\n{TAIL}\n", "!uptime"),

@@ -638,3 +638,15 @@ async def test_a_signature_value_above_the_modulus_is_refused(world: World) -> N
     twin = raw.replace(value, b"\r\n ".join(other[i : i + 70] for i in range(0, len(other), 70)))
     assert (await judged(world, raw)).reason is None
     assert (await judged(world, twin)).checks["dkim"] == "signature"
+
+
+@pytest.mark.parametrize("lead", [b"\0", b"\0" * 20])
+async def test_a_signature_value_longer_than_the_modulus_is_refused(
+    world: World, lead: bytes
+) -> None:
+    """Else each number of zeros before it would make another message of the same one."""
+    raw = signed(mail())
+    value = raw.rpartition(b" b=")[2].partition(b"\r\nFrom:")[0]
+    other = base64.b64encode(lead + base64.b64decode(b"".join(value.split())))
+    twin = raw.replace(value, b"\r\n ".join(other[i : i + 70] for i in range(0, len(other), 70)))
+    assert (await judged(world, twin)).checks["dkim"] == "signature"

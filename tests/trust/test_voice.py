@@ -56,6 +56,7 @@ async def test_the_form_without_a_reply_address_holds_for_our_account_only(world
     ("raw", "reason"),
     [
         (text(ours="+13035550199"), "number"),
+        (text(ours="+0"), "number"),
         (text(account="eve@gmail.com"), "account"),
         (text(account="house@gmail.com, eve@gmail.com"), "account"),
         (text(sender="+13035559999"), "stranger"),
@@ -262,4 +263,7 @@ async def test_gmails_forwarding_question_must_be_googles(world: World) -> None:
     assert (forged.proof, forged.reason) == (Proof.CLAIMED, "no-proof")
     late = await judged(world, signed(raw, "google.com", t=str(T - 60), x=str(T - 1)))
     assert (late.proof, late.reason) == (Proof.CLAIMED, "expired")
+    world.silent.add("s1._domainkey.google.com")
+    with pytest.raises(TrustLater):
+        await judged(world, signed(raw, "google.com"))
     assert read(raw).kind == "confirmation"
