@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from housecarl.errors import FormError
-from housecarl.message.address import From, parse
+from housecarl.message.address import From, is_plain, parse
+
+#: 64 bytes, an at sign and 189 bytes
+LONGEST = "a" * 64 + "@" + "abcdefg." * 23 + "abcde"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,8 @@ from housecarl.message.address import From, parse
             "Müller, J",
         ),
         ("root@localhost", "root@localhost", ""),
+        (LONGEST, LONGEST, ""),
+        (f'"{"a" * 978}" <ann@example.org>', "ann@example.org", "a" * 978),
         (
             '"(202) 555-0199" <12025550100.12025550199.Qx7bN2mR-e@txt.voice.google.com>',
             "12025550100.12025550199.Qx7bN2mR-e@txt.voice.google.com",
@@ -87,6 +92,7 @@ def test_a_plain_sender_is_an_address_and_a_name(value: str, address: str, name:
         "=?utf-8?q?a=0D=0ABcc=3A_x?= <ann@example.org>",
         '"=?utf-8?q?ann=40example.org?=" <eve@evil.example>',
         "a" * 65 + "@example.org",
+        LONGEST + "f",
         "ann@" + "a" * 64 + ".org",
         "ann@" + "abcdefg." * 32 + "org",
         '"' + "a" * 999 + '" <ann@example.org>',
@@ -97,6 +103,12 @@ def test_everything_else_is_refused(value: str) -> None:
     with pytest.raises(FormError) as caught:
         parse(value)
     assert caught.value.reason == "from"
+
+
+def test_a_plain_address_is_nothing_but_one() -> None:
+    assert is_plain("ann@example.org") and is_plain(LONGEST)
+    for text in ("ann", "<ann@example.org>", "ann@example.org ", LONGEST + "f"):
+        assert not is_plain(text)
 
 
 def test_a_display_name_is_never_the_sender() -> None:

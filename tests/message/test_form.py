@@ -10,6 +10,7 @@ from housecarl.message.form import MAX_FIELDS, MAX_SIZE, gate
 from .letters import letter, mixture
 
 F = b"From: ann@example.org\r\n"
+LONG_VALUE = (b"bo@example.org,\r\n " * 500) + b"cy@example.org\r\n"
 LONG_PARAMETERS = b"".join(b";\r\n p%d=" % n + b"x" * 900 for n in range(5))
 
 
@@ -47,6 +48,7 @@ def refused(raw: bytes) -> str:
         (F + b"no colon here\r\n\r\n", "header-line"),
         (F + b": no name\r\n\r\n", "header-line"),
         (F + F + b"\r\n", "twice"),
+        (F + b"X: y\r\n" + F + b"\r\n", "twice"),
         (F + b"FROM: bo@example.org\r\n\r\n", "twice"),
         (F + b"DKIM-Signature: " + (b"b" * 900 + b"\r\n ") * 5 + b"b\r\n\r\n", "signature-size"),
         (F + b"ARC-Seal: b=" + b" " * 900 + b"\r\n " * 1100 + b"x\r\n\r\n", "signature-size"),
@@ -89,6 +91,9 @@ def test_a_field_that_may_stand_once_stands_once(name: str) -> None:
         F + b"Received: a\r\nReceived: b\r\nDelivered-To: c\r\nDelivered-To: c\r\n\r\nx",
         F + b"X-MS-Has-Attach:\r\nSubject:\r\n folded at once\r\n\r\n",
         F + b"X-Note: a\r\n \r\n b\r\n\r\n",
+        F + b"X: y\r\n" * (MAX_FIELDS - 1) + b"\r\n",
+        F + b"X-Note: " + LONG_VALUE,
+        F + b"To: " + LONG_VALUE + b"Cc: " + LONG_VALUE,
         letter("x" * 998),
         letter("From here on, only text\n>From there too"),
         letter("Größe".encode("latin-1")),
@@ -102,6 +107,7 @@ def test_what_the_gate_lets_through(raw: bytes) -> None:
 def test_a_size_limit_of_the_door_counts() -> None:
     with pytest.raises(FormError, match="size"):
         gate(letter("x" * 80), max_size=100)
+    assert gate(letter("x" * 80), max_size=len(letter("x" * 80)))
     assert len(gate(b"%b\r\n" % F + b"\r\n" * 30).raw) < MAX_SIZE
 
 
@@ -126,6 +132,10 @@ def test_a_message_id_that_is_not_one_word_is_none(value: str) -> None:
 def test_a_dropped_note_needs_no_from() -> None:
     form = gate(b"Content-Type: text/plain\r\n\r\n!uptime\r\n", needs_from=False)
     assert form.from_address is None
+    assert gate(b"\r\n!uptime", needs_from=False).root.body == b"!uptime"
+
+
+MIXED = "Content-Type: multipart/mixed; boundary={}"
 
 
 def nested(depth: int) -> bytes:
@@ -144,6 +154,8 @@ def nested(depth: int) -> bytes:
         (mixture("mixed", "not a field\n\nx"), "mime-header"),
         (mixture("mixed", "Content-Type: text/plain\nContent-Type: text/html\n\nx"), "mime-header"),
         (mixture("mixed", "Content-Type: text/plain"), "mime-header"),
+        (letter("--b\n" + ("X: " + "y" * 900 + "\n") * 10, MIXED.format("b")), "mime-header"),
+        (letter("--b--\n" + MIXED.format("b") + "\n\nx", MIXED.format("b--")), "mime-boundary"),
         (mixture("mixed", "X: " + "y" * 900 + ("\n " + "y" * 900) * 10 + "\n\nx"), "mime-header"),
         (letter("x", "Content-Type: multipart/mixed"), "mime-boundary"),
         (letter("x", "Content-Type: multipart/mixed; boundary=" + "b" * 71), "mime-boundary"),
@@ -165,6 +177,7 @@ def test_a_boundary_that_reads_like_a_field_still_ends_its_part() -> None:
 
 def test_structures_at_the_limit_are_taken() -> None:
     assert gate(nested(19)).root.type == "multipart/mixed"
+    assert gate(letter("x", MIXED.format("b" * 70))).root.type == "multipart/mixed"
     assert len(gate(mixture("mixed", *["\nx"] * 50)).root.children) == 50
 
 

@@ -38,7 +38,8 @@ def refused(raw: bytes) -> str:
         ("!plug lamp on\n!uptime", {"cell": "!plug lamp on<br>!uptime"}),
         ("!plug lamp on\n!uptime", {}),
         (f"{LONG}\n!uptime", {}),
-        (f"{FULL}\n!uptime", {"cell": f"{FULL}<br>!uptime"}),
+        (f"{FULL}\n!uptime\n!a", {"cell": f"{FULL}<br>!uptime<br>!a"}),
+        ("!say <http://a.example> now", {"cell": "!say &lt;http://a.example&gt; now"}),
         (f"!a\n\n{FULL.replace(' ', 'x')}y", {"tail": "", "footer": ""}),
         ("!say it\u2019s 5 < 6 & so", {"cell": "!say it&rsquo;s 5 &lt; 6 &amp; so"}),
         (
@@ -223,6 +224,7 @@ def test_a_notice_may_end_with_its_text() -> None:
     )
     assert b"lamp on\r\n--b" in raw
     assert read(raw).text == "!plug lamp on"
+    assert read(raw.replace(b"<https://voice.google.com>\r\n", b"", 1)).text == "!plug lamp on"
 
 
 def test_a_text_without_its_html_half_is_refused() -> None:
@@ -258,6 +260,9 @@ SAVE = (
         ("!plug lamp  \noff to bed", "!plug lamp \noff to bed"),
         (f"--\n!a\n--\n{SAVE}/", "--\n!a"),
         (f"!a\n--\nb\n--\n{SAVE}/", "!a\n--\nb"),
+        ("!a\n--\nAnn", "!a\n--\nAnn"),
+        ("!a\nhttps://www.google.com/voice", "!a\nhttps://www.google.com/voice"),
+        ("!a\n--\nhttps://www.google.com/voice/b", "!a\n--\nhttps://www.google.com/voice/b"),
         (f"{FRAME}{'!' + 'a' * 67}\nbcde\n", "!" + "a" * 67 + "\nbcde"),
         (f"{FRAME}{'!' + 'a' * 68}\nbcde\n", "!" + "a" * 68 + " bcde"),
         (f"{FRAME}!a\n\n{'b' * 80}\n", "!a\n\n" + "b" * 80),

@@ -39,6 +39,17 @@ def encoded(charset: str, text: str) -> bytes:
         letter(quopri.encodestring(b"!plug lamp o=\nn").replace(b"=3D", b"="), QP),
         letter("!plug lamp on", "Content-Type: TEXT/PLAIN; CHARSET=us-ascii (plain)"),
         letter("!plug lamp on", "Content-Type: text/plain;"),
+        letter("!plug lamp on", "Content-Transfer-Encoding: 8bit"),
+        letter("!plug lamp on", "Content-Transfer-Encoding: BINARY"),
+        letter(base64.encodebytes(b"!plug lamp on\r\n"), B64.upper()),
+        letter("--b\n\n!plug lamp on", "Content-Type: multipart/mixed; boundary=b"),
+        letter("--bc\n\n!plug lamp on", 'Content-Type: multipart/mixed; boundary="b\\c"'),
+        mixture("mixed", f"{PLAIN}!plug lamp on", extra=("Content-Transfer-Encoding: 7BIT",)),
+        mixture(
+            "mixed",
+            b'Content-Type: multipart/mixed; boundary="\xf6"\n\nx',
+            f"{PLAIN}!plug lamp on",
+        ),
         letter("<p>!plug lamp on</p>", "Content-Type: text/html"),
         mixture("alternative", f"{PLAIN}!plug lamp on", f"{HTML}<p>other</p>"),
         mixture("alternative", f"{HTML}<p>other</p>", f"{PLAIN}!plug lamp on"),
@@ -47,6 +58,9 @@ def encoded(charset: str, text: str) -> bytes:
         mixture("mixed", f"{PLAIN}!plug lamp on", f"{PLAIN}list footer"),
         mixture("mixed", "Content-Type: image/png\n\nx", f"{PLAIN}!plug lamp on"),
         mixture("mixed", f"{ATTACHED}{PLAIN}!plug heater on", f"{PLAIN}!plug lamp on"),
+        mixture("mixed", f"{ATTACHED.upper()}{PLAIN}!plug heater on", f"{PLAIN}!plug lamp on"),
+        mixture("mixed", f"X-Von: Gr\xf6\xdf\n{PLAIN}!plug lamp on".encode("latin-1")),
+        mixture("mixed", inner("related", "Content-Type: image/gif\n\nx"), f"{PLAIN}!plug lamp on"),
         mixture("signed", f"{PLAIN}!plug lamp on", "Content-Type: application/pgp-signature\n\nx"),
         mixture("mixed", inner("alternative", f"{PLAIN}!plug lamp on", f"{HTML}other")),
         mixture(
@@ -74,6 +88,7 @@ def test_the_command_is_found(raw: bytes) -> None:
         letter("!!!", B64),
         letter("", HTML.strip()),
         mixture("alternative"),
+        letter("--b\nContent-Type: text/plain", "Content-Type: multipart/mixed; boundary=b"),
     ],
 )
 def test_what_nobody_typed_is_no_text(raw: bytes) -> None:
@@ -101,6 +116,7 @@ def test_a_text_is_read_in_its_charset(charset: str, text: str) -> None:
     ("data", "charset", "text"),
     [
         (b"!say \x93hi\x94", "iso-8859-1", "!say “hi”"),
+        (b"!say \x93hi\x94", "ISO 8859:1", "!say “hi”"),
         ("!say größer".encode(), "us-ascii", "!say größer"),
         ("!say größer".encode(), "x-unknown", "!say größer"),
         ("!say größer".encode(), "../../etc/passwd", "!say größer"),
@@ -114,6 +130,11 @@ def test_a_text_is_read_in_its_charset(charset: str, text: str) -> None:
 )
 def test_charsets_that_lie_or_are_none(data: bytes, charset: str, text: str) -> None:
     assert read(letter(data, f'Content-Type: text/plain; charset="{charset}"')).text == text
+
+
+def test_a_comment_in_a_content_type_hides_no_charset() -> None:
+    line = "Content-Type: text/plain; (as sent) CHARSET=iso-8859-1"
+    assert read(letter("!say größer".encode("latin-1"), line)).text == "!say größer"
 
 
 def test_a_nul_inside_base64_is_seen_as_broken() -> None:

@@ -75,6 +75,10 @@ async def test_a_text_to_nobody_is_not_to_our_account(world: World) -> None:
     assert (await judged(world, signed(raw, "google.com"), arrived("imap"))).reason == "account"
 
 
+async def test_capitals_in_our_domain_are_nothing_to_the_seal(world: World) -> None:
+    assert (await judged(world, forwarded(darn="Home.Example"))).reason is None
+
+
 async def test_a_file_without_an_envelope_is_judged_by_its_seals(world: World) -> None:
     form = gate(forwarded())
     found = await trust(world).verify(form, read_form(form), None, NOW)
