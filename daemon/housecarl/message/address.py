@@ -10,8 +10,8 @@ from housecarl.message.field import encoded_words, readable
 
 #: octets of a From value; 998 is the longest line of RFC 5322
 MAX_VALUE = 998
-#: RFC 5321 4.5.3.1: 64 for the local part, 254 for an address; 253 a domain (RFC 1035 2.3.4)
-MAX_LOCAL, MAX_DOMAIN, MAX_ADDRESS = 64, 253, 254
+#: RFC 5321 4.5.3.1: 64 for the local part, 254 for an address
+MAX_LOCAL, MAX_ADDRESS = 64, 254
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -50,7 +50,7 @@ def parse(value: str) -> From:
         name, local, domain = "", bare[1], bare[2]
     else:
         raise FormError("from", "not one plain address")
-    if len(local) > MAX_LOCAL or len(domain) > MAX_DOMAIN or len(local + domain) >= MAX_ADDRESS:
+    if len(local) > MAX_LOCAL or len(local + domain) >= MAX_ADDRESS:
         raise FormError("from", "too long")
     if "=?" in local:
         raise FormError("from", "encoded word in the address")
