@@ -117,6 +117,7 @@ def test_a_text_is_read_in_its_charset(charset: str, text: str) -> None:
     [
         (b"!say \x93hi\x94", "iso-8859-1", "!say “hi”"),
         (b"!say \x93hi\x94", "ISO 8859:1", "!say “hi”"),
+        ("!say дом".encode("koi8-r"), " KOI8-R ", "!say дом"),
         ("!say größer".encode(), "us-ascii", "!say größer"),
         ("!say größer".encode(), "x-unknown", "!say größer"),
         ("!say größer".encode(), "../../etc/passwd", "!say größer"),
@@ -135,6 +136,10 @@ def test_charsets_that_lie_or_are_none(data: bytes, charset: str, text: str) -> 
 def test_a_comment_in_a_content_type_hides_no_charset() -> None:
     line = "Content-Type: text/plain; (as sent) CHARSET=iso-8859-1"
     assert read(letter("!say größer".encode("latin-1"), line)).text == "!say größer"
+
+
+def test_a_return_alone_ends_a_line_too() -> None:
+    assert read(letter(base64.encodebytes(b"!a\r!b\r\n"), B64)).text == "!a\n!b"
 
 
 def test_a_nul_inside_base64_is_seen_as_broken() -> None:
@@ -204,6 +209,9 @@ def test_a_long_thread_keeps_its_first_and_its_newest_ids() -> None:
         ("=?utf-8?q?=21plug_lamp?= =?utf-8?b?IG9u?=", "!plug lamp on", "Re: !plug lamp on"),
         ("=?utf-8?q?a=0D=0ABcc=3A_eve=40x?=", "a Bcc: eve@x", "Re: a Bcc: eve@x"),
         ("=?x-no?q?a?= =?utf-8?b?Y?=", "a=?utf-8?b?Y?=", "Re: a=?utf-8?b?Y?="),
+        ("=?utf-8?q?_a_?=", "a", "Re: a"),
+        ("=?koi8-r*ru?b?xM/N?=", "дом", "Re: дом"),
+        ("=?koi8-r?b?xM/N?=", "дом", "Re: дом"),
         ("", "", "Re:"),
     ],
 )

@@ -183,6 +183,7 @@ def test_a_field_is_read_up_to_its_bounds(field: str, sound: bool) -> None:
         (f"mx; {PAIR}; dkim=pass header.d=list.example", ""),
         (f"mx; dkim=pass header.d=list.example; {PAIR}", ""),
         (f"mx; dkim=fail header.d=example.org; {PAIR}", ""),
+        ("mx; DKIM=Pass HEADER.D=Example.ORG; DMARC=PASS Header.From=EXAMPLE.org", ""),
         ("mx; dkim=pass; dmarc=pass header.from=example.org", "results-dkim"),
         ("mx; dkim=pass header.s=s1; dmarc=pass header.from=example.org", "results-dkim"),
         ("mx; dkim=pass header.d=example.org; dmarc=pass", "results-dmarc"),
@@ -203,6 +204,7 @@ OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
     "above",
     [
         AR.format("example.org") + TRACE,
+        "X-" + GOOD,
         OTHER + GOOD,
         TRACE + OTHER + AR.format("example.org"),
         GOOD + AR.format("example.org"),
