@@ -152,6 +152,9 @@ async def test_a_signature_that_we_do_not_look_at_is_not_vouched_for(world: Worl
         found = await judged(world, GOOD.encode() + raw, IMAP, host=HOST)
         assert (found.proof, found.keys) == (Proof.CLAIMED, ())
         assert sorted(found.checks["dkim"].split()) == words.split()
+    by_others = signed(signed(mail(), s="gone"), "list.example", a="rsa-sha1")
+    found = await judged(world, GOOD.encode() + by_others, IMAP, host=HOST)
+    assert found.proof is Proof.SIGNED, "theirs would say nothing, however it was made"
 
 
 PAIR = "dkim=pass header.d=example.org; dmarc=pass header.from=example.org"

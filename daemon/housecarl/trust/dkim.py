@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from housecarl.errors import TrustLater
-from housecarl.trust import covered, key, signature
+from housecarl.trust import covered, key, signature, tags
 from housecarl.trust.case import Case
 from housecarl.trust.dns import Resolver
 from housecarl.trust.original import Field, Original
@@ -126,16 +126,15 @@ def _sorted(
 
 
 def _candidates(original: Original, domains: Container[str]) -> list[Field]:
-    """The signatures of these domains, and those that cannot be read: they may be of one, too."""
-    found = []
-    for field in original.all(b"dkim-signature"):
-        try:
-            is_fitting = signature.read(field).domain in domains
-        except Unsound:
-            is_fitting = True
-        if is_fitting:
-            found.append(field)
-    return found
+    """The signatures of these domains, and those that do not say whose they are."""
+    return [each for each in original.all(b"dkim-signature") if _may_be_of(domains, each)]
+
+
+def _may_be_of(domains: Container[str], field: Field) -> bool:
+    try:
+        return tags.domain(tags.read(field.value)) in domains
+    except Unsound:
+        return True
 
 
 def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
@@ -196,12 +195,14 @@ def marks_of(signatures: Sequence[Signature], case: Case) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def _times(moments: Iterable[int | None], case: Case) -> tuple[int, ...]:
-    """When each signature was made: as its t= says, or else a Date that no wrong clock explains."""
-    date = _date(case)
-    is_old = date is not None and date < case.now.timestamp() - DATE_SLACK
-    found = (date if each is None and is_old else each for each in moments)
-    return tuple(each for each in found if each is not None)
+def _times(moments: Sequence[int | None], case: Case) -> tuple[int, ...]:
+    """When signatures were made: as each t= says, or else a Date that no wrong clock explains."""
+    told = tuple(each for each in moments if each is not None)
+    if len(told) < len(moments):
+        date = _date(case)
+        if date is not None and date < case.now.timestamp() - DATE_SLACK:
+            return (*told, date)
+    return told
 
 
 def _date(case: Case) -> int | None:
