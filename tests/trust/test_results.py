@@ -211,6 +211,7 @@ OTHER = "Authentication-Results: other.example; dkim=pass\r\n"
         OTHER + GOOD,
         TRACE + OTHER + AR.format("example.org"),
         GOOD + AR.format("example.org"),
+        GOOD + AR.format("example.org").replace("mx.google.com", "MX.Google.COM"),
         GOOD + AR.format("example.org").replace("pass", "fail"),
         AR.format("example.org"),
         TRACE.replace("mx.google.com", "mx.google.com.evil.example") + AR.format("example.org"),
