@@ -6,6 +6,7 @@ import pytest
 
 from housecarl.errors import FormError
 from housecarl.message import Kind, read
+from housecarl.message.google_voice import numbers
 
 from .letters import ADDRESS, FOOTER, TAIL, letter, voice
 
@@ -114,6 +115,14 @@ CYRILLIC = "=?UTF-8?B?TmV3IHRleHQgbWVzc2FnZSBmcm9tINCQ0L3QvdCw?= (202) 555-0199"
         (NOREPLY, "New text message from 2025550199", "+12025550199", None),
         (NOREPLY, "New text message from 49469", "49469", None),
         (NOREPLY, "New text message from Robin", None, "Robin"),
+        (NOREPLY, "New text message from 21234 Robin", None, "21234 Robin"),
+        (NOREPLY, "New text message from 2 Robin (202) 555-0199", "+12025550199", "2 Robin"),
+        (NOREPLY, "New text message from New call (202) 555-0199", "+12025550199", "New call"),
+        (NOREPLY, "New text message from group (202) 555-0199", "+12025550199", "group"),
+        (NOREPLY, "New text message from +47 22 22 22 22", "+4722222222", None),
+        (NOREPLY, "New text message from 447700900123", "+447700900123", None),
+        (NOREPLY, "New text message from 202-555-0199", "+12025550199", None),
+        (NOREPLY, "New text message from 2123456", "+2123456", None),
     ],
 )
 def test_the_sender_is_the_number_of_the_address_or_the_subject(
@@ -129,6 +138,10 @@ def test_the_conversation_is_the_way_back() -> None:
     assert message.reply_to == message.from_address == ADDRESS
     assert message.facts["gv_number"] == "+12025550100"
     assert message.facts["token"] == "Qx7bN2mR-e"
+    assert message.message_id == "<2@txt.voice.google.com>"
+    assert message.subject == "New text message from (202) 555-0199"
+    assert numbers(ADDRESS) == ("+12025550100", "+12025550199")
+    assert numbers(f"{ADDRESS}.evil.example") is numbers("ann@example.org") is None
     assert message.thread.subject == "Re: New text message from (202) 555-0199"
     assert message.thread.in_reply_to == "<2@txt.voice.google.com>"
 
@@ -194,6 +207,8 @@ def test_a_domain_that_looks_alike_is_plain_mail(sender: str) -> None:
 def test_what_is_not_a_text_holds_no_text(sender: str, subject: str, kind: Kind) -> None:
     message = read(voice(sender=sender, subject=subject))
     assert (message.kind, message.text, message.reply_to) == (kind, "", None)
+    assert (message.subject, message.message_id) == (subject, "<2@txt.voice.google.com>")
+    assert message.from_address in (ADDRESS, "voice-noreply@google.com")
 
 
 @pytest.mark.parametrize(
@@ -214,6 +229,7 @@ def test_other_notices_are_nothing(subject: str) -> None:
 
 def test_a_picture_is_never_a_command() -> None:
     assert read(voice("MMS Received")).kind is Kind.GROUP
+    assert read(voice("MMS received, thanks")).kind is Kind.SMS
     picture = voice().replace(b"--b--", b"--b\r\nContent-Type: image/jpeg\r\n\r\nx\r\n--b--")
     assert read(picture).kind is Kind.GROUP
 
