@@ -249,7 +249,9 @@ async def test_a_file_stands_for_the_whole_dns() -> None:
     assert await answers.txt("_domainkey.nowhere.example") == ()
 
 
-@pytest.mark.parametrize("text", ["[]", '{"a": []}', '{"a": {}, "b": "v=DKIM1"}', "1", "{"])
+@pytest.mark.parametrize(
+    "text", ["[]", '{"a": []}', '{"a": {"TXT": 5}}', '{"a": {}, "b": "v=DKIM1"}', "1", "{"]
+)
 def test_a_file_that_is_no_object_of_names_is_refused(tmp_path: Path, text: str) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text(text)

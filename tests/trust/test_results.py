@@ -34,6 +34,22 @@ async def test_the_mail_hosts_word_stands_in_for_a_key_that_is_gone(world: World
     assert await verdict(world, GOOD) is Proof.SIGNED, "and for one that cannot be asked for"
 
 
+@pytest.mark.parametrize(
+    ("above", "word"),
+    [
+        (TRACE, "results-none"),
+        (AR.format("example.org"), "results-place"),
+        (TRACE + AR.format("example.org").replace("mx.", "mx2."), "results-host"),
+    ],
+)
+async def test_why_the_hosts_word_does_not_count_is_said(
+    world: World, above: str, word: str
+) -> None:
+    raw = above.encode() + signed(mail(), s="gone")
+    found = await judged(world, raw, IMAP, host=HOST)
+    assert (found.proof, found.checks["results"]) == (Proof.CLAIMED, word)
+
+
 async def test_it_stands_in_for_googles_key_too(world: World) -> None:
     raw = (TRACE + AR.format("google.com")).encode() + signed(text(), "google.com", s="gone")
     found = await judged(world, raw, IMAP, host=HOST)
