@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
 from housecarl.arguments import Arguments
 from housecarl.errors import BadArgument, ModuleError
@@ -29,6 +31,25 @@ def even(number: int) -> int:
     return number
 
 
+def refuse(number: int) -> int:
+    raise ValueError
+
+
+class Colour:
+    """What pydantic has no schema for, and whose check raises something else than ValueError."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        return no_info_plain_validator_function(cls.read)
+
+    @classmethod
+    def read(cls, word: str) -> Colour:
+        if word == "blue":
+            raise PydanticCustomError("value_error", "is sold out")
+        assert word != "red"
+        return cls()
+
+
 def plug(call: Call, name: str, state: OnOff | None = None) -> None: ...
 def several(call: Call, *names: str, state: OnOff | None = None) -> None: ...
 def dim(call: Call, level: Annotated[int, Field(ge=0, le=100)], mode: Mode = Mode.ECO) -> None: ...
@@ -37,6 +58,9 @@ def fast(call: Call, how: bool) -> None: ...
 def warm(call: Call, degrees: float) -> None: ...
 def wake(call: Call, at: time) -> None: ...
 def pair(call: Call, count: Annotated[int, AfterValidator(even)]) -> None: ...
+def pay(call: Call, cents: Annotated[int, Field(ge=1, le=12345678)]) -> None: ...
+def mute(call: Call, count: Annotated[int, AfterValidator(refuse)]) -> None: ...
+def paint(call: Call, colour: Colour) -> None: ...
 def code(call: Call, word: Annotated[str, Field(pattern="^-?[a-z]+$")]) -> None: ...
 def many(call: Call, *levels: int) -> None: ...
 def broken(call: Call, word: Annotated[str, AfterValidator({}.__getitem__)]) -> None: ...
@@ -130,6 +154,15 @@ def test_words_become_values(
             "a -b",
             "several: names may not start with -, not -b. Use: several [NAMES ...] [on|off]",
         ),
+        (
+            pay,
+            "0",
+            "pay: cents must be a whole number from 1 to 12345678, not 0. Use: pay CENTS",
+        ),
+        (mute, "x", "mute: count must be a whole number, not x. Use: mute COUNT"),
+        (mute, "1", "mute: count must be a whole number, not 1. Use: mute COUNT"),
+        (paint, "red", "paint: colour must be valid, not red. Use: paint COLOUR"),
+        (paint, "blue", "paint: colour is sold out, not blue. Use: paint COLOUR"),
         (
             warm,
             "9" * 400,

@@ -546,6 +546,28 @@ async def test_a_wrong_section_is_named_and_the_module_is_off(
     assert said in str(caught.value)
 
 
+async def test_a_fault_of_a_kind_that_pydantic_does_not_make_is_the_configurations(
+    tmp_path: Path,
+) -> None:
+    """As of `EmailStr`: a wrong address switched the module off, with `KeyError: 'error'`."""
+    text = """
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel
+from pydantic_core import PydanticCustomError
+
+def check(word: str) -> str:
+    raise PydanticCustomError("value_error", "No address")
+
+class Settings(BaseModel):
+    to: Annotated[str, AfterValidator(check)]
+"""
+    write(tmp_path, "post", text + one("post"))
+    registry = await loaded(tmp_path, settings={"post": {"to": "bo"}})
+    with pytest.raises(ConfigError, match=r"modules.post.to: No address"):
+        registry.check_settings()
+
+
 NESTED = """
 from pydantic import AliasChoices, BaseModel, Field, RootModel, model_validator
 

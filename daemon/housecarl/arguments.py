@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
 
+from housecarl.config_words import VALUE_ERROR
 from housecarl.errors import BadArgument, ModuleError
 from housecarl.hints import Kind, kind_of, said
 
@@ -92,9 +93,9 @@ class Argument:
             return self.adapter.validate_strings(word)
         except ValidationError as error:
             first = error.errors()[-1]
-            if first["type"] == "value_error":  # a check of the author's own: their words
-                raise ValueError(str(first.get("ctx", {}).get("error", ""))) from None
-            raise ValueError(f"must be {self._wanted()}") from None
+            # of a check of the author's own, their words
+            own = first["msg"].removeprefix(VALUE_ERROR) if first["type"] == "value_error" else ""
+            raise ValueError(own or f"must be {self._wanted()}") from None
         except BaseException as error:  # a validator of the author's that breaks, or calls sys.exit
             from structlog import get_logger
 
@@ -122,8 +123,15 @@ class Argument:
         if len(self.kind.labels) > NAMED:
             parts.append("...")
         if self.kind.free:
-            parts.insert(0, said(self.adapter.json_schema()))
+            parts.insert(0, self._told())
         return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+
+    def _told(self) -> str:
+        """What other words must be; a type of the author's may have no schema that tells it."""
+        try:
+            return said(self.adapter.json_schema())
+        except Exception:  # noqa: BLE001  hooks of any type may run here
+            return said({})
 
 
 class Arguments(NamedTuple):

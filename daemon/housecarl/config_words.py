@@ -8,6 +8,10 @@ from typing import Any
 #: A path of keys and list positions.
 Loc = tuple[str | int, ...]
 
+#: what pydantic puts before the text of a ValueError; some types raise a kind of their own by that
+#: name, which has no error inside (`EmailStr`)
+VALUE_ERROR = "Value error, "
+
 #: pydantic's kinds of faults that have words of ours
 _WORDS = {
     "model_type": "should be a section of keys",
@@ -24,14 +28,14 @@ def words(fault: Any) -> str:
     """A fault as pydantic tells it, without the value: it may be a secret."""
     kind = fault["type"]
     if kind == "value_error":
-        return str(fault["ctx"]["error"])
+        return str(fault["msg"]).removeprefix(VALUE_ERROR)
     if fault["input"] is None:
         return "has no value; give one (a # needs quotes), or put # before the key"
     if kind == "string_type" and not isinstance(fault["input"], dict | list):
         return "needs quotes around it, to be text"
     if kind in _WORDS:
         return _WORDS[kind]
-    text: str = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    text: str = fault["msg"].removeprefix("Input ")
     return text[:1].lower() + text[1:]
 
 

@@ -84,7 +84,7 @@ def said(schema: Mapping[str, Any]) -> str:
     name = _SAID.get(schema.get("format", ""), _SAID.get(schema.get("type", ""), "valid"))
     low, high = _bound(schema, "minimum", "above"), _bound(schema, "maximum", "below")
     if "minimum" in schema and "maximum" in schema:
-        return f"{name} from {schema['minimum']:g} to {schema['maximum']:g}"
+        return f"{name} from {_number(schema['minimum'])} to {_number(schema['maximum'])}"
     if "maxLength" in schema and schema.get("type") == "string":
         return f"{name} of at most {schema['maxLength']} characters"
     return " ".join(part for part in (name, low, high) if part)
@@ -105,9 +105,14 @@ _SAID = {
 
 def _bound(schema: Mapping[str, Any], key: str, exclusive: str) -> str:
     if key in schema:
-        return f"{'at least' if key == 'minimum' else 'at most'} {schema[key]:g}"
+        return f"{'at least' if key == 'minimum' else 'at most'} {_number(schema[key])}"
     bound = schema.get(f"exclusive{key.capitalize()}")
-    return f"{exclusive} {bound:g}" if bound is not None else ""
+    return f"{exclusive} {_number(bound)}" if bound is not None else ""
+
+
+def _number(bound: float) -> str:
+    """A bound as it is; `g` alone would round a large one to six digits."""
+    return str(bound) if isinstance(bound, int) else f"{bound:.15g}"
 
 
 def _members(hint: Any) -> Iterator[Any]:
