@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,23 @@ def test_a_disk_that_tells_nothing_keeps_no_configuration_from_being_read(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "stat", lambda path: (path == file and back.wait(20)) or stat(path))
         patched.setattr(secret, "LOOK_SECONDS", 0.02)
-        assert exposed(file) is None
+        assert exposed(file) == {}
+        back.set()
+
+
+def test_several_on_a_dead_mount_take_no_longer_than_one(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each verb took a second for each of them; what tells is judged all the same."""
+    file.chmod(0o644)
+    back, stat = threading.Event(), Path.stat
+    dead = [tmp_path / f"dead{number}" for number in range(40)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", lambda path: (path in dead and back.wait(60)) or stat(path))
+        patched.setattr(secret, "LOOK_SECONDS", 0.1)
+        begun = time.monotonic()
+        assert list(exposed(file, *dead)) == [file]
+        assert time.monotonic() - begun < 2
         back.set()
 
 
@@ -86,7 +103,7 @@ def test_a_file_that_others_can_reach_is_refused_with_the_chmod(file: Path, mode
     file.chmod(mode)
     with pytest.raises(SecretError, match=f"run: chmod 600 {file}"):
         of(file=file).read()
-    assert "chmod 600" in (exposed(file) or "")
+    assert "chmod 600" in exposed(file)[file]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

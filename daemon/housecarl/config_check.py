@@ -14,7 +14,7 @@ from housecarl.config import Config
 from housecarl.config_post import Post
 from housecarl.config_words import Loc
 from housecarl.location import is_loopback, split
-from housecarl.secret import Secret
+from housecarl.secret import Secret, exposed
 
 #: where it stands, what is wrong, and the other place that takes part in it
 Clash = tuple[Loc, str, Loc]
@@ -224,9 +224,11 @@ def _aliases(config: Config) -> Iterator[Clash]:
 
 
 def _secrets(config: Config) -> Iterator[Clash]:
-    for loc, secret in secrets(config):
-        if fault := secret.fault():
-            yield loc, fault, loc
+    files = [(loc, secret.file) for loc, secret in secrets(config) if secret.file is not None]
+    faults = exposed(*(file for _, file in files))
+    for loc, file in files:
+        if file in faults:
+            yield loc, faults[file], loc
 
 
 def secrets(config: Config) -> Iterator[tuple[Loc, Secret]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from housecarl.errors import SecretError, SecretLater
 from housecarl.location import Location
-from housecarl.thread import within
+from housecarl.thread import aside, within
 
 #: bytes; the longest thing kept this way is a token file of an OAuth client, a few KiB
 LARGEST = 64 * 1024
@@ -81,12 +82,6 @@ class Secret(BaseModel):
             raise SecretError(str(self), "is empty; write the secret into it")
         return value
 
-    def fault(self) -> str | None:
-        """What is wrong with the file's permissions as far as anybody can see, else None."""
-        if self.file is None:
-            return None
-        return exposed(self.file)
-
     def _credential(self) -> Path:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
@@ -98,17 +93,21 @@ class Secret(BaseModel):
         return Path(folder, str(self.credential))
 
 
-def exposed(file: Path) -> str | None:
-    """What to do when others than its owner can read or write `file`; None when all is well.
+def exposed(*files: Path) -> dict[Path, str]:
+    """Those that others than their owner can read or write, each with what to do about it.
 
-    A file that is missing, in a folder we cannot look into, or on a disk that tells nothing, is no
-    fault here.
+    One that is missing, in a folder we cannot look into, or on a disk that tells nothing, is not
+    among them. They are looked at together, so that several on a dead mount take no longer.
     """
-    try:
-        mode = within(("look", file), file.stat, LOOK_SECONDS).st_mode
-    except OSError:  # TimeoutError is one
-        return None
-    return _too_open(file, mode)
+    looks = {file: aside(("look", file), file.stat) for file in files}
+    wait(looks.values(), LOOK_SECONDS)
+    told = {file: look.result() for file, look in looks.items() if _is_told(look)}
+    faults = {file: _too_open(file, about.st_mode) for file, about in told.items()}
+    return {file: fault for file, fault in faults.items() if fault}
+
+
+def _is_told(look: Future[os.stat_result]) -> bool:
+    return look.done() and look.exception() is None
 
 
 def _too_open(file: Path, mode: int) -> str | None:

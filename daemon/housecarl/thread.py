@@ -69,6 +69,11 @@ async def in_one_thread(key: Hashable, work: Callable[[], T], limit: float) -> T
 
 def within(key: Hashable, work: Callable[[], T], limit: float) -> T:
     """As `in_one_thread`, for who has no loop, or is in a thread already: blocks for that long."""
+    return aside(key, work).result(limit)
+
+
+def aside(key: Hashable, work: Callable[[], T]) -> Future[T]:
+    """Begin some work in a thread of its own; under a key that is at work already, that work."""
     done: Future[Any] = Future()
     if (begun := _waited_for.setdefault(key, done)) is done:
 
@@ -86,7 +91,7 @@ def within(key: Hashable, work: Callable[[], T], limit: float) -> T:
             threading.Thread(target=run, name="aside", daemon=True).start()
         except RuntimeError:  # a module has left no room for one (TasksMax)
             run()
-    return cast("T", begun.result(limit))
+    return begun
 
 
 async def _result(begun: asyncio.Future[T], limit: float) -> T:

@@ -147,7 +147,7 @@ def answers_of(path: Path) -> Answers:
         raise click.UsageError(f"--answers: {path}: {reason}") from None
     if given:
         return Answers(text)
-    if "password" in text and (fault := exposed(path)):
+    if "password" in text and (fault := exposed(path).get(path)):
         raise click.UsageError(f"--answers: it holds a password and {fault}")
     return Answers(text)
 

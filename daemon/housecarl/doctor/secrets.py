@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from housecarl.config_check import secrets, secrets_within
@@ -54,16 +55,24 @@ def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
 
     Its environment, its credentials and the files of its user are not ours to look at.
     """
-    uid = patient.uid()
-    ours = os.geteuid() in (0, uid)
-    for loc, secret in _named(patient):
-        if not ours and _is_hidden(secret):
-            text = f"{secret.file} is not for this login to read, but for {access.user(uid)}"
-            yield patient.loaded.source.problem(loc, text), True
-            continue
-        unseen = is_elsewhere(secret) or secret.env is not None
-        for finding in _look(loc, secret, uid):
-            yield patient.loaded.source.problem(loc, _in_a_line(finding)), unseen
+    uid, named = patient.uid(), [*_named(patient)]
+    if not named:
+        return
+    with ThreadPoolExecutor(len(named)) as pool:  # as above
+        looked = pool.map(lambda each: [*_seen(each[0], each[1], uid)], named)
+        for (loc, _), found in zip(named, looked, strict=True):
+            for text, unseen in found:
+                yield patient.loaded.source.problem(loc, text), unseen
+
+
+def _seen(loc: Loc, secret: Secret, uid: int) -> Iterator[tuple[str, bool]]:
+    """What is wrong with one, in a line, and whether it may be so only because of who looks."""
+    if os.geteuid() not in (0, uid) and _is_hidden(secret):
+        yield f"{secret.file} is not for this login to read, but for {access.user(uid)}", True
+        return
+    unseen = is_elsewhere(secret) or secret.env is not None
+    for finding in _look(loc, secret, uid):
+        yield _in_a_line(finding), unseen
 
 
 def _placed(loc: Loc, findings: Iterator[Finding]) -> list[Finding]:
