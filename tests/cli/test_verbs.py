@@ -229,7 +229,7 @@ def test_log_calls_nobody_a_stranger_whose_message_waits(tmp_path: Path) -> None
         with closing(connect(house.spool / JOURNAL)) as conn:
             house.until(lambda: receipts.listing(conn, limit=1) != [])
         verb = verb_of(tmp_path / "housecarl.yaml")
-        assert verb("log").stdout.endswith(" not known yet:  [later]\n")
+        assert verb("log").stdout.endswith(" not known yet: [later]\n")
         identity = json.loads(verb("log", "--json").stdout)["id"]
         assert "check later: the clock is not set yet\n" in verb("why", identity).stdout
 

@@ -146,4 +146,5 @@ def _line(entry: dict[str, Any], receipt: Receipt, zone: ZoneInfo) -> str:
     outcome = ",".join(o or "?" for o in entry["outcomes"]) or entry["reason"] or entry["state"]
     answers = " / ".join(reply["text"].partition("\n")[0] for reply in entry["replies"])
     who = entry["person"] or ("not known yet" if entry["state"] == "waiting" else "stranger")
-    return f"{at:%Y-%m-%d %H:%M:%S} {entry['id']} {who}: {asked} [{outcome}] {answers}".rstrip()
+    words = (f"{at:%Y-%m-%d %H:%M:%S} {entry['id']} {who}:", asked, f"[{outcome}]", answers)
+    return " ".join(word for word in words if word).rstrip()
