@@ -5,11 +5,29 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from housecarl import clock
+from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
+from housecarl.testing.phone import Phone
+
+
+@pytest.fixture
+def house_config() -> dict[str, Any]:
+    return {"clock": FakeClock()}
+
+
+@pytest.mark.long
+def test_an_author_passes_the_time_of_a_test(house: TestHouse, phone: Phone) -> None:
+    """As docs/modules.md says."""
+    phone.text("!in 30m uptime")
+    assert phone.reply.startswith("Job 1")
+    assert isinstance(house.clock, FakeClock)
+    house.clock.move(1800)
+    assert "Elm Street up" in phone.reply
 
 
 def test_what_takes_longer_than_is_usual_is_waited_for_where_that_is_said(

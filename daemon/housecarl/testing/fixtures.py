@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def house_config() -> dict[str, Any]:
-    """Override to change the house: `people`, `modules`, or any other top-level key."""
+    """Override to change the house: `people`, `modules`, its `clock`, any other top-level key."""
     return {}
 
 
