@@ -656,8 +656,12 @@ def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
     said = {"LoadState": "loaded", "User": "housecarl", "ProtectSystem": "strict"}
     said |= {"ProtectHome": "yes", "ReadWritePaths": "-/srv/spool"}
 
+    smtp: dict[str, Any] = {"recipients": ["cmd@home.example"]}
+    ann: dict[str, Any] = {"unix": ["ann"], "may": ["*"]}
+
     def told(spool: str, *folders: str) -> list[str]:
         whole = {"spool": spool, "modules": {"folders": [*folders]}}
+        whole |= {"people": {"ann": ann}, "doors": {"smtp": smtp}}
         config = Config.model_validate(whole, context={"folder": Path("/")})
         return [each.text.partition(",")[0] for each in unit.judged(said, config)]
 
@@ -667,8 +671,14 @@ def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
     assert told("/srv/spool", "/home/ann/modules") == [
         "/home/ann/modules is hidden from the daemon"
     ]
+    smtp["certificate"] = {"cert": "/root/c.pem", "key": "/etc/ssl/k.pem"}
+    ann["totp"] = {"file": "/home/ann/totp"}
+    assert told("/srv/spool") == [
+        "/home/ann/totp is hidden from the daemon",
+        "/root/c.pem is hidden from the daemon",
+    ]
     # to let the daemon write where it sees nothing would keep it from starting
-    assert told("/home/ann/spool") == ["/home/ann/spool is hidden from the daemon"]
+    assert told("/home/ann/spool")[0] == "/home/ann/spool is hidden from the daemon"
 
 
 def test_the_sockets_of_systemd_are_met_in_place_of_ours(

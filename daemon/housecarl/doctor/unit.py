@@ -9,7 +9,10 @@ from pathlib import Path
 
 from housecarl import service
 from housecarl.config import Config
+from housecarl.config_check import secrets
+from housecarl.config_file import SERVICE_FILE
 from housecarl.config_spool import SERVICE_SPOOL
+from housecarl.doctor.files import certificates
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
 from housecarl.thread import in_thread
@@ -79,13 +82,17 @@ def judged(said: Mapping[str, str], config: Config | None = None) -> list[Findin
 
 
 def _shut_out(said: Mapping[str, str], config: Config) -> list[Finding]:
-    """The folders that root sees here, and the daemon in its unit does not, or cannot write."""
+    """What root sees here, and the daemon in its unit does not, or cannot write."""
     spool = config.spool.resolve()
     homes = HOMES if said.get("ProtectHome") == "yes" else ()
-    mend = "Move it, such as to /var/lib/housecarl."
+    places = dict.fromkeys((spool, *(each.resolve() for each in config.modules.folders)), STATE)
+    # by their names: one may be on a disk that tells nothing
+    files = [secret.file for _, secret in secrets(config) if secret.file is not None]
+    places |= dict.fromkeys([*files, *certificates(config).values()], str(SERVICE_FILE.parent))
+    hidden = "is hidden from the daemon, as all of /home and /root is"
     found = [
-        trouble(PART, f"{path} is hidden from the daemon, as all of /home and /root is", mend)
-        for path in (spool, *(folder.resolve() for folder in config.modules.folders))
+        trouble(PART, f"{path} {hidden}", f"Move it, such as to {place}.")
+        for path, place in places.items()
         if _is_below(path, homes)
     ]
     writable = [word.lstrip("-+") for word in said.get("ReadWritePaths", "").split()]
