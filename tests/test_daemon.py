@@ -424,6 +424,20 @@ def test_a_folder_of_modules_that_is_not_there_is_told_and_live_once_it_is(tmp_p
             assert inner(house).registry.find("bell") is None
 
 
+def test_a_module_that_is_moved_away_from_its_section_is_told(tmp_path: Path) -> None:
+    """The house went on and was well; the next start, such as after a power cut, was refused."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "bell.py").write_text(BELL)
+    modules = {"folders": [str(mine)], "bell": {"tone": "low"}}
+    with TestHouse(tmp_path, modules=modules) as house:
+        assert modules_told(house) == {}
+        (mine / "bell.py").rename(mine / "chime.py")
+        house.until(lambda: modules_told(house) == {"module.bell": False})
+        (mine / "chime.py").rename(mine / "bell.py")
+        house.until(lambda: modules_told(house) == {})
+
+
 @needs_root
 def test_a_folder_of_modules_that_is_closed_is_told_and_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()

@@ -118,7 +118,7 @@ def test_what_is_found_is_told_once_and_forgotten_when_it_is_no_more(
         assert minute() == {f"{module}.wet"}
         (folder / f"{module}.py").unlink()
         house.do(inside.reload_modules())
-        assert minute() == set(), "and so are the things of a module that is no more"
+        assert minute() == {f"module.{module}"}, "its section has none; its things are no more"
 
 
 #: What the regular work of a command that is odd found, and how often it is due.

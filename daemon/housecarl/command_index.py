@@ -42,6 +42,7 @@ class Index:
     commands: dict[str, Command] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     unset: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
@@ -77,11 +78,11 @@ def index_of(
         else:
             _enter(index, entry)
     known = {entry.section for entry in entries}
-    problems += (
-        locate(("modules", name), f"no module '{name}'{near(name, known)}")
-        for name in sections
-        if name not in known
-    )
+    for name in sections:
+        if name not in known:
+            text = f"no module '{name}'{near(name, known)}"
+            problems.append(locate(("modules", name), text))
+            index.missing[name] = f"a start would be refused: {str(problems[-1]).splitlines()[0]}"
     _enter_words(index)
     ordered = dict(sorted(index.commands.items()))
     return replace(index, commands=ordered, problems=tuple(dict.fromkeys(problems)))

@@ -256,7 +256,8 @@ class House:
         for file in sorted(before.keys() | now.keys()):
             if before.get(file) != now.get(file):
                 fault = now.get(file)
-                text = fault or f"{file} {'works again' if os.path.exists(file) else 'is gone'}"  # noqa: PTH110 - no raise
+                gone = os.path.isabs(file) and not os.path.exists(file)  # noqa: PTH110, PTH117 - no raise
+                text = fault or f"{file} {'is gone' if gone else 'works again'}"
                 await self.tell(f"module.{file}", fault is None, text)
         await self._forget_gone()
 

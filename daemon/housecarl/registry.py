@@ -97,8 +97,8 @@ class Registry:
 
     @property
     def faults(self) -> dict[str, str]:
-        """What is broken, and the folders that cannot be looked into, as the journal takes it."""
-        faults = {**self._index.broken, **self._lost}
+        """What is broken, missing, or a folder without a look into it, as the journal takes it."""
+        faults = {**self._index.broken, **self._index.missing, **self._lost}
         return {printable(file): printable(fault) for file, fault in faults.items()}
 
     @property
