@@ -486,7 +486,7 @@ async def test_a_built_in_command_cannot_be_taken(tmp_path: Path) -> None:
     await registry.reload()
     assert await say(registry, "help") == "built in"
     assert registry.commands["help"].awaits
-    assert "already a command of built in" in registry.broken[str(path)]
+    assert "help is already a command that is built in;" in registry.broken[str(path)]
 
 
 async def test_one_suggestion_from_what_is_allowed(tmp_path: Path) -> None:

@@ -91,8 +91,9 @@ def index_of(
 def _enter(index: Index, entry: Entry) -> None:
     for command in entry.commands:
         if (other := index.commands.get(command.name)) is not None:
+            whose = "that is built in" if other.builtin else f"of {other.file}"
             index.broken[entry.file] = (
-                f"{entry.file}:{command.line}: {command.name} is already a command of {other.file};"
+                f"{entry.file}:{command.line}: {command.name} is already a command {whose};"
                 " give it another name"
             )
             return
