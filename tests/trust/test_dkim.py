@@ -236,7 +236,8 @@ async def test_a_tag_list_that_is_not_sound_is_refused(world: World, tag: bytes)
 
 
 async def test_a_body_appended_behind_a_length_is_refused(world: World) -> None:
-    raw = signed(mail(body=b"hello\r\n"), l="7") + b"!plug heater on\r\n"
+    # without t=: dkimpy goes by the clock of the machine
+    raw = signed(mail(body=b"hello\r\n"), l="7", t=None) + b"!plug heater on\r\n"
     assert dkim.verify(raw, dnsfunc=lambda *_, **__: rsa_record(rsa_pem()).encode())
     assert (await judged(world, raw)).reason == "no-proof"
 
