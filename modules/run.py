@@ -175,22 +175,18 @@ async def _carry_out(name: str, program: Program) -> Ended:
     pipe, output = await asyncio.get_running_loop().connect_read_pipe(
         Output, os.fdopen(ours, "rb", buffering=0)
     )
-    stopped_by = code = None
+    process = stopped_by = code = None
     try:
-        process = await _start(name, program, its)
         try:
+            process = await _start(name, program, its)
             async with asyncio.timeout(program.limit):
                 code = await process.wait()
         except TimeoutError:
             pass
-        except asyncio.CancelledError as cancelled:
+        except asyncio.CancelledError as cancelled:  # also before there is a process
             stopped_by = str(cancelled.args[0]) if cancelled.args else "the end of housecarl"
-        ending = asyncio.ensure_future(_end(process, output))
-        while not ending.done():
-            try:
-                await asyncio.wait({ending})
-            except asyncio.CancelledError:
-                pass  # stopped once more: it ends already, and who waits is to hear how
+        if process is not None:
+            await _see_end(process, output)
     finally:
         pipe.close()
     return Ended(code, time.monotonic() - started, output.lines(), stopped_by)
@@ -213,6 +209,15 @@ async def _start(name: str, program: Program, output: int) -> asyncio.subprocess
         raise CommandError(f"{name} cannot be started: {why or 'its argv is wrong'}.") from error
     finally:
         os.close(output)
+
+
+async def _see_end(process: asyncio.subprocess.Process, output: Output) -> None:
+    ending = asyncio.ensure_future(_end(process, output))
+    while not ending.done():
+        try:
+            await asyncio.wait({ending})
+        except asyncio.CancelledError:
+            pass  # stopped once more: it ends already, and who waits is to hear how
 
 
 async def _end(process: asyncio.subprocess.Process, output: Output) -> None:

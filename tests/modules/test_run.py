@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -224,6 +225,25 @@ async def test_who_stops_their_own_program_is_told_once(run: Commands) -> None:
     await run.run("stop", 1)
     await asyncio.wait_for(asyncio.gather(*run.hand.work), 5)
     assert run.hand.said.empty()
+
+
+async def test_one_that_is_stopped_while_it_is_being_started_is_told_as_stopped(
+    run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the start takes a while: both were told that they failed."""
+    begun = asyncio.Event()
+
+    async def slow(_: str, __: object, output: int) -> None:
+        os.close(output)
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(run.module, "_start", slow)
+    program(run, *SLEEP)
+    asked = asyncio.ensure_future(run.text("run", "job"))
+    await asyncio.wait_for(begun.wait(), 20)
+    assert (await run.text("stop", 1)).startswith("job stopped after ")
+    assert (await asked).startswith("job was stopped by ann after ")
 
 
 @pytest.mark.usefixtures("impatient")
