@@ -30,7 +30,7 @@ class ImapServer:
     NIL for the whole; `size` is said of each in place of its own. Each SEARCH also names what is in
     `finds`; with `one_by_one` it has a line for each number.
     `chatty` are the seconds between two lines of small talk in IDLE, `chats` counts them; with
-    `endless` a command of that name gets nothing else.
+    `endless` a command of that name gets nothing else: what it `begins` with, then `drips`.
     """
 
     capabilities: str = ALL
@@ -59,6 +59,8 @@ class ImapServer:
     chatty: float | None = None
     chats: int = 0
     endless: str = ""
+    begins: bytes = b""
+    drips: bytes = b"* OK Hang in there..\r\n"  # Dovecot, while its storage gives nothing
     inbox: dict[int, Mail] = field(default_factory=dict)
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
@@ -124,8 +126,10 @@ class Talk:
                 # half an answer, then nothing more
                 self.writer.write(b"* ")
                 return
+            if server.endless == word:
+                self.writer.write(server.begins)
             while server.endless == word:
-                self.say("* OK Hang in there..")  # Dovecot, while its storage gives nothing
+                self.writer.write(server.drips)
                 await self.writer.drain()
                 await asyncio.sleep(0.01)
             if word in server.refuse:

@@ -25,8 +25,9 @@ from tests.doors.imap_server import ImapServer, serving
 from tests.nobody import NOBODY, needs_root
 
 from housecarl.doors import imap_oauth
-from housecarl.doors.imap_line import Cut, Refused
+from housecarl.doors.imap_line import Refused
 from housecarl.doors.imap_oauth import token
+from housecarl.doors.imap_socket import Cut
 from housecarl.testing.house import free_port
 
 

@@ -18,12 +18,13 @@ from tests.doors.imap_peer import ANN, QUICK, Ledger, letter, settings, watching
 from tests.doors.imap_server import ALL, ImapServer, Mail, serving
 
 from housecarl.clock import SystemClock
-from housecarl.doors import imap, imap_line, imap_owed
+from housecarl.doors import imap, imap_owed, imap_socket
 from housecarl.doors.imap import ImapDoor
 from housecarl.doors.imap_concern import Concern
-from housecarl.doors.imap_line import Line, Opening
+from housecarl.doors.imap_line import Line
 from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import first, key_of
+from housecarl.doors.imap_socket import Opening
 from housecarl.errors import SpoolFull, StorageError
 
 
@@ -696,7 +697,7 @@ async def test_a_server_that_refuses_to_idle_is_read_all_the_same() -> None:
 @pytest.mark.parametrize("phase", ["UID SEARCH", "LOGIN", "NOOP"])
 async def test_small_talk_is_no_answer(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dovecot says "Hang in there" while its storage hangs, however long that is."""
-    monkeypatch.setattr(imap_line, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(imap_socket, "ANSWER_SECONDS", 0.1)
     ledger = Ledger()
     server = ImapServer("MOVE" if phase == "NOOP" else ALL, endless=phase, hears=ledger.changed)
     async with serving(server), watching(ledger, settings(server.port, "ann")):
@@ -706,6 +707,30 @@ async def test_small_talk_is_no_answer(phase: str, monkeypatch: pytest.MonkeyPat
         await server.append(letter(1))
         await ledger.holds(1)
     assert phase == "NOOP" or ledger.said[0] == (False, "127.0.0.1: it talks and gives no answer")
+
+
+@pytest.mark.long(after=1)
+@pytest.mark.parametrize(
+    ("phase", "begins", "drips"),
+    [
+        pytest.param("UID SEARCH", b"* 1 FETCH (BODY[] {99999}\r\n", b"x", id="literal"),
+        pytest.param("UID SEARCH", b"* SEARCH ", b"1", id="line"),
+        pytest.param("AUTHENTICATE", b"", b"+ \r\n", id="questions"),
+    ],
+)
+async def test_an_answer_has_its_time_whatever_it_drips(
+    phase: str, begins: bytes, drips: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then of what never ends, or one question after another, holds no door."""
+    monkeypatch.setattr(imap_socket, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setenv("HOUSECARL_TEST_IMAP", "gr\xfcn")  # more than ASCII is sent by AUTHENTICATE
+    ledger = Ledger()
+    server = ImapServer(endless=phase, begins=begins, drips=drips, hears=ledger.changed)
+    async with serving(server), watching(ledger, settings(server.port, "ann")):
+        await ledger.until(lambda: len(server.words("AUTHENTICATE")) >= 3)
+        server.endless = ""
+        await ledger.ready()
+    assert ledger.said[0] == (False, "127.0.0.1: it talks and gives no answer")
 
 
 async def test_mail_that_is_told_of_with_the_answer_to_idle_is_taken_at_once() -> None:
@@ -734,12 +759,12 @@ async def test_small_talk_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def checked(line: Line, timeout: float | None = None) -> Any:
         nonlocal ahead
-        ahead = imap_line.ANSWER_SECONDS + 1
+        ahead = imap_socket.ANSWER_SECONDS + 1
         return check(line, timeout)
 
     monkeypatch.setattr(Line, "idle_check", checked)
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead)
-    monkeypatch.setattr(imap_line, "time", clock)
+    monkeypatch.setattr(imap_socket, "time", clock)
     ledger = Ledger()
     server = ImapServer(chatty=0.005, hears=ledger.changed)
     async with (

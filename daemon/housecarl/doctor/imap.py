@@ -39,8 +39,8 @@ async def examine(patient: Patient) -> list[Finding]:
     door = patient.config.doors.imap
     if door is None:
         return [skipped(PART, "no mailbox in the configuration")]
-    from housecarl.doors.imap_line import Opening
     from housecarl.doors.imap_progress import key_of, restored
+    from housecarl.doors.imap_socket import Opening
 
     await look_up(door.host, "doors.imap")
     progress = restored(patient.read(lambda conn: values.get(conn, IMAP, key_of(door))))
@@ -56,7 +56,8 @@ async def examine(patient: Patient) -> list[Finding]:
 def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> None:
     """One session, in a thread; raises Trouble."""
     from housecarl.doors.imap_bridge import Stopped
-    from housecarl.doors.imap_line import Cut, Refused, faults
+    from housecarl.doors.imap_line import Refused, faults
+    from housecarl.doors.imap_socket import Cut
 
     proof = _proof(door, found)
     try:
@@ -102,8 +103,9 @@ def _proof(door: Imap, found: list[Finding]) -> Proof | None:
 
 def _granted(file: Path, host: str) -> str:
     """An access token; raises Trouble, which is about the grant and not about the mail host."""
-    from housecarl.doors.imap_line import Cut, Refused
+    from housecarl.doors.imap_line import Refused
     from housecarl.doors.imap_oauth import token
+    from housecarl.doors.imap_socket import Cut
 
     try:
         return token(file, host)
@@ -145,8 +147,8 @@ def _mails(line: Line, state: dict[bytes, Any], last: int | None) -> str:
 
 def _abilities(line: Line, door: Imap, folder: str, found: list[Finding]) -> Sequence[str]:
     """IDLE, tried; and how messages will be put away."""
-    from housecarl.doors.imap_line import Cut
     from housecarl.doors.imap_shelf import beside
+    from housecarl.doors.imap_socket import Cut
 
     told = []
     if line.has_capability("IDLE"):

@@ -102,8 +102,9 @@ class ImapDoor:
         """One session; the seconds to wait before the next. Raises Stopped."""
         # imapclient is not loaded before there is a mailbox: a start is faster without it
         from housecarl.doors.imap_concern import Concern
-        from housecarl.doors.imap_line import Cut, Refused, faults
+        from housecarl.doors.imap_line import Refused, faults
         from housecarl.doors.imap_session import Session
+        from housecarl.doors.imap_socket import Cut
 
         assert self._bridge is not None
         concern = Concern(self._addresses, self._settings.rules)

@@ -1,9 +1,8 @@
-"""One IMAP connection: opened with deadlines and verified TLS, cut from outside at any moment."""
+"""One IMAP connection: what is said on it, with bounds, and what its faults mean."""
 
 from __future__ import annotations
 
 import imaplib
-import math
 import re
 import socket
 import ssl
@@ -22,6 +21,7 @@ from imapclient.response_parser import parse_response
 
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Stopped
+from housecarl.doors.imap_socket import Cut, Opening, Timed, Tls, opened
 
 _BYTES = re.compile(r"\bb(['\"])(.*?)\1")
 
@@ -33,13 +33,6 @@ MAX_ANSWER = 8 * 1024 * 1024
 # a million must do, for to read them holds up the loop for most of a second
 imaplib._MAXLINE = MAX_ANSWER // 2  # type: ignore[attr-defined]
 
-#: Seconds of one answer, whatever the server says meanwhile (20 min): MAX_ANSWER by 60 kbit/s.
-ANSWER_SECONDS = 1200.0
-
-#: The kernel asks a silent server after 60 s whether it is there, three times in 30 s: else it
-#: would go unnoticed until the IDLE ends that a router forgot the connection, or we slept.
-KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
-
 #: A change of a message that nobody asked about, told by its place in the mailbox: another client
 #: made it. imapclient takes that for a UID, and gives the flags to another message.
 _UNASKED = re.compile(rb"\d+ \((?!.*\bUID +\d)", re.IGNORECASE | re.DOTALL)
@@ -50,56 +43,35 @@ _NEWS = frozenset((b"EXISTS", b"RECENT"))
 log = structlog.get_logger()
 
 
-class Cut(Exception):
-    """The connection ended or stalled; `str` says how."""
-
-
 class Refused(Exception):
     """The server said no to who we are; trying again soon would only lock the account."""
 
 
-class Opening:
-    """Keeps the socket while it is being opened, so that `cut` ends even a silent greeting."""
-
-    def __init__(self) -> None:
-        self.socket: socket.socket | None = None
-        self.is_cut = False
-
-    def hold(self, sock: socket.socket) -> None:
-        """Take over a socket that has just been connected."""
-        self.socket = sock
-        if self.is_cut:
-            self.cut()
-
-    def cut(self) -> None:
-        """End the connection from any thread: whoever reads or waits there returns at once."""
-        self.is_cut = True
-        if self.socket is not None:
-            try:
-                # the plain socket below TLS: a TLS goodbye would wait for the peer
-                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is closed already
-
-
 class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
-    """imaplib with our socket, known before TLS is shaken on it, and a bound on what is read."""
+    """imaplib with our socket, known before TLS is shaken on it, and bounds on what is read."""
 
     def __init__(
         self, place: tuple[str, int], context: ssl.SSLContext | None, wait: float, opening: Opening
     ) -> None:
         self._context, self._wait, self._opening = context, wait, opening
-        self._begin()
+        self._heard = 0
         super().__init__(*place, wait)
 
-    def send(self, data: Any) -> None:
+    def _new_tag(self) -> bytes:
         """What comes after it is another answer."""
-        self._begin()
-        super().send(data)
+        self.begin()
+        return bytes(super()._new_tag())  # pyright: ignore[reportAttributeAccessIssue]
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Give the server its time and its bytes for another answer."""
         self._heard = 0
-        self.until = time.monotonic() + ANSWER_SECONDS
+        self.timed.begin()
+
+    @property
+    def timed(self) -> Timed:
+        """The socket, which STARTTLS exchanges."""
+        assert isinstance(self.sock, Timed)
+        return self.sock
 
     def read(self, size: int) -> bytes:
         """A literal. Raises Cut when the answer is too large with it, before any of it is read."""
@@ -127,27 +99,9 @@ class _Wire(IMAP4WithTimeout):  # type: ignore[misc]
         self._heard += size
         if self._heard > MAX_ANSWER:
             raise Cut(f"its answer is larger than {MAX_ANSWER // 1024**2} MiB")
-        if time.monotonic() > self.until:
-            raise Cut("it talks and gives no answer")
 
     def _create_socket(self, timeout: float | None = None) -> socket.socket:
-        sock = socket.create_connection((self.host, self.port), self._wait)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        if self._context is not None:
-            sock = self._context.wrap_socket(
-                sock, server_hostname=self.host, do_handshake_on_connect=False
-            )
-        self._opening.hold(sock)
-        if isinstance(sock, ssl.SSLSocket):
-            try:
-                sock.do_handshake()
-            except OSError:
-                sock.close()
-                raise
-        return sock
+        return opened((self.host, self.port), self._wait, self._context, self._opening)
 
 
 class Line(IMAPClient):  # type: ignore[misc]
@@ -155,6 +109,7 @@ class Line(IMAPClient):  # type: ignore[misc]
 
     def __init__(self, settings: Imap, limits: SocketTimeout, opening: Opening) -> None:
         self._tls = trusted(settings.ca)
+        self._tls.sslsocket_class = Tls
         self._opening = opening
         self._limits: Any = limits  # imapclient's own type for it says less than it takes
         super().__init__(
@@ -225,13 +180,13 @@ class Line(IMAPClient):  # type: ignore[misc]
         """
         end = time.monotonic() + seconds
         self._begin_idle()
-        assert isinstance(self._imap, _Wire)
-        self._imap.until = math.inf  # it is we who end it
+        self._imap.timed.end_never()  # it is we who end it
         said = self.idle_check(timeout=0)
         while not _news(said) and not self.heard() and (left := end - time.monotonic()) > 0:
             said = self.idle_check(timeout=left)
             if not said:
                 break
+        self._imap.begin()
         said += self.idle_done()[1]
         return _news(said) or self.heard()
 

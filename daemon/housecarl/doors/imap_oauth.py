@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from housecarl.doors.imap_line import Cut, Opening, Refused, plain
+from housecarl.doors.imap_line import Refused, plain
+from housecarl.doors.imap_socket import Cut, Opening
 from housecarl.errors import SecretError
 from housecarl.location import is_loopback
 from housecarl.secret import Secret

@@ -15,7 +15,7 @@ from imapclient import SocketTimeout
 from housecarl.config_doors import Imap
 from housecarl.doors.imap_bridge import Bridge
 from housecarl.doors.imap_concern import Concern
-from housecarl.doors.imap_line import Cut, Line, Opening, Refused, plain
+from housecarl.doors.imap_line import Line, Refused, plain
 from housecarl.doors.imap_lookout import LOOKS, Lookout
 from housecarl.doors.imap_oauth import token
 from housecarl.doors.imap_owed import Owed
@@ -23,6 +23,7 @@ from housecarl.doors.imap_patience import Patience
 from housecarl.doors.imap_progress import Progress, dated, first, key_of, restored
 from housecarl.doors.imap_section import ABOUT, WHOLE, content
 from housecarl.doors.imap_shelf import KEYWORD, Shelf, located
+from housecarl.doors.imap_socket import Cut, Opening
 from housecarl.errors import SecretError, StorageError
 from housecarl.message.form import MAX_SIZE
 from housecarl.message.stamp import Stamp

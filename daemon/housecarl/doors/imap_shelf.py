@@ -9,7 +9,8 @@ from enum import StrEnum
 import structlog
 
 from housecarl.config_doors import Imap
-from housecarl.doors.imap_line import Cut, Line, plain
+from housecarl.doors.imap_line import Line, plain
+from housecarl.doors.imap_socket import Cut
 
 #: What marks a message as done where it cannot be moved.
 KEYWORD = "$Housecarl"
