@@ -79,6 +79,22 @@ async def test_what_a_dead_life_left_in_the_log_is_in_the_file_before_more_is_wr
     await again.close()
 
 
+def test_a_disk_that_does_not_tell_what_is_there_is_at_fault_and_not_the_journal(
+    tmp_path: Path,
+) -> None:
+    """What is raised beside it would end the journal's thread, and all would wait for ever."""
+    path = tmp_path / "journal.sqlite"
+    connect(path).close()
+    read_only = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    with closing(read_only), pytest.raises(sqlite3.OperationalError, match="readonly") as caught:
+        read_only.execute("DELETE FROM stored")
+    log = tmp_path / "journal.sqlite-wal"
+    log.unlink(missing_ok=True)
+    log.symlink_to(log)  # ELOOP
+    found = fault(path, caught.value)
+    assert isinstance(found, StorageError) and not isinstance(found, JournalDamaged)
+
+
 @pytest.mark.long
 async def test_somebody_who_reads_does_not_hold_up_a_start(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

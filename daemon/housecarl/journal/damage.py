@@ -51,6 +51,9 @@ def _is_damage(path: Path, code: str, text: str) -> bool:
     if code == "SQLITE_READONLY":
         # as the header of a later SQLite's file asks for; else the disk or the owner forbids it
         sides = [Path(f"{path}{side}") for side in SIDES]
-        return all(os.access(side, os.W_OK) for side in sides if is_there(side))
+        try:
+            return all(os.access(side, os.W_OK) for side in sides if is_there(side))
+        except OSError:
+            return False  # a disk that does not tell that is at fault itself
     corrupt = code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
     return corrupt or text == "unsupported file format"
