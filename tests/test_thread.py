@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from housecarl.thread import Pool, in_one_thread, in_thread
+from housecarl.thread import Pool, in_one_thread, in_thread, within
 
 
 def test_work_is_done_by_the_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +31,16 @@ def test_without_any_the_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def full(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
+
+
+def test_what_is_over_is_begun_anew_for_who_asks_again() -> None:
+    def fail() -> int:
+        raise OSError("gone")
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            within("key", fail, 20.0)
+    assert [within("key", lambda n=n: n, 20.0) for n in (1, 2)] == [1, 2]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("begin", [in_thread, partial(in_one_thread, "key")])

@@ -79,12 +79,13 @@ def aside(key: Hashable, work: Callable[[], T]) -> Future[T]:
 
         def run() -> None:
             try:
-                result = work()
+                try:
+                    result = work()
+                finally:
+                    del _waited_for[key]  # first: who asks from now on gets an answer of his own
             except BaseException as error:  # noqa: BLE001  raised again where it is waited for
-                del _waited_for[key]
                 done.set_exception(error)
             else:
-                del _waited_for[key]
                 done.set_result(result)
 
         try:
