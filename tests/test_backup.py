@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -76,6 +77,26 @@ def test_a_copy_of_a_stopped_house_knows_what_it_did(
     assert bell.read_text() == "x"
     assert len(house.inbox.received) == 1
     assert any("replay" in line for line in house.log())
+
+
+def test_a_copy_of_a_running_house_has_nothing_of_its_journals_but_by_sqlite(
+    tmp_path: Path,
+) -> None:
+    """A start would set the journal that was copied aside for one that was just being built."""
+    said = re.search(r"^    tar .*--exclude='(\S+)'", PAGE, re.M)
+    assert said is not None
+    kept = tmp_path / "spool" / ".journal"
+    kept.mkdir(parents=True)
+    for name in ("sqlite", "sqlite-wal", "sqlite.suspect", "part", "rebuilt", "damaged-2026"):
+        (kept / f"journal.{name}").touch()
+    for path in (kept / "lock", kept.parent / "new" / "one.eml"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    tar = ["tar", "-C", str(tmp_path), "-cf", "-", f"--exclude={said[1]}", "spool"]
+    copy = subprocess.run(tar, check=True, capture_output=True).stdout
+    listed = subprocess.run(["tar", "-t"], input=copy, check=True, capture_output=True).stdout
+    files = {line for line in listed.decode().split() if not line.endswith("/")}
+    assert files == {"spool/.journal/lock", "spool/new/one.eml"}
 
 
 def recipe() -> str:
