@@ -181,6 +181,41 @@ def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
     assert house.phone().reply.startswith("Elm Street up ")
 
 
+def test_a_reload_names_another_spool_while_the_disk_of_the_former_is_gone(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for no try of the former; one that cannot be served leaves that to be tried on."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01, 600.0))
+    house.spool.rename(house.folder / "away")
+    with capture_logs() as logs:
+        break_journal(house)
+        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        configured(house, spool="elsewhere", units="miles")
+        house.until(lambda: any(each["event"] == "reload-refused" for each in logs))
+        configured(house, spool="elsewhere")
+        house.until(lambda: running(house).ready.is_set())
+    assert lock.held(house.folder / "elsewhere" / JOURNAL.parent) == ""
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
+def test_a_disk_that_is_back_is_served_at_a_reload(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for it has mounted it again; that what they wrote is wrong, `status` says."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01, 600.0))
+    house.spool.rename(house.folder / "away")
+    with capture_logs() as logs:
+        break_journal(house)
+        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        (house.folder / "away").rename(house.spool)
+        configured(house, units="miles")
+        assert "units" in refused(house)
+    assert lock.held(house.spool / JOURNAL.parent) == ""
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
     quiet: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ class Daemon:
             if self._former is not None or not self._served:
                 raise
             await self._reopen(error)  # what served before will again, once its disk does
-        if self._stop.is_set():
+        if self._stop.is_set() or self.house is None:
             return await self._close_house()  # no door is opened for a moment
         watch = Watch()
         try:
@@ -163,6 +163,7 @@ class Daemon:
             await house.open(self._lock, again=again)
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile
+            await asyncio.to_thread(self._lock.say, "")
         except BaseException:
             self.house = None
             await house.close()
@@ -225,8 +226,7 @@ class Daemon:
 
     async def _live(self) -> None:
         """Until a stop or a reload; a storage fault reopens the house behind the open doors."""
-        while not self._stop.is_set():
-            assert self.house is not None
+        while self.house is not None and not self._stop.is_set():
             trouble = asyncio.create_task(self.house.trouble())
             stop = asyncio.create_task(self._stop.wait())
             reload = asyncio.create_task(self._reload.wait())
@@ -235,17 +235,16 @@ class Daemon:
                 wait.cancel()
             if trouble.done():
                 await self._reopen(trouble.result())
+                await self._tell_config()  # one may have been refused meanwhile
                 continue
             trouble.cancel()
-            if self._reload.is_set():
-                self._reload.clear()  # one that comes from now on is another
-                if not await self._read_config():
-                    await self._tell_config()
-                    continue
+            if self._reload.is_set() and not await self._read_config():
+                await self._tell_config()
+                continue
             return
 
     async def _reopen(self, error: StorageError) -> None:
-        """The restart path: drop what is in hand, open again; the doors say 451 meanwhile."""
+        """Drop what is in hand, open again; the doors say 451. No house: a stop, or a reload."""
         self._outage.begin()
         while True:
             log.error("storage-fault", why=str(error))
@@ -257,8 +256,8 @@ class Daemon:
             await self._close_house()
             if self._outage.seconds > GIVE_UP_SECONDS and not isinstance(error, SpoolGone):
                 raise error
-            await self._outage.rest(BACK_OFF, self._stop)
-            if self._stop.is_set():
+            await self._outage.rest(BACK_OFF, self._stop, self._reload)
+            if self._stop.is_set() or self._reload.is_set() and await self._read_config():
                 return
             try:
                 await self._open_house(again=True)
@@ -268,12 +267,12 @@ class Daemon:
             break
         if self.smtp is not None:
             self.smtp.closed = False
-        await asyncio.to_thread(self._lock.say, "")
         self._outage.end()
         log.info("storage-well", seconds=round(self._outage.seconds, 1))
 
     async def _read_config(self) -> bool:
         """Read the configuration again; a bad one is named and the old one stays."""
+        self._reload.clear()  # one that comes from now on is another
         try:
             loaded = await read_again(self.loaded.source.path)
             lock = await lock_of(loaded, self.loaded, self._lock)

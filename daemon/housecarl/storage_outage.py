@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 #: Seconds within which a fault after an outage is the same one: it was not over. One that comes by
@@ -36,10 +35,11 @@ class StorageOutage:
         """The house is open again."""
         self._ended = time.monotonic()
 
-    async def rest(self, pauses: Sequence[float], stop: asyncio.Event) -> None:
-        """Until the next try, or until a stop; the last of `pauses`, in seconds, repeats."""
+    async def rest(self, pauses: Sequence[float], *news: asyncio.Event) -> None:
+        """Until the next try, or until some news; the last of `pauses`, in seconds, repeats."""
         seconds = pauses[min(self._tries, len(pauses) - 1)]
         self._tries += 1
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
+        waits = [asyncio.create_task(each.wait()) for each in news]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
