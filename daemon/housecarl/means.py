@@ -20,7 +20,7 @@ import structlog
 from housecarl import life, syntax
 from housecarl.clock import Clock
 from housecarl.envelope import Answer, Way
-from housecarl.errors import CommandError
+from housecarl.errors import CommandError, StorageError
 from housecarl.execute import FAREWELL, is_cancelled
 from housecarl.journal import Database, jobs, values
 from housecarl.loop_watch import LoopWatch
@@ -106,10 +106,7 @@ class Workshop:
 
     def lock(self, device: str) -> AbstractAsyncContextManager[None]:
         """One call at a time per device."""
-        lock = self.locks.get(device)
-        if lock is None:
-            lock = self.locks[device] = asyncio.Lock()
-        return lock
+        return self.locks.setdefault(device, asyncio.Lock())
 
     def watching(self, command: str, file: str) -> AbstractContextManager[None]:
         """Name a command, whose code is in `file`, when it blocks the loop meanwhile."""
@@ -170,6 +167,8 @@ class CallMeans:
     file: str = ""
     #: whether the rights of the person are over by a time
     ended: Callable[[datetime], bool] = lambda _: False
+    #: each is done once the journal knows of some work in the background
+    notes: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def follow_up(self, reply: Reply) -> None:
         """Send a second message on the same conversation."""
@@ -220,15 +219,19 @@ class CallMeans:
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Go on in the background; the journal knows, so that a crash is told."""
-        task = asyncio.create_task(self._background(work), name=f"background {self.command}")
+        key = f"{self.receipt}.{time.time_ns()}"
+        note = note_of(self.person, self.command, self.receipt, self.way)
+        self.notes.append(asyncio.create_task(self.workshop.remember(key, note)))
+        task = asyncio.create_task(self._background(work, key), name=f"background {self.command}")
         self.workshop.tasks.add(task)
         task.add_done_callback(self.workshop.tasks.discard)
 
-    async def _background(self, work: Awaitable[None]) -> None:
-        key = f"{self.receipt}.{time.time_ns()}"
-        await self.workshop.remember(
-            key, note_of(self.person, self.command, self.receipt, self.way)
-        )
+    async def _background(self, work: Awaitable[None], key: str) -> None:
+        try:
+            await asyncio.gather(*self.notes)
+        except StorageError:  # who carries out the call meets it too
+            asyncio.ensure_future(work).cancel()
+            return
         end: Answer | None = None
         try:
             with self.workshop.watching(self.command, self.file):

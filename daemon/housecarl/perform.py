@@ -18,7 +18,7 @@ from housecarl.errors import CommandError
 from housecarl.execute import Outcome, execute, is_cancelled
 from housecarl.judge import Case, Step
 from housecarl.means import CallMeans, JournalStore, Workshop
-from housecarl.module import Call, Reply
+from housecarl.module import Reply
 from housecarl.record import Done, way_of
 from housecarl.septets import plain, septets
 
@@ -33,12 +33,19 @@ class Performer:
         self._workshop = workshop
 
     async def perform(self, case: Case, step: Step) -> Outcome:
-        """Carry out one call; never raises, whatever the command does."""
-        call = self._call(case, step)
-        limit = self._limit(step.command)
-        return await execute(
+        """Carry out one call, whatever the command does.
+
+        Raises StorageError when what it leaves to go on in the background cannot be noted: then
+        that has not begun, and its sender is not to wait for the end of it.
+        """
+        means = self._means(case, step)
+        call, limit = replace(step.call, id=case.id, means=means), self._limit(step.command)
+        outcome = await execute(
             step.command, step.args, call, timeout=limit, watch=self._workshop.watch
         )
+        for noted in means.notes:
+            await noted
+        return outcome
 
     async def challenge(self, case: Case) -> Done:
         """The sentence and the code that stand between a danger and its being done."""
@@ -64,7 +71,7 @@ class Performer:
         rule = step.command.spec.confirm
         if rule is None:
             return f"{' '.join(step.call.words)}?"
-        step.args.call = self._call(case, step)
+        step.args.call = replace(step.call, id=case.id, means=self._means(case, step))
         try:
             with self._workshop.watching(step.command.name, step.command.file):
                 async with asyncio.timeout(self._limit(step.command)):
@@ -84,9 +91,9 @@ class Performer:
         """Seconds for a call, and for the sentence before it."""
         return self._config.time_limit(command.name, command.spec.timeout)
 
-    def _call(self, case: Case, step: Step) -> Call:
+    def _means(self, case: Case, step: Step) -> CallMeans:
         command = step.command
-        means = CallMeans(
+        return CallMeans(
             workshop=self._workshop,
             store=JournalStore(self._workshop.db, command.module, self._workshop.clock),
             person=case.person,
@@ -96,4 +103,3 @@ class Performer:
             file=command.file,
             ended=partial(self._config.ended, case.person),
         )
-        return replace(step.call, id=case.id, means=means)

@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.stories.talk import queue, switch
 
-from housecarl import crew, means, worker
+from housecarl import crew, daemon, means, worker
+from housecarl.errors import StorageError
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, values
 from housecarl.journal.database import Do
@@ -225,6 +226,26 @@ def test_that_it_broke_is_told_and_the_work_forgotten_in_one_step(
     house.until(lambda: (before + 1, 0) in seen)
     assert (before, 1) in seen
     assert (before + 1, 1) not in seen
+
+
+def test_what_cannot_be_noted_is_not_begun_and_its_sender_hears_that(
+    house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal was locked for that moment: nothing would have told that the pot stays cold."""
+    remember, failed = means.Workshop.remember, list[str]()
+
+    async def fail_once(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
+        if not failed:
+            failed.append(key)
+            raise StorageError("database is locked")
+        await remember(self, key, note)
+
+    monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
+    monkeypatch.setattr(means.Workshop, "remember", fail_once)
+    (mine / "hot").touch()
+    phone.text("!brew now")
+    assert phone.reply.startswith("brew was interrupted by a restart. It may have been done. Log ")
+    assert phone.silent
 
 
 HOLD = {
