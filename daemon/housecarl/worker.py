@@ -54,8 +54,8 @@ class Worker:
     """Takes names of messages and carries each through every step.
 
     `perform` executes one decided call, `challenge` makes the code for a danger, `postpone` keeps a
-    message for later while a check has no answer. A storage fault shows in `trouble`: what is in
-    hand is dropped and the restart path takes over. `carried` counts the messages that are over.
+    message for later while a check has no answer. A storage fault shows in `trouble`: nothing more
+    is begun, and the restart path takes over. `carried` counts the messages that are over.
     """
 
     spool: Spool
@@ -129,6 +129,8 @@ class Worker:
         self._in_hand[name] = case  # who is to hear of it when we break on it
         await self._tell_owner(case)
         async with self._turn(case):
+            if self.trouble.done():  # what came before it is done by the next life, and this too
+                raise self.trouble.result()
             done = await self.run(case, name)  # 8 claim, 9 execute
         state, reply = await self.record.conclude(case, name, done)  # 10 outcome and reply
         self.spool.move(name, State.WORK, state)  # 11 file
@@ -203,8 +205,7 @@ class Worker:
 
     def _refused(self, run: Run, why: str, text: str) -> tuple[Run, Reply]:
         """A call that was not carried out after all: it did no more than a look."""
-        looked = run._replace(risk=Risk.LOOK.value)
-        return self._end(looked, "refused", text, why), Reply(text)
+        return self._end(run._replace(risk=Risk.LOOK.value), "refused", text, why), Reply(text)
 
     def _end(self, run: Run, outcome: str, text: str, detail: str) -> Run:
         ended = self.clock.now().timestamp()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pwd
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from housecarl import daemon
 from housecarl.crew import CARRIERS
 from housecarl.doors.drop_text import as_message
-from housecarl.errors import TrustLater
+from housecarl.errors import StorageError, TrustLater
 from housecarl.journal import people
+from housecarl.journal.runs import Run
+from housecarl.judge import Case
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp
+from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
@@ -191,6 +196,32 @@ class TestTheSame:
             self.told("ann", "!switch lamp on")
             later(self.house, self.clock, 40)
         assert done() == ["lamp on", "lamp on"]
+
+
+def test_after_a_fault_changes_are_done_in_the_order_in_which_they_came(
+    house: TestHouse, done: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second was done by the life that met it, and the first refused as overtaken."""
+    claim, go, failed = Record.claim, threading.Event(), list[str]()
+
+    async def fail_once(self: Record, case: Case, file: str, run: Run) -> Run | None:
+        if not failed:
+            failed.append(file)
+            await asyncio.to_thread(go.wait, 20)
+            raise StorageError("database is locked")
+        return await claim(self, case, file, run)
+
+    monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
+    monkeypatch.setattr(Record, "claim", fail_once)
+    assert house.daemon is not None and house.daemon.house is not None
+    crew, phone = house.daemon.house.worker._crew, house.phone("ann")
+    phone.text("!switch lamp on")
+    house.until(lambda: bool(failed))
+    phone.text("!switch fan on")
+    house.until(lambda: crew._in_line == 1)
+    go.set()
+    assert [phone.reply, phone.reply] == ["lamp on.", "fan on."]
+    assert done() == ["lamp on", "fan on"]
 
 
 class TestTurns:
