@@ -359,14 +359,18 @@ def test_the_owner_hears_when_it_is_forgotten_who_was_switched_off(house: TestHo
 
 
 def test_a_crash_while_it_is_put_in_place_is_taken_up(house: TestHouse) -> None:
-    """The new one is whole, the damaged one is set aside: nothing is at the journal's place."""
+    """The new one is whole, the damaged one is set aside: nothing is at the journal's place.
+
+    One that was not whole yet is begun anew.
+    """
+    folder = house.spool / ".journal"
     leave(house, "work", "!mark")
     replace(house.spool / JOURNAL)
+    replace(folder / "journal.part")
     house.start()
     house.settle()
     house.stop()
     switch_off_bo(house)  # known to the new one alone: the damaged one is not read again
-    folder = house.spool / ".journal"
     (folder / "journal.sqlite").rename(folder / "journal.rebuilt")
     house.start()
     house.settle()
