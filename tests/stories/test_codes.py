@@ -118,7 +118,9 @@ def test_an_app_may_be_a_step_ahead_or_behind_and_no_more() -> None:
     assert steps == [None, None, here - 1, here, here + 1, None, None]
 
 
-def test_a_danger_is_done_after_its_code_and_once(phone: Phone, ledger: Path) -> None:
+def test_a_danger_is_done_after_its_code_and_once(
+    house: TestHouse, phone: Phone, ledger: Path
+) -> None:
     phone.text("!blow shed")
     challenge = phone.reply
     assert challenge.startswith("Blow up shed? Text !yes ")
@@ -129,6 +131,10 @@ def test_a_danger_is_done_after_its_code_and_once(phone: Phone, ledger: Path) ->
     phone.text(f"!yes {code_in(challenge)}")
     assert phone.reply == ("Nothing waits for a code, or it came too late. Text the command again.")
     assert done(ledger) == ["shed"]
+    house.settle()
+    files = sorted(house.spool.rglob("*.eml"), key=lambda path: path.name)
+    folders = [path.relative_to(house.spool).parts[0] for path in files]
+    assert folders == ["executed", "executed", "refused"]  # what asks for a code is carried out too
 
 
 def test_a_wrong_code_does_nothing_and_the_third_ends_it(phone: Phone, ledger: Path) -> None:
