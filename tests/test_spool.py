@@ -48,6 +48,17 @@ async def test_a_message_is_whole_in_new_with_its_stamp_when_put_returns(spool: 
     assert list((spool.root / "tmp").iterdir()) == []
 
 
+async def test_a_disk_that_takes_a_little_at_a_time_gets_all_of_a_message(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is nearly full does, and says so only when it is asked for the rest."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
+    name = await spool.put(b"Subject: x\r\n\r\nhello\r\n", STAMP)
+    found = split((spool.root / "new" / name).read_bytes())
+    assert found == (STAMP, b"Subject: x\r\n\r\nhello\r\n")
+
+
 @pytest.fixture
 def in_denver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The clock of the machine is not UTC's."""

@@ -190,6 +190,16 @@ def test_a_life_that_ended_by_itself_blames_no_message(house: TestHouse) -> None
     assert sorted(texts(house, 2)) == ["north.", "south."]
 
 
+def test_what_a_start_finds_the_next_one_suspects(house: TestHouse) -> None:
+    leave(house, "!look north")
+    house.start()
+    house.until(begun(house, "north"))
+    with closing(connect(house.spool / JOURNAL, readonly=True)) as conn:
+        assert values.get(conn, "_suspects", "left") == [name(0)]
+    (house.folder / "north").touch()
+    assert texts(house, 1) == ["north."]
+
+
 def test_a_start_in_vain_takes_the_blame_from_no_message(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
