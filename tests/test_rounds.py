@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from housecarl.clock import UNSET_CLOCK
 from housecarl.house import House
 from housecarl.journal import conditions, values
 from housecarl.journal.conditions import Condition
@@ -529,6 +530,7 @@ def test_it_waits_until_the_clock_is_set_and_ends_with_its_module(
 
         clock.doubt()
         assert troubles(60) == set(), "its times would be wrong ones"
+        assert clock.next == clock.now() + UNSET_CLOCK, "that it is set, nobody tells"
         clock.doubt(False)
         assert troubles(30) == set()
         assert troubles(30) == {"cellar.wet"}, "also when the modules are read between two looks"
