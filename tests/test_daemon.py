@@ -161,6 +161,25 @@ def test_a_spool_whose_disk_is_gone_is_waited_for_and_not_made_anew(
     assert house.phone().reply.startswith("Elm Street up ")
 
 
+def test_a_spool_that_another_was_put_in_place_of_is_waited_for(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy, say, that was restored beside the daemon: its lock is free for another one."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
+    house.spool.rename(house.folder / "away")
+    shutil.copytree(house.folder / "away", house.spool)
+    with capture_logs() as logs:
+        first = break_journal(house)
+        house.until(lambda: running(house).house is not first)
+        house.until(lambda: any("another spool: put" in each.get("why", "") for each in logs))
+    lock.Lock(house.spool / JOURNAL.parent).release()
+    shutil.rmtree(house.spool)
+    (house.folder / "away").rename(house.spool)
+    house.until(lambda: running(house).house is not None)
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

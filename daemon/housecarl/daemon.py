@@ -18,7 +18,7 @@ from housecarl.doors.smtp_login import accounts_of
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, SpoolGone, StorageError, Unreachable
 from housecarl.house import JOURNAL, House
-from housecarl.lock import Lock, see
+from housecarl.lock import Lock
 from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
 from housecarl.module_watch import follow
@@ -159,7 +159,7 @@ class Daemon:
         if house.post is not None:
             house.post.taken = self._taken
         try:
-            await asyncio.to_thread(see, self.loaded.config.spool / JOURNAL.parent)
+            await asyncio.to_thread(self._lock.see, self.loaded.config.spool / JOURNAL.parent)
             await house.open(self._lock, again=again)
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile

@@ -53,6 +53,20 @@ class Lock:
         with suppress(OSError):  # a disk that takes nothing is seen by whoever asks
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
 
+    def see(self, folder: Path) -> None:
+        """SpoolGone when its file is not in the folder any more, as on a disk that is not mounted.
+
+        A spool that is made anew would not know who is switched off, nor what was done before; that
+        of another file may be served by another daemon.
+        """
+        file = folder / NAME
+        text = f"{file} is gone: mount its disk, or put the spool back; a restart makes a new one"
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._fd), file.stat()):
+                return
+            text = f"{file} is of another spool: put the former back, or restart to serve this one"
+        raise SpoolGone(text)
+
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
         if not self.former_killed:
@@ -63,16 +77,6 @@ class Lock:
         with suppress(OSError):
             return os.pread(self._fd, MAX_TEXT, 0).rstrip(b"\0")
         return b""
-
-
-def see(folder: Path) -> None:
-    """SpoolGone when the file of a lock is gone, as when the disk is not mounted any more.
-
-    A spool that is made anew would not know who is switched off, nor what was done before.
-    """
-    if not os.path.exists(file := folder / NAME):  # noqa: PTH110 - no raise
-        way = "mount its disk, or put the spool back; a restart makes a new one"
-        raise SpoolGone(f"{file} is gone: {way}")
 
 
 def _taken(file: Path) -> int:
