@@ -228,7 +228,8 @@ class CallMeans:
 
     async def _background(self, work: Awaitable[None], key: str) -> None:
         try:
-            await asyncio.gather(*self.notes)
+            for noted in self.notes:
+                await asyncio.shield(noted)  # a stop of this one is none of it
         except StorageError:  # who carries out the call meets it too
             asyncio.ensure_future(work).cancel()
             return
