@@ -282,8 +282,9 @@ async def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_being_sw
     assert await sweeper.db.read(lambda conn: receipts.find(conn, "a")) is None
 
 
+@pytest.mark.parametrize("fault", [StorageError("disk I/O error"), RuntimeError("of ours")])
 async def test_a_sweep_that_fails_is_tried_again(
-    sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr("housecarl.retention.FIRST_SECONDS", 0.0)
     monkeypatch.setattr("housecarl.retention.EVERY_SECONDS", 0.0)
@@ -291,7 +292,7 @@ async def test_a_sweep_that_fails_is_tried_again(
 
     async def fail(_: Sweeper) -> None:
         tried.put_nowait(None)
-        raise StorageError("disk I/O error")
+        raise fault
 
     monkeypatch.setattr(Sweeper, "sweep", fail)
     running = asyncio.create_task(sweeper.run())

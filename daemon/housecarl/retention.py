@@ -52,6 +52,8 @@ class Sweeper:
                 await self.sweep()
             except StorageError as error:
                 log.warning("sweep-failed", why=str(error))
+            except Exception:
+                log.exception("sweep-failed")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:
