@@ -125,7 +125,7 @@ class Daemon:
         try:
             await self._open_house(again=self._served and self._former is None)  # served before
         except StorageError as error:
-            if self._former is not None or not self._served:
+            if not self._served or self._former is not None and self._former[1] is not self._lock:
                 raise
             await self._reopen(error)  # what served before will again, once its disk does
         if self._stop.is_set() or self.house is None:
@@ -260,7 +260,7 @@ class Daemon:
             if self._stop.is_set() or self._reload.is_set() and await self._read_config():
                 return
             try:
-                await self._open_house(again=True)
+                await self._open_house(again=self._former is None)
             except StorageError as another:
                 error = another
                 continue
@@ -279,7 +279,7 @@ class Daemon:
         except (ConfigError, Unreachable, StorageError) as error:
             self._refuse(error)
             return False
-        self._former, self._refused = (self.loaded, self._lock), ""
+        self._former, self._refused = self._former or (self.loaded, self._lock), ""
         self.loaded, self._lock = loaded, lock
         return True
 
