@@ -186,6 +186,16 @@ async def test_a_new_seal_makes_an_old_mail_no_younger(world: World, raw: bytes)
     assert (found.proof, found.reason) == (Proof.SIGNED, "stale"), found.checks
 
 
+@pytest.mark.parametrize("ahead", [str(T + 3 * 86400), "9" * 12])
+async def test_a_broken_signature_of_a_year_that_cannot_be_breaks_nothing(
+    world: World, ahead: str
+) -> None:
+    raw = signed(mail(), t=ahead) + b"-- \r\nthe list\r\n"
+    found = await judged(world, by_forwarder(raw), forwarders=FORWARDERS)
+    assert (found.proof, found.reason) == (Proof.SIGNED, None)
+    assert found.sent is not None and found.sent.timestamp() == T - 2
+
+
 async def test_what_was_sealed_twice_is_known_by_the_signature_below(world: World) -> None:
     """That one does not cover Message-ID, and each seal is another."""
     one = signed(mail(), h="from:to:subject:date:content-type") + b"-- \r\nthe list\r\n"

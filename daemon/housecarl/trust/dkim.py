@@ -197,10 +197,12 @@ def marks_of(signatures: Sequence[Signature], case: Case) -> tuple[str, ...]:
 
 def _times(moments: Sequence[int | None], case: Case) -> tuple[int, ...]:
     """When signatures were made: as each t= says, or else a Date that no wrong clock explains."""
-    told = tuple(each for each in moments if each is not None)
+    now = int(case.now.timestamp())
+    # of a time ahead nobody may have checked that there is such a year
+    told = tuple(min(each, now) for each in moments if each is not None)
     if len(told) < len(moments):
         date = _date(case)
-        if date is not None and date < case.now.timestamp() - DATE_SLACK:
+        if date is not None and date < now - DATE_SLACK:
             return (*told, date)
     return told
 
