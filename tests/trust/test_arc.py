@@ -26,7 +26,7 @@ async def test_a_named_forwarders_word_proves_a_mail_whose_signature_broke(world
     found = await judged(world, by_forwarder(), forwarders=FORWARDERS)
     assert (found.person, found.proof, found.reason) == ("ann", Proof.SIGNED, None)
     assert found.sent is not None and found.sent.timestamp() == T - 2
-    assert len(found.keys) == 2
+    assert len(found.keys) == 3
 
 
 async def test_nobody_is_a_forwarder_unless_named(world: World) -> None:
@@ -186,6 +186,13 @@ async def test_a_new_seal_makes_an_old_mail_no_younger(world: World, raw: bytes)
     assert (found.proof, found.reason) == (Proof.SIGNED, "stale"), found.checks
 
 
+async def test_one_that_we_do_not_read_makes_an_old_mail_no_younger(world: World) -> None:
+    """It may be the one that the forwarder saw; on top stands one of today that nobody checked."""
+    old = signed(mail().replace(b"25 Nov", b"25 Oct"), t=str(OLD), a="rsa-sha1")
+    again = by_forwarder(signed(old, s="other"))
+    assert (await judged(world, again, forwarders=FORWARDERS)).reason == "stale"
+
+
 @pytest.mark.parametrize("ahead", [str(T + 3 * 86400), "9" * 12])
 async def test_a_broken_signature_of_a_year_that_cannot_be_breaks_nothing(
     world: World, ahead: str
@@ -194,6 +201,20 @@ async def test_a_broken_signature_of_a_year_that_cannot_be_breaks_nothing(
     found = await judged(world, by_forwarder(raw), forwarders=FORWARDERS)
     assert (found.proof, found.reason) == (Proof.SIGNED, None)
     assert found.sent is not None and found.sent.timestamp() == T - 2
+
+
+async def test_what_was_sealed_twice_without_a_signature_is_known_by_what_it_says(
+    world: World,
+) -> None:
+    """A list took it out: nobody can tell any more whether it covered the Message-ID."""
+    later = mail(message_id="<2@example.org>").replace(b"11:59:58", b"11:59:59")
+    first = await judged(world, by_forwarder(), forwarders=FORWARDERS)
+    other = by_forwarder(mail(message_id="<2@example.org>"))
+    again = await judged(world, other, forwarders=FORWARDERS)
+    new = await judged(world, by_forwarder(later), forwarders=FORWARDERS)
+    assert first.reason is again.reason is None
+    assert set(first.keys) & set(again.keys)
+    assert not set(first.keys) & set(new.keys)
 
 
 async def test_what_was_sealed_twice_is_known_by_the_signature_below(world: World) -> None:

@@ -88,12 +88,17 @@ async def check(
 
 
 def claimed(case: Case, domains: Container[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The marks and times of signatures that hold no longer, as somebody else saw that they did."""
-    found = list[Signature]()
-    for field in _candidates(case.original, domains):
+    """The marks and times of signatures that hold no longer, as somebody else saw that they did.
+
+    The one that they saw may have been taken out since, or be of a kind that we do not read.
+    """
+    fields, found = _candidates(case.original, domains), list[Signature]()
+    for field in fields:
         with suppress(Unsound):
             found.append(signature.read(field))
-    return marks_of(found, case), _times([each.signed for each in found] or [None], case)
+    is_whole = len(found) == len(fields) > 0
+    moments = [*(each.signed for each in found), *([] if is_whole else [None])]
+    return marks_of(found, case, is_whole=is_whole), _times(moments, case)
 
 
 async def _fault_of_old(signed: Signature, original: Original, dns: Resolver) -> str:
@@ -183,14 +188,18 @@ def _identity(signed: Signature) -> str:
     return domain if at else ""
 
 
-def marks_of(signatures: Sequence[Signature], case: Case) -> tuple[str, ...]:
+def marks_of(
+    signatures: Sequence[Signature], case: Case, *, is_whole: bool = True
+) -> tuple[str, ...]:
     """What names signatures; and the content where one of them covers no Message-ID.
 
-    Of a mail that was signed twice, one copy can bear the first and another one the second.
+    Of a mail that was signed twice, one copy can bear the first and another one the second. Where
+    these are not all (`is_whole`), nobody can tell what the others cover.
     """
     marks = [each.key for each in signatures]
     named = case.message.message_id and all(b"message-id" in each.covers for each in signatures)
-    if signatures and not named and case.original.all(b"date"):
+    unnamed = not is_whole or (signatures and not named)
+    if unnamed and case.original.all(b"date"):
         marks.append(case.original.content_hash(b"relaxed"))
     return tuple(marks)
 

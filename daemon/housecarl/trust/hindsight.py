@@ -39,7 +39,8 @@ def keys_of(form: Form, message: Message, stamp: Stamp | None) -> tuple[str, ...
     senders = {message.sender, message.from_address}
     if stamp is not None and stamp.login:
         senders.add(f"login:{stamp.login}")
-    marks = dkim.marks_of(tuple(_signatures(opened)), case)
+    is_whole = not opened.all(b"arc-message-signature")  # what was sealed may be gone
+    marks = dkim.marks_of(tuple(_signatures(opened)), case, is_whole=is_whole)
     found = {
         key: None
         for sender in sorted(each for each in senders if each)
