@@ -629,6 +629,24 @@ async def test_with_either_of_its_signatures_it_is_the_same_message(
     assert not set((await judged(world, later)).keys) & set(one.keys), "a signed Message-ID tells"
 
 
+@pytest.mark.parametrize(
+    "date", [b"Thu, 01 Jan 1970 00:00:07", b"yesterday", b"Sat, 28 Nov 2026 12:00"]
+)
+async def test_what_a_clock_that_stands_still_sends_twice_is_two_messages(
+    world: World, date: bytes
+) -> None:
+    """Such as of a device that sends before its clock is set, each time it is switched on."""
+    now = NOW + timedelta(hours=1)
+    mails = [
+        mail(message_id=f"<{n}@x>").replace(b"Wed, 25 Nov 2026 11:59:58", date) for n in (1, 2)
+    ]
+    one = await judged(world, signed(mails[0], h=REAL["yahoo"]))
+    again = signed(mails[1], h=REAL["yahoo"], t=str(T + 3600))
+    two = await judged(world, again, arrived(at=now), now=now)
+    assert one.reason is two.reason is None
+    assert not set(one.keys) & set(two.keys)
+
+
 async def test_a_signature_value_above_the_modulus_is_refused(world: World) -> None:
     raw = signed(mail())
     value = raw.rpartition(b" b=")[2].partition(b"\r\nFrom:")[0]

@@ -23,7 +23,8 @@ MAX_SIGNATURES = 5
 #: sender's clock or its zone may be wrong, but a mail that was held back is no new one.
 DATE_SLACK = 2 * 3600
 
-#: How far ahead such a Date may be: by as much a mail could be held back.
+#: How far ahead such a Date may be: by as much a mail could be held back. A Date that is further
+#: than this from the time of a signature tells nothing.
 DATE_AHEAD = 2 * 86400
 
 _DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
@@ -197,11 +198,21 @@ def marks_of(
     these are not all (`is_whole`), nobody can tell what the others cover.
     """
     marks = [each.key for each in signatures]
-    named = case.message.message_id and all(b"message-id" in each.covers for each in signatures)
-    unnamed = not is_whole or (signatures and not named)
-    if unnamed and case.original.all(b"date"):
+    is_known = is_whole and all(_tells_apart(each, case) for each in signatures)
+    if not is_known and case.original.all(b"date"):
         marks.append(case.original.content_hash(b"relaxed"))
     return tuple(marks)
+
+
+def _tells_apart(signed: Signature, case: Case) -> bool:
+    """Whether it is another one over each mail, or the Date would be none to go by.
+
+    All that comes of a clock that stands still is of one moment.
+    """
+    if case.message.message_id and b"message-id" in signed.covers:
+        return True
+    date = _date(case)
+    return date is None or (signed.signed is not None and abs(signed.signed - date) > DATE_AHEAD)
 
 
 def _times(moments: Sequence[int | None], case: Case) -> tuple[int, ...]:
