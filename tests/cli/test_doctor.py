@@ -658,12 +658,13 @@ def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
 
     smtp: dict[str, Any] = {"recipients": ["cmd@home.example"]}
     ann: dict[str, Any] = {"unix": ["ann"], "may": ["*"]}
+    files: list[Path] = []
 
     def told(spool: str, *folders: str) -> list[str]:
         whole = {"spool": spool, "modules": {"folders": [*folders]}}
         whole |= {"people": {"ann": ann}, "doors": {"smtp": smtp}}
         config = Config.model_validate(whole, context={"folder": Path("/")})
-        return [each.text.partition(",")[0] for each in unit.judged(said, config)]
+        return [each.text.partition(",")[0] for each in unit.judged(said, config, files)]
 
     well = ["housecarl.service is hardened as shipped"]
     assert told("/var/lib/housecarl/spool", "/etc/housecarl/modules") == told("/srv/spool") == well
@@ -672,7 +673,7 @@ def test_folders_that_the_unit_keeps_from_the_daemon_are_told() -> None:
         "/home/ann/modules is hidden from the daemon"
     ]
     smtp["certificate"] = {"cert": "/root/c.pem", "key": "/etc/ssl/k.pem"}
-    ann["totp"] = {"file": "/home/ann/totp"}
+    files.append(Path("/home/ann/totp"))
     assert told("/srv/spool") == [
         "/home/ann/totp is hidden from the daemon",
         "/root/c.pem is hidden from the daemon",

@@ -37,7 +37,7 @@ def is_elsewhere(secret: Secret) -> bool:
 
 async def examine(patient: Patient) -> list[Finding]:
     """Read each, and look at the file and the folder it is in."""
-    uid, named = patient.uid(), [*_named(patient)]
+    uid, named = patient.uid(), [*every(patient)]
     # all at once: each may be on a disk that gives nothing
     looks = (asyncio.to_thread(_placed, loc, _look(loc, each, uid)) for loc, each in named)
     looked = await asyncio.gather(*looks)
@@ -55,7 +55,7 @@ def faults(patient: Patient) -> Iterator[tuple[Problem, bool]]:
 
     Its environment, its credentials and the files of its user are not ours to look at.
     """
-    uid, named = patient.uid(), [*_named(patient)]
+    uid, named = patient.uid(), [*every(patient)]
     if not named:
         return
     with ThreadPoolExecutor(len(named)) as pool:  # as above
@@ -101,8 +101,8 @@ def _is_hidden(secret: Secret) -> bool:
         return False
 
 
-def _named(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
-    """Every secret the configuration names, with its place in it."""
+def every(patient: Patient) -> Iterator[tuple[Loc, Secret]]:
+    """Every secret the configuration names, also those of modules, with its place in it."""
     yield from secrets(patient.config)
     for module in patient.config.modules.settings:
         yield from secrets_within(("modules", module), patient.settings(module))

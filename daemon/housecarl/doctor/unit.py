@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from housecarl import service
 from housecarl.config import Config
-from housecarl.config_check import secrets
 from housecarl.config_file import SERVICE_FILE
 from housecarl.config_spool import SERVICE_SPOOL
+from housecarl.doctor import secrets
 from housecarl.doctor.files import certificates
 from housecarl.doctor.finding import Finding, skipped, trouble, well
 from housecarl.doctor.patient import Patient
@@ -51,12 +51,19 @@ async def examine(patient: Patient) -> list[Finding]:
         return [skipped(PART, "this machine is not run by systemd")]
     names = ["LoadState", "ActiveState", "User", "WatchdogUSec", "ReadWritePaths", *WANTED]
     said = await in_thread(partial(service.asked, "housecarl", *names), service.ANSWER_SECONDS + 1)
-    served = service.is_installed(patient.loaded.source.path)
-    return judged(said, patient.config if served else None)
+    if not service.is_installed(patient.loaded.source.path):
+        return judged(said)
+    files = [secret.file for _, secret in secrets.every(patient) if secret.file is not None]
+    return judged(said, patient.config, files)
 
 
-def judged(said: Mapping[str, str], config: Config | None = None) -> list[Finding]:
-    """The findings about what `systemctl show` said, by property; `config`: what it serves."""
+def judged(
+    said: Mapping[str, str], config: Config | None = None, files: Sequence[Path] = ()
+) -> list[Finding]:
+    """The findings about what `systemctl show` said, by property.
+
+    `config` is what the unit serves, `files` are those of its secrets.
+    """
     if not said:
         return [skipped(PART, "systemctl does not answer")]
     if said.get("LoadState") != "loaded":
@@ -77,17 +84,16 @@ def judged(said: Mapping[str, str], config: Config | None = None) -> list[Findin
     if said.get("ActiveState") == "active" and said.get("WatchdogUSec") in ("0", "infinity"):
         mend = "systemctl edit housecarl: [Service] WatchdogSec=60"
         found.append(trouble(PART, "no watchdog: a daemon that hangs is not started again", mend))
-    found += _shut_out(said, config) if config is not None else []
+    found += _shut_out(said, config, files) if config is not None else []
     return found or [well(PART, "housecarl.service is hardened as shipped")]
 
 
-def _shut_out(said: Mapping[str, str], config: Config) -> list[Finding]:
+def _shut_out(said: Mapping[str, str], config: Config, files: Sequence[Path]) -> list[Finding]:
     """What root sees here, and the daemon in its unit does not, or cannot write."""
     spool = config.spool.resolve()
     homes = HOMES if said.get("ProtectHome") == "yes" else ()
     places = dict.fromkeys((spool, *(each.resolve() for each in config.modules.folders)), STATE)
     # by their names: one may be on a disk that tells nothing
-    files = [secret.file for _, secret in secrets(config) if secret.file is not None]
     places |= dict.fromkeys([*files, *certificates(config).values()], str(SERVICE_FILE.parent))
     hidden = "is hidden from the daemon, as all of /home and /root is"
     found = [
