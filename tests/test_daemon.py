@@ -83,6 +83,23 @@ def break_journal(house: TestHouse) -> House:
     return inside
 
 
+def lose_disk(house: TestHouse, logs: list[Any]) -> None:
+    """Its spool goes, and it finds that out."""
+    house.spool.rename(house.folder / "away")
+    break_journal(house)
+    house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+
+
+def is_open(house: TestHouse) -> bool:
+    """Whether its door for mail takes some, which it does last."""
+    daemon = running(house)
+    return daemon.house is not None and daemon.smtp is not None and not daemon.smtp.closed
+
+
+def bring_back(house: TestHouse) -> None:
+    (house.folder / "away").rename(house.spool)
+
+
 def test_between_two_houses_nothing_is_taken_and_nothing_breaks(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,17 +163,15 @@ def test_a_spool_whose_disk_is_gone_is_waited_for_and_not_made_anew(
 ) -> None:
     """A new one would know neither who is switched off nor what was done before."""
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
-    house.spool.rename(house.folder / "away")
     with capture_logs() as logs:
-        break_journal(house)
-        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        lose_disk(house, logs)
         tried = len(logs)
         (house.spool / JOURNAL.parent).mkdir(parents=True)  # as `housecarl person off` does
         house.until(lambda: len(logs) > tried + 1)
     assert [path.name for path in house.spool.rglob("*")] == [JOURNAL.parent.name]
     shutil.rmtree(house.spool)
-    (house.folder / "away").rename(house.spool)
-    house.until(lambda: running(house).house is not None)
+    bring_back(house)
+    house.until(lambda: is_open(house))
     house.phone().text("!uptime")
     assert house.phone().reply.startswith("Elm Street up ")
 
@@ -174,8 +189,8 @@ def test_a_spool_that_another_was_put_in_place_of_is_waited_for(
         house.until(lambda: any("another spool: put" in each.get("why", "") for each in logs))
     lock.Lock(house.spool / JOURNAL.parent).release()
     shutil.rmtree(house.spool)
-    (house.folder / "away").rename(house.spool)
-    house.until(lambda: running(house).house is not None)
+    bring_back(house)
+    house.until(lambda: is_open(house))
     house.phone().text("!uptime")
     assert house.phone().reply.startswith("Elm Street up ")
 
@@ -194,7 +209,7 @@ def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
         configured(house)
         house.until(lambda: sum("is gone: mount" in str(each) for each in logs) > 2)
     assert not house.spool.exists()
-    (house.folder / "away").rename(house.spool)
+    bring_back(house)
     house.until(lambda: running(house).ready.is_set())
     house.phone().text("!uptime")
     assert house.phone().reply.startswith("Elm Street up ")
@@ -205,10 +220,8 @@ def test_a_reload_names_another_spool_while_the_disk_of_the_former_is_gone(
 ) -> None:
     """It waits for no try of the former; one that cannot be served leaves that to be tried on."""
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01, 600.0))
-    house.spool.rename(house.folder / "away")
     with capture_logs() as logs:
-        break_journal(house)
-        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        lose_disk(house, logs)
         configured(house, spool="elsewhere", units="miles")
         house.until(lambda: any(each["event"] == "reload-refused" for each in logs))
         configured(house, spool="elsewhere")
@@ -223,16 +236,14 @@ def test_what_was_written_while_the_disk_was_gone_is_served_when_it_is_back(
 ) -> None:
     """Nobody has to ask for it once more; of several the last, unless that is wrong."""
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
-    house.spool.rename(house.folder / "away")
     with capture_logs() as logs:
-        break_journal(house)
-        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        lose_disk(house, logs)
         for name in ("Oak Street", "Ash Street"):
             configured(house, house=name)
             house.until(lambda: not running(house)._reload.is_set())
         configured(house, units="miles")
         house.until(lambda: any(each["event"] == "reload-refused" for each in logs))
-    (house.folder / "away").rename(house.spool)
+    bring_back(house)
     house.until(lambda: running(house).ready.is_set())
     house.phone().text("!uptime")
     assert house.phone().reply.startswith("Ash Street up ")
@@ -242,13 +253,11 @@ def test_what_fits_no_module_is_refused_also_where_the_disk_was_gone(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
-    house.spool.rename(house.folder / "away")
     with capture_logs() as logs:
-        break_journal(house)
-        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
+        lose_disk(house, logs)
         configured(house, modules={"gate": {}})
         house.until(lambda: not running(house)._reload.is_set())
-    (house.folder / "away").rename(house.spool)
+    bring_back(house)
     assert "no module 'gate'" in refused(house)
     house.phone().text("!uptime")
     assert house.phone().reply.startswith("Elm Street up ")
@@ -259,11 +268,9 @@ def test_a_disk_that_is_back_is_served_at_a_reload(
 ) -> None:
     """Who asks for it has mounted it again; that what they wrote is wrong, `status` says."""
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01, 600.0))
-    house.spool.rename(house.folder / "away")
     with capture_logs() as logs:
-        break_journal(house)
-        house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
-        (house.folder / "away").rename(house.spool)
+        lose_disk(house, logs)
+        bring_back(house)
         configured(house, units="miles")
         assert "units" in refused(house)
     assert lock.held(house.spool / JOURNAL.parent) == ""
