@@ -249,6 +249,15 @@ def test_what_was_written_while_the_disk_was_gone_is_served_when_it_is_back(
     assert house.phone().reply.startswith("Ash Street up ")
 
 
+def test_a_file_that_an_editor_left_empty_is_not_gone_by(quiet: TestHouse) -> None:
+    """Its disk was full; a house without people would be served, from another spool."""
+    (quiet.folder / "housecarl.yaml").write_text("# house: Elm Street\n")
+    reload(quiet)
+    assert "housecarl.yaml: says nothing any more" in refused(quiet)
+    quiet.drop("!uptime\n")
+    assert quiet.inbox.wait(1)[0].text.startswith("Elm Street up ")
+
+
 def test_what_fits_no_module_is_refused_also_where_the_disk_was_gone(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,14 +389,20 @@ def configured(house: TestHouse, /, **more: Any) -> None:
     """Have the house read another configuration; None takes a section out of it."""
     path = house.folder / "housecarl.yaml"
     whole = {key: value for key, value in {**house.config(), **more}.items() if value is not None}
-    path.write_text(yaml.safe_dump(whole, sort_keys=False))
+    written = path.with_suffix(".part")  # the former one may just be read
+    written.write_text(yaml.safe_dump(whole, sort_keys=False))
+    written.replace(path)
+    reload(house)
+
+
+def reload(house: TestHouse) -> None:
     daemon = running(house)
 
-    async def reload() -> None:
+    async def ask() -> None:
         daemon.ready.clear()
         daemon.reload()
 
-    house.do(reload())
+    house.do(ask())
 
 
 def refused(house: TestHouse) -> str:

@@ -10,7 +10,7 @@ from housecarl import config_file
 from housecarl.config_file import Loaded
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
-from housecarl.errors import StorageError, Unreachable
+from housecarl.errors import ConfigError, Problem, StorageError, Unreachable
 from housecarl.house import JOURNAL
 from housecarl.lock import Lock
 from housecarl.thread import in_thread
@@ -61,6 +61,10 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
 
 def _read(path: Path) -> Loaded:
     loaded = config_file.load(path)
+    if not loaded.source.text.data:
+        # a start goes by what is usual then; a house that serves would leave its people and spool
+        fault = Problem(str(path), 0, 0, "says nothing any more; was its disk full?")
+        raise ConfigError(fault)
     if loaded.config.doors.smtp is not None:
         tls(SmtpSettings.of(loaded.config.doors.smtp))
     return loaded
