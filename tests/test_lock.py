@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from housecarl.errors import JournalError, StorageError
+from housecarl.errors import JournalError, SpoolGone, StorageError
 from housecarl.lock import MAX_TEXT, Lock, held
 
 
@@ -85,3 +85,23 @@ def test_a_disk_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     said = f"spool {tmp_path}: No locks available: {tmp_path}/.journal/lock"
     with pytest.raises(StorageError, match=f"^{said}$"):
         Lock(tmp_path / ".journal")
+
+
+def test_a_disk_that_was_mounted_anew_is_held_again(tmp_path: Path) -> None:
+    """One that was pulled out and put back has another number then, and the lock of before went."""
+    lock = Lock(tmp_path)
+    fcntl.flock(lock._fd, fcntl.LOCK_UN)
+    there = list(lock._file)
+    there[2] += 1  # st_dev
+    lock._file = os.stat_result(there)
+    other = Lock(tmp_path)
+    with pytest.raises(SpoolGone, match="is of another spool"):
+        lock.see(tmp_path)
+    other.release()
+    opened = psutil.Process().num_fds()
+    lock.see(tmp_path)
+    assert lock.holds(tmp_path)
+    assert psutil.Process().num_fds() == opened
+    assert not os.get_inheritable(lock._fd)
+    with pytest.raises(JournalError, match="another housecarl already serves the spool"):
+        Lock(tmp_path)

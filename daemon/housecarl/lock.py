@@ -45,6 +45,7 @@ class Lock:
         except OSError as error:
             text = f"spool {folder.parent}: {error.strerror}: {error.filename or file}"
             raise StorageError(text) from error
+        self._file = os.fstat(self._fd)
         self.former_killed = self._heard() != _ENDED
         self.say("")
 
@@ -53,19 +54,39 @@ class Lock:
         with suppress(OSError):  # a disk that takes nothing is seen by whoever asks
             os.pwrite(self._fd, trouble.encode()[:MAX_TEXT].ljust(MAX_TEXT, b"\0"), 0)
 
+    def holds(self, folder: Path) -> bool:
+        """Whether its file is that in a folder, by whatever path."""
+        with suppress(OSError):
+            return os.path.samestat(self._file, (folder / NAME).stat())
+        return False
+
     def see(self, folder: Path) -> None:
         """SpoolGone when its file is not in the folder any more, as on a disk that is not mounted.
 
         A spool that is made anew would not know who is switched off, nor what was done before; that
         of another file may be served by another daemon.
         """
+        if self.holds(folder):
+            return
         file = folder / NAME
         text = f"{file} is gone: mount its disk, or put the spool back; a restart makes a new one"
         with suppress(OSError):
-            if os.path.samestat(os.fstat(self._fd), file.stat()):
-                return
+            found = file.stat()
             text = f"{file} is of another spool: put the former back, or restart to serve this one"
+            if found.st_ino == self._file.st_ino:  # its disk was mounted anew, by another number
+                self._follow(file)
+                return
         raise SpoolGone(text)
+
+    def _follow(self, file: Path) -> None:
+        """Hold this one in place of the former; raises OSError when that cannot be."""
+        fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            _hold(fd)
+            os.dup2(fd, self._fd, inheritable=False)
+            self._file = os.fstat(fd)
+        finally:
+            os.close(fd)
 
     def release(self) -> None:
         """Let another process have it, which takes up what this one has not."""
