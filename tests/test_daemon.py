@@ -272,6 +272,20 @@ def test_what_fits_no_module_is_refused_also_where_the_disk_was_gone(
     assert house.phone().reply.startswith("Elm Street up ")
 
 
+def test_a_reload_names_the_place_to_which_the_spool_was_moved(
+    house: TestHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is our own: it was refused, as one that another housecarl serves."""
+    monkeypatch.setattr(daemons, "BACK_OFF", (0.01, 600.0))
+    with capture_logs() as logs:
+        lose_disk(house, logs)
+        configured(house, spool="away")
+        house.until(lambda: running(house).ready.is_set())
+    assert lock.held(house.folder / "away" / JOURNAL.parent) == ""
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def test_a_disk_that_is_back_is_served_at_a_reload(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
     def take() -> Lock:
         if spool == old.config.spool:
             return held  # also one that is gone: who opens the house sees that
+        if held.holds(spool / JOURNAL.parent):
+            return held  # it was moved, or its disk is mounted elsewhere
         with suppress(OSError):
             if spool.samefile(old.config.spool):
                 return held
