@@ -272,6 +272,22 @@ def test_what_fits_no_module_is_refused_also_where_the_disk_was_gone(
     assert house.phone().reply.startswith("Elm Street up ")
 
 
+def test_a_reload_begins_no_outage_anew(quiet: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails would be tried for as long as somebody reloads within each ten minutes."""
+
+    async def fail(house: House, held: lock.Lock, *, again: bool) -> None:
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(daemons, "BACK_OFF", (600.0,))
+    monkeypatch.setattr(House, "open", fail)
+    break_journal(quiet)
+    quiet.until(lambda: running(quiet)._outage._tries == 1)
+    began = running(quiet)._outage._began
+    configured(quiet)
+    quiet.until(lambda: running(quiet)._outage._tries == 2)
+    assert running(quiet)._outage._began == began
+
+
 def test_a_reload_names_the_place_to_which_the_spool_was_moved(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,6 +164,7 @@ class Daemon:
             self.house = house
             await house.refresh()  # whoever was switched off meanwhile
             await asyncio.to_thread(self._lock.say, "")
+            self._outage.end()
         except BaseException:
             self.house = None
             await house.close()
@@ -267,7 +268,6 @@ class Daemon:
             break
         if self.smtp is not None:
             self.smtp.closed = False
-        self._outage.end()
         log.info("storage-well", seconds=round(self._outage.seconds, 1))
 
     async def _read_config(self) -> bool:

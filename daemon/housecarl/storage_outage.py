@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 #: Seconds within which a fault after an outage is the same one: it was not over. One that comes by
 #: itself, such as a folder that takes no file, is met while the last life is taken up.
@@ -18,7 +19,7 @@ class StorageOutage:
 
     _began: float = 0.0
     _tries: int = 0
-    _ended: float | None = None
+    _ended: float = -inf  #: inf while it lasts
 
     @property
     def seconds(self) -> float:
@@ -26,14 +27,16 @@ class StorageOutage:
         return time.monotonic() - self._began
 
     def begin(self) -> None:
-        """A fault was met."""
+        """A fault was met; one that lasts, as over a reload, goes on."""
         now = time.monotonic()
-        if self._ended is None or now - self._ended > RELAPSE_SECONDS:
+        if now - self._ended > RELAPSE_SECONDS:
             self._began, self._tries = now, 0
+        self._ended = inf
 
     def end(self) -> None:
-        """The house is open again."""
-        self._ended = time.monotonic()
+        """The house is open again, or as ever."""
+        if self._ended == inf:
+            self._ended = time.monotonic()
 
     async def rest(self, pauses: Sequence[float], *news: asyncio.Event) -> None:
         """Until the next try, or until some news; the last of `pauses`, in seconds, repeats."""
