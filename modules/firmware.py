@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -137,7 +138,9 @@ async def _begun(call: Call, plug: str, file: str) -> Reply:
         trail = f" Log {call.id[:4]}." if call.id and not outcome.done else ""
         await call.follow_up(Reply(outcome.text + trail))
 
-    call.spawn(work())
+    going = work()
+    weakref.finalize(going, journal.leave)  # also when it is not begun, for it cannot be noted
+    call.spawn(going)
     text = f"Flashing {ready.device.name}. Do not unplug. Result in about 3 min."
     return Reply(text, rows=_ready_rows(ready))
 

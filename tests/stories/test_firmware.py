@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from housecarl import daemon, means
+from housecarl.errors import StorageError
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
@@ -43,8 +45,8 @@ def at_home(folder: Path, **nature: Any) -> Iterator[tuple[Phone, SimulatedPlug]
             yield house.phone("ann"), plug
 
 
-def flash(phone: Phone) -> str:
-    """Ask for a flash and confirm it; what the house says last."""
+def begin(phone: Phone) -> str:
+    """Ask for a flash and confirm it; what the house says then."""
     phone.text("!firmware lamp flash")
     asked = re.fullmatch(
         r"Flash lamp 1\.1\.1 to 1\.2\.3\? It goes off for 2 min\. "
@@ -53,7 +55,12 @@ def flash(phone: Phone) -> str:
     )
     assert asked is not None, phone.reply
     phone.text(f"!yes {asked[1]}")
-    assert phone.reply == "Flashing lamp. Do not unplug. Result in about 3 min."
+    return phone.reply
+
+
+def flash(phone: Phone) -> str:
+    """As `begin`; what the house says last."""
+    assert begin(phone) == "Flashing lamp. Do not unplug. Result in about 3 min."
     return phone.wait()
 
 
@@ -104,3 +111,26 @@ def test_a_plug_whose_every_answer_is_lost_does_not_answer(tmp_path: Path) -> No
         phone.text("!firmware lamp flash")
         assert phone.reply == "lamp does not answer."
     assert plug.asked("download_firmware") == 0
+
+
+def test_a_flash_that_cannot_be_noted_is_not_begun_and_leaves_its_plug_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was said to be flashed, and was not switched, for as long as the daemon ran."""
+    remember, failed = means.Workshop.remember, list[str]()
+
+    async def fail_once(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
+        if not failed:
+            failed.append(key)
+            raise StorageError("database is locked")
+        await remember(self, key, note)
+
+    monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
+    monkeypatch.setattr(means.Workshop, "remember", fail_once)
+    with at_home(tmp_path) as (phone, plug):
+        assert begin(phone).startswith("firmware was interrupted by a restart. It may have been")
+        told = r"lamp: the flash of \d\d:\d\d was interrupted here\. It runs 1\.1\.1, working: "
+        assert re.fullmatch(told + r"it was NOT flashed\.", phone.wait())
+        phone.text("!plug lamp off")
+        assert phone.reply.startswith("lamp off. ")
+    assert plug.asked("download_firmware") == 0 and not plug.relay
