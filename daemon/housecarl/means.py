@@ -230,7 +230,8 @@ class CallMeans:
         try:
             for noted in self.notes:
                 await asyncio.shield(noted)  # a stop of this one is none of it
-        except StorageError:  # who carries out the call meets it too
+        except StorageError as error:  # who carries out the call meets it too, while they do
+            log.error("not-begun", command=self.command, id=self.receipt[:4], why=str(error))
             asyncio.ensure_future(work).cancel()
             return
         end: Answer | None = None

@@ -55,6 +55,17 @@ async def brew(call: Call, when: str = "soon") -> Reply:
     return Reply("Brewing.")
 
 
+async def _heated(call: Call) -> None:
+    call.spawn(_brewed(call))
+
+
+@command(risk=Risk.CHANGE)
+async def heat(call: Call) -> Reply:
+    """Heat."""
+    call.spawn(_heated(call))
+    return Reply("Heating.")
+
+
 async def _ground(call: Call) -> None:
     time.sleep(0.5)  # held here
 
@@ -245,6 +256,28 @@ def test_what_cannot_be_noted_is_not_begun_and_its_sender_hears_that(
     (mine / "hot").touch()
     phone.text("!brew now")
     assert phone.reply.startswith("brew was interrupted by a restart. It may have been done. Log ")
+    assert phone.silent
+
+
+def test_what_other_work_cannot_note_of_its_own_is_in_the_log(
+    house: TestHouse, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender has had an answer by then; nothing else told that it was not begun."""
+    remember, noted = means.Workshop.remember, list[str]()
+
+    async def fail_second(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
+        noted.append(key)
+        if len(noted) == 2:
+            raise StorageError("database is locked")
+        await remember(self, key, note)
+
+    monkeypatch.setattr(means.Workshop, "remember", fail_second)
+    with capture_logs() as logs:
+        phone.text("!heat")
+        assert phone.reply == "Heating."
+        house.until(lambda: any(each["event"] == "not-begun" for each in logs))
+    (told,) = (each for each in logs if each["event"] == "not-begun")
+    assert (told["command"], told["why"]) == ("heat", "database is locked")
     assert phone.silent
 
 
