@@ -172,13 +172,14 @@ async def _carry_out(name: str, program: Program) -> Ended:
     started = time.monotonic()
     # a pipe of our own: asyncio's would make the end of the program wait for all its children
     ours, its = os.pipe()
-    pipe, output = await asyncio.get_running_loop().connect_read_pipe(
-        Output, os.fdopen(ours, "rb", buffering=0)
-    )
-    process = stopped_by = code = None
+    output, loop = Output(), asyncio.get_running_loop()
+    pipe = process = stopped_by = code = None
     try:
         try:
-            process = await _start(name, program, its)
+            with os.fdopen(its, "wb", buffering=0):  # ours to close once the program has it
+                reader = os.fdopen(ours, "rb", buffering=0)
+                pipe, _ = await loop.connect_read_pipe(lambda: output, reader)
+                process = await _start(name, program, its)
             async with asyncio.timeout(program.limit):
                 code = await process.wait()
         except TimeoutError:
@@ -188,12 +189,13 @@ async def _carry_out(name: str, program: Program) -> Ended:
         if process is not None:
             await _see_end(process, output)
     finally:
-        pipe.close()
+        if pipe is not None:
+            pipe.close()
     return Ended(code, time.monotonic() - started, output.lines(), stopped_by)
 
 
 async def _start(name: str, program: Program, output: int) -> asyncio.subprocess.Process:
-    """Start it in a process group of its own; `output` is closed on our side."""
+    """Start it in a process group of its own, with `output` for all that it writes."""
     try:
         return await asyncio.create_subprocess_exec(
             *program.argv,
@@ -207,8 +209,6 @@ async def _start(name: str, program: Program, output: int) -> asyncio.subprocess
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else ""
         raise CommandError(f"{name} cannot be started: {why or 'its argv is wrong'}.") from error
-    finally:
-        os.close(output)
 
 
 async def _see_end(process: asyncio.subprocess.Process, output: Output) -> None:

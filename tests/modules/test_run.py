@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 from pydantic import ValidationError
 
@@ -234,7 +235,6 @@ async def test_one_that_is_stopped_while_it_is_being_started_is_told_as_stopped(
     begun = asyncio.Event()
 
     async def slow(_: str, __: object, output: int) -> None:
-        os.close(output)
         begun.set()
         await asyncio.Event().wait()
 
@@ -244,6 +244,32 @@ async def test_one_that_is_stopped_while_it_is_being_started_is_told_as_stopped(
     await asyncio.wait_for(begun.wait(), 20)
     assert (await run.text("stop", 1)).startswith("job stopped after ")
     assert (await asked).startswith("job was stopped by ann after ")
+
+
+async def test_one_that_is_stopped_before_it_is_started_leaves_no_pipe_open(
+    run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipe takes a turn or two of the loop; both were told that they failed."""
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    connect = loop.connect_read_pipe
+
+    async def slow(*given: Any) -> None:
+        pipe, _ = await connect(*given)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            pipe.close()
+
+    monkeypatch.setattr(loop, "connect_read_pipe", slow)
+    program(run, *SLEEP)
+    opened = psutil.Process().num_fds()
+    asked = asyncio.ensure_future(run.text("run", "job"))
+    await asyncio.wait_for(begun.wait(), 20)
+    assert (await run.text("stop", 1)).startswith("job stopped after ")
+    assert (await asked).startswith("job was stopped by ann after ")
+    await asyncio.sleep(0)  # a transport closes its pipe in the next turn
+    assert psutil.Process().num_fds() == opened
 
 
 @pytest.mark.usefixtures("impatient")
