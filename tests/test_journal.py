@@ -34,7 +34,7 @@ from housecarl.journal.people import Way
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.runs import Run
-from housecarl.journal.schema import VERSION
+from housecarl.journal.schema import VERSION, migrate
 from housecarl.means import JournalStore
 from housecarl.testing.clock import START, FakeClock
 
@@ -93,6 +93,21 @@ def test_a_disk_that_does_not_tell_what_is_there_is_at_fault_and_not_the_journal
     log.symlink_to(log)  # ELOOP
     found = fault(path, caught.value)
     assert isinstance(found, StorageError) and not isinstance(found, JournalDamaged)
+
+
+def test_a_journal_that_goes_while_it_is_opened_is_a_fault_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a spool that is moved away at that moment: it ended the daemon, with a trace."""
+    path = tmp_path / "journal.sqlite"
+
+    def gone(conn: sqlite3.Connection) -> None:
+        migrate(conn)
+        path.unlink()
+
+    monkeypatch.setattr("housecarl.journal.database.migrate", gone)
+    with pytest.raises(StorageError, match=f"^the journal {path}: No such file or directory$"):
+        connect(path)
 
 
 @pytest.mark.long

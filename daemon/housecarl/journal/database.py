@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from housecarl.errors import JournalDamaged, JournalError
+from housecarl.errors import JournalDamaged, JournalError, StorageError
 from housecarl.journal.damage import fault
 from housecarl.journal.schema import check, migrate
 from housecarl.journal.text import lenient
@@ -73,8 +73,12 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     except JournalError:
         conn.close()
         raise
-    if not readonly:
-        path.chmod(0o600)
+    try:
+        if not readonly:
+            path.chmod(0o600)
+    except OSError as error:  # its disk went at this moment
+        conn.close()
+        raise StorageError.of(f"the journal {path}", error) from error
     return conn
 
 
