@@ -240,7 +240,10 @@ def test_what_was_written_while_the_disk_was_gone_is_served_when_it_is_back(
         lose_disk(house, logs)
         for name in ("Oak Street", "Ash Street"):
             configured(house, house=name)
-            house.until(lambda: not running(house)._reload.is_set())
+            house.until(lambda: running(house).loaded.config.house == name)
+        with pytest.raises(smtplib.SMTPResponseException) as said:
+            house.phone().text("!uptime")
+        assert said.value.smtp_code == 451, "its door stands meanwhile"
         configured(house, units="miles")
         house.until(lambda: any(each["event"] == "reload-refused" for each in logs))
     bring_back(house)

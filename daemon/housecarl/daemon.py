@@ -231,21 +231,19 @@ class Daemon:
             trouble = asyncio.create_task(self.house.trouble())
             stop = asyncio.create_task(self._stop.wait())
             reload = asyncio.create_task(self._reload.wait())
-            await asyncio.wait((trouble, stop, reload), return_when=asyncio.FIRST_COMPLETED)
-            for wait in (stop, reload):
+            waits = (trouble, stop, reload)
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
                 wait.cancel()
-            if trouble.done():
+            if trouble in done:
                 await self._reopen(trouble.result())
-                await self._tell_config()  # one may have been refused meanwhile
-                continue
-            trouble.cancel()
-            if self._reload.is_set() and not await self._read_config():
-                await self._tell_config()
-                continue
-            return
+            elif not self._reload.is_set() or await self._read_config():
+                return
+            await self._tell_config()  # one may have been refused
 
     async def _reopen(self, error: StorageError) -> None:
         """Drop what is in hand, open again; the doors say 451. No house: a stop, or a reload."""
+        lock = self._lock
         self._outage.begin()
         while True:
             log.error("storage-fault", why=str(error))
@@ -258,15 +256,17 @@ class Daemon:
             if self._outage.seconds > GIVE_UP_SECONDS and not isinstance(error, SpoolGone):
                 raise error
             await self._outage.rest(BACK_OFF, self._stop, self._reload)
-            if self._stop.is_set() or self._reload.is_set() and await self._read_config():
+            read = self._reload.is_set() and await self._read_config()
+            if self._stop.is_set() or (read and self._lock is not lock):
                 return
             try:
                 await self._open_house(again=self._former is None)
+                break
             except StorageError as another:
                 error = another
-                continue
-            break
-        if self.smtp is not None:
+        if self._former is not None and self._doors:
+            await self._close_house()  # the doors are those of the former configuration
+        elif self.smtp is not None:
             self.smtp.closed = False
         log.info("storage-well", seconds=round(self._outage.seconds, 1))
 
