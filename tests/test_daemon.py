@@ -238,9 +238,8 @@ def test_what_was_written_while_the_disk_was_gone_is_served_when_it_is_back(
     monkeypatch.setattr(daemons, "BACK_OFF", (0.01,))
     with capture_logs() as logs:
         lose_disk(house, logs)
-        for name in ("Oak Street", "Ash Street"):
-            configured(house, house=name)
-            house.until(lambda: running(house).loaded.config.house == name)
+        renamed(house, "Oak Street")
+        renamed(house, "Ash Street")
         with pytest.raises(smtplib.SMTPResponseException) as said:
             house.phone().text("!uptime")
         assert said.value.smtp_code == 451, "its door stands meanwhile"
@@ -426,6 +425,12 @@ def configured(house: TestHouse, /, **more: Any) -> None:
     written.write_text(yaml.safe_dump(whole, sort_keys=False))
     written.replace(path)
     reload(house)
+
+
+def renamed(house: TestHouse, name: str) -> None:
+    """Have it read another name of its own, and wait until it has."""
+    configured(house, house=name)
+    house.until(lambda: running(house).loaded.config.house == name)
 
 
 def reload(house: TestHouse) -> None:
