@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -42,10 +41,7 @@ async def lock_of(new: Loaded, old: Loaded, held: Lock) -> Lock:
         if spool == old.config.spool:
             return held  # also one that is gone: who opens the house sees that
         if held.holds(spool / JOURNAL.parent):
-            return held  # it was moved, or its disk is mounted elsewhere
-        with suppress(OSError):
-            if spool.samefile(old.config.spool):
-                return held
+            return held  # by another path: a link, or it was moved, or is mounted elsewhere
         try:
             lock = Lock(spool / JOURNAL.parent)
         except PermissionError as error:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.stories import notes
 from tests.stories.talk import queue, switch
 
-from housecarl import crew, daemon, means, worker
-from housecarl.errors import StorageError
+from housecarl import crew, means, worker
 from housecarl.house import JOURNAL
 from housecarl.journal import connect, values
 from housecarl.journal.database import Do
@@ -243,16 +243,7 @@ def test_what_cannot_be_noted_is_not_begun_and_its_sender_hears_that(
     house: TestHouse, phone: Phone, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal was locked for that moment: nothing would have told that the pot stays cold."""
-    remember, failed = means.Workshop.remember, list[str]()
-
-    async def fail_once(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
-        if not failed:
-            failed.append(key)
-            raise StorageError("database is locked")
-        await remember(self, key, note)
-
-    monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
-    monkeypatch.setattr(means.Workshop, "remember", fail_once)
+    notes.fail(monkeypatch)
     (mine / "hot").touch()
     phone.text("!brew now")
     assert phone.reply.startswith("brew was interrupted by a restart. It may have been done. Log ")
@@ -263,15 +254,7 @@ def test_what_other_work_cannot_note_of_its_own_is_in_the_log(
     house: TestHouse, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sender has had an answer by then; nothing else told that it was not begun."""
-    remember, noted = means.Workshop.remember, list[str]()
-
-    async def fail_second(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
-        noted.append(key)
-        if len(noted) == 2:
-            raise StorageError("database is locked")
-        await remember(self, key, note)
-
-    monkeypatch.setattr(means.Workshop, "remember", fail_second)
+    notes.fail(monkeypatch, 2)
     with capture_logs() as logs:
         phone.text("!heat")
         assert phone.reply == "Heating."

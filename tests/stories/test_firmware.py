@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories import notes
 
-from housecarl import daemon, means
-from housecarl.errors import StorageError
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
 from housecarl.testing.plug import SimulatedPlug
@@ -117,16 +116,7 @@ def test_a_flash_that_cannot_be_noted_is_not_begun_and_leaves_its_plug_to_others
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was said to be flashed, and was not switched, for as long as the daemon ran."""
-    remember, failed = means.Workshop.remember, list[str]()
-
-    async def fail_once(self: means.Workshop, key: str, note: dict[str, Any]) -> None:
-        if not failed:
-            failed.append(key)
-            raise StorageError("database is locked")
-        await remember(self, key, note)
-
-    monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
-    monkeypatch.setattr(means.Workshop, "remember", fail_once)
+    notes.fail(monkeypatch)
     with at_home(tmp_path) as (phone, plug):
         assert begin(phone).startswith("firmware was interrupted by a restart. It may have been")
         told = r"lamp: the flash of \d\d:\d\d was interrupted here\. It runs 1\.1\.1, working: "
