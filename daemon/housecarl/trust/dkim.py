@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from contextlib import suppress
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from housecarl.errors import TrustLater
-from housecarl.trust import covered, key, signature, tags
+from housecarl.trust import covered, key, signature, tags, traces
 from housecarl.trust.case import Case
 from housecarl.trust.dns import Resolver
 from housecarl.trust.original import Field, Original
@@ -18,14 +16,6 @@ from housecarl.trust.tags import Unsound
 
 #: Signatures of fitting domains that are looked at; two key types and two selectors make four.
 MAX_SIGNATURES = 5
-
-#: How old a Date may be, in seconds, before it counts where a signature has no time of its own: a
-#: sender's clock or its zone may be wrong, but a mail that was held back is no new one.
-DATE_SLACK = 2 * 3600
-
-#: How far ahead such a Date may be: by as much a mail could be held back. A Date that is further
-#: than this from the time of a signature tells nothing.
-DATE_AHEAD = 2 * 86400
 
 _DEFAULT = b"simple/simple"  # RFC 6376 3.5, c=
 
@@ -68,7 +58,7 @@ async def check(
 ) -> Result:
     """Look for one good signature by one of `domains`; nobody else's key is ever asked for."""
     sound, old, words = _sorted(case, domains, needed)
-    marks = marks_of([*sound, *old], case)
+    marks = traces.marks([*sound, *old], case)
     for signed in sound:
         try:
             await _check_key(signed, case.original, dns)
@@ -82,10 +72,11 @@ async def check(
         case.checks["dkim"] = f"pass {signed.domain}" + (
             f" (unsigned: {unsigned})" if unsigned else ""
         )
-        return Result(signed, (), marks, _times([signed.signed], case))
+        return Result(signed, (), marks, traces.times([signed.signed], case))
     words = [*[await _fault_of_old(each, case.original, dns) for each in old], *words]
     case.checks["dkim"] = " ".join(words) or "none"
-    return Result(None, tuple(words), marks, _times([each.signed for each in (*sound, *old)], case))
+    times = traces.times([each.signed for each in (*sound, *old)], case)
+    return Result(None, tuple(words), marks, times)
 
 
 def claimed(case: Case, domains: Container[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -99,7 +90,7 @@ def claimed(case: Case, domains: Container[str]) -> tuple[tuple[str, ...], tuple
             found.append(signature.read(field))
     is_whole = len(found) == len(fields) > 0
     moments = [*(each.signed for each in found), *([] if is_whole else [None])]
-    return marks_of(found, case, is_whole=is_whole), _times(moments, case)
+    return traces.marks(found, case, is_whole=is_whole), traces.times(moments, case)
 
 
 async def _fault_of_old(signed: Signature, original: Original, dns: Resolver) -> str:
@@ -160,10 +151,10 @@ def _sound(field: Field, case: Case, needed: tuple[bytes, ...]) -> Signature:
 def _is_old(signed: Signature, case: Case) -> bool:
     """Whether it has expired; Unsound for times that cannot be, and for none."""
     if signed.signed is None:
-        date = _date(case) if signed.covered(case.original, b"date") else None
+        date = traces.date(case) if signed.covered(case.original, b"date") else None
         if date is None:
             raise Unsound("no-time")
-        if date > case.now.timestamp() + DATE_AHEAD:
+        if date > case.now.timestamp() + traces.DATE_AHEAD:
             raise Unsound("future")
     try:
         signature.check_time(signed, case.now)
@@ -187,52 +178,3 @@ def _identity(signed: Signature) -> str:
         return signed.domain
     _, at, domain = signed.tags[b"i"].decode("ascii", "replace").lower().rpartition("@")
     return domain if at else ""
-
-
-def marks_of(
-    signatures: Sequence[Signature], case: Case, *, is_whole: bool = True
-) -> tuple[str, ...]:
-    """What names signatures; and the content where one of them covers no Message-ID.
-
-    Of a mail that was signed twice, one copy can bear the first and another one the second. Where
-    these are not all (`is_whole`), nobody can tell what the others cover.
-    """
-    marks = [each.key for each in signatures]
-    is_known = is_whole and all(_tells_apart(each, case) for each in signatures)
-    if not is_known and case.original.all(b"date"):
-        marks.append(case.original.content_hash(b"relaxed"))
-    return tuple(marks)
-
-
-def _tells_apart(signed: Signature, case: Case) -> bool:
-    """Whether it is another one over each mail, or the Date would be none to go by.
-
-    All that comes of a clock that stands still is of one moment.
-    """
-    if case.message.message_id and b"message-id" in signed.covers:
-        return True
-    date = _date(case)
-    return date is None or (signed.signed is not None and abs(signed.signed - date) > DATE_AHEAD)
-
-
-def _times(moments: Sequence[int | None], case: Case) -> tuple[int, ...]:
-    """When signatures were made: as each t= says, or else a Date that no wrong clock explains."""
-    now = int(case.now.timestamp())
-    # of a time ahead nobody may have checked that there is such a year
-    told = tuple(min(each, now) for each in moments if each is not None)
-    if len(told) < len(moments):
-        date = _date(case)
-        if date is not None and date < now - DATE_SLACK:
-            return (*told, date)
-    return told
-
-
-def _date(case: Case) -> int | None:
-    """The Date, seconds since 1970; None when there is none, or not one."""
-    field = case.original.only(b"date")
-    try:
-        date = parsedate_to_datetime(field.text[:100] if field else "")
-        # of `-0000` it is only known that it is UTC (RFC 5322 3.3)
-        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError, TypeError):
-        return None

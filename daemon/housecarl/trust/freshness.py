@@ -16,7 +16,7 @@ REPEAT_SECONDS = 15 * 60
 
 
 def sent(case: Case, finding: Finding) -> datetime | None:
-    """The earliest moment a trusted hop vouches for; of Date only what dkim makes of it.
+    """The earliest moment a trusted hop vouches for; of Date only what `traces` makes of it.
 
     Arrival for AUTH and files; for mail also the times of its signatures and the mailbox's
     INTERNALDATE. None without a stamp and without a signature's time.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from housecarl.message.form import Form
 from housecarl.message.model import Kind, Message
 from housecarl.message.stamp import Stamp
-from housecarl.trust import dkim, freshness, signature
+from housecarl.trust import freshness, signature, traces
 from housecarl.trust.case import Case, Finding
 from housecarl.trust.identity import Known, People
 from housecarl.trust.original import Original
@@ -40,7 +40,7 @@ def keys_of(form: Form, message: Message, stamp: Stamp | None) -> tuple[str, ...
     if stamp is not None and stamp.login:
         senders.add(f"login:{stamp.login}")
     is_whole = not opened.all(b"arc-message-signature")  # what was sealed may be gone
-    marks = dkim.marks_of(tuple(_signatures(opened)), case, is_whole=is_whole)
+    marks = traces.marks(tuple(_signatures(opened)), case, is_whole=is_whole)
     found = {
         key: None
         for sender in sorted(each for each in senders if each)
