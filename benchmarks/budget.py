@@ -29,8 +29,8 @@ from housecarl import config_file, judge, perform, spool
 from housecarl.admit import Admission
 from housecarl.clock import SystemClock
 from housecarl.envelope import Envelopes
-from housecarl.house import JOURNAL, House
-from housecarl.journal import database
+from housecarl.house import House
+from housecarl.journal import JOURNAL, database
 from housecarl.lock import Lock
 from housecarl.message.stamp import Stamp
 from housecarl.outbox import Outbox

@@ -35,7 +35,7 @@ from housecarl import config_file
 from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.errors import StorageError
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.journal.conditions import listing
 from housecarl.journal.database import connect
 from housecarl.testing.carrier import Carrier

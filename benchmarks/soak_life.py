@@ -22,8 +22,7 @@ from benchmarks.line import TO, Client, Sink, bare_aiosmtpd, free_port
 from benchmarks.soak_month import Month, look, woken
 from benchmarks.soak_people import DROPPED, LATER, MIX, PATIENCE, PER_CONNECTION, STRANGER, Talker
 
-from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import JOURNAL, connect
 from housecarl.testing.carrier import Carrier
 
 #: Seconds of a simulated month.

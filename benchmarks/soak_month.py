@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 
 MIB = 2**20
 

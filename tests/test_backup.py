@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.testing.house import TestHouse
 
 PAGE = (Path(__file__).parents[1] / "docs" / "backup.md").read_text()

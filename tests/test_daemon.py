@@ -28,8 +28,8 @@ from housecarl import daemon as daemons
 from housecarl.clock import SystemClock
 from housecarl.daemon import Daemon
 from housecarl.errors import StorageError, Unreachable
-from housecarl.house import JOURNAL, House
-from housecarl.journal import connect
+from housecarl.house import House
+from housecarl.journal import JOURNAL, connect
 from housecarl.memory import Memory
 from housecarl.post import outage
 from housecarl.testing.house import TestHouse

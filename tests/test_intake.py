@@ -19,9 +19,9 @@ import pytest
 from tests.cli.conftest import verb_of
 
 from housecarl.errors import JournalDamaged, StorageError
-from housecarl.house import JOURNAL, House
+from housecarl.house import House
 from housecarl.intake import NAME, Intake
-from housecarl.journal import conditions, connect
+from housecarl.journal import JOURNAL, conditions, connect
 from housecarl.journal.conditions import Condition
 from housecarl.lock import held
 from housecarl.message.stamp import Stamp

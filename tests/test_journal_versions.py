@@ -17,8 +17,7 @@ from tests.cli.conftest import verb_of
 from tests.journals.keep import KEPT, tables, write
 
 from housecarl.errors import JournalError, JournalNewer
-from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import JOURNAL, connect
 from housecarl.journal.schema import MIGRATIONS, VERSION
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse

@@ -18,8 +18,7 @@ from tests.cli.conftest import LOGIN, verb_of
 
 from housecarl import rebuild
 from housecarl.errors import JournalDamaged, JournalError, StorageError
-from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect, events, mark_of, people, receipts, runs
+from housecarl.journal import JOURNAL, conditions, connect, events, mark_of, people, receipts, runs
 from housecarl.journal.schema import VERSION
 from housecarl.message.stamp import Stamp
 from housecarl.testing.house import TestHouse

@@ -16,8 +16,7 @@ from housecarl import cli, config_file, logs, service
 from housecarl.cli import run
 from housecarl.doctor import access
 from housecarl.errors import NotAllowed
-from housecarl.house import JOURNAL
-from housecarl.journal import Database
+from housecarl.journal import JOURNAL, Database
 
 
 @pytest.fixture

@@ -49,6 +49,13 @@ def test_a_process_that_tries_a_module_file_loads_neither_the_log_nor_the_loop()
 
 
 @pytest.mark.long
+def test_a_verb_that_reads_the_journal_loads_nothing_of_the_daemon() -> None:
+    """Cron calls `send` and `status` often: no SMTP door, no watch of folders."""
+    found = loaded_by("import housecarl.cli.journal")
+    assert "housecarl" in found and not found & {"aiosmtpd", "watchdog"}
+
+
+@pytest.mark.long
 def test_what_ships_is_not_compiled_anew_at_each_start(tmp_path: Path) -> None:
     """Python's kept bytecode does for the modules that come with housecarl, not for one's own."""
     own = tmp_path / "own.py"

@@ -17,7 +17,8 @@ from housecarl.doors.smtp import SmtpDoor
 from housecarl.doors.smtp_login import accounts_of
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, SpoolGone, StorageError, Unreachable
-from housecarl.house import JOURNAL, House
+from housecarl.house import House
+from housecarl.journal import JOURNAL, WAKE
 from housecarl.lock import Lock
 from housecarl.memory import Memory
 from housecarl.message.stamp import Stamp
@@ -37,9 +38,6 @@ BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 #: Seconds of storage faults after which the daemon gives up with exit code 75 (10 min).
 GIVE_UP_SECONDS = 600.0
-
-#: The file that a verb touches when it has changed the journal.
-WAKE = "wake"
 
 
 class Daemon:

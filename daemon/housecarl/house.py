@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -21,7 +20,7 @@ from housecarl.envelope import Envelopes
 from housecarl.errors import StorageError
 from housecarl.intake import Intake
 from housecarl.jobs import Clockwork
-from housecarl.journal import Database, conditions, people
+from housecarl.journal import JOURNAL, Database, conditions, people
 from housecarl.journal.conditions import Condition
 from housecarl.journal.replies import Due
 from housecarl.judge import Judge
@@ -51,9 +50,6 @@ from housecarl.watches import Watchman, sources
 from housecarl.worker import Worker
 
 log = structlog.get_logger()
-
-#: Where the journal is, below the spool.
-JOURNAL = Path(".journal") / "journal.sqlite"
 
 
 class House:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from housecarl import builtin
 from housecarl.clock import SystemClock
 from housecarl.config_file import Loaded
-from housecarl.house import JOURNAL
-from housecarl.journal import Database
+from housecarl.journal import JOURNAL, Database
 from housecarl.judge import Judge
 from housecarl.process import try_file
 from housecarl.registry import Registry

@@ -10,7 +10,7 @@ from housecarl.config_file import Loaded
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, Problem, StorageError, Unreachable
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.lock import Lock
 from housecarl.thread import in_thread
 

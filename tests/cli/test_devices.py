@@ -24,7 +24,7 @@ from tests.nobody import needs_root, nobody
 from housecarl import cli, config_file
 from housecarl.cli import firmware
 from housecarl.cli.verb_store import VerbStore
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.plugs import find, flash_log
 from housecarl.plugs.cloud import CloudReady
 from housecarl.plugs.device import Identity

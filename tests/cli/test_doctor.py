@@ -37,8 +37,7 @@ from housecarl.doctor import CHECKS, Patient, access, admit, ping, spool, unit
 from housecarl.doctor.finding import State
 from housecarl.doctor.threads import Loose
 from housecarl.errors import NotAllowed
-from housecarl.house import JOURNAL
-from housecarl.journal import Database, conditions, people, receipts, values
+from housecarl.journal import JOURNAL, Database, conditions, people, receipts, values
 from housecarl.journal.conditions import Condition
 from housecarl.password import hash_password
 from housecarl.registry import Registry

@@ -60,8 +60,7 @@ from housecarl.doctor.threads import Loose
 from housecarl.doors.smtp import tls
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import ConfigError, SecretLater
-from housecarl.house import JOURNAL
-from housecarl.journal import Database
+from housecarl.journal import JOURNAL, Database
 from housecarl.password import hash_password
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge

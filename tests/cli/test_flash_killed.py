@@ -14,8 +14,7 @@ from tests.cli.forked import Forked, Forker
 from tests.cli.terminal import Typist
 
 from housecarl import recover
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, values
+from housecarl.journal import JOURNAL, connect, values
 from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse
 from housecarl.testing.plug import SimulatedPlug

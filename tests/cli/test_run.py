@@ -22,8 +22,7 @@ from housecarl import config_file, service
 from housecarl.cli import run
 from housecarl.doctor import access
 from housecarl.errors import NotAllowed
-from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import JOURNAL, connect
 from housecarl.message.stamp import Stamp
 from housecarl.testing.house import free_port
 

@@ -11,8 +11,7 @@ from tests.cli.conftest import LOGIN, Verb, verb_of
 from tests.cli.forked import COMMON, forker
 
 from housecarl.cli import send
-from housecarl.house import JOURNAL
-from housecarl.journal import connect
+from housecarl.journal import JOURNAL, connect
 from housecarl.testing.house import TestHouse
 
 SPOOL = f"spool: spool\ndoors: {{drop: {{}}}}\npeople: {{ann: {{unix: [{LOGIN}], may: ['*']}}}}\n"

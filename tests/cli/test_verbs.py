@@ -23,8 +23,7 @@ from tests.cli.forked import COMMON, forker
 from housecarl import cli, config_file
 from housecarl.cli import journal, send
 from housecarl.errors import NotAllowed, Unreachable
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts, replies
+from housecarl.journal import JOURNAL, connect, receipts, replies
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.schema import VERSION
 from housecarl.testing.clock import FakeClock

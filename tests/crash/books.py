@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from housecarl.errors import StorageError
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts
+from housecarl.journal import JOURNAL, connect, receipts
 from housecarl.testing.inbox import Inbox
 
 

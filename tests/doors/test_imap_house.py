@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from tests.doors.dovecot import PASSWORD, Dovecot, mailbox
 
-from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect
+from housecarl.journal import JOURNAL, conditions, connect
 from housecarl.journal.conditions import Condition
 from housecarl.testing.house import TestHouse
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from housecarl.house import JOURNAL, House
-from housecarl.journal import connect, people, replies
+from housecarl.house import House
+from housecarl.journal import JOURNAL, connect, people, replies
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from housecarl import life
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts, runs, values
+from housecarl.journal import JOURNAL, connect, receipts, runs, values
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 from housecarl.means import BACKGROUND

@@ -15,8 +15,7 @@ from tests.stories import notes
 from tests.stories.talk import queue, switch
 
 from housecarl import crew, means, worker
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, values
+from housecarl.journal import JOURNAL, connect, values
 from housecarl.journal.database import Do
 from housecarl.means import BACKGROUND
 from housecarl.testing.house import TestHouse

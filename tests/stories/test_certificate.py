@@ -15,7 +15,7 @@ import pytest
 from tests.doors.certificate import certificate
 
 import housecarl.reload
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.testing.house import TestHouse
 
 pytestmark = pytest.mark.long(after=1)

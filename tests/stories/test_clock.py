@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from housecarl.house import JOURNAL
-from housecarl.journal import Database, connect, receipts
+from housecarl.journal import JOURNAL, Database, connect, receipts
 from housecarl.judge import Case, Judge
 from housecarl.message.name import id_of, make_name
 from housecarl.record import Record

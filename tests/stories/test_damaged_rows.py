@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from housecarl.house import JOURNAL
-from housecarl.journal import codes, connect, events, jobs, people, receipts, runs
+from housecarl.journal import JOURNAL, codes, connect, events, jobs, people, receipts, runs
 from housecarl.journal.events import Event
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run

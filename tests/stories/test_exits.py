@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, values
+from housecarl.journal import JOURNAL, connect, values
 from housecarl.means import BACKGROUND
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse

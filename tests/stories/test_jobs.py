@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from housecarl.builtin import jobs
 from housecarl.clock import UNSET_CLOCK
-from housecarl.house import JOURNAL, House
+from housecarl.house import House
 from housecarl.jobs import NO_ROOM, Clockwork
+from housecarl.journal import JOURNAL
 from housecarl.journal import jobs as kept
 from housecarl.journal.people import pages
 from housecarl.septets import joined

@@ -13,8 +13,7 @@ import pytest
 
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
-from housecarl.house import JOURNAL
-from housecarl.journal import conditions, connect, receipts, replies, runs, values
+from housecarl.journal import JOURNAL, conditions, connect, receipts, replies, runs, values
 from housecarl.journal.conditions import Condition
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from housecarl.errors import AnswerPending, ConfigError, StorageError, TrustLater
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, receipts, values
+from housecarl.journal import JOURNAL, connect, receipts, values
 from housecarl.journal.receipts import Receipt
 from housecarl.message.stamp import Stamp
 from housecarl.record import Record

@@ -14,8 +14,8 @@ from tests.doors.certificate import certificate
 
 from housecarl import config_file
 from housecarl.config_watches import PlugWatch
-from housecarl.house import JOURNAL, House
-from housecarl.journal import values
+from housecarl.house import House
+from housecarl.journal import JOURNAL, values
 from housecarl.plugs.settings import PlugAddress
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.plug import SimulatedPlug

@@ -49,7 +49,7 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
 def _is_served(config: Path) -> bool:
     """Whether a daemon runs, by the configuration that is there."""
     from housecarl import config_file
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.lock import held
 
     return config.exists() and held(config_file.likely_spool(config) / JOURNAL.parent) is not None

@@ -12,11 +12,9 @@ from typing import TypeVar
 
 from housecarl import config_file, service
 from housecarl.config_file import Loaded
-from housecarl.daemon import WAKE
 from housecarl.disk import is_there
 from housecarl.errors import ConfigError, StorageError
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, fault
+from housecarl.journal import JOURNAL, WAKE, connect, fault
 from housecarl.lock import held
 
 T = TypeVar("T")

@@ -42,7 +42,7 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
     from housecarl.cli import journal
     from housecarl.config_people import as_name
     from housecarl.errors import ConfigError, StorageError
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.lock import held
 
     try:

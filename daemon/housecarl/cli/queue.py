@@ -58,8 +58,7 @@ def retry(ctx: click.Context, number: int) -> None:
     """Try reply NUMBER again now, also one that was refused."""
     from housecarl.cli import journal
     from housecarl.errors import HousecarlError
-    from housecarl.house import JOURNAL
-    from housecarl.journal import replies
+    from housecarl.journal import JOURNAL, replies
     from housecarl.lock import held
 
     loaded = journal.load(ctx.obj)

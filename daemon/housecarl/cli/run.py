@@ -159,7 +159,7 @@ def _of_the_service(config: Path) -> str:
 
 def _refuse_closed(spool: Path, login: int) -> None:
     """Parts of our own spool that somebody else made, such as root from a backup."""
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.spool import FOLDERS
 
     inside = [spool / name for name in (*FOLDERS, JOURNAL)]

@@ -70,7 +70,7 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
 
 def _is_unserved(spool: Path) -> bool:
     """Whether surely no daemon runs: who may not look does not know."""
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.lock import held
 
     folder = spool / JOURNAL.parent

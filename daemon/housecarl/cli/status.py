@@ -112,7 +112,7 @@ def _daemon(known: _Known) -> Part:
     """Whether a daemon runs, and what keeps it from serving."""
     from housecarl import service
     from housecarl.health import Part
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.lock import held
 
     trouble = held(known.spool / JOURNAL.parent)
@@ -127,7 +127,7 @@ def _disk(spool: Path) -> list[Part]:
     from housecarl.disk import is_there, try_way
     from housecarl.errors import SpoolFull
     from housecarl.health import Part
-    from housecarl.house import JOURNAL
+    from housecarl.journal import JOURNAL
     from housecarl.room import see_room
     from housecarl.spool import RESERVE_BYTES, State
 

@@ -19,8 +19,7 @@ from housecarl.doctor.access import user
 from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
 from housecarl.errors import NotAllowed, StorageError
-from housecarl.house import JOURNAL
-from housecarl.journal import connect, fault
+from housecarl.journal import JOURNAL, connect, fault
 from housecarl.lock import held
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge

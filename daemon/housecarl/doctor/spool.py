@@ -15,7 +15,7 @@ from housecarl.disk import is_there, sync_folder, write_new
 from housecarl.doctor.access import user
 from housecarl.doctor.finding import Finding, Trouble, skipped, trouble, well
 from housecarl.doctor.patient import Patient
-from housecarl.house import JOURNAL
+from housecarl.journal import JOURNAL
 from housecarl.quantity import MIB
 from housecarl.spool import FOLDERS, RESERVE_BYTES, State
 from housecarl.thread import in_thread

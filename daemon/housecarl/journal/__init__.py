@@ -18,9 +18,12 @@ from housecarl.journal import (
 )
 from housecarl.journal.damage import SIDES, fault, mark_of
 from housecarl.journal.database import Database, connect
+from housecarl.journal.place import JOURNAL, WAKE
 
 __all__ = [
+    "JOURNAL",
     "SIDES",
+    "WAKE",
     "Database",
     "codes",
     "conditions",
