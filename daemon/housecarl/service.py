@@ -1,4 +1,4 @@
-"""How the daemon of a configuration is started here: by systemd, or by hand."""
+"""The daemon of a configuration: whether it runs, and how it is started here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from housecarl import config_file
 from housecarl.errors import ConfigError, NotAllowed
+from housecarl.journal import JOURNAL
+from housecarl.lock import held
 
 #: Where install.md puts the unit, and where packages do.
 UNITS = (
@@ -30,6 +32,11 @@ class Astray(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.text}: {self.mend}"
+
+
+def is_running(spool: Path) -> bool:
+    """Whether a daemon serves a spool."""
+    return held(spool / JOURNAL.parent) is not None
 
 
 def is_installed(config: Path) -> bool:

@@ -142,8 +142,8 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
 
     A running daemon does it, asked as a person; else it is done here. One flash at a time.
     """
+    from housecarl import service
     from housecarl.cli import devices, flash_handed, flash_here, journal
-    from housecarl.doctor import is_running
     from housecarl.logs import set_up
 
     set_up("warning")
@@ -154,7 +154,7 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
         raise click.UsageError("no terminal to ask on; give --yes")
     with _clear_errors():
         flash_here.refuse_second(loaded)
-        if is_running(loaded.config.spool):
+        if service.is_running(loaded.config.spool):
             done, text = flash_handed.flash(loaded, plug, name, yes, person)
         else:
             done, text = flash_here.flash(loaded, settings, plug, name, yes)

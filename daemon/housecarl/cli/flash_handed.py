@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from housecarl import service
 from housecarl.cli import journal, send
 from housecarl.cli.verb_store import VerbStore
-from housecarl.doctor import is_running
 from housecarl.doctor.access import user
 from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
 from housecarl.journal import codes, receipts
@@ -128,7 +128,7 @@ def _watched(loaded: Loaded, asked: Asked) -> tuple[bool, str]:
             if ended is not None:
                 show(1.0, "done" if ended.get("done") else "failed")
                 return bool(ended.get("done")), str(ended["outcome"])
-            if not is_running(loaded.config.spool):
+            if not service.is_running(loaded.config.spool):
                 raise Unreachable(f"the daemon ended; {TELLS} how it went")
             share, doing = store.read(flash_progress.KEY) or (0.0, "starting")
             show(float(share), str(doing))

@@ -48,11 +48,9 @@ def verb(ctx: click.Context, answers: Path | None, no_doctor: bool) -> None:
 
 def _is_served(config: Path) -> bool:
     """Whether a daemon runs, by the configuration that is there."""
-    from housecarl import config_file
-    from housecarl.journal import JOURNAL
-    from housecarl.lock import held
+    from housecarl import config_file, service
 
-    return config.exists() and held(config_file.likely_spool(config) / JOURNAL.parent) is not None
+    return config.exists() and service.is_running(config_file.likely_spool(config))
 
 
 def _say_next(config: Path, *, well: bool, served: bool) -> None:

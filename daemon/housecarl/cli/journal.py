@@ -15,7 +15,6 @@ from housecarl.config_file import Loaded
 from housecarl.disk import is_there
 from housecarl.errors import ConfigError, StorageError
 from housecarl.journal import JOURNAL, WAKE, connect, fault
-from housecarl.lock import held
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ def former(file: Path, error: ConfigError) -> tuple[Path, str]:
     Raises `error` when there is no such house.
     """
     spool = config_file.likely_spool(file)
-    if held(spool / JOURNAL.parent) is None:
+    if not service.is_running(spool):
         raise error
     first = str(error.problems[0]).partition("\n")[0]
     return spool, f"the former configuration goes on, the file is broken: {first}"

@@ -42,8 +42,6 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
     from housecarl.cli import journal
     from housecarl.config_people import as_name
     from housecarl.errors import ConfigError, StorageError
-    from housecarl.journal import JOURNAL
-    from housecarl.lock import held
 
     try:
         as_name(name)
@@ -58,7 +56,7 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
     except ConfigError as error:
         spool, text = journal.former(file, error)
         click.echo(f"note: {text}", err=True)
-    unserved = held(spool / JOURNAL.parent) is None
+    unserved = not service.is_running(spool)
     if unserved and (why := service.astray(file, spool)):
         raise StorageError(f"nothing was changed: {why}")
     done = journal.write_at(spool, do, file)

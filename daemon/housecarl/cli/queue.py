@@ -56,17 +56,17 @@ def _line(row: sqlite3.Row, zone: ZoneInfo, pause: float) -> str:
 @click.pass_context
 def retry(ctx: click.Context, number: int) -> None:
     """Try reply NUMBER again now, also one that was refused."""
+    from housecarl import service
     from housecarl.cli import journal
     from housecarl.errors import HousecarlError
-    from housecarl.journal import JOURNAL, replies
-    from housecarl.lock import held
+    from housecarl.journal import replies
 
     loaded = journal.load(ctx.obj)
     if not journal.write(loaded, lambda conn: replies.retry(conn, number, time.time())):
         text = f"no reply {number} that can be sent waits or was refused"
         raise HousecarlError(f"{text}; see `housecarl queue list`")
-    runs = held(loaded.config.spool / JOURNAL.parent) is not None
-    click.echo(f"Reply {number} is tried again {'now' if runs else 'once the daemon runs'}.")
+    when = "now" if service.is_running(loaded.config.spool) else "once the daemon runs"
+    click.echo(f"Reply {number} is tried again {when}.")
 
 
 @verb.command("drop")

@@ -70,12 +70,12 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
 
 def _is_unserved(spool: Path) -> bool:
     """Whether surely no daemon runs: who may not look does not know."""
+    from housecarl import service
     from housecarl.journal import JOURNAL
-    from housecarl.lock import held
 
     folder = spool / JOURNAL.parent
     hidden = os.path.lexists(folder) and not os.access(folder, os.X_OK)
-    return not hidden and held(folder) is None
+    return not hidden and not service.is_running(spool)
 
 
 def may_send_as(logins: list[str], spool: Path) -> bool:

@@ -24,7 +24,7 @@ from housecarl.doctor import (
     weather,
 )
 from housecarl.doctor.finding import Finding, State, Trouble, trouble
-from housecarl.doctor.patient import Patient, admit, is_running
+from housecarl.doctor.patient import Patient, admit
 from housecarl.doctor.secrets import lend_credentials
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "Patient",
     "State",
     "admit",
-    "is_running",
     "lend_credentials",
     "visit",
 ]

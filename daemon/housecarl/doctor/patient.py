@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from housecarl import service
@@ -20,7 +19,6 @@ from housecarl.doctor.finding import Trouble
 from housecarl.doctor.threads import Loose
 from housecarl.errors import NotAllowed, StorageError
 from housecarl.journal import JOURNAL, connect, fault
-from housecarl.lock import held
 from housecarl.registry import Registry
 from housecarl.rehearsal import make_judge
 
@@ -88,9 +86,4 @@ async def admit(loaded: Loaded) -> Patient:
     if os.geteuid() not in (0, owner):
         raise NotAllowed(f"spool and journal are {user(owner)}'s alone: run it as {user(owner)}")
     judge = await make_judge(loaded)
-    return Patient(loaded, judge.registry, is_running(loaded.config.spool))
-
-
-def is_running(spool: Path) -> bool:
-    """Whether a daemon holds this spool."""
-    return held(spool / JOURNAL.parent) is not None
+    return Patient(loaded, judge.registry, service.is_running(spool))
