@@ -30,7 +30,7 @@ def verb(ctx: click.Context, only: str | None, as_json: bool) -> None:
     No mail is sent, nothing is switched, and nothing of the house is changed. Exit code 0 when all
     is well, 1 in trouble. Run it as root or as the daemon's user: others may not see enough.
     """
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.doctor import lend_credentials
     from housecarl.errors import ConfigError
     from housecarl.logs import set_up
@@ -39,7 +39,7 @@ def verb(ctx: click.Context, only: str | None, as_json: bool) -> None:
     parts = _parts(only)
     lend_credentials()
     try:
-        loaded = journal.load(ctx.obj)
+        loaded = configuration.load(ctx.obj)
     except ConfigError as error:
         if as_json:
             raise

@@ -28,10 +28,10 @@ def verb() -> None:
 @click.pass_context
 def list_(ctx: click.Context) -> None:
     """Show the images of the firmware folder: what they say, or why they are none."""
-    from housecarl.cli import devices, journal
+    from housecarl.cli import configuration, devices
     from housecarl.plugs import manifest
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     with _clear_errors():
         settings = devices.settings_of(loaded, "firmware")
         folder, key = devices.folder_of(loaded, settings), devices.rules_of(loaded, settings).key
@@ -79,12 +79,12 @@ def check(ctx: click.Context, plug: str, file: str | None) -> None:
 
     Exit code 0 when it could be flashed, 1 when not, 69 when the plug does not answer.
     """
-    from housecarl.cli import devices, flash_here, journal
+    from housecarl.cli import configuration, devices, flash_here
     from housecarl.errors import HousecarlError
     from housecarl.logs import set_up
 
     set_up("warning")
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     settings = devices.settings_of(loaded, "firmware")
     name = _in_folder(loaded, settings, file)
     with _clear_errors():
@@ -143,11 +143,11 @@ def flash(ctx: click.Context, plug: str, file: str | None, yes: bool, person: st
     A running daemon does it, asked as a person; else it is done here. One flash at a time.
     """
     from housecarl import service
-    from housecarl.cli import devices, flash_handed, flash_here, journal
+    from housecarl.cli import configuration, devices, flash_handed, flash_here
     from housecarl.logs import set_up
 
     set_up("warning")
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     settings = devices.settings_of(loaded, "firmware")
     name = _in_folder(loaded, settings, file)
     if not yes and not sys.stdin.isatty():

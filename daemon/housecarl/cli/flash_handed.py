@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from housecarl import service
-from housecarl.cli import journal, send
+from housecarl.cli import configuration, journal, send
 from housecarl.cli.verb_store import VerbStore
 from housecarl.doctor.access import user
 from housecarl.errors import ConfigError, HousecarlError, NotAllowed, Unreachable
@@ -89,7 +89,7 @@ def _person(loaded: Loaded, named: str) -> str:
     """Who asks: the one named, else the one who lists this login."""
     people = loaded.config.people
     if named and named not in people:
-        raise click.UsageError(f"--as: {journal.stranger(named, loaded)}")
+        raise click.UsageError(f"--as: {configuration.stranger(named, loaded)}")
     login = user(os.getuid())
     found = named or next((name for name, one in people.items() if login in one.unix), "")
     if not found:

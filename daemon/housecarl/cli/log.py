@@ -53,9 +53,9 @@ def verb(
     as_json: bool,
 ) -> None:
     """Show what the house did, oldest first."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     if person is not None:
         _refuse_unknown(person, loaded)
     start = time.time() - _seconds(since) if since else None
@@ -83,13 +83,13 @@ def verb(
 
 def _refuse_unknown(person: str, loaded: Loaded) -> None:
     """A name of nobody, now or in former entries: a slip. Raises UsageError."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.journal import receipts
 
     if person in loaded.config.people:
         return
     if not journal.read(loaded, lambda conn: receipts.listing(conn, limit=1, person=person)):
-        raise click.UsageError(f"--person: {journal.stranger(person, loaded)}")
+        raise click.UsageError(f"--person: {configuration.stranger(person, loaded)}")
 
 
 def _seconds(text: str) -> float:

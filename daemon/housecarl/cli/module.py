@@ -26,11 +26,11 @@ def verb() -> None:
 @click.pass_context
 def list_(ctx: click.Context) -> None:
     """Show every command and its file, and the files that are off with the reason."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.logs import set_up
     from housecarl.rehearsal import make_judge
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     set_up("error")  # what is off stands in the list, and is not said twice
     registry = asyncio.run(make_judge(loaded)).registry
     for command in registry.commands.values():
@@ -91,12 +91,12 @@ def _next(name: str, folder: Path, loaded: Loaded) -> str:
 def _loaded(given: Path | None, *, needed: bool) -> Loaded:
     """The house that the module is for; the shipped configuration where none is needed or named."""
     from housecarl import config_file
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.errors import ConfigError, NotAllowed
     from housecarl.shipped import shipped
 
     try:
-        return journal.load(given)
+        return configuration.load(given)
     except (ConfigError, NotAllowed):
         if needed or given is not None:
             raise
@@ -130,14 +130,14 @@ def _refuse_taken(name: str, loaded: Loaded) -> None:
 def test(ctx: click.Context, name: str | None, folder: Path | None) -> None:
     """Run the test of module NAME, or of every module of your own, with pytest."""
     from housecarl import skeleton
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.errors import HousecarlError
 
     if name is not None:
         skeleton.check_name(name)
     if not _has("pytest"):
         raise HousecarlError(f"pytest is not installed: {sys.executable} -m pip install pytest")
-    folders = [folder] if folder else journal.load(ctx.obj).config.modules.folders
+    folders = [folder] if folder else configuration.load(ctx.obj).config.modules.folders
     pattern = "test_*.py" if name is None else f"test_{name}.py"
     found = sorted(path for each in folders for path in each.glob(pattern))
     if not found:

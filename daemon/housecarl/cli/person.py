@@ -28,18 +28,18 @@ def verb() -> None:
 
 
 def _known(ctx: click.Context, name: str) -> tuple[Loaded, Person]:
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     if name not in loaded.config.people:
-        raise click.UsageError(journal.stranger(name, loaded))
+        raise click.UsageError(configuration.stranger(name, loaded))
     return loaded, loaded.config.people[name]
 
 
 def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]) -> T:
     """Change the journal of the house that may obey NAME still, whatever its file says by now."""
     from housecarl import config_file, service
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.config_people import as_name
     from housecarl.errors import ConfigError, StorageError
 
@@ -52,9 +52,9 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
         loaded = config_file.load(file)
         spool = loaded.config.spool
         if name not in loaded.config.people:
-            click.echo(f"note: {journal.stranger(name, loaded)}", err=True)
+            click.echo(f"note: {configuration.stranger(name, loaded)}", err=True)
     except ConfigError as error:
-        spool, text = journal.former(file, error)
+        spool, text = configuration.former(file, error)
         click.echo(f"note: {text}", err=True)
     unserved = not service.is_running(spool)
     if unserved and (why := service.astray(file, spool)):
@@ -69,10 +69,10 @@ def _change(given: Path | None, name: str, do: Callable[[sqlite3.Connection], T]
 @click.pass_context
 def list_(ctx: click.Context) -> None:
     """Show everybody: how they are known, what they may, whether they are switched off."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.journal import people
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     off = journal.read(loaded, people.off) if journal.may_read(loaded.config.spool) else {}
     zone = ZoneInfo(loaded.config.timezone)
     for name, person in loaded.config.people.items():

@@ -73,12 +73,12 @@ def _known(given: Path | None, port: int) -> tuple[dict[str, str], dict[str, str
 
     A house without a configuration has none, nor one whose configuration this login may not see.
     """
-    from housecarl.cli import devices, journal
+    from housecarl.cli import configuration, devices
     from housecarl.errors import ConfigError, NotAllowed
     from housecarl.plugs import place
 
     try:
-        loaded = journal.load(given)
+        loaded = configuration.load(given)
         settings = devices.settings_of(loaded, "plug")
     except (ConfigError, NotAllowed):
         if given is not None:
@@ -154,12 +154,12 @@ def _kind(seen: Identity) -> str:
 @click.pass_context
 def list_(ctx: click.Context) -> None:
     """Show the plugs of the configuration and what each says now; exit code 1 for a silent one."""
-    from housecarl.cli import devices, journal
+    from housecarl.cli import configuration, devices
     from housecarl.logs import set_up
     from housecarl.plugs.names import device
 
     set_up("warning")
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     settings = devices.settings_of(loaded, "plug")
     plugs = [
         device(name, settings.plugs[name], settings.patience) for name in sorted(settings.plugs)

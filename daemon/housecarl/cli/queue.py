@@ -26,11 +26,11 @@ def verb() -> None:
 @click.pass_context
 def list_(ctx: click.Context) -> None:
     """Show what waits or was refused, oldest first."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.journal import replies
     from housecarl.post import outage
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     zone = ZoneInfo(loaded.config.timezone)
     rows, pause = journal.read(loaded, lambda conn: (replies.queue(conn), outage.ends(conn)))
     for row in rows:
@@ -57,11 +57,11 @@ def _line(row: sqlite3.Row, zone: ZoneInfo, pause: float) -> str:
 def retry(ctx: click.Context, number: int) -> None:
     """Try reply NUMBER again now, also one that was refused."""
     from housecarl import service
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.errors import HousecarlError
     from housecarl.journal import replies
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     if not journal.write(loaded, lambda conn: replies.retry(conn, number, time.time())):
         text = f"no reply {number} that can be sent waits or was refused"
         raise HousecarlError(f"{text}; see `housecarl queue list`")
@@ -74,11 +74,11 @@ def retry(ctx: click.Context, number: int) -> None:
 @click.pass_context
 def drop(ctx: click.Context, number: int) -> None:
     """Give reply NUMBER up; its text stays in the log."""
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.errors import HousecarlError
     from housecarl.journal import replies
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     if not journal.write(loaded, lambda conn: replies.drop(conn, number, time.time())):
         raise HousecarlError(f"no reply {number} waits or was refused; see `housecarl queue list`")
     click.echo(f"Reply {number} is given up.")

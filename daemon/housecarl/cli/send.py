@@ -34,18 +34,18 @@ def verb(ctx: click.Context, text: str, person: str, wait: bool) -> None:
     under `unix`. With --wait the exit code is 1 when a command did not go well.
     """
     from housecarl import service
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.disk import is_there
     from housecarl.errors import ConfigError, NotAllowed, StorageError
     from housecarl.journal import receipts
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     config = loaded.config
     if not text.strip():
         typed = config.facts.typed("uptime")
         raise click.UsageError(f"TEXT is empty; for example: housecarl send '{typed}' --as ann")
     if person not in config.people:
-        raise click.UsageError(f"--as: {journal.stranger(person, loaded)}")
+        raise click.UsageError(f"--as: {configuration.stranger(person, loaded)}")
     if config.doors.drop is None:
         text = "takes no files, so nothing sent would be read; add `drop: {}`"
         raise ConfigError(loaded.source.problem(("doors",), text))

@@ -73,7 +73,7 @@ class _Known(NamedTuple):
 def _known(given: Path | None) -> _Known:
     """Beside a running house a broken file is a trouble of it; else ConfigError is raised."""
     from housecarl import config_file
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.errors import ConfigError
     from housecarl.health import Part
 
@@ -81,7 +81,7 @@ def _known(given: Path | None) -> _Known:
     try:
         config = config_file.load(file).config
     except ConfigError as error:
-        spool, text = journal.former(file, error)
+        spool, text = configuration.former(file, error)
         return _Known(file, file.name, spool, (), ZoneInfo("UTC"), (Part("config", False, text),))
     wrong = []
     if not (config.people and any(door is not None for _, door in config.doors)):

@@ -30,14 +30,14 @@ def verb(ctx: click.Context, person: str) -> None:
 
     It goes out at once, past the journal; a daemon may run beside it.
     """
-    from housecarl.cli import journal
+    from housecarl.cli import configuration
     from housecarl.doctor import lend_credentials
     from housecarl.errors import ConfigError, HousecarlError, PostLater, PostRefused
 
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     config = loaded.config
     if person not in config.people:
-        raise click.UsageError(journal.stranger(person, loaded))
+        raise click.UsageError(configuration.stranger(person, loaded))
     if config.post is None:
         text = "is missing: without it nobody is answered"
         raise ConfigError(loaded.source.problem(("post",), text))

@@ -37,15 +37,15 @@ def verb(ctx: click.Context, text: str, person: str) -> None:
 
     What is dangerous is refused: it needs a code, and so the real way.
     """
-    from housecarl.cli import journal
+    from housecarl.cli import configuration, journal
     from housecarl.errors import HousecarlError, NotAllowed
     from housecarl.logs import set_up
 
     set_up("warning")
-    loaded = journal.load(ctx.obj)
+    loaded = configuration.load(ctx.obj)
     journal.refuse_root(loaded.config.spool, loaded.source.path)
     if person and person not in loaded.config.people:
-        raise click.UsageError(f"--as: {journal.stranger(person, loaded)}")
+        raise click.UsageError(f"--as: {configuration.stranger(person, loaded)}")
     symbol = loaded.config.language.symbol
     text = text if text.startswith(symbol) else symbol + text
     try:

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-#: Bytes of a file that are read: more than any door takes, so that its size is refused as theirs.
-LARGEST = 1 << 20
-
 if TYPE_CHECKING:
     import sqlite3
 
@@ -22,6 +19,9 @@ if TYPE_CHECKING:
     from housecarl.judge import Case
     from housecarl.message import Stamp
     from housecarl.trust import Resolver
+
+#: Bytes of a file that are read: more than any door takes, so that its size is refused as theirs.
+LARGEST = 1 << 20
 
 
 class Circumstances(NamedTuple):
@@ -67,9 +67,9 @@ def verb(
 
     A file is judged afresh: read, trust, syntax and rights; nothing is run or written.
     """
-    from housecarl import config_file
+    from housecarl.cli import configuration
 
-    loaded = config_file.load(config_file.find(ctx.obj))
+    loaded = configuration.load(ctx.obj)
     path = Path(message)
     is_id = re.fullmatch(r"[0-9a-fA-F]{4,16}", message)
     # pathlib's form raises in a folder that this login may not look into
