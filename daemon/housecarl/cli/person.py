@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from housecarl.config_file import Loaded
     from housecarl.config_people import Person
+    from housecarl.secret import Secret
 
 T = TypeVar("T")
 
@@ -128,7 +129,6 @@ def on(ctx: click.Context, name: str) -> None:
 @click.pass_context
 def password(ctx: click.Context, name: str) -> None:
     """Set the SMTP AUTH password of NAME: writes the hash file, or prints the lines to add."""
-    from housecarl import private_file, service
     from housecarl.password import hash_password
 
     loaded, person = _known(ctx, name)
@@ -137,16 +137,10 @@ def password(ctx: click.Context, name: str) -> None:
         raise click.UsageError("a password has letters, digits and signs, in UTF-8")
     if len(typed) < 10:
         raise click.UsageError("at least 10 characters, please: it opens the house")
-    hashed = hash_password(typed)
-    if person.login is not None and person.login.hash.file is not None:
-        private_file.write(person.login.hash.file, f"{hashed}\n", like=loaded.config.spool)
-        taken = service.reload(loaded.source.path)
-        click.echo(f"Written to {person.login.hash.file}. {taken} takes it up.")
-        return
-    click.echo(f"Put this line into secrets/{name}.hash (mode 600), beside the configuration:")
-    click.echo(f"  {hashed}")
-    click.echo(f"and this under `people.{name}`:")
-    click.echo(f"  login: {{user: {name}, hash: {{file: secrets/{name}.hash}}}}")
+    file = f"secrets/{name}.hash"
+    entry = f"login: {{user: {name}, hash: {{file: {file}}}}}"
+    known = person.login.hash if person.login is not None else None
+    _keep(loaded, name, known, hash_password(typed), file, entry)
 
 
 def _typed_password() -> str:
@@ -164,8 +158,6 @@ def totp(ctx: click.Context, name: str) -> None:
     from pyotp import random_base32
     from pyotp.totp import TOTP
 
-    from housecarl import private_file, service
-
     loaded, person = _known(ctx, name)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("needs a terminal: it shows a code to scan and asks for an answer")
@@ -175,15 +167,25 @@ def totp(ctx: click.Context, name: str) -> None:
     typed = click.prompt("The code that the app shows now")
     if not typed.isascii() or not TOTP(secret).verify(typed.strip(), valid_window=1):
         raise click.UsageError("that is not the code; nothing was changed")
-    if person.totp is not None and person.totp.file is not None:
-        private_file.write(person.totp.file, f"{secret}\n", like=loaded.config.spool)
+    file = f"secrets/{name}.totp"
+    _keep(loaded, name, person.totp, secret, file, f"totp: {{file: {file}}}")
+
+
+def _keep(
+    loaded: Loaded, name: str, known: Secret | None, line: str, file: str, entry: str
+) -> None:
+    """Write a secret into the file that is configured; else say where it goes, and its `entry`."""
+    from housecarl import private_file, service
+
+    if known is not None and known.file is not None:
+        private_file.write(known.file, f"{line}\n", like=loaded.config.spool)
         taken = service.reload(loaded.source.path)
-        click.echo(f"Written to {person.totp.file}. {taken} takes it up.")
+        click.echo(f"Written to {known.file}. {taken} takes it up.")
         return
-    click.echo(f"Put this line into secrets/{name}.totp (mode 600), beside the configuration:")
-    click.echo(f"  {secret}")
+    click.echo(f"Put this line into {file} (mode 600), beside the configuration:")
+    click.echo(f"  {line}")
     click.echo(f"and this under `people.{name}`:")
-    click.echo(f"  totp: {{file: secrets/{name}.totp}}")
+    click.echo(f"  {entry}")
 
 
 def _show_code(uri: str) -> None:
