@@ -272,6 +272,17 @@ def test_of_what_is_over_only_what_its_folder_proves_is_known(house: TestHouse) 
     assert len(read(house, lambda c: receipts.listing(c, limit=99))) == 1 + len(ids)
 
 
+def test_a_message_of_many_commands_keeps_them_where_the_house_allows_that(tmp_path: Path) -> None:
+    limits = {"lines": 8}
+    with TestHouse(tmp_path, PEOPLE, limits=limits) as house:
+        house.phone().text("\n".join(["!help"] * 8))
+        house.stop()
+        replace(house.spool / JOURNAL)
+        house.start()
+        (known,) = read(house, lambda c: receipts.listing(c, limit=9))
+    assert known.calls == (("help",),) * 8
+
+
 def test_a_file_that_cannot_be_read_does_not_keep_the_house_closed(house: TestHouse) -> None:
     """Where a journal is damaged there may be other bad spots too."""
     (month,) = (house.spool / "executed").iterdir()

@@ -73,4 +73,4 @@ def faults(aliases: Mapping[str, Sequence[str]], language: syntax.Language) -> d
 
 def _read(line: str, language: syntax.Language) -> Call:
     """The one command of a line, which the configuration holds to be one line."""
-    return syntax.parse(language.symbol + line, "", language)[0]
+    return syntax.parse(language.symbol + line, "", language, most=1)[0]

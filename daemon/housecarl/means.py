@@ -279,7 +279,7 @@ def words_of(text: str) -> tuple[str, ...]:
     """
     line = " ".join(text.splitlines()).strip().removeprefix(USUAL.symbol)
     try:
-        (call,) = syntax.parse(USUAL.symbol + line, "", USUAL)
+        (call,) = syntax.parse(USUAL.symbol + line, "", USUAL, most=1)
     except CommandError as error:
         raise ValueError(f"{text!r} cannot be scheduled: {error}") from None
     return tuple(call.words)

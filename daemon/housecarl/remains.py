@@ -111,7 +111,8 @@ class Remains:
 
     def _calls(self, message: Message) -> tuple[tuple[str, ...], ...]:
         try:
-            calls = syntax.parse(message.text, message.subject, self.config.language)
+            most = self.config.limits.lines
+            calls = syntax.parse(message.text, message.subject, self.config.language, most)
         except CommandError:
             return ()
         return tuple(tuple(call.words) for call in calls)

@@ -10,8 +10,6 @@ from housecarl import folding
 from housecarl.errors import CommandError
 from housecarl.module import Call, House
 
-#: Commands in one message unless a house says otherwise: what a person types at once.
-MAX_COMMANDS = 5
 #: Characters of one command line: over six texts joined, so nobody's thumb gets there.
 MAX_LINE = 1000
 #: Arguments of one command. A sentence for a `Rest` argument has one per word, hence not smaller.
@@ -35,9 +33,7 @@ class Language(Protocol):
         ...
 
 
-def parse(
-    text: str, subject: str, language: Language, most: int = MAX_COMMANDS
-) -> tuple[Call, ...]:
+def parse(text: str, subject: str, language: Language, most: int) -> tuple[Call, ...]:
     """The calls of a message, none if it holds no command; takes time linear in the text.
 
     One command a line, blank lines aside; the first other line ends them. Only when the text holds

@@ -82,7 +82,7 @@ class Seed:
             form = gate(raw)
             message = read_form(form)
             verdict = await self.trust.verify(form, message, self.stamp, self.now)
-            calls = parse(message.text, message.subject, self.words)
+            calls = parse(message.text, message.subject, self.words, most=5)
         except (FormError, TrustLater, CommandError):
             return None
         known = verdict.proof is not Proof.CLAIMED and verdict.reason is None

@@ -120,9 +120,8 @@ async def test_a_forgery_makes_nobody_obeyed(world: World, kind: str, name: str)
     if found.proof is Proof.CLAIMED or found.reason or message.kind not in (Kind.MAIL, Kind.SMS):
         return
     assert found.person == "ann"
-    assert [tuple(call.words) for call in parse(message.text, message.subject, Bang())] == [
-        ("plug", "lamp", "on")
-    ]
+    calls = parse(message.text, message.subject, Bang(), most=5)
+    assert [tuple(call.words) for call in calls] == [("plug", "lamp", "on")]
 
 
 @pytest.mark.parametrize("place", [top(b"Authentication-Results: " + PASSED.encode()), below])
