@@ -86,7 +86,7 @@ class House:
         outbox = Outbox(Envelopes(config, renderer), config.limits)
         tell, post = partial(self.tell, "post"), config.post
         rules = Rules(self.off.__contains__, outbox.envelopes.astray, config.limits.texts)
-        self.post = Post(post, self.db, clock, tell, rules=rules) if post else None
+        self.post = Post(post, self.db, clock, tell, rules) if post else None
         self.workshop = Workshop(self.db, outbox, clock, self.wake_post, self.wake_jobs, self.watch)
         self.alerts = Alerts(config, self.workshop, self.off.__contains__)
         self.performer = Performer(config, self.workshop)

@@ -44,7 +44,6 @@ class House:
     draw: Callable[[], float] = field(default=lambda: 1.0)
     #: at most so many texts in so many seconds
     budget: tuple[tuple[int, float], ...] = ()
-    is_told: bool = True
     count: int = 0
 
     def post(self) -> Post:
@@ -60,15 +59,14 @@ class House:
             assert "\n" not in text
             self.told.append(well)
 
-        to = tell if self.is_told else None
         return Post(
             settings,
             self.database,
             self.clock,
-            to,
+            tell,
+            Rules(lambda _: False, lambda _, __: None, self.budget),
             self.bounds,
             draw=self.draw,
-            rules=Rules(budget=self.budget),
         )
 
     @asynccontextmanager

@@ -213,23 +213,6 @@ async def test_a_fault_of_the_smarthost_keeps_everything_and_comes_right(
     )
 
 
-async def test_whoever_runs_the_post_by_itself_reads_of_an_outage_in_the_log(house: House) -> None:
-    house.is_told = False
-    house.smarthost.script = saying(greet="421 4.3.2 not now")
-    await house.add()
-    with capture_logs() as logs:
-        async with house.running():
-            await house.tried(1)
-            house.smarthost.script = saying()
-            house.clock.move(61)
-            await house.until("sent")
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
-        ("smarthost-away", "warning"),
-        ("smarthost-well", "info"),
-    ]
-    assert "421" in logs[0]["why"]
-
-
 async def test_a_mail_that_was_taken_is_sent_whatever_nonsense_follows(house: House) -> None:
     """But the connection is not used again."""
     house.smarthost.script = saying(end="250 2.0.0 queued\r\nthank you")

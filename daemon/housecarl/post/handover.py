@@ -24,14 +24,11 @@ class Rules(NamedTuple):
     """To whom something may be sent, and how much of it."""
 
     #: whether a person is switched off
-    off: Callable[[str], bool] = lambda _: False
+    off: Callable[[str], bool]
     #: why nothing for a person may go to an address any more, None for theirs
-    astray: Callable[[str, str], str | None] = lambda _, __: None
+    astray: Callable[[str, str], str | None]
     #: at most so many texts in so many seconds
-    budget: Sequence[Bound] = ()
-
-
-DEFAULT_RULES = Rules()
+    budget: Sequence[Bound]
 
 
 class Handover:

@@ -21,7 +21,7 @@ from housecarl.journal.replies import Due
 from housecarl.post.answer import ServiceFault, brief
 from housecarl.post.budget import TooSoon
 from housecarl.post.expiry import Expiry
-from housecarl.post.handover import DEFAULT_RULES, Handover, Rules
+from housecarl.post.handover import Handover, Rules
 from housecarl.post.lanes import Lanes, Taken
 from housecarl.post.outage import LONGEST, Outage, pause
 from housecarl.post.pool import Bounds
@@ -52,10 +52,10 @@ class Post:
         settings: Settings,
         database: Database,
         clock: Clock,
-        tell: Tell | None = None,
+        tell: Tell,
+        rules: Rules,
         bounds: Bounds | None = None,
         draw: Callable[[], float] = random,
-        rules: Rules = DEFAULT_RULES,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -221,12 +221,7 @@ class Post:
 
     def _report(self, well: bool, text: str) -> None:
         """One line when the smarthost goes away and one when it is back, by whoever keeps them."""
-        if self._tell is not None:
-            self._tasks.create_task(self._tell(well, text))
-        elif well:
-            log.info("smarthost-well", host=self._settings.host)
-        else:
-            log.warning("smarthost-away", why=text)
+        self._tasks.create_task(self._tell(well, text))
 
     def _fail(self, due: Due, error: ServiceFault) -> None:
         """The smarthost takes nothing: all wait, and one connection tries again later."""
