@@ -111,9 +111,9 @@ class Argument:
         except ValidationError:
             pass  # a word may be wrong, the hint is not
         except Exception as error:  # hooks of any type may run here
-            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            why = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ModuleError(
-                f"argument {self.name} cannot check the word 0: {said};"
+                f"argument {self.name} cannot check the word 0: {why};"
                 " a check raises ValueError for what is wrong"
             ) from error
 

@@ -24,7 +24,7 @@ _MARKS = frozenset(
 def recognised(form: Form) -> Kind | None:
     """BOUNCE or AUTO when the header says that a program sent this, else None (RFC 3834)."""
     local = (form.from_address or "").partition("@")[0].lower()
-    if _is_report(form, "delivery-status") or _MACHINES.fullmatch(local):
+    if _tells_of_delivery(form) or _MACHINES.fullmatch(local):
         return Kind.BOUNCE
     if form.first("return-path") == "<>" or form.first("x-failed-recipients") is not None:
         return Kind.BOUNCE
@@ -41,10 +41,11 @@ def recognised(form: Form) -> Kind | None:
     return None if _MARKS.isdisjoint(form.top) and hops <= MAX_HOPS else Kind.AUTO
 
 
-def _is_report(form: Form, kind: str) -> bool:
-    if form.root.type == f"message/{kind}":
+def _tells_of_delivery(form: Form) -> bool:
+    if form.root.type == "message/delivery-status":
         return True
     if form.root.type != "multipart/report":
         return False
     says = form.root.parameters.get("report-type", "").lower()
-    return says == kind or any(part.type == f"message/{kind}" for part in form.root.walk())
+    parts = form.root.walk()
+    return says == "delivery-status" or any(p.type == "message/delivery-status" for p in parts)
