@@ -18,11 +18,11 @@ from tests.nobody import needs_root, nobody
 from housecarl.clock import SystemClock
 from housecarl.doors import drop
 from housecarl.doors.door import Deliver
-from housecarl.doors.drop import MAX_BYTES, DropDoor
+from housecarl.doors.drop import DropDoor
 from housecarl.doors.drop_text import as_message, split_as
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.message import read
-from housecarl.message.form import MAX_LINE
+from housecarl.message.form import MAX_LINE, MAX_SIZE
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
 
@@ -179,7 +179,7 @@ async def test_names_that_are_no_text_are_taken_and_harm_no_log(
         assert stamp.key.endswith(":" + told)
         stamp.key.encode()
         await gone(path)
-        path.write_bytes(b"x" * (MAX_BYTES + 1))
+        path.write_bytes(b"x" * (MAX_SIZE + 1))
         ok, text = await asyncio.wait_for(box.told.get(), PATIENCE)
         assert not ok and text.startswith(told)
         path.unlink()
@@ -259,7 +259,7 @@ async def test_files_that_somebody_else_removes_are_no_trouble(tmp_path: Path) -
     assert box.told.get_nowait() == WELL and box.told.empty()
 
 
-@pytest.mark.parametrize(("after", "more"), [(b"", b"ime\n"), (b"!upt", b"x" * MAX_BYTES)])
+@pytest.mark.parametrize(("after", "more"), [(b"", b"ime\n"), (b"!upt", b"x" * MAX_SIZE)])
 async def test_a_file_that_grows_while_it_is_read_is_taken_whole_or_not_at_all(
     tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch, after: bytes, more: bytes
 ) -> None:
@@ -281,7 +281,7 @@ async def test_a_file_that_grows_while_it_is_read_is_taken_whole_or_not_at_all(
         async with watching(tmp_path, box.deliver, box):
             if after:
                 told = await asyncio.wait_for(box.told.get(), PATIENCE)
-                text = f"note in the spool cannot be taken: more than {MAX_BYTES} bytes"
+                text = f"note in the spool cannot be taken: more than {MAX_SIZE} bytes"
                 assert told == (False, text)
             else:
                 assert (await box.next())[0].endswith(b"\r\n\r\n!uptime\r\n")
@@ -319,7 +319,7 @@ async def test_what_proves_nothing_or_is_too_large_stays_and_is_told_once(
     elif kind == "hard link":
         os.link(elsewhere, path)
     elif kind == "large":
-        (tmp_path / "thing.part").write_bytes(b"x" * (MAX_BYTES + 1))
+        (tmp_path / "thing.part").write_bytes(b"x" * (MAX_SIZE + 1))
         (tmp_path / "thing.part").rename(path)
     else:
         os.mkfifo(path)
@@ -342,7 +342,7 @@ async def test_a_file_that_cannot_be_taken_stays_told_while_it_is_written_to(
 ) -> None:
     """It is not looked at then, which makes it no better."""
     path = tmp_path / "large"
-    path.write_bytes(b"x" * (MAX_BYTES + 1))
+    path.write_bytes(b"x" * (MAX_SIZE + 1))
     ok, _ = await asyncio.wait_for(box.told.get(), PATIENCE)
     with path.open("ab", buffering=0) as writer:
         writer.write(b"x")

@@ -21,11 +21,9 @@ from housecarl.doors import drop_text
 from housecarl.doors.door import Deliver, Tell
 from housecarl.errors import SpoolFull, StorageError
 from housecarl.logs import visible
+from housecarl.message.form import MAX_SIZE
 from housecarl.message.stamp import Stamp
 from housecarl.watch import Watch
-
-#: Bytes of one dropped file, as for every door (256 KiB: a command is a line).
-MAX_BYTES = 256 * 1024
 
 #: Seconds a file must be left alone before a scan takes it: its writer may be slow.
 SETTLED_SECONDS = 2.0
@@ -260,13 +258,13 @@ def _read(path: Path) -> Dropped | None:
             raise OSError(0, "not a plain file")
         if about.st_nlink != 1:
             raise OSError(0, "it has more than one name (a hard link); copy it instead")
-        if about.st_size > MAX_BYTES:
-            raise OSError(0, f"{about.st_size} bytes, {MAX_BYTES} at most")
+        if about.st_size > MAX_SIZE:
+            raise OSError(0, f"{about.st_size} bytes, {MAX_SIZE} at most")
         data = b""
-        while chunk := os.read(fd, MAX_BYTES + 1 - len(data)):
+        while chunk := os.read(fd, MAX_SIZE + 1 - len(data)):
             data += chunk
-            if len(data) > MAX_BYTES:
-                raise OSError(0, f"more than {MAX_BYTES} bytes")
+            if len(data) > MAX_SIZE:
+                raise OSError(0, f"more than {MAX_SIZE} bytes")
         if _state(os.fstat(fd)) != _state(about):
             return None
     finally:
