@@ -20,8 +20,6 @@ from housecarl.module_settings import Locate
 from housecarl.process import try_file
 from housecarl.thread import in_thread
 
-__all__ = ["Command", "Registry"]
-
 log = structlog.get_logger()
 
 #: seconds that a file may take at its top level, trial and load each, and all that ship together;

@@ -12,7 +12,7 @@ import structlog
 from housecarl.alerts import Alerts
 from housecarl.answer import finding
 from housecarl.clock import UNSET_CLOCK, rest
-from housecarl.commands import PARTS
+from housecarl.commands import PARTS, Command
 from housecarl.errors import StorageError
 from housecarl.execute import is_cancelled
 from housecarl.journal import conditions, values
@@ -20,7 +20,7 @@ from housecarl.journal.conditions import Condition
 from housecarl.means import CallMeans, JournalStore
 from housecarl.module import Call, Finding, House, Reply
 from housecarl.quantity import DAY
-from housecarl.registry import Command, Registry
+from housecarl.registry import Registry
 
 log = structlog.get_logger()
 
