@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from housecarl.disk import try_way
+from housecarl.doors.door import Tell
 from housecarl.errors import StorageError
 from housecarl.message.stamp import Stamp
 from housecarl.room import see_room
@@ -18,8 +18,6 @@ NAME = "spool.put"
 
 #: Seconds between two looks while it does not: a look writes one byte.
 AGAIN_SECONDS = 5.0
-
-Tell = Callable[[str, bool, str], Awaitable[None]]
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ import structlog
 from housecarl import syntax, when
 from housecarl.clock import UNSET_CLOCK, Clock, rest
 from housecarl.config import Config
+from housecarl.doors.door import Deliver
 from housecarl.doors.drop_text import as_message
 from housecarl.errors import CommandError, SpoolFull
 from housecarl.journal import Database, jobs
@@ -28,8 +28,6 @@ NO_ROOM = timedelta(seconds=30)
 
 #: Seconds since 1970 that no date reaches; what is due then can only be ended.
 END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp()
-
-Deliver = Callable[[bytes, Stamp], Awaitable[str]]
 
 
 class Clockwork:
