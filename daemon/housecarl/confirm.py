@@ -13,6 +13,7 @@ from unicodedata import decimal
 from housecarl.config import Config
 from housecarl.errors import NotAllowed, SecretError
 from housecarl.journal import codes
+from housecarl.journal.codes import STEP_SECONDS
 from housecarl.quantity import MINUTE
 from housecarl.rights import span
 from housecarl.secret import Secret
@@ -29,9 +30,6 @@ LOCK_SECONDS = 3600.0
 
 #: Characters of the command that waits which a wrong code is told: enough to know it.
 SHOWN = 40
-
-#: Seconds of one TOTP step (RFC 6238).
-STEP_SECONDS = 30
 
 #: Steps before and after now that are taken: clocks of phones differ by less than half a minute.
 STEP_WINDOW = 1

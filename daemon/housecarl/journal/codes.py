@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from housecarl.journal.text import words
 
+#: Seconds of one TOTP step (RFC 6238).
+STEP_SECONDS = 30
+
 
 class Code(NamedTuple):
     """A challenge that was sent: bound to a person and to the very words of the command."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from housecarl.journal.codes import STEP_SECONDS
+
 #: Rows of one kind forgotten in one transaction: some milliseconds, so that nobody waits behind it.
 #: Ids are random, so a row is a page or two, and these fit into SQLite's cache of 2 MB.
 CHUNK = 100
-
-#: Seconds of one step of a TOTP code (RFC 6238).
-_STEP = 30
 
 #: Of each kind those that are old enough; of the many, only the oldest are looked at. The last job
 #: stays, for its number: else the next one would be told, cancelled and kept by that again.
@@ -62,7 +61,7 @@ def forget_rest(conn: sqlite3.Connection, before: float, keys_before: float) -> 
         (keys_before, CHUNK),
     ).rowcount
     gone += conn.execute(
-        "DELETE FROM totp_steps WHERE step < ?", (int(keys_before) // _STEP,)
+        "DELETE FROM totp_steps WHERE step < ?", (int(keys_before) // STEP_SECONDS,)
     ).rowcount
     for statement in _OLD:
         gone += conn.execute(statement, {"before": before, "chunk": CHUNK}).rowcount
