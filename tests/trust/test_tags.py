@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from housecarl.message.form import MAX_SIGNATURE
 from housecarl.trust import tags
 from housecarl.trust.tags import Unsound
 
@@ -24,7 +25,7 @@ def test_blanks_and_a_last_semicolon_do_not_matter() -> None:
         b"a=\xe9",
         b"a=\0",
         b"=1",
-        b"a=" + b"x" * tags.MAX_FIELD,
+        b"a=" + b"x" * MAX_SIGNATURE,
         b"a=" + b" " * 65,
         b";",
         b"a_=1;a b=2",

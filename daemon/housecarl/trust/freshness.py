@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from housecarl.trust.case import Case, Finding
-
-#: How far a hop's clock may run ahead of ours.
-CLOCK_SLACK = timedelta(minutes=10)
+from housecarl.trust.signature import CLOCK_SLACK
 
 #: How long a message that tells no time of its own is taken for the same one when it comes again,
 #: in seconds: a client waits ten minutes for our 250 (RFC 5321 4.5.3.2.6) before it tries again,
@@ -35,7 +33,7 @@ def stale(moment: datetime | None, now: datetime, max_age: timedelta) -> str | N
         return None
     if now - moment > max_age:
         return "stale"
-    return "future" if moment - now > CLOCK_SLACK else None
+    return "future" if (moment - now).total_seconds() > CLOCK_SLACK else None
 
 
 def keys(case: Case, finding: Finding) -> tuple[str, ...]:

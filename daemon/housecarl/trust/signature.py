@@ -15,7 +15,7 @@ from housecarl.trust.tags import Tags, Unsound
 #: Names in one h= list: the longest seen in real mail has about 60; dkimpy's time grows with it.
 MAX_COVERED = 128
 
-#: How far a signer's clock may run ahead of ours, in seconds.
+#: How far the clock of a signer or of a hop may run ahead of ours, in seconds.
 CLOCK_SLACK = 600
 
 _ALGORITHMS = {b"rsa-sha256": b"rsa", b"ed25519-sha256": b"ed25519"}

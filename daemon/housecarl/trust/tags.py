@@ -7,8 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 
-#: One signature field, in bytes: a 4096-bit signature with a long h= stays below 2 KiB.
-MAX_FIELD = 4096
+from housecarl.message.form import MAX_SIGNATURE
 
 #: Blanks in a row: folding needs a few; dkimpy's search for b= takes seconds on a long run.
 MAX_BLANKS = 64
@@ -30,7 +29,7 @@ class Unsound(ValueError):
     """A signature, key or chain that may not count; the text is one stable word with dashes."""
 
 
-def read(value: bytes, limit: int = MAX_FIELD) -> Tags:
+def read(value: bytes, limit: int = MAX_SIGNATURE) -> Tags:
     """Tag names to values without any blanks; Unsound("syntax") when it is not such a list."""
     if len(value) > limit or _RUN.search(value):
         raise Unsound("syntax")
