@@ -18,18 +18,7 @@ from housecarl.config_watches import Quiet, Watches
 from housecarl.location import Location
 from housecarl.module import NAME, House, Risk
 from housecarl.quantity import DAY, HOUR, MIB, AnyDuration, Duration, Size
-from housecarl.septets import plain
-
-__all__ = [
-    "CommandRule",
-    "Config",
-    "Keep",
-    "KeepJournal",
-    "Language",
-    "Limits",
-    "Modules",
-    "Retention",
-]
+from housecarl.septets import MIN_BUDGET, PART, plain
 
 
 def _mark(text: str) -> str:
@@ -148,8 +137,8 @@ class Limits(Section):
     """Bounds that keep one person, or one mistake, from flooding the house or Google."""
 
     reply_septets: int = Field(
-        default=160,
-        ge=40,
+        default=PART,
+        ge=MIN_BUDGET,
         le=1530,
         description="Longest SMS reply in GSM-7 septets; 160 is one SMS.",
     )
