@@ -30,7 +30,7 @@ class Admission:
     `doubted` are the ids of messages that waited when a damaged journal was lost.
     """
 
-    def __init__(self, db: Database, judge: Judge, doubted: Collection[str] = ()) -> None:
+    def __init__(self, db: Database, judge: Judge, doubted: Collection[str]) -> None:
         self._db = db
         self._judge = judge
         self._doubted = doubted

@@ -62,9 +62,7 @@ class Source(NamedTuple):
         hidden = hidden or (not key and _is_alone(loc, found.excerpt))
         return found._replace(excerpt="") if hidden else found
 
-    def problems(
-        self, error: ValidationError, model: type[BaseModel], at: Loc = ()
-    ) -> list[Problem]:
+    def problems(self, error: ValidationError, model: type[BaseModel], at: Loc) -> list[Problem]:
         """The faults pydantic found when `model` read the section at `at`."""
         return [
             self.problem((*at, *loc), text, key=key) for loc, text, key in _faults(error, model)

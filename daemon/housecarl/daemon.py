@@ -152,7 +152,7 @@ class Daemon:
             self._former[1].release()
         self._former, self._served = None, True
 
-    async def _open_house(self, *, again: bool = False) -> None:
+    async def _open_house(self, *, again: bool) -> None:
         house = House(self.loaded, self.clock, self._resolver)
         if house.post is not None:
             house.post.taken = self._taken

@@ -18,7 +18,7 @@ _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 MAX_VALUE = 2000
 
 
-def set_up(level: str = "info") -> None:
+def set_up(level: str) -> None:
     """Send log lines of `level` and above to stderr, in the form its reader wants."""
     terminal = sys.stderr is not None and sys.stderr.isatty() and "JOURNAL_STREAM" not in os.environ
     processors: list[Any] = [

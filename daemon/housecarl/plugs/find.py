@@ -117,9 +117,9 @@ class _Listener(asyncio.DatagramProtocol):
 
 
 async def broadcast(
-    targets: Iterable[str] = ("255.255.255.255",),
+    targets: Iterable[str],
     *,
-    port: int = PORT,
+    port: int,
     seconds: float = LISTEN_SECONDS,
 ) -> list[Found]:
     """Whoever answers a broadcast on UDP `port` within so many seconds, in order of address."""
