@@ -4,12 +4,13 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel
 from tests import cost
 from tests.nobody import needs_root, nobody
 
@@ -20,6 +21,7 @@ from housecarl.config_renamed import RENAMED, Renamed
 from housecarl.config_show import dump
 from housecarl.errors import ConfigError, NotAllowed
 from housecarl.location import Location
+from housecarl.module_settings import check as check_section
 from housecarl.secret import Secret
 
 Write = Callable[[str], Path]
@@ -319,43 +321,21 @@ def test_a_name_that_could_not_be_read_as_it_is_stands_in_quotes(write: Write) -
     )
 
 
-def test_the_settings_of_a_module_get_the_same_words_and_paths(write: Write) -> None:
+def test_the_files_of_a_module_are_found_beside_the_configuration(write: Write) -> None:
     class Settings(BaseModel):
-        model_config = ConfigDict(extra="forbid")
         key: Secret
         log: Location
 
-    source = load(write("modules:\n  sky: {key: {file: k}, log: l, keys: 1}\n")).source
-    with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"key": {"file": "k"}, "keys": 1}, context=source.context)
-    found = source.problems(caught.value, Settings, ("modules", "sky"))
-    assert [p.text for p in found] == [
-        "modules.sky.log: is missing",
-        "modules.sky.keys: unknown key; did you mean 'key'?",
-    ]
-    settings = Settings.model_validate({"key": {"file": "k"}, "log": "l"}, context=source.context)
+    sections = {"sky": {"key": {"file": "k"}, "log": "l"}}
+    source = load(write(yaml.safe_dump({"modules": sections}))).source
+    module = ModuleType("sky")
+    module.__dict__["Settings"] = Settings
+    settings = check_section(module, "sky", sections, source.problem, source.context).settings
     assert settings.log == source.path.parent / "l"
     assert settings.key.file == source.path.parent / "k"
-
-
-def test_a_missing_key_of_one_of_several_forms_is_named_without_a_meaning(write: Write) -> None:
-    class Lamp(BaseModel):
-        watts: int = Field(description="What it draws.")
-
-    class Heater(BaseModel):
-        limit: int = Field(description="What it may draw.")
-
-    class Settings(BaseModel):
-        plug: Lamp | Heater
-
-    source = load(write("modules:\n  sky: {plug: {}}\n")).source
-    with pytest.raises(ValidationError) as caught:
-        Settings.model_validate({"plug": {}})
-    found = source.problems(caught.value, Settings, ("modules", "sky"))
-    assert [p.text for p in found] == [
-        "modules.sky.plug.Lamp.watts: is missing: What it draws.",
-        "modules.sky.plug.Heater.limit: is missing",
-    ]
+    del sections["sky"]["log"]
+    wrong = check_section(module, "sky", sections, source.problem, source.context).problems
+    assert [each.text for each in wrong] == ["modules.sky.log: required key 'log' is missing"]
 
 
 def test_what_is_printed_loads_to_the_same_and_shows_no_secret(write: Write) -> None:

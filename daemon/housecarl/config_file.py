@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from housecarl.config import Config
 from housecarl.config_check import cross
@@ -61,12 +61,6 @@ class Source(NamedTuple):
         found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
         hidden = hidden or (not key and _is_alone(loc, found.excerpt))
         return found._replace(excerpt="") if hidden else found
-
-    def problems(self, error: ValidationError, model: type[BaseModel], at: Loc) -> list[Problem]:
-        """The faults pydantic found when `model` read the section at `at`."""
-        return [
-            self.problem((*at, *loc), text, key=key) for loc, text, key in _faults(error, model)
-        ]
 
     def broken(self) -> list[Problem]:
         """The faults of the text itself."""
@@ -217,7 +211,7 @@ def _validate(source: Source, data: Any) -> tuple[Config | None, list[_Found]]:
     try:
         config = Config.model_validate(data, context=source.context)
     except ValidationError as error:
-        return None, list(_faults(error, Config))
+        return None, list(_faults(error))
     if "spool" not in config.model_fields_set:
         config = config.model_copy(update={"spool": _usual_spool(source.path)})
     return config, []
@@ -274,25 +268,24 @@ def _part(part: str | int) -> str:
     return text if text and text.isprintable() else repr(text)
 
 
-def _faults(error: ValidationError, model: type[BaseModel]) -> Iterator[_Found]:
+def _faults(error: ValidationError) -> Iterator[_Found]:
     for fault in error.errors(include_url=False):
         loc, kind = fault["loc"], fault["type"]
         if loc and loc[-1] == "[key]":
             loc = loc[:-1]
         if kind == "extra_forbidden":
-            was = renamed(loc) if model is Config else None
-            yield loc, was or f"unknown key{_hint(model, loc)}", True
+            yield loc, renamed(loc) or f"unknown key{_hint(loc)}", True
         elif kind == "missing":
-            yield loc, f"is missing: {meaning(model, loc)}".removesuffix(": "), False
+            yield loc, f"is missing: {meaning(loc)}".removesuffix(": "), False
         else:
             yield loc, words(fault), fault["loc"] != loc
 
 
-def _hint(model: type[BaseModel], loc: Loc) -> str:
+def _hint(loc: Loc) -> str:
     """What was probably meant by an unknown key, empty when nothing is near."""
     key = str(loc[-1])
-    section = home(key) if model is Config else None
+    section = home(key)
     if section is not None:
         where = f"under {section}" if section else "at the top, in no section"
         return f"; it belongs {where}"
-    return near(key, names(model, loc[:-1]), _NEAR)
+    return near(key, names(loc[:-1]), _NEAR)

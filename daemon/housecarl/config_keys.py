@@ -37,14 +37,14 @@ def keys(model: type[BaseModel] = Config, above: str = "") -> Iterator[Key]:
             yield from keys(inner, f"{path}{step}.")
 
 
-def names(model: type[BaseModel], loc: Loc) -> list[str]:
+def names(loc: Loc) -> list[str]:
     """The keys that may stand in the section at `loc`."""
-    return [field.alias or name for name, field in _section(model, loc).model_fields.items()]
+    return [field.alias or name for name, field in _section(loc).model_fields.items()]
 
 
-def meaning(model: type[BaseModel], loc: Loc) -> str:
+def meaning(loc: Loc) -> str:
     """The description of the key at `loc`, empty when there is none."""
-    for name, field in _section(model, loc[:-1]).model_fields.items():
+    for name, field in _section(loc[:-1]).model_fields.items():
         if loc[-1] in (field.alias, name):
             return field.description or ""
     return ""
@@ -67,8 +67,9 @@ def model_in(kind: Any) -> type[BaseModel] | None:
     return None
 
 
-def _section(model: type[BaseModel], loc: Loc) -> type[BaseModel]:
+def _section(loc: Loc) -> type[BaseModel]:
     """The model that reads the section at `loc`, as far as it can be told."""
+    model: type[BaseModel] = Config
     for part in loc:
         for name, field in model.model_fields.items():
             if part in (field.alias, name):
