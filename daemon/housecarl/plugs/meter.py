@@ -20,7 +20,7 @@ OFF_WATTS = 5.0
 #: watts may exceed volts times amperes by a rounding, not by more
 PHYSICS_SLACK = 1.05
 #: hours of a day, and one for the day in autumn that has 25
-DAY = 25
+DAY_HOURS = 25
 #: more than any meter counts, in watts or their thousandths; beyond it a number means nothing
 MOST = 1e9
 #: readings: one bad one is read again this often before anything is said
@@ -96,7 +96,7 @@ def implausible(reading: Reading, on: bool, limit: float) -> str | None:
 
 def most_a_day(limit: float) -> float:
     """kWh that a plug of at most so many watts can count on one day."""
-    return DAY * limit / 1000
+    return DAY_HOURS * limit / 1000
 
 
 def impossible_day(kwh: float | None, limit: float) -> str | None:

@@ -216,8 +216,7 @@ class NewDevice(Device):
             if isinstance(error, DeviceError) and error.error_code is not None:
                 code = error.error_code
                 raise PlugRefused(self.name, int(code), code.name.replace("_", " ")) from error
-            text = "gives an answer that makes no sense."
-            raise PlugUnclear(self.name, text, sent=sent) from error
+            raise PlugUnclear(self.name, wire.NONSENSE, sent=sent) from error
 
 
 def _kept(key: tuple[str, str], plug: Any) -> Any:

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 DEADLINE = 6.0
 #: bytes; the longest honest answer (a month of days, a strip of six) stays under 4 KiB
 ANSWER_LIMIT = 8192
+#: what is told of a plug that answered, and not as it should
+NONSENSE = "gives an answer that makes no sense."
 
 Answer = dict[str, Any]
 
@@ -65,7 +67,7 @@ def own_error(plug: str) -> Iterator[None]:
         raise
     except Exception as error:
         log.exception("plug-failed", plug=plug)
-        raise PlugUnclear(plug, "gives an answer that makes no sense.", sent=True) from error
+        raise PlugUnclear(plug, NONSENSE, sent=True) from error
 
 
 @functools.cache
@@ -146,7 +148,7 @@ async def ask(
     finally:
         transport.close_without_wait()
     if not isinstance(answer, dict):
-        raise PlugUnclear(name, "gives an answer that makes no sense.", sent=True)
+        raise PlugUnclear(name, NONSENSE, sent=True)
     return answer
 
 
@@ -160,7 +162,7 @@ def _explained(name: str, error: Exception, sent: bool) -> PlugError:
     if any(isinstance(cause, TimeoutError | ConnectionError) or _cut(cause) for cause in causes):
         return PlugSilent(name, "does not answer.", sent=sent)
     if sent:
-        return PlugUnclear(name, "gives an answer that makes no sense.", sent=True)
+        return PlugUnclear(name, NONSENSE, sent=True)
     return PlugSilent(name, "cannot be reached.", sent=False)
 
 
@@ -175,7 +177,7 @@ def member(name: str, answer: Answer, module: str, member: str) -> Answer:
     if isinstance(part, dict) and "err_code" not in part:
         part = part.get(member)
     if not isinstance(part, dict):
-        raise PlugUnclear(name, "gives an answer that makes no sense.", sent=True)
+        raise PlugUnclear(name, NONSENSE, sent=True)
     code = part.get("err_code", 0)
     if code != 0:
         said = str(part.get("err_msg", ""))[:40]
