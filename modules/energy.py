@@ -15,9 +15,9 @@ from housecarl.plugs import busy, manifest, meter, version
 from housecarl.plugs.device import RECHECK_AFTER, Device, Identity, Look
 from housecarl.plugs.energy import WEEK, History, history
 from housecarl.plugs.image import ImageError
+from housecarl.plugs.measure import Measurement, fault, measure, reset
 from housecarl.plugs.names import device, named
 from housecarl.plugs.settings import Plugs
-from housecarl.plugs.watch import Measurement, fault, measure, reset
 from housecarl.plugs.wire import DEADLINE, PlugError, own_error
 from housecarl.quantity import Duration
 

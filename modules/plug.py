@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from housecarl import Call, CommandError, Reply, Risk, command
 from housecarl.plugs import acquaintance, busy, meter, switch_back, wire
 from housecarl.plugs.device import RECHECK_AFTER, Device, Look, judged
+from housecarl.plugs.measure import fault
 from housecarl.plugs.meter import Judgement
 from housecarl.plugs.names import UnknownPlug, device, named
 from housecarl.plugs.settings import Plugs
 from housecarl.plugs.switch_back import Back
-from housecarl.plugs.watch import fault
 from housecarl.plugs.wire import DEADLINE, PlugError, PlugRefused, PlugSilent, own_error
 
 State = Literal["on", "off", "toggle"]

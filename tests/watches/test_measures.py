@@ -21,9 +21,9 @@ from tests.doors.smtp_peer import has_ipv6
 from housecarl.config_watches import CertificateWatch, DiskWatch, HostWatch, PlugWatch
 from housecarl.journal.strangers import Strangers
 from housecarl.plugs.device import Identity, Look
+from housecarl.plugs.measure import Measurement
 from housecarl.plugs.meter import Judgement, Reading
 from housecarl.plugs.sense import Memory, Sensed
-from housecarl.plugs.watch import Measurement
 from housecarl.watches import reach, stock
 from housecarl.watches.power import judge
 from housecarl.watches.reach import Host, connect, ping

@@ -11,10 +11,10 @@ from housecarl.config_watches import PlugWatch
 from housecarl.means import JournalStore, Workshop
 from housecarl.plugs import busy
 from housecarl.plugs.device import RECHECK_AFTER
+from housecarl.plugs.measure import Measurement, measure, reset
 from housecarl.plugs.names import device
 from housecarl.plugs.sense import Memory
 from housecarl.plugs.settings import PlugAddress
-from housecarl.plugs.watch import Measurement, measure, reset
 from housecarl.plugs.wire import PlugError, PlugSilent, own_error
 from housecarl.watches.source import Notice
 from housecarl.watches.state import Finding, Rule
