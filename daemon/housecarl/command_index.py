@@ -13,7 +13,7 @@ from housecarl.errors import Problem
 from housecarl.module_settings import Checked, Locate
 
 
-class Stamp(NamedTuple):
+class Seen(NamedTuple):
     """What tells that a file was changed."""
 
     #: when it was written, or its rights were changed
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
     file: str
     section: str
-    stamp: Stamp | None
+    seen: Seen | None
     module: ModuleType | None = None
     commands: tuple[Command, ...] = ()
     error: str = ""

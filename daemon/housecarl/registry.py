@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from housecarl import module_file, module_folders, module_load, module_settings
-from housecarl.command_index import Entry, Index, Stamp, index_of
+from housecarl.command_index import Entry, Index, Seen, index_of
 from housecarl.commands import Command, command_of
 from housecarl.config_words import Loc
 from housecarl.errors import ConfigError, ModuleError, ModuleLater, Problem
@@ -154,11 +154,9 @@ class Registry:
     async def reload(self) -> None:
         """Read what is new or changed, drop what is gone, check the settings; never raises."""
         async with self._lock:
-            known = {path: entry.stamp for path, entry in self._files.items()}
+            known = {path: entry.seen for path, entry in self._files.items()}
             found, self._lost = await module_folders.look(self.watched, known)
-            changed = [
-                path for path, stamp in found.items() if self._stamp(path) != stamp or not stamp
-            ]
+            changed = [path for path, seen in found.items() if self._seen(path) != seen or not seen]
             for path in self._files.keys() - found.keys():
                 module_file.forget(module_file.private_name(path))
             files = {path: self._files[path] for path in found if path in self._files}
@@ -188,14 +186,14 @@ class Registry:
             self._installed = await module_load.installed(LOAD_LIMIT, self._settled)
             self._build()
 
-    def _stamp(self, path: Path) -> Stamp | None:
-        return self._files[path].stamp if path in self._files else None
+    def _seen(self, path: Path) -> Seen | None:
+        return self._files[path].seen if path in self._files else None
 
     def _is_foreign(self, path: Path) -> bool:
         return path.parent != self.shipped
 
     async def _read_shipped(
-        self, found: Mapping[Path, Stamp | None], changed: Sequence[Path]
+        self, found: Mapping[Path, Seen | None], changed: Sequence[Path]
     ) -> list[Entry]:
         """Those that come with housecarl, in one thread: several would only wait for each other."""
         ours = [path for path in changed if not self._is_foreign(path)]
@@ -209,7 +207,7 @@ class Registry:
             text = f"the modules that come with housecarl took longer than {LOAD_LIMIT:g} s"
             return [_off(path, found[path], f"{path}:1: {text}") for path in ours]
 
-    async def _read(self, path: Path, stamp: Stamp | None, free: asyncio.Semaphore) -> Entry:
+    async def _read(self, path: Path, seen: Seen | None, free: asyncio.Semaphore) -> Entry:
         try:
             try:
                 source = await in_thread(lambda: module_file.read(path), LOAD_LIMIT)
@@ -218,15 +216,15 @@ class Registry:
             await self._try(path, source, free)
             async with free:
                 return await in_thread(
-                    lambda: self._settled(_loaded(path, stamp, source)), LOAD_LIMIT
+                    lambda: self._settled(_loaded(path, seen, source)), LOAD_LIMIT
                 )
         except ModuleLater as error:
             return self._kept(path, str(error))
         except ModuleError as error:
-            return _off(path, stamp, str(error))
+            return _off(path, seen, str(error))
         except TimeoutError:
             what = f"its top level, with its settings, took longer than {LOAD_LIMIT:g} s"
-            return _off(path, stamp, f"{path}:1: {what}")
+            return _off(path, seen, f"{path}:1: {what}")
 
     def _settled(self, entry: Entry) -> Entry:
         """An entry with its settings, or what breaks over them; blocks, as its code may."""
@@ -274,7 +272,7 @@ class Registry:
         )
 
 
-def _loaded(path: Path, stamp: Stamp | None, source: bytes | None = None) -> Entry:
+def _loaded(path: Path, seen: Seen | None, source: bytes | None = None) -> Entry:
     """A file with its commands, or with what is wrong with it; blocks.
 
     A version that was loaded before stays in `sys.modules`: it is in use until all that changed was
@@ -284,14 +282,14 @@ def _loaded(path: Path, stamp: Stamp | None, source: bytes | None = None) -> Ent
     former = sys.modules.get(name)
     try:
         module, commands = module_load.load(path, path.stem, source)
-        entry = Entry(str(path), path.stem, stamp, module, commands)
+        entry = Entry(str(path), path.stem, seen, module, commands)
     except ModuleError as error:
-        entry = _off(path, stamp, str(error))
+        entry = _off(path, seen, str(error))
     if former is not None and sys.modules.get(name) in (module, None):
         module_file.register(name, former)
     return entry
 
 
-def _off(path: Path, stamp: Stamp | None, fault: str) -> Entry:
+def _off(path: Path, seen: Seen | None, fault: str) -> Entry:
     log.warning("module off", file=str(path), fault=fault)
-    return Entry(str(path), path.stem, stamp, error=fault)
+    return Entry(str(path), path.stem, seen, error=fault)
