@@ -72,9 +72,9 @@ def ways(conn: sqlite3.Connection, person: str) -> list[Way]:
     return [Way(**dict(row)) for row in rows]
 
 
-def forget_ways(conn: sqlite3.Connection, person: str) -> int:
+def forget_ways(conn: sqlite3.Connection, person: str) -> None:
     """Drop the pinned conversations of a person, so that the next one is pinned anew."""
-    return conn.execute("DELETE FROM ways WHERE person = ?", (person,)).rowcount
+    conn.execute("DELETE FROM ways WHERE person = ?", (person,))
 
 
 def keep_pages(conn: sqlite3.Connection, person: str, rest: list[str], at: float) -> None:

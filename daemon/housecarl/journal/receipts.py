@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from typing import Any
 
 from housecarl.journal.text import parsed
@@ -119,7 +120,7 @@ def shorten(conn: sqlite3.Connection, identity: str) -> str:
             f"SELECT id FROM receipts WHERE id {side} ? ORDER BY id {order} LIMIT 1", (identity,)
         ).fetchone()
         if row is not None:
-            longest = max(longest, _common(str(row[0]), identity))
+            longest = max(longest, len(commonprefix((str(row[0]), identity))))
     return identity[: max(4, longest + 1)]
 
 
@@ -172,16 +173,6 @@ def _receipt(row: sqlite3.Row) -> Receipt:
     for name in ("thread", "checks"):
         values[name] = parsed(values[name], {}, "receipts", key)
     return Receipt(**values)
-
-
-def _common(one: str, other: str) -> int:
-    """How many first characters two ids share."""
-    length = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
 
 
 def ended_well(conn: sqlite3.Connection, key: str) -> bool:
