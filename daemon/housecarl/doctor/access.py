@@ -63,13 +63,15 @@ def may_read(path: Path, uid: int) -> bool:
 def may_write(path: Path, uid: int) -> bool:
     """Whether this user may put files into a folder, by its mode."""
     about = path.stat()
-    if uid in (0, about.st_uid):
+    if uid == 0:
+        return True
+    if uid == about.st_uid:
         bit = stat.S_IWUSR
     elif about.st_gid in groups(uid):
         bit = stat.S_IWGRP
     else:
         bit = stat.S_IWOTH
-    return uid == 0 or bool(about.st_mode & bit and about.st_mode & (bit >> 1))
+    return bool(about.st_mode & bit and about.st_mode & (bit >> 1))
 
 
 def groups(uid: int) -> list[int]:

@@ -18,6 +18,7 @@ from housecarl.thread import in_thread
 
 if TYPE_CHECKING:
     from housecarl.doors.imap_line import Line
+    from housecarl.doors.imap_socket import Opening
 
 #: Seconds to connect, and of silence within an answer.
 CONNECT, READ = 5.0, 8.0
@@ -53,7 +54,7 @@ async def examine(patient: Patient) -> list[Finding]:
     return found
 
 
-def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> None:
+def _look(door: Imap, opening: Opening, last: int | None, found: list[Finding]) -> None:
     """One session, in a thread; raises Trouble."""
     from housecarl.doors.imap_bridge import Stopped
     from housecarl.doors.imap_line import Refused, faults
@@ -70,7 +71,7 @@ def _look(door: Imap, opening: Any, last: int | None, found: list[Finding]) -> N
 
 
 def _session(
-    door: Imap, proof: Proof | None, opening: Any, last: int | None, found: list[Finding]
+    door: Imap, proof: Proof | None, opening: Opening, last: int | None, found: list[Finding]
 ) -> NoReturn:
     """Connect, log in, look; ends with Stopped when all is seen."""
     from imapclient import SocketTimeout
