@@ -42,7 +42,7 @@ def plain(part: Part) -> str:
     return text
 
 
-def is_plain(part: Part) -> bool:
+def has_plain(part: Part) -> bool:
     """Whether the plain text stands here, at any depth of one alternative."""
     return any(each.type == "text/plain" and each.body.strip() for each in part.walk())
 
@@ -72,7 +72,7 @@ def _found(part: Part) -> str | None:
         return html_text(part.text()) or None
     written = [child for child in part.children if not child.attached]
     if part.type == "multipart/alternative":
-        written.sort(key=is_plain, reverse=True)
+        written.sort(key=has_plain, reverse=True)
     texts = (text for child in written if (text := _found(child)) and text.strip())
     text = next(texts, None)
     return None if text is None else whole(text, texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from housecarl.message.mail import is_plain
+from housecarl.message.mail import has_plain
 from housecarl.trust import encoding
 from housecarl.trust.original import Original
 from housecarl.trust.signature import Signature
@@ -106,7 +106,7 @@ def _reads_one_way(original: Original) -> bool:
     below another, these are the same, and nothing need be decoded to see it.
     """
     root = original.root
-    ranks = [is_plain(each) for each in root.children if not each.attached]
+    ranks = [has_plain(each) for each in root.children if not each.attached]
     if ranks == sorted(ranks, reverse=True):
         return True
     mixture, alternatives = (
