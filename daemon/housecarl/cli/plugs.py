@@ -47,8 +47,8 @@ def find(ctx: click.Context, network: str | None, port: int) -> None:
     names, apart = _known(ctx.obj, port)
     if network is None:
         found = asyncio.run(_heard(port))
-        nothing = "No plug answered the broadcast. In another network? `housecarl plugs find \
-192.168.1.0/24`"
+        try_network = "In another network? `housecarl plugs find 192.168.1.0/24`"
+        nothing = f"No plug answered the broadcast. {try_network}"
     else:
         try:
             where = search.network(network)

@@ -71,7 +71,7 @@ class Carrier:
         """A DKIM signature (RFC 6376, RFC 8463), simple body, relaxed and over-signed headers."""
         from nacl.signing import SigningKey
 
-        names = list(headers) + [n for n in headers if n not in ("MIME-Version",)]
+        names = list(headers) + [n for n in headers if n != "MIME-Version"]
         signature = (
             f"v=1; a=ed25519-sha256; c=relaxed/simple; d=google.com; s={_SELECTOR}; t={at}; "
             f"x={at + 604800}; h={':'.join(name.lower() for name in names)}; "
