@@ -66,7 +66,7 @@ class Outbox:
             people.keep_pages(conn, answer.person, rest, now)
         if out.address is None or out.error or free > now:
             return None
-        return Due(reply, out.person, out.address, out.mail, 0, now, now, out.message_id, out.kind)
+        return Due(reply, out.person, out.address, out.mail, 0, now, now, out.kind)
 
     def _sealed(
         self, answer: Answer, way: Way, now: float, held: texts.Held | None = None

@@ -88,7 +88,7 @@ class House:
         to = to or f"{person}.{self.count}@example.org"
         out = Outgoing(person, kind, to, f"<{self.count}@x>", "lamp on.", mail, created)
         reply = await self.database.write(lambda conn: replies.add(conn, out))
-        return Due(reply, person, to, mail, 0, created, created, f"<{self.count}@x>", kind)
+        return Due(reply, person, to, mail, 0, created, created, kind)
 
     async def states(self) -> list[tuple[str, int, str | None]]:
         rows = await self.database.read(

@@ -8,7 +8,7 @@ from housecarl.post.lanes import Lanes
 
 def due(number: int, person: str = "ann") -> Due:
     at = float(number)
-    return Due(number, person, "x@example.org", b"", 0, at, at, f"<{number}@x>")
+    return Due(number, person, "x@example.org", b"", 0, at, at)
 
 
 def filled(*dues: Due) -> Lanes:

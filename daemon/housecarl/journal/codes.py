@@ -19,9 +19,6 @@ class Code(NamedTuple):
     person: str
     code: str
     words: tuple[str, ...]
-    receipt: str
-    expires: float
-    tries: int
 
 
 def issue(
@@ -49,7 +46,7 @@ def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
     One that was made further ahead than it lasts is of a clock that has been set back since.
     """
     row = conn.execute(
-        "SELECT id, person, code, words, receipt, expires, tries FROM codes WHERE person = ? "
+        "SELECT id, person, code, words FROM codes WHERE person = ? "
         "AND state = 'waiting' AND expires > ? AND created - ? <= expires - created",
         (person, now, now),
     ).fetchone()

@@ -19,8 +19,6 @@ class Job(NamedTuple):
     text: str
     due: float
     every: str | None
-    receipt: str
-    created: float
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -28,7 +26,7 @@ class Job(NamedTuple):
         return words_in(self.text, "jobs", str(self.id))
 
 
-_COLUMNS = "id, person, text, due, every, receipt, created"
+_COLUMNS = "id, person, text, due, every"
 
 
 def add(

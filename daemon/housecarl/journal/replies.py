@@ -36,7 +36,6 @@ class Due(NamedTuple):
     tries: int
     created: float
     since: float
-    message_id: str
     kind: str = "reply"
 
 
@@ -99,7 +98,7 @@ def due(conn: sqlite3.Connection, now: float, limit: int) -> list[Due]:
     """
     rows = conn.execute(
         f"{_HELD} SELECT id, person, CAST(address AS TEXT) AS 'to', CAST(mail AS BLOB) AS mail, "
-        "tries, created, next_try AS since, message_id, kind "
+        "tries, created, next_try AS since, kind "
         f"FROM {_WAITING} AND NOT ({WAITS}) AND {_FREE} ORDER BY id LIMIT :limit",
         moments(now) | {"limit": limit},
     )
