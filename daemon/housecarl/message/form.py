@@ -71,10 +71,6 @@ class Form:
         found = self.top.get(key)
         return None if found is None else found.unfolded
 
-    def every(self, key: str) -> tuple[str, ...]:
-        """The unfolded values of all fields with this lower-case name, topmost first."""
-        return tuple(each.unfolded for each in self.fields if each.key == key)
-
 
 def gate(raw: bytes, *, max_size: int = MAX_SIZE, needs_from: bool = True) -> Form:
     """The message if its form is sound; `needs_from=False` lets a dropped note have no From.
