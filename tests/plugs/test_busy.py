@@ -100,7 +100,7 @@ def test_an_order_noted_in_the_future_has_settled_after_our_own_time(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    row = Unfinished("lamp", "", TARGET, False, 0.0, "flashing", False, at=time.time() + 3600)
+    row = Unfinished("lamp", TARGET, 0.0, "flashing", False, at=time.time() + 3600)
     assert writing(row)
     now += SETTLE - 1
     assert writing(row)

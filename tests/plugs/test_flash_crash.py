@@ -106,7 +106,7 @@ async def test_a_plug_that_does_not_answer_after_a_crash(
     """One that never comes back keeps no other from being flashed for ever."""
     with SimulatedPlug() as plug:
         port = plug.port
-    row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time() - age)
+    row = Unfinished("lamp", NEW, 0.0, last, False, at=time.time() - age)
     device = Device("lamp", PlugAddress(host="127.0.0.1", port=port), 0.5)
     sentence = f"lamp: the flash of 00:00 was interrupted here. {expected}"
     assert await aftermath.found(row, device, "UTC") == (ended, sentence)
@@ -174,7 +174,7 @@ async def test_a_plug_that_stays_silent_is_told_when_the_look_is_over_and_left_o
 
 
 async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> None:
-    row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False)
+    row = Unfinished("lamp", NEW, 0.0, "flashing", False)
     assert await aftermath.found(row, None, "UTC") == (
         True,
         "lamp: the flash of 00:00 was interrupted here."
@@ -186,7 +186,7 @@ async def test_a_plug_that_left_the_config_since_is_to_be_checked_by_hand() -> N
 async def test_a_plug_still_writing_after_a_crash_is_left_alone(ended: bool) -> None:
     at = time.time() - (aftermath.GIVEN_UP if ended else 1)
     with SimulatedPlug(fault="busy") as plug:
-        row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False, at=at)
+        row = Unfinished("lamp", NEW, 0.0, "flashing", False, at=at)
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
         found, sentence = await aftermath.found(row, device, "UTC")
     assert found is ended
@@ -199,7 +199,7 @@ async def test_a_plug_told_to_write_is_not_called_unflashed_too_soon(
     last: str, ended: bool, skew: float
 ) -> None:
     with SimulatedPlug(sw_ver=OLD) as plug:
-        row = Unfinished("lamp", OLD, NEW, False, 0.0, last, False, at=time.time() + skew)
+        row = Unfinished("lamp", NEW, 0.0, last, False, at=time.time() + skew)
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
         assert (await aftermath.found(row, device, "UTC"))[0] is ended
 
@@ -208,7 +208,7 @@ async def test_another_device_at_the_address_and_a_relay_that_changed_are_told()
     with SimulatedPlug(sw_ver=NEW, relay=False) as plug:
         device = Device("lamp", PlugAddress(host=plug.host, port=plug.port))
         mac = (await device.identity()).mac
-        row = Unfinished("lamp", OLD, NEW, False, 0.0, "flashing", False, "", mac, True)
+        row = Unfinished("lamp", NEW, 0.0, "flashing", False, "", mac, True)
         assert (await aftermath.found(row, device, "UTC"))[1].endswith(
             "It runs 1.2.3 now: the flash went through. It was on and is off now."
         )

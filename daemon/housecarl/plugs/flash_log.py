@@ -25,9 +25,7 @@ class Unfinished(NamedTuple):
     """
 
     plug: str
-    running: str
     target: str
-    auto: bool
     started: float
     last: str
     live: bool
@@ -52,9 +50,7 @@ def found(row: Mapping[str, Any]) -> list[Unfinished]:
     return [
         Unfinished(
             row["plug"],
-            str(row.get("running", "")),
             str(row.get("target", "")),
-            bool(row.get("auto")),
             float(row["started"]),
             str(steps[-1][0]),
             row["started"] in _here if life.ours(row) else life.runs(row),
