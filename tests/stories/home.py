@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from tests.stories.talk import inside
+
 from housecarl.house import House
 from housecarl.journal import conditions
 from housecarl.testing.clock import FakeClock
@@ -28,8 +30,7 @@ class Home:
     @property
     def inside(self) -> House:
         """What is behind the doors."""
-        assert self.house.daemon is not None and self.house.daemon.house is not None
-        return self.house.daemon.house
+        return inside(self.house)
 
     def pass_(self, minutes: float) -> None:
         """Let time pass, in the house's own loop."""

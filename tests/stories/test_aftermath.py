@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl import life
 from housecarl.journal import JOURNAL, connect, receipts, runs, values
@@ -235,8 +236,7 @@ def test_a_rule_that_the_disk_keeps_from_answering_is_asked_at_the_next_start(
 ) -> None:
     leave(house, BACKGROUND, f"{ID}.1", NOTE | DEAD | {"command": "fill"})
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    workshop = house.daemon.house.workshop
+    workshop = inside(house).workshop
     house.until(lambda: not workshop.questions)
     house.stop()
     assert list(left(house)) == [f"{ID}.1"] and not house.inbox.received
@@ -271,8 +271,7 @@ def test_each_note_of_the_last_life_ends_as_it_can(
     (answer,) = house.inbox.to("ann@phone.example")
     assert answer.text.startswith(said[1])
 
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     (house.folder / "mine" / "firm.py").unlink()
     house.do(at_home.reload_modules())
     house.do(at_home.workshop.conclude("told-by-who-was-at-it", None, None))

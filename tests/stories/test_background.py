@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.stories import notes
-from tests.stories.talk import queue, switch
+from tests.stories.talk import inside, queue, switch
 
 from housecarl import crew, means, worker
 from housecarl.journal import JOURNAL, connect, values
@@ -206,8 +206,7 @@ def test_what_breaks_in_it_is_told(house: TestHouse, phone: Phone, word: str) ->
     told = sorted([phone.reply, phone.reply])
     assert told[0] == "Brewing."
     assert told[1].startswith(f"{word} failed. Log ")
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     house.until(lambda: not at_home.workshop.tasks)
     assert house.do(at_home.db.read(lambda conn: values.everything(conn, BACKGROUND))) == {}
 
@@ -216,8 +215,7 @@ def test_that_it_broke_is_told_and_the_work_forgotten_in_one_step(
     house: TestHouse, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start in between would tell of the same work that it was interrupted."""
-    assert house.daemon is not None and house.daemon.house is not None
-    db = house.daemon.house.db
+    db = inside(house).db
     write, seen = db.write, list[tuple[int, int]]()
 
     async def seen_to_write(do: Do[Any]) -> Any:
@@ -276,8 +274,7 @@ def test_what_blocks_the_loop_there_is_named_with_its_line(
 ) -> None:
     """In what was spawned, in the rule of a risk, in the check of an argument."""
     said, where = HOLD[typed]
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     watch = at_home.watch
     house.until(lambda: watch._thread is None or watch._asleep)
     monkeypatch.setattr(watch, "_blocked", 0.1)
@@ -327,8 +324,7 @@ def test_what_will_not_be_cancelled_holds_up_no_stop(
     phone.text("!cling")
     assert phone.reply == "Clinging."
     phone.text("!grip")
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     house.until(lambda: bool(at_home.worker._in_hand))
     try:
         house.stop()

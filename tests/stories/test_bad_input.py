@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl.journal import conditions
 from housecarl.testing.house import TestHouse
@@ -144,8 +145,7 @@ def test_a_command_that_goes_wrong_harms_only_itself(
 
 
 def test_a_broken_module_is_off_and_named(house: TestHouse) -> None:
-    assert house.daemon is not None and house.daemon.house is not None
-    known = house.do(house.daemon.house.db.read(conditions.listing))
+    known = house.do(inside(house).db.read(conditions.listing))
     assert [each.ok for each in known if "broken.py:1" in each.text] == [False]
 
 

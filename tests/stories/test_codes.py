@@ -238,8 +238,7 @@ def test_what_is_gone_when_its_code_comes_is_not_done(
     phone.text("!blow shed")
     code = code_in(phone.reply)
     (tmp_path / "modules" / "blow.py").unlink()
-    assert house.daemon is not None and house.daemon.house is not None
-    house.do(house.daemon.house.reload_modules())
+    house.do(inside(house).reload_modules())
     phone.text(f"!yes {code}")
     assert phone.reply == "No command blow. !help lists them."
     assert done(ledger) == []
@@ -589,8 +588,7 @@ def test_a_wrong_code_is_counted_once_whatever_crashes(
     async def fail(_: Reply) -> None:
         raise StorageError("disk I/O error")
 
-    assert house.daemon is not None and house.daemon.house is not None
-    house.daemon.house.worker.alert = fail  # of this life only
+    inside(house).worker.alert = fail  # of this life only
     bo.text("!yes 12345")
     assert bo.reply == "Too many wrong codes. Codes are off for you for 1 h."
     assert ann.reply.startswith("bo sent wrong codes 5 times")

@@ -196,8 +196,7 @@ def test_a_text_on_another_conversation_gets_silence(house: TestHouse, phone: Ph
         for text in ("!nonsense", "!disk"):
             text_elsewhere(house, phone, text)
             assert len(house.inbox.received) == answers
-    assert house.daemon is not None and house.daemon.house is not None
-    found = house.do(house.daemon.house.db.read(lambda conn: receipts.listing(conn, limit=9)))
+    found = house.do(inside(house).db.read(lambda conn: receipts.listing(conn, limit=9)))
     refused = [(one.person, one.reason) for one in found if one.state == "refused"]
     assert refused == [("ann", "token")] * 4
 
@@ -280,7 +279,7 @@ def test_root_may_drop_a_file_for_anybody(house: TestHouse) -> None:
     house.drop("As: bo\n!plug\n")
 
     house.settle()
-    house.do(house.daemon.house.worker.idle())  # type: ignore[union-attr]
+    house.do(inside(house).worker.idle())
     assert house.inbox.received == []  # bo has no way back yet: told in the journal only
 
 
@@ -367,8 +366,7 @@ def test_the_same_change_that_did_not_go_well_is_not_called_done(
 def test_a_person_who_was_switched_off_gets_silence_at_once(house: TestHouse, phone: Phone) -> None:
     from housecarl.journal import people
 
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     house.do(at_home.db.write(lambda conn: people.switch_off(conn, "ann", 0.0)))
     house.do(at_home.refresh())
 
@@ -395,8 +393,7 @@ def test_the_journal_knows_what_was_asked_done_and_answered(
 ) -> None:
     phone.text("!plug lamp on")
     told = phone.reply
-    assert house.daemon is not None and house.daemon.house is not None
-    db = house.daemon.house.db
+    db = inside(house).db
     (receipt,) = house.do(db.read(lambda conn: receipts.listing(conn, limit=9)))
     (run,) = house.do(db.read(lambda conn: runs.of(conn, receipt.id)))
 

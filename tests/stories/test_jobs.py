@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.stories.talk import inside, pass_
 
 from housecarl.builtin import jobs
 from housecarl.clock import UNSET_CLOCK
-from housecarl.house import House
 from housecarl.jobs import NO_ROOM, Clockwork
 from housecarl.journal import JOURNAL
 from housecarl.journal import jobs as kept
@@ -46,29 +46,14 @@ def house(tmp_path: Path, clock: FakeClock, plug: SimulatedPlug) -> Any:
         yield house
 
 
-def move(house: TestHouse, clock: FakeClock, seconds: float) -> None:
-    """Move the clock in the house's own loop, as time does."""
-
-    async def do() -> None:
-        clock.move(seconds)
-
-    house.do(do())
-
-
-def inside(house: TestHouse) -> House:
-    """What is behind the doors."""
-    assert house.daemon is not None and house.daemon.house is not None
-    return house.daemon.house
-
-
 def test_a_command_is_done_later_and_told(
     phone: Phone, house: TestHouse, clock: FakeClock, plug: SimulatedPlug
 ) -> None:
     phone.text("!in 20m plug lamp on")
     assert phone.reply == "Job 1: 12:20 plug lamp on."
-    move(house, clock, 19 * 60)
+    pass_(house, clock, 19 * 60)
     assert phone.silent and not plug.relay
-    move(house, clock, 60)
+    pass_(house, clock, 60)
     assert phone.reply.startswith("lamp on. ")
     phone.text("!jobs")
     assert phone.reply == "No jobs."
@@ -80,13 +65,13 @@ def test_a_regular_command_comes_again_and_can_be_cancelled(
     phone.text("!every day 13:00 uptime")
     assert phone.reply == "Job 1: every day 13:00 uptime."
     for _ in range(3):
-        move(house, clock, 24 * 3600)
+        pass_(house, clock, 24 * 3600)
         assert phone.reply.startswith("Elm Street up ")
     phone.text("!jobs")
     assert phone.reply == "Jobs: 1: every day 13:00 uptime."
     phone.text("!cancel 1")
     assert phone.reply == "Job 1 cancelled: every day 13:00 uptime."
-    move(house, clock, 24 * 3600)
+    pass_(house, clock, 24 * 3600)
     house.settle()
     assert phone.silent
 
@@ -101,7 +86,7 @@ def test_a_job_that_is_cancelled_while_others_of_its_minute_are_handed_in_is_not
     spool, on = inside(house).spool, threading.Event()
     spool._disk.submit(on.wait, PATIENCE)
     try:
-        move(house, clock, 1800)
+        pass_(house, clock, 1800)
         house.until(lambda: spool._flushing)
         house.do(inside(house).db.write(lambda conn: kept.close(conn, 2, "cancelled")))
     finally:
@@ -120,10 +105,10 @@ def test_a_job_waits_for_room_on_a_full_disk_and_the_house_goes_on(
     before = inside(house)
     reserve, before.spool.reserve = before.spool.reserve, 2**62
     for wait in (300.0, NO_ROOM.total_seconds()):
-        move(house, clock, wait)
+        pass_(house, clock, wait)
         house.until(lambda: clock.next == clock.now() + NO_ROOM)
     before.spool.reserve = reserve
-    move(house, clock, NO_ROOM.total_seconds())
+    pass_(house, clock, NO_ROOM.total_seconds())
     assert phone.reply.startswith("Elm Street up ")
     assert inside(house) is before
 
@@ -139,12 +124,12 @@ def test_nothing_is_done_by_a_clock_that_nobody_has_set_since_the_boot(
     clock.doubt()
     house.start()
     house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
-    move(house, clock, -3600)
+    pass_(house, clock, -3600)
     clock.doubt(doubtful=False)
     phone.text("!jobs")
     assert phone.reply == "Jobs: 1: 13:00 plug lamp on."
     assert not plug.relay
-    move(house, clock, 55 * 60)
+    pass_(house, clock, 55 * 60)
     assert phone.reply.startswith("lamp on. ")
 
 
@@ -155,11 +140,11 @@ def test_what_is_due_is_done_within_a_minute_after_the_clock_is_set(
     phone.wait()
     clock.doubt()
     for wait in (timedelta(minutes=5), UNSET_CLOCK):
-        move(house, clock, wait.total_seconds())
+        pass_(house, clock, wait.total_seconds())
         house.until(lambda: clock.next == clock.now() + UNSET_CLOCK)
     assert phone.silent
     clock.doubt(doubtful=False)
-    move(house, clock, UNSET_CLOCK.total_seconds())
+    pass_(house, clock, UNSET_CLOCK.total_seconds())
     assert phone.reply.startswith("Elm Street up ")
 
 
@@ -169,15 +154,15 @@ def test_a_regular_job_goes_on_after_the_clock_was_a_year_ahead(
     for regular in ("day 13:00", "30m"):
         phone.text(f"!every {regular} help uptime")
         phone.wait()
-    move(house, clock, 365 * 86400)
+    pass_(house, clock, 365 * 86400)
     for _ in range(2):
         assert phone.reply.startswith("uptime - ")
     half = timedelta(minutes=30)
     house.until(lambda: clock.next == clock.now() + half)
-    move(house, clock, -365 * 86400)
+    pass_(house, clock, -365 * 86400)
     house.until(lambda: clock.next == clock.now() + half)
     for wait in (30 * 60, 30 * 60, 0):  # 12:30, and both at 13:00
-        move(house, clock, wait)
+        pass_(house, clock, wait)
         assert phone.reply.startswith("uptime - ")
     phone.text("!jobs")
     assert phone.reply == "Jobs: 2: every 30m help uptime; 1: every day 13:00 help uptime."
@@ -192,11 +177,11 @@ def test_a_regular_job_comes_by_the_new_clocks_once_the_time_zone_is_changed(
     house.stop()
     house._more["timezone"] = "America/Denver"
     house.start()
-    move(house, clock, 3600)
+    pass_(house, clock, 3600)
     house.until(lambda: clock.next == clock.now() + timedelta(hours=7))
     house.settle()
     assert not [line for line in house.log() if "ann uptime:" in line]
-    move(house, clock, 7 * 3600)
+    pass_(house, clock, 7 * 3600)
     assert phone.reply.startswith("Elm Street up ")
     house.until(lambda: clock.next == clock.now() + timedelta(days=1))
 
@@ -230,7 +215,7 @@ def test_jobs_outlive_a_restart(
     phone.wait()
     house.stop()
     house.start()
-    move(house, clock, 1800)
+    pass_(house, clock, 1800)
     assert phone.reply.startswith("lamp on. ")
 
 
@@ -255,7 +240,7 @@ def test_a_job_that_cannot_be_read_does_not_keep_the_house_from_living(
     with closing(sqlite3.connect(house.spool / JOURNAL)) as conn, conn:
         conn.execute(f"UPDATE jobs SET {row} WHERE every IS NOT NULL")
     house.start()
-    move(house, clock, 32 * 60)
+    pass_(house, clock, 32 * 60)
     assert phone.reply.startswith("Elm Street up ")
     phone.text("!jobs")
     assert phone.reply == "No jobs."
@@ -275,7 +260,7 @@ def test_the_jobs_of_a_person_who_is_gone_end_and_are_no_strangers(
     house.start()
     with capture_logs() as logs:
         for _ in range(3):
-            move(house, clock, 24 * 3600)
+            pass_(house, clock, 24 * 3600)
             assert phone.reply.startswith("Elm Street up ")
     house.settle()
     ended = [(each["number"], each["person"]) for each in logs if each["event"] == "job-of-nobody"]
@@ -414,7 +399,7 @@ def test_a_job_that_cannot_be_done_any_more_says_which_it_is(
     house.stop()
     house._more["aliases"] = {}
     house.start()
-    move(house, clock, 3600)
+    pass_(house, clock, 3600)
     assert phone.reply == "Job 1: No command night. !help lists them."
     phone.text("!cancel 1")
     assert phone.reply == "Job 1 cancelled: every day 13:00 night."
@@ -434,7 +419,7 @@ def test_a_plug_that_is_on_for_minutes_goes_off_again_also_after_a_restart(
     assert plug.relay
     house.stop()
     house.start()
-    move(house, clock, 30 * 60)
+    pass_(house, clock, 30 * 60)
     assert phone.reply.startswith("lamp off")
     assert not plug.relay
 
@@ -452,7 +437,7 @@ def test_a_number_that_is_no_longer_theirs_hears_nothing_of_a_person(
         "cy": {"phones": ANN["phones"], "may": ["uptime"]},
     }
     house.start()
-    move(house, clock, 1800)
+    pass_(house, clock, 1800)
     house.until(lambda: len([*(house.spool / "executed").rglob("*.eml")]) == 2)
     for address in addresses:
         assert house.inbox.wait(1, to=address)[0].text.startswith("Elm Street up ")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl.journal import receipts
 from housecarl.journal.receipts import Receipt
@@ -95,8 +96,7 @@ def test_an_entry_is_found_beside_a_newer_one_of_somebody_else_with_the_same_fir
     digits = file.stem.rpartition("-")[2][:4]
     later = clock.now().timestamp() + 5
     other = Receipt(digits + "0" * 12, "x", later, "smtp", person="ann", calls=(("plug", "on"),))
-    assert house.daemon is not None and house.daemon.house is not None
-    house.do(house.daemon.house.db.write(lambda conn: receipts.store(conn, other)))
+    house.do(inside(house).db.write(lambda conn: receipts.store(conn, other)))
     assert " bo uptime. " in said(bo, f"!log {digits}")
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl.journal import replies
 from housecarl.testing.clock import FakeClock
@@ -34,9 +35,8 @@ def house(tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
 
 def ask(house: TestHouse, phone: Phone) -> str:
     """What status says of text parts, asked once all that was sent is noted."""
-    assert house.daemon is not None and house.daemon.house is not None
     end = time.monotonic() + PATIENCE
-    while house.do(house.daemon.house.db.read(replies.count_waiting))[0]:
+    while house.do(inside(house).db.read(replies.count_waiting))[0]:
         assert time.monotonic() < end
         time.sleep(0.005)  # the processor is theirs who are waited for
     phone.text("!status")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl.crew import CARRIERS
 from housecarl.errors import StorageError
@@ -279,8 +280,7 @@ def test_what_waited_and_holds_no_command_is_ignored_and_gmails_question_is_told
     leave(house, "new", "Confirmation code: 123456789", other, QUESTION)
     house.start()
     assert folders(house) == ["refused", "refused"]
-    assert house.daemon is not None and house.daemon.house is not None
-    db = house.daemon.house.db
+    db = inside(house).db
     found = house.do(db.read(lambda c: receipts.listing(c, limit=9)))
     assert {each.reason for each in found} == {"auto", "confirmation"}
     assert [
@@ -305,13 +305,12 @@ def test_our_own_fault_is_told_to_whoever_is_known_and_the_next_is_served(
     house: TestHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
 
     def break_once(_: object) -> object:
         monkeypatch.undo()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(house.daemon.house.worker.limits, "admit", break_once)
+    monkeypatch.setattr(inside(house).worker.limits, "admit", break_once)
     house.drop("!uptime\n")
     assert house.inbox.wait(1)[0].text.startswith("Something broke here.")
     assert folders(house) == ["failed"]
@@ -331,8 +330,7 @@ def test_where_our_own_fault_comes_decides_what_is_known(
 ) -> None:
     """After the first of two changes; before anybody knows who it is from."""
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
 
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
@@ -359,8 +357,7 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(
     house.start()
 
     def troubles() -> list[str]:
-        assert house.daemon is not None and house.daemon.house is not None
-        parts = house.do(house.daemon.house.db.read(conditions.listing))
+        parts = house.do(inside(house).db.read(conditions.listing))
         return [f"{part.name}: {part.text.partition(' ')[2]}" for part in parts if not part.ok]
 
     async def fail(*_: object) -> None:
@@ -387,7 +384,6 @@ def test_messages_whose_failure_cannot_even_be_noted_cost_no_carrier(
 
 def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: TestHouse) -> None:
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
     in_hand = threading.Event()
 
     async def hang(*_: object) -> None:
@@ -396,7 +392,7 @@ def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: T
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("housecarl.worker.STOP_SECONDS", 0.01)
-        patch.setattr(type(house.daemon.house.worker.judge), "judge", hang)
+        patch.setattr(type(inside(house).worker.judge), "judge", hang)
         house.drop("!help uptime\n")
         assert in_hand.wait(10)
         house.stop()
@@ -407,8 +403,7 @@ def test_a_stop_cuts_off_what_takes_too_long_and_the_next_start_does_it(house: T
 
 def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
 
     async def offer() -> None:
         at_home.offer(NAME)
@@ -417,7 +412,7 @@ def test_a_message_taken_away_by_hand_is_no_trouble(house: TestHouse) -> None:
     house.settle()
     house.drop("!help uptime\n")
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
-    assert house.daemon.house is at_home
+    assert inside(house) is at_home
 
 
 def test_a_file_that_cannot_be_read_waits_alone_until_it_can(
@@ -426,8 +421,7 @@ def test_a_file_that_cannot_be_read_waits_alone_until_it_can(
     """One bad spot on the disk opened the house again and again, and nobody was answered."""
     monkeypatch.setattr("housecarl.spool.READ_AGAIN", (0.0,))
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    at_home = house.daemon.house
+    at_home = inside(house)
     unread = house.spool / "work" / NAME
     unread.mkdir()  # what no right and no owner makes readable
 
@@ -453,7 +447,7 @@ def test_a_file_that_cannot_be_read_waits_alone_until_it_can(
     assert house.inbox.wait(2)[1].text.startswith("status - ")
     assert folders(house) == ["executed"] * 2
     assert parts() == {f"{NAME} waits no more": "True"}
-    assert house.daemon.house is at_home
+    assert inside(house) is at_home
 
 
 def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(
@@ -462,8 +456,7 @@ def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(
     monkeypatch.setattr("housecarl.daemon.BACK_OFF", (0.05,))
     monkeypatch.setattr("housecarl.doors.drop.AGAIN_SECONDS", 0.2)
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    first = house.daemon.house
+    first = inside(house)
 
     def fail(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -476,7 +469,7 @@ def test_the_house_opens_again_by_itself_after_a_fault_of_the_journal(
     house.do(fault())
     house.drop("!help uptime\n")
     assert house.inbox.wait(1)[0].text.startswith("uptime - ")
-    assert house.daemon.house is not first
+    assert inside(house) is not first
 
 
 def test_a_module_that_is_saved_is_live_and_one_that_is_deleted_is_gone(tmp_path: Path) -> None:
@@ -492,8 +485,7 @@ def test_a_module_that_is_saved_is_live_and_one_that_is_deleted_is_gone(tmp_path
             "@command()\nasync def hello(call: Call) -> Reply:\n"
             '    """Greet."""\n    return Reply("Hello.")\n'
         )
-        assert house.daemon is not None and house.daemon.house is not None
-        registry = house.daemon.house.registry
+        registry = inside(house).registry
         part.rename(mine / "hello.py")
         house.until(lambda: registry.find("hello") is not None)
         phone.text("!hello")
@@ -510,8 +502,7 @@ def test_troubles_of_doors_and_modules_that_are_no_more_are_forgotten(house: Tes
         conditions.note(conn, Condition(name, False, "broken", 1.0))
     conn.close()
     house.start()
-    assert house.daemon is not None and house.daemon.house is not None
-    known = house.do(house.daemon.house.db.read(conditions.listing))
+    known = house.do(inside(house).db.read(conditions.listing))
     assert [each.name for each in known if not each.ok] == ["door.smtp", "post"]
 
 

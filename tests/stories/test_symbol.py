@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.stories.talk import inside
 
 import housecarl
 from housecarl.shipped import shipped
@@ -39,8 +40,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
 
 @pytest.mark.long
 def test_every_help_and_error_names_commands_as_they_are_texted_here(house: TestHouse) -> None:
-    assert house.daemon is not None and house.daemon.house is not None
-    names = list(house.daemon.house.registry.commands)
+    names = list(inside(house).registry.commands)
     assert {"help", "jobs", "weather", "plug", "stop"} <= set(names)
     phone = house.phone()
     lines = [f"#{line}" for name in names for line in (f"help {name}", f"{name} 99 x y z")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import inside, pass_
 
 from housecarl import daemon
 from housecarl.crew import CARRIERS
@@ -106,13 +107,6 @@ def done(tmp_path: Path) -> Callable[[], list[str]]:
     return lambda: ledger.read_text().splitlines() if ledger.exists() else []
 
 
-def later(house: TestHouse, clock: FakeClock, seconds: float) -> None:
-    async def move() -> None:
-        clock.move(seconds)
-
-    house.do(move())
-
-
 def in_work(house: TestHouse, count: int) -> None:
     """Wait until so many messages are in hand."""
     house.until(lambda: len([*(house.spool / "work").glob("*.eml")]) >= count)
@@ -134,7 +128,7 @@ class TestTheSame:
 
     def told(self, person: str, text: str) -> str:
         self.phones[person].text(text)
-        later(self.house, self.clock, 5)
+        pass_(self.house, self.clock, 5)
         return self.phones[person].reply
 
     def test_on_off_on_ends_with_on(self, done: Callable[[], list[str]]) -> None:
@@ -194,7 +188,7 @@ class TestTheSame:
     ) -> None:
         for _ in range(3):
             self.told("ann", "!switch lamp on")
-            later(self.house, self.clock, 40)
+            pass_(self.house, self.clock, 40)
         assert done() == ["lamp on", "lamp on"]
 
 
@@ -213,8 +207,7 @@ def test_after_a_fault_changes_are_done_in_the_order_in_which_they_came(
 
     monkeypatch.setattr(daemon, "BACK_OFF", (0.01,))
     monkeypatch.setattr(Record, "claim", fail_once)
-    assert house.daemon is not None and house.daemon.house is not None
-    crew, phone = house.daemon.house.worker._crew, house.phone("ann")
+    crew, phone = inside(house).worker._crew, house.phone("ann")
     phone.text("!switch lamp on")
     house.until(lambda: bool(failed))
     phone.text("!switch fan on")
@@ -241,7 +234,7 @@ class TestTurns:
     ) -> None:
         self.phone.text("!switch heater on")
         in_work(self.house, 2)
-        later(self.house, clock, 16 * 60)
+        pass_(self.house, clock, 16 * 60)
         self.gate.touch()
         assert self.phone.reply == "slow."
         assert self.phone.reply.startswith("switch: Not done: sent 12:00")
@@ -252,9 +245,9 @@ class TestTurns:
     ) -> None:
         self.phone.text("!switch door on")
         in_work(self.house, 2)
-        assert self.house.daemon is not None and (inside := self.house.daemon.house) is not None
-        self.house.do(inside.db.write(lambda conn: people.switch_off(conn, "ann", 0.0)))
-        self.house.do(inside.refresh())
+        at_home = inside(self.house)
+        self.house.do(at_home.db.write(lambda conn: people.switch_off(conn, "ann", 0.0)))
+        self.house.do(at_home.refresh())
         self.gate.touch()
         self.house.settle()
         assert done() == ["slow"]
@@ -264,7 +257,7 @@ class TestTurns:
     ) -> None:
         self.phone.text("!slow")
         in_work(self.house, 2)
-        later(self.house, clock, 90)
+        pass_(self.house, clock, 90)
         self.gate.touch()
         assert [self.phone.reply, self.phone.reply] == ["slow.", "Already done: slow."]
         assert done() == ["slow"]
@@ -327,7 +320,7 @@ class TestCodes:
     def test_too_old_when_its_turn_comes_it_frees_nothing(
         self, clock: FakeClock, done: Callable[[], list[str]]
     ) -> None:
-        later(self.house, clock, 601)
+        pass_(self.house, clock, 601)
         self.gate.touch()
         assert [self.phone.reply, self.phone.reply] == ["slow.", LATER]
         assert done() == ["slow"]
@@ -423,9 +416,9 @@ def test_what_comes_to_wait_while_the_house_is_closed_keeps_none_of_it(
     with TestHouse(tmp_path) as house:
         house.phone().text("!uptime")
         in_work(house, 1)
-        assert house.daemon is not None and (inside := house.daemon.house) is not None
+        left = inside(house)
         house.stop()
-        assert not inside.waiting._timers
+        assert not left.waiting._timers
 
 
 @pytest.fixture
@@ -490,5 +483,5 @@ def test_so_it_is_at_a_start_however_long_each_would_wait_yet(
 
 def waiting(house: TestHouse, count: int) -> None:
     """Wait until so many messages wait for DNS."""
-    assert house.daemon is not None and (inside := house.daemon.house) is not None
-    house.until(lambda: len(inside.waiting._timers) == count)
+    of = inside(house).waiting
+    house.until(lambda: len(of._timers) == count)

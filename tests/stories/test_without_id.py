@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.stories.talk import inside
 from tests.trust.conftest import NOW, mail, signed
 
 from housecarl.message.stamp import Stamp
@@ -23,8 +24,7 @@ def test_its_sender_is_not_told_that_it_was_late(tmp_path: Path) -> None:
     trust = {"authserv_id": "mx.example.org"}
     raw = ABOVE + signed(mail().replace(b"Message-ID: <1@example.org>\r\n", b""), s="gone")
     with TestHouse(tmp_path, people, clock=FakeClock(NOW), trust=trust) as house:
-        assert house.daemon is not None and house.daemon.house is not None
-        house.do(house.daemon.house.deliver(raw, Stamp("imap", NOW, imap="1.1")))
+        house.do(inside(house).deliver(raw, Stamp("imap", NOW, imap="1.1")))
         (answer,) = house.inbox.wait(to="ann@example.org")
         assert house.log()[0].endswith(": no-key")
     assert answer.text.splitlines()[0] == (
