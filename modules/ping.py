@@ -5,9 +5,10 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, addresses, command
+from housecarl.config_section import Name
 from housecarl.folding import apart
 
 #: letters, digits and hyphens (RFC 952, RFC 1123): no option, no shell word, no zone
@@ -38,8 +39,6 @@ def host_name(text: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(host_name)]
-#: short enough that name, address and times fit one SMS
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$")]
 
 
 class Settings(BaseModel):

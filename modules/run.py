@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.config_section import Name
 from housecarl.folding import apart
 from housecarl.quantity import Duration
 
@@ -40,9 +41,6 @@ class Program(BaseModel):
     argv: list[str] = Field(min_length=1)
     folder: Path = Path("/")
     limit: Duration = 600
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$")]
 
 
 class Settings(BaseModel):

@@ -16,10 +16,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
 )
 
 from housecarl import Call, CommandError, Reply, Risk, command
+from housecarl.config_section import Name
 from housecarl.folding import apart
 
 #: the discard port, where the packet harms nobody; sent so often because UDP may lose it
@@ -43,8 +43,6 @@ def _address(text: object) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-#: what a machine may be called in a text
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$")]
 
 
 class Machine(BaseModel):

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from housecarl import Call, CommandError, Reply, Rest, command
+from housecarl.config_section import like
 from housecarl.errors import SecretError
 from housecarl.secret import Secret
 from housecarl.weather.places import OFFERED, Place, coordinates, meant, numbered, search
 from housecarl.weather.sky import Day, Weather, compass
 from housecarl.weather.sources import CREDITS, MET_NO, OPEN_METEO, met_no, open_meteo, station
-from housecarl.weather.web import Fault, connector
+from housecarl.weather.web import Fault, Server, connector
 
 if TYPE_CHECKING:
     import aiohttp
@@ -31,13 +32,6 @@ ROOM, NAME = 160, 24
 MILE, INCH = 1.609344, 25.4
 
 Found = TypeVar("Found")
-#: https, or a server of this machine (tests, a proxy): never a redirect, never from a message
-Base = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(https://[A-Za-z0-9_.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]+)?$"
-    ),
-]
 
 
 class Station(BaseModel):
@@ -45,7 +39,7 @@ class Station(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{4,16}$")]
+    id: Annotated[str, like("[A-Z0-9]{4,16}", "should be a station such as KCODENVE1")]
     key: Secret
 
 
@@ -57,13 +51,17 @@ class Settings(BaseModel):
     place: Annotated[str, StringConstraints(max_length=80)] = ""
     station: Station | None = None
     #: met.no wants to know whom to ask: an address or a web page, sent to them only
-    contact: Annotated[str, StringConstraints(pattern=r"^[!-~]{0,100}$")] = ""
-    forecast: Base = Field("https://api.open-meteo.com", description="Open-Meteo's forecast")
-    geocoding: Base = Field(
+    contact: Annotated[
+        str, like("[!-~]{0,100}", "should be one address or page, plain and without blanks")
+    ] = ""
+    forecast: Server = Field("https://api.open-meteo.com", description="Open-Meteo's forecast")
+    geocoding: Server = Field(
         "https://geocoding-api.open-meteo.com", description="Open-Meteo's names"
     )
-    second: Base = Field("https://api.met.no", description="met.no, asked when the first is down")
-    stations: Base = Field("https://api.weather.com", description="Weather Underground's stations")
+    second: Server = Field("https://api.met.no", description="met.no, asked when the first is down")
+    stations: Server = Field(
+        "https://api.weather.com", description="Weather Underground's stations"
+    )
 
 
 @command()

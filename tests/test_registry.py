@@ -625,6 +625,7 @@ from pydantic import BaseModel
 
 class Plug(BaseModel, extra="forbid"):
     host: str
+    port: int = 9999
 
 class Settings(BaseModel, extra="forbid"):
     plugs: dict[str, Plug] = {}
@@ -636,7 +637,10 @@ class Settings(BaseModel, extra="forbid"):
     ("section", "said"),
     [
         ({"wats": 5}, "modules.plug.wats: unknown key 'wats'; did you mean 'watts'?"),
-        ({"plugs": {"lamp": {"host": "x", "wats": 5}}}, ".plugs.lamp.wats: unknown key 'wats'\n"),
+        (
+            {"plugs": {"lamp": {"host": "x", "prt": 5}}},
+            ".plugs.lamp.prt: unknown key 'prt'; did you mean 'port'?",
+        ),
     ],
 )
 async def test_a_module_that_forbids_unknown_keys_names_them_in_the_same_words(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from housecarl.config import Config
-from housecarl.config_words import Loc
+from housecarl.config_words import Loc, model_in
 from housecarl.secret import Secret
 
 #: what a reader sees in place of a name they choose, or of one of several
@@ -55,16 +55,6 @@ def home(key: str) -> str | None:
     parts = [each.path.rpartition(".") for each in keys()]
     found = [section for section, _, last in parts if last == key]
     return found[0] if len(found) == 1 else None
-
-
-def model_in(kind: Any) -> type[BaseModel] | None:
-    """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return kind
-    for part in get_args(kind):
-        if found := model_in(part):
-            return found
-    return None
 
 
 def _section(loc: Loc) -> type[BaseModel]:

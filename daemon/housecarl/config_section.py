@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
@@ -51,5 +52,24 @@ def some(value: str) -> str:
     return value
 
 
+def like(pattern: str, otherwise: str) -> AfterValidator:
+    """A check that a text is like `pattern`; `otherwise` says in words what it should be."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(check)
+
+
 #: One printable line, not empty.
 Line = Annotated[str, AfterValidator(some)]
+#: A name that is texted as one word, and so short that what is told of it fits one SMS.
+Name = Annotated[
+    str,
+    like(
+        "[A-Za-z0-9][A-Za-z0-9_-]{0,19}",
+        "cannot be texted: a letter or a digit, then letters, digits, - and _, at most 20 in all",
+    ),
+]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 #: A path of keys and list positions.
 Loc = tuple[str | int, ...]
@@ -48,3 +51,10 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
     found = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def model_in(kind: Any) -> type[BaseModel] | None:
+    """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
+    if hasattr(kind, "model_fields"):
+        return kind  # type: ignore[no-any-return]
+    return next(filter(None, map(model_in, get_args(kind))), None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from housecarl.config_words import Loc, near, words
+from housecarl.config_words import Loc, model_in, near, words
 from housecarl.errors import Problem
 
 #: points at a place of the config file: (place, text) -> Problem
@@ -162,10 +162,17 @@ def _text(error: Any, model: Any) -> str:
     if error["type"] == "missing":
         return f"required key '{key}' is missing"
     if error["type"] == "extra_forbidden":
-        if len(error["loc"]) > 1:
-            return f"unknown key '{key}'"
-        return _foreign(model, str(key), list(_keys(model)))
+        inner = _within(model, error["loc"][:-1])
+        return _foreign(inner, str(key), list(_keys(inner)))
     return words(error)
+
+
+def _within(model: Any, loc: Loc) -> Any:
+    """The model that reads the section at `loc` of a module's own, as far as it can be told."""
+    for part in loc:
+        if field := _keys(model).get(str(part)):
+            model = model_in(model.model_fields[field].annotation) or model
+    return model
 
 
 def _foreign(model: Any, key: str, known: list[str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from housecarl import __version__, addresses
+from housecarl.config_section import like
 
 if TYPE_CHECKING:
     import aiohttp
@@ -26,6 +27,15 @@ STATUS = {
 
 #: seconds that a look-up in DNS may take: longer than anybody waits for a source
 LOOKUP = 10.0
+
+#: https, or a server of this machine (tests, a proxy): never a redirect, never from a message
+Server = Annotated[
+    str,
+    like(
+        r"(https://[A-Za-z0-9_.-]+|http://(127\.0\.0\.1|\[::1\]|localhost))(:[0-9]+)?",
+        "should be https:// and a host, and no path behind it",
+    ),
+]
 
 
 class Fault(Exception):
