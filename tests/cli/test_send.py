@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import LOGIN, Verb, verb_of
 from tests.cli.forked import COMMON, forker
+from tests.nobody import NOBODY, needs_root
 
 from housecarl.cli import send
 from housecarl.journal import JOURNAL, connect
@@ -53,6 +54,17 @@ def test_what_is_sent_is_the_daemons_to_read_whatever_the_umask(tmp_path: Path) 
         os.umask(before)
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+@needs_root
+def test_what_root_sends_is_read_by_a_daemon_that_is_not_root(tmp_path: Path) -> None:
+    """Also in a spool that gives files no group of its own, as that of a house run by a login."""
+    os.chown(tmp_path, NOBODY, NOBODY)
+    tmp_path.chmod(0o755)
+    send.drop(tmp_path, "!uptime\n")
+    (file,) = tmp_path.iterdir()
+    about = file.stat()
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (0, NOBODY, 0o640)
 
 
 @pytest.mark.server("unshare")

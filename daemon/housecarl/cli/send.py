@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,8 @@ def drop(spool: Path, text: str) -> str:
     fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
     try:
         with os.fdopen(fd, "wb") as file:
+            with suppress(PermissionError):  # whose group it is not needs a folder that gives it
+                os.fchown(fd, -1, spool.stat().st_gid)
             os.fchmod(fd, 0o640)  # whatever the umask: the daemon reads it by the folder's group
             file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
             file.flush()
