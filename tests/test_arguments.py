@@ -178,6 +178,12 @@ def test_a_wrong_word_is_named_with_the_usage(
     assert said == str(caught.value)
 
 
+def test_the_usage_is_written_as_this_house_writes_commands() -> None:
+    house = House(symbol="#", delimiter="|")
+    with pytest.raises(BadArgument, match=r"Use: paint\|COLOUR$"):
+        Arguments.of(paint).bind(Call("paint", ("blue",), house=house))
+
+
 def test_a_date_and_time_is_by_the_clocks_of_the_house() -> None:
     """As a person means it, whatever the machine's own zone; one with a zone keeps it."""
 

@@ -92,12 +92,13 @@ def test_a_weekday_skips_the_weekend() -> None:
     friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
     assert regular.next(friday, ZoneInfo("UTC")) == datetime(2026, 11, 30, 7, tzinfo=UTC)
     assert rest == ("plug", "porch", "on")
+    assert when.every(("weekday 7:00", "plug", "porch", "on")) == (regular, rest)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("day",), "At what time? Write every day 7:00 and the command."),
+        (("day",), "At what time? Write day 7:00, then the command."),
         (("4m", "uptime"), "Every 5 minutes is the most often."),
     ],
 )

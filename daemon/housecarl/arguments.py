@@ -158,9 +158,9 @@ class Arguments(NamedTuple):
         _check_order(function.__name__, arguments)
         return cls(arguments)
 
-    def usage(self, name: str) -> str:
+    def usage(self, name: str, delimiter: str = " ") -> str:
         """How to write it: "plug NAME [on|off]"."""
-        return " ".join([name, *(argument.usage for argument in self.arguments)])
+        return delimiter.join([name, *(argument.usage for argument in self.arguments)])
 
     def bind(self, call: Call) -> Args:
         """Check the words of a call; raises BadArgument with the usage."""
@@ -221,7 +221,8 @@ class Arguments(NamedTuple):
             raise self._bad(call, f"{argument.name} {error}, not {_shown(word)}") from None
 
     def _bad(self, call: Call, text: str) -> BadArgument:
-        return BadArgument(f"{call.name}: {text}. Use: {self.usage(call.name)}")
+        usage = self.usage(call.name, call.house.delimiter)
+        return BadArgument(f"{call.name}: {text}. Use: {usage}")
 
 
 _POSITIONAL = (_Parameter.POSITIONAL_ONLY, _Parameter.POSITIONAL_OR_KEYWORD)

@@ -56,9 +56,9 @@ class Command:
         """The line on which it begins, with its decorators; 1 where none can be told."""
         return _line(self.function)
 
-    def usage(self) -> str:
+    def usage(self, delimiter: str = " ") -> str:
         """How to write it: "plug NAME [on|off]"."""
-        return self.arguments.usage(self.name)
+        return self.arguments.usage(self.name, delimiter)
 
     def bind(self, call: Call) -> Args:
         """Check the words of a call; raises BadArgument with the usage."""

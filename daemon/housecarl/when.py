@@ -102,11 +102,13 @@ def every(words: tuple[str, ...]) -> tuple[Every, tuple[str, ...]]:
     """The regular time that words begin with, and the words behind it.
 
     "day 7:00", "weekday 7:00", "monday 7:00", "hour", "30m"; raises CommandError for the sender.
+    "day 7:00" may be one word, as in a house whose words are not parted by blanks.
     """
+    words = (*words[0].split(), *words[1:]) if words else ()
     first = words[0].casefold() if words else ""
     if first in _WORDS:
         if len(words) < 2:
-            raise CommandError(f"At what time? Write every {first} 7:00 and the command.")
+            raise CommandError(f"At what time? Write {first} 7:00, then the command.")
         at = clock_time(words[1])
         return Every(f"{first} {at:%H:%M}", _WORDS[first], at), words[2:]
     found = timedelta(hours=1) if first == "hour" else span(first, "day 7:00, monday 7:00 or 2h")

@@ -1,4 +1,4 @@
-"""A house whose commands begin with another symbol names them so, in everything it says."""
+"""A house with a symbol and a delimiter of its own writes its commands so, in all that it says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
             "run": {"programs": {"date": {"argv": ["/bin/true"]}}},
         }
         folder = tmp_path_factory.mktemp("house")
-        language, limits = {"symbol": "#"}, {"calls_per_hour": 0, "texts_per_hour": 0}
+        language = {"symbol": "#", "delimiter": "|"}
+        limits = {"calls_per_hour": 0, "texts_per_hour": 0}
         with TestHouse(
             folder, modules=modules, language=language, limits={**limits, "texts_per_day": 0}
         ) as opened:
@@ -43,15 +44,21 @@ def test_every_help_and_error_names_commands_as_they_are_texted_here(house: Test
     names = list(inside(house).registry.commands)
     assert {"help", "jobs", "weather", "plug", "stop"} <= set(names)
     phone = house.phone()
-    lines = [f"#{line}" for name in names for line in (f"help {name}", f"{name} 99 x y z")]
-    for line in [*lines, "#jbos", "#", "#in 5m", "#firmware lamp", "#weather"]:
+    lines = [f"#{line}" for name in names for line in (f"help|{name}", f"{name}|99|x|y|z")]
+    for line in [*lines, "#jbos", "#", "#in|5m", "#firmware|lamp", "#weather"]:
         phone.text(line)
         reply = phone.wait()
         assert "!" not in reply, f"{line} -> {reply}"
-    phone.text("#cancel 99")
+    phone.text("#cancel|99")
     assert phone.reply == "You have no job 99. #jobs lists them."
-    phone.text("#plug lamp")
-    assert phone.reply.endswith("Try #firmware lamp.")
+    phone.text("#plug|lamp")
+    assert phone.reply.endswith("Try #firmware|lamp.")
+    phone.text("#help")
+    assert phone.reply.endswith(". #help|NAME tells more.")
+    phone.text("#help|every")
+    assert phone.reply == "every|TIME|[WORDS ...] - Do something regularly: every|day|7:00|weather."
+    phone.text("#every|day 7:00|uptime")
+    assert phone.reply == "Job 1: every day 07:00 uptime."
 
 
 def test_no_wording_holds_a_command_with_the_usual_symbol() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from housecarl.commands import Command
 from housecarl.config import Config
 from housecarl.judge import Judge
-from housecarl.module import Call, Reply, command
+from housecarl.module import Call, House, Reply, command
 
 
 def make(judge: Judge, config: Config) -> Callable[..., Awaitable[Reply]]:
@@ -15,34 +16,47 @@ def make(judge: Judge, config: Config) -> Callable[..., Awaitable[Reply]]:
     @command(aliases=("commands",))
     async def help(call: Call, name: str | None = None) -> Reply:
         """What you can text, or how to write one command: help plug"""
-        symbol = config.language.symbol
+        house = config.facts
         aliases = {
             alias: "; ".join(lines)
             for alias, lines in config.aliases.items()
             if judge.may_alias(call.person, alias)
         }
         if name is not None:
-            word = name.removeprefix(symbol)
+            word = name.removeprefix(house.symbol)
             if does := aliases.get(word.casefold()):
                 return Reply(f"{word} does: {does}.")
-            return _one(judge, call.person, word, symbol)
+            return _one(judge.find(call.person, word), house)
         allowed = judge.allowed(call.person)
         names = ", ".join([c.name for c in allowed if not c.builtin] + sorted(aliases))
-        rows = [(f"{symbol}{c.usage()}", c.help) for c in allowed]
-        rows += [(f"{symbol}{alias}", does) for alias, does in aliases.items()]
+        rows = [(_usage(c, house), _help(c, house)) for c in allowed]
+        rows += [(house.typed(alias), does) for alias, does in aliases.items()]
         if not names:
-            return Reply(f"No commands for you yet. {symbol}status works.", rows=rows)
-        return Reply(f"Commands: {names}. {symbol}help NAME tells more.", rows=rows)
+            return Reply(f"No commands for you yet. {house.typed('status')} works.", rows=rows)
+        return Reply(f"Commands: {names}. {house.typed('help', 'NAME')} tells more.", rows=rows)
 
     return help
 
 
-def _one(judge: Judge, person: str, name: str, symbol: str) -> Reply:
-    found = judge.find(person, name)
-    rows = [("Usage", f"{symbol}{found.usage()}"), ("Help", found.help)]
+def _one(found: Command, house: House) -> Reply:
+    usage, help = _usage(found, house), _help(found, house)
+    rows = [("Usage", usage), ("Help", help)]
     if found.aliases:
         rows.append(("Also", ", ".join(found.aliases)))
     if found.long_help:
         rows.append(("More", found.long_help))
-    told = f"{found.usage()} - {found.help}" if found.help else found.usage()
+    usage = usage.removeprefix(house.symbol)
+    told = f"{usage} - {help}" if help else usage
     return Reply(f"{told.rstrip('.')}.", rows=rows)
+
+
+def _usage(found: Command, house: House) -> str:
+    return house.symbol + found.usage(house.delimiter)
+
+
+def _help(found: Command, house: House) -> str:
+    """Its help; the example, which its author parted by blanks, as it is texted here."""
+    said, colon, example = found.help.rpartition(": ")
+    if house.delimiter == " " or not example.startswith(f"{found.name} "):
+        return found.help
+    return said + colon + house.typed(*example.split()).removeprefix(house.symbol)
