@@ -34,7 +34,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHouse]:
         language = {"symbol": "#", "delimiter": "|"}
         limits = {"calls_per_hour": 0, "texts_per_hour": 0}
         with TestHouse(
-            folder, modules=modules, language=language, limits={**limits, "texts_per_day": 0}
+            folder,
+            modules=modules,
+            language=language,
+            limits={**limits, "texts_per_day": 0},
+            commands={"uptime": {"risk": "danger"}},
         ) as opened:
             yield opened
 
@@ -53,12 +57,17 @@ def test_every_help_and_error_names_commands_as_they_are_texted_here(house: Test
     assert phone.reply == "You have no job 99. #jobs lists them."
     phone.text("#plug|lamp")
     assert phone.reply.endswith("Try #firmware|lamp.")
+    phone.text("#uptime")
+    asked = re.fullmatch(r"uptime\? Text (#yes\|\d{4}) before \d\d:\d\d\.", phone.reply)
+    assert asked is not None, phone.reply
+    phone.text(asked[1])
+    assert " up " in phone.reply
     phone.text("#help")
     assert phone.reply.endswith(". #help|NAME tells more.")
     phone.text("#help|every")
     assert phone.reply == "every|TIME|[WORDS ...] - Do something regularly: every|day|7:00|weather."
-    phone.text("#every|day 7:00|uptime")
-    assert phone.reply == "Job 1: every day 07:00 uptime."
+    phone.text("#every|day 7:00|disk")
+    assert phone.reply == "Job 1: every day 07:00 disk."
 
 
 def test_no_wording_holds_a_command_with_the_usual_symbol() -> None:
