@@ -105,7 +105,7 @@ class Trust:
         if case.stamp and case.stamp.local:
             return await self._by_owner(case, case.stamp)
         if case.stamp and case.stamp.login:
-            return self._by_login(case, case.stamp)
+            return self._enough(self._by_login(case, case.stamp))
         if case.stamp and case.stamp.mail_from:
             case.checks["spf"] = "not checked"  # a shared server passes it for all its users
         await self._load()
@@ -116,6 +116,10 @@ class Trust:
                 case, self._people, self._dns, self._voice, self._recipients, self._host
             )
         found = await mail.prove(case, self._people, self._dns, self._forwarders, self._host)
+        return self._enough(found)
+
+    def _enough(self, found: Finding) -> Finding:
+        """What a mail proves, if that is as much as this house requires of one."""
         if _RANK.index(found.proof) < _RANK.index(self._require):
             return found._replace(proof=Proof.CLAIMED, reason=found.reason or "no-proof")
         return found
