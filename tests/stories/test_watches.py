@@ -175,12 +175,13 @@ class TestStrangers:
             "3 messages of strangers in a day: mallory@example.net 2, eve@example.net 1."
         )
         home.restart()
-        home.pass_(2 * 24 * 60)
-        assert home.phone.silent
+        for _ in range(2):
+            home.pass_(24 * 60)
+            assert home.phone.silent, "each counts on one day"
 
 
 class TestStrangersAtNight:
-    """A time within the quiet hours is no reason to forget anybody."""
+    """A time within the quiet hours is no reason to forget anybody, nor is a restart."""
 
     @pytest.fixture
     def more(self) -> dict[str, Any]:
@@ -194,6 +195,7 @@ class TestStrangersAtNight:
         home.house.settle()
         home.set(23)
         home.set(3, day=24)
+        home.restart()
         assert home.phone.silent
         home.set(7, day=24)
         assert home.phone.reply == "1 message of strangers in a day: mallory@example.net 1."
