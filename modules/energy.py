@@ -187,7 +187,9 @@ def _said(one: Measured, period: Period, today: date) -> str:
     now = "no reading" if one.now.watts is None else f"{meter.shown(one.now.watts)} now"
     if period == "now":
         counted = [f"{one.look.today_kwh:.2f} kWh today"] if one.look.today_kwh is not None else []
-        return ", ".join([now, *counted, *_month(one, today)])
+        month = _value(one, "month", today)
+        counted += [f"{month:.1f} kWh this month"] if month is not None else []
+        return ", ".join([now, *counted])
     total = _value(one, period, today)
     if period == "today":
         return f"{'no count of' if total is None else f'{total:.2f} kWh'} today, {now}"
@@ -199,14 +201,8 @@ def _said(one: Measured, period: Period, today: date) -> str:
         return f"{total:.2f} kWh in {WEEK} days: {shown}"
     if total is None:
         return "no count of this month"
-    counted = _month(one, today) or [f"{total:.2f} kWh this month"]
-    average = [f"{sum(kwh for _, kwh in days) / len(days):.2f} a day"] if days else []
-    return ", ".join([*counted, *average])
-
-
-def _month(one: Measured, today: date) -> list[str]:
-    months = dict(one.history.months)
-    return [f"{months[today.month]:.1f} kWh this month"] if today.month in months else []
+    average = f", {total / len(days):.2f} a day" if days else ""
+    return f"{total:.2f} kWh this month{average}"
 
 
 def _days(one: Measured, period: Period, today: date) -> list[tuple[date, float]]:
@@ -242,7 +238,7 @@ def _value(one: Measured, period: Period, today: date) -> float | None:
         return one.look.today_kwh
     days = _days(one, period, today)
     if not days and period == "month":  # newer plugs tell the month only
-        return dict(one.history.months).get(today.month)
+        return one.history.month
     return sum(energy for _, energy in days) if days else None
 
 

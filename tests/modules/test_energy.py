@@ -60,7 +60,7 @@ async def test_each_period_has_its_numbers(house: Commands, make: Make) -> None:
     today = f"{datetime.now():%a}"
     assert await house.text("energy", "lamp", "today") == "lamp 0.31 kWh today, 43 W now."
     assert await house.text("energy", "lamp", "week") == (f"lamp 0.31 kWh in 7 days: {today} 0.31.")
-    assert await house.text("energy", "lamp", "month") == ("lamp 0.3 kWh this month, 0.31 a day.")
+    assert await house.text("energy", "lamp", "month") == "lamp 0.31 kWh this month, 0.31 a day."
 
 
 async def test_today_is_never_the_whole_week(house: Commands, make: Make) -> None:
@@ -81,7 +81,7 @@ async def test_a_month_that_ends_while_it_is_told_is_the_one_that_was_asked_for(
     days = iter([date.today()])
     later = date.today() + timedelta(days=31)
     monkeypatch.setattr(house.module, "_today", lambda _: next(days, later))
-    assert await house.text("energy", "lamp", "month") == "lamp 0.3 kWh this month, 0.31 a day."
+    assert await house.text("energy", "lamp", "month") == "lamp 0.31 kWh this month, 0.31 a day."
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,17 @@ async def test_a_week_is_7_days_and_a_month_its_own(
     monkeypatch.setattr(house.module, "_today", lambda _: date(2025, 11, day))
     assert await house.text("energy", "lamp", "week") == f"lamp {week}."
     assert await house.text("energy", "lamp", "month") == f"lamp {month}."
+    told = f"{float(month[:4]):.1f} kWh this month."
+    assert (await house.text("energy", "lamp")).endswith(told), "as of the month itself"
 
 
 async def test_a_month_has_its_count_on_its_first_day_too(
     house: Commands, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plug is asked for the month before as well then."""
-    make("lamp")
-    monkeypatch.setattr(house.module, "_today", lambda _: date.today().replace(day=1))
+    lamp, first = make("lamp"), date.today().replace(day=1)
+    lamp.device.meter.days[first] = 0.31
+    monkeypatch.setattr(house.module, "_today", lambda _: first)
     assert await house.text("energy", "lamp") == (
         "lamp 43 W now, 0.31 kWh today, 0.3 kWh this month."
     )
@@ -149,7 +152,7 @@ async def den(house: Commands, make: Make) -> AsyncIterator[StandIn]:
 
 async def test_a_newer_plug_tells_its_month_without_days(house: Commands, den: StandIn) -> None:
     assert await house.text("energy", "den", "week") == "den no count of the last 7 days."
-    assert await house.text("energy", "den", "month") == "den 5.2 kWh this month."
+    assert await house.text("energy", "den", "month") == "den 5.20 kWh this month."
     assert await house.text("energy", "month") == "5.51 kWh month: den 5.20, lamp 0.31."
     den.modules["Energy"].consumption_this_month = 7324.0  # more than it can have drawn
     assert await house.text("energy", "den", "month") == "den no count of this month."

@@ -144,20 +144,11 @@ async def test_a_week_over_the_end_of_a_month_asks_for_both(answering: Answering
                         {"year": 10**12, "month": 2, "day": 24, "energy": 1.0},
                         {"year": 2026, "month": 2, "day": 24, "energy": 10**400},
                     ]
-                },
-                "get_monthstat": {
-                    "month_list": [
-                        {"year": 2026, "month": 3, "energy": 0.25},
-                        {"year": 2025, "month": 12, "energy": 9.0},
-                        {"year": 2026, "month": "2", "energy": 9.0},
-                        {"year": 2026, "month": 1, "energy": "9"},
-                    ]
-                },
+                }
             }
         }
     )
     history = await energy.history(lamp, date(2026, 3, 2))
     assert history.days == ((date(2026, 2, 28), 0.5), (date(2026, 3, 2), 0.25))
-    assert history.months == ((3, 0.25),)
     assert history.since(date(2026, 3, 1)) == [(date(2026, 3, 2), 0.25)]
     assert plug.served == 2

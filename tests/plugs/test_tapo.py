@@ -101,7 +101,7 @@ async def test_it_answers_the_same_questions(plug: StandIn, device: tapo.NewDevi
     assert look.reading is not None and look.reading.watts == 43.2
     assert look.today_kwh == 0.31
     assert len(await device.readings(2, pause=0.0)) == 2
-    assert (await energy.history(device, date(2026, 1, 2))).months == ((1, 5.2),)
+    assert (await energy.history(device, date(2026, 1, 2))).month == 5.2
     assert not await device.count_down(60, False)
     assert await device.stop_counting(), "what never counts cannot go on counting"
 

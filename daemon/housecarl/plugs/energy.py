@@ -1,4 +1,4 @@
-"""The energy a plug has counted, by day and by month, in kWh."""
+"""The energy a plug has counted, by days where it tells them, in kWh."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LONGEST_MONTH = 31
 
 
 class History(NamedTuple):
-    """Days in order of time, as far as the plug has them, up to today; months of this year."""
+    """Days in order of time, as far as the plug has them, up to today; a newer one has a month."""
 
     days: tuple[tuple[date, float], ...] = ()
-    months: tuple[tuple[int, float], ...] = ()
+    month: float | None = None
 
     def since(self, first: date) -> Sequence[tuple[date, float]]:
         """The days from `first` on."""
@@ -29,32 +29,23 @@ class History(NamedTuple):
 
 
 async def history(device: Device, today: date, limit: float = meter.DEFAULT_MAX_WATTS) -> History:
-    """This month by days, a week back at least, and this year by months; two requests at most.
+    """This month by days, a week back at least; two requests at most.
 
-    Days that are still to come, by a plug whose clock is ahead, are in no week and no month, nor is
-    what counts more than a plug of at most `limit` watts can have drawn.
+    Days that are still to come, by a plug whose clock is ahead, are left out, and so is what counts
+    more than a plug of at most `limit` watts can have drawn. What the plug counts by months has
+    both in it, and is not asked for.
     """
     most = meter.most_a_day(limit)
     if isinstance(device, NewDevice):
         month = await device.month_kwh()
-        if month is None or month > LONGEST_MONTH * most:
-            return History()
-        return History(months=((today.month, month),))
-    months = {(today.year, today.month)}
+        return History(month=month if month is not None and month <= LONGEST_MONTH * most else None)
     first = today - timedelta(days=WEEK - 1)
-    months.add((first.year, first.month))
     days: dict[date, float] = {}
-    year: Answer = {}
-    for number, (in_year, month) in enumerate(sorted(months, reverse=True)):
-        request: Answer = {"emeter": {"get_daystat": {"year": in_year, "month": month}}}
-        if number == 0:
-            request["emeter"]["get_monthstat"] = {"year": today.year}
+    for year, number in {(today.year, today.month), (first.year, first.month)}:
+        request: Answer = {"emeter": {"get_daystat": {"year": year, "month": number}}}
         answer = await device.ask(request, tries=2)
-        year = year or answer
         days |= {day: energy for day, energy in _days(answer) if day <= today and energy <= most}
-    told = sorted(_months(year, today.year).items())
-    counted = tuple(each for each in told if each[1] <= LONGEST_MONTH * most)
-    return History(tuple(sorted(days.items())), counted)
+    return History(tuple(sorted(days.items())))
 
 
 def _days(answer: Answer) -> list[tuple[date, float]]:
@@ -67,13 +58,4 @@ def _days(answer: Answer) -> list[tuple[date, float]]:
         energy = kwh(entry)
         if energy is not None:
             found.append((day, energy))
-    return found
-
-
-def _months(answer: Answer, year: int) -> dict[int, float]:
-    found = {}
-    for entry in entries(answer, "get_monthstat", "month_list"):
-        month, energy = entry.get("month"), kwh(entry)
-        if entry.get("year") == year and isinstance(month, int) and energy is not None:
-            found[month] = energy
     return found

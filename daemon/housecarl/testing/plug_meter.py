@@ -95,18 +95,20 @@ class Meter:
             return {"energy": round(kwh, 3)}
         return {"energy_wh": int(kwh * 1000)}
 
+    def _counted(self) -> list[tuple[date, float]]:
+        """The days that it tells, in order, and the kWh of each."""
+        self.settle()
+        today = {} if "no_today" in self._faults else {date.today(): self._today}
+        return sorted((self.days | today).items())
+
     def _daystat(self, args: Args) -> Args:
         if "no_days" in self._faults:
             return {"err_code": -7, "err_msg": "unknown error"}
-        self.settle()
-        counted = dict(self.days)
-        if "no_today" not in self._faults:
-            counted[date.today()] = self._today
         asked = args.get("year"), args.get("month")
         return {
             "day_list": [
                 {"year": day.year, "month": day.month, "day": day.day} | self._energy(kwh)
-                for day, kwh in sorted(counted.items())
+                for day, kwh in self._counted()
                 if (day.year, day.month) == asked
             ]
         }
@@ -114,12 +116,15 @@ class Meter:
     def _monthstat(self, args: Args) -> Args:
         if "no_days" in self._faults:
             return {"err_code": -7, "err_msg": "unknown error"}
-        self.settle()
-        now = time.localtime()
-        if args.get("year") != now.tm_year:
-            return {"month_list": []}
-        month = {"year": now.tm_year, "month": now.tm_mon}
-        return {"month_list": [month | self._energy(self._today)]}
+        year, months = args.get("year"), dict[int, float]()
+        for day, kwh in self._counted():
+            if day.year == year:
+                months[day.month] = months.get(day.month, 0.0) + kwh
+        return {
+            "month_list": [
+                {"year": year, "month": month} | self._energy(kwh) for month, kwh in months.items()
+            ]
+        }
 
     def _erase(self) -> Args:
         self._today = self._total = 0.0
