@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import socket
+import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from tests.doors.smtp_peer import CMD, HEAD, MESSAGE, Peer, Served, has_ipv6, serving
 
 from housecarl.doors.smtp import SmtpDoor
+from housecarl.doors.smtp_intake import unstuffed
 from housecarl.doors.smtp_settings import SmtpSettings
 from housecarl.errors import FormError, SpoolFull, StorageError, Unreachable
 from housecarl.message import Kind, read
@@ -53,9 +55,13 @@ async def test_250_comes_only_when_the_message_is_safe() -> None:
         assert (await answer).startswith("250 ")
 
 
-async def test_a_message_being_stored_is_stored_though_its_sender_has_gone() -> None:
+@pytest.mark.parametrize("resets", [False, True])
+async def test_a_message_being_stored_is_stored_though_its_sender_has_gone(resets: bool) -> None:
     async with serving() as served:
         peer, safe = await served.peer_being_stored()
+        if resets:
+            sock = peer.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await peer.close()
         stopped = asyncio.create_task(served.door.stop())
         await asyncio.wait([stopped], timeout=0.05)
@@ -178,6 +184,7 @@ def letter(sender: str, subject: str) -> bytes:
         ([GOOGLE], letter('"@txt.voice.google.com" <x@evil.example>', "New text message"), 550),
         ([GOOGLE], letter("forwarding-noreply@google.com", "(#1) Forwarding"), 250),
         ([GOOGLE, ("ann@*", "*")], letter("Ann <ann@example.org>", "anything"), 250),
+        ([GOOGLE, ("Ann <*", "*")], letter("Ann <ann@example.org>", "anything"), 250),
         ([], letter("anybody@example.org", "anything"), 250),
     ],
 )
@@ -214,6 +221,7 @@ async def test_dots_are_unstuffed_and_only_those() -> None:
         peer.send(HEAD + b"..\r\n...a\r\n.b\r\nc.\r\n.\r\n")
         await peer.reply()
         assert served.kept[0][0] == HEAD + b".\r\n..a\r\nb\r\nc.\r\n"
+    assert unstuffed(b"..x\r\n") == b".x\r\n"
 
 
 async def test_a_body_that_comes_byte_by_byte_ends_at_its_dot() -> None:

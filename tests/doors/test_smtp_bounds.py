@@ -139,10 +139,11 @@ async def test_a_command_without_end_is_ended(command: str) -> None:
 
 
 async def test_a_kept_connection_may_bring_messages_without_end() -> None:
+    """Each is counted anew, commands and bytes: all together are more than one may take."""
     async with serving(max_size=2000) as served:
         peer = await served.peer()
         for _ in range(100):
-            assert (await peer.message()).startswith("250 ")
+            assert (await peer.message(MESSAGE + b"x\r\n" * 500)).startswith("250 ")
         assert len(served.kept) == 100
 
 

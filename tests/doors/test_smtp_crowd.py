@@ -216,10 +216,13 @@ def test_a_standing_is_remembered_for_a_while_and_for_a_bounded_number_of_addres
     standings = Standings(lambda: now[0])
     for number in range(5000):
         standings.note(str(number), Standing.FRUITLESS)
-    standings.note("home", Standing.PROVEN)
+        standings.note(f"there {number}", Standing.PROVEN)
+        if number % 1000 == 0:
+            standings.note("home", Standing.PROVEN)
     standings.note("", Standing.FRUITLESS)
     assert standings.of("0") is standings.of("") is Standing.UNKNOWN
     assert standings.of("4999") is Standing.FRUITLESS
+    assert standings.of("there 0") is Standing.UNKNOWN
     standings.note("home", Standing.FRUITLESS)
     now[0] = FRUITLESS_SECONDS
     assert standings.of("4999") is Standing.UNKNOWN

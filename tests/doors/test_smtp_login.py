@@ -87,7 +87,8 @@ async def test_a_login_goes_step_by_step_and_can_be_broken_off(
         assert (await peer.say(coded("correct horse"))).startswith("235 ")
     async with secured(served, trusting, "tls") as peer:
         assert await peer.say("AUTH PLAIN") == "334 "
-        assert (await peer.say(coded("", "ann-user", "correct horse"))).startswith("235 ")
+        as_herself = coded("ann-user", "ann-user", "correct horse")
+        assert (await peer.say(as_herself)).startswith("235 ")
 
 
 async def test_an_ordinary_client_logs_in(served: Served, trusting: ssl.SSLContext) -> None:
@@ -295,7 +296,8 @@ async def test_who_guesses_from_one_address_has_to_wait(
         await checks.verify("ann-user", "correct horse", "192.0.2.1")
     now[0] += 1.0
     assert await checks.verify("ann-user", "correct horse", "192.0.2.1") == "ann"
-    assert await checks.verify("ann-user", "x", "192.0.2.1") is None, "counted anew"
+    for _ in range(FREE_FAILURES):
+        assert await checks.verify("ann-user", "x", "192.0.2.1") is None, "counted anew"
 
 
 async def test_guessers_are_remembered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

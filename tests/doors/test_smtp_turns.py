@@ -48,6 +48,18 @@ async def test_addresses_take_turns() -> None:
     assert queue.served == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
 
 
+async def test_who_comes_as_the_turn_is_given_on_waits_for_it() -> None:
+    queue = Queue(16)
+    async with queue.turns.turn("a"):
+        await queue.ask("b1")
+        queue.asked.append(asyncio.create_task(queue._hold("c1")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert queue.served == ["b1"]
+    await queue.end()
+    assert queue.served == ["b1", "c1"]
+
+
 async def test_who_is_alone_may_have_all_places_and_no_more() -> None:
     queue = Queue(3)
     await queue.ask("a1", "a2", "a3", "a4", "a5")
