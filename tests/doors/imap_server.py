@@ -223,25 +223,29 @@ class Talk:
                 return "NO cannot read that"
             for uid in uids:
                 if not (whole and uid in server.gone):
-                    self.fetch(uid, whole=whole)
+                    most = re.search(r"<0\.(\d+)>", what)
+                    self.fetch(uid, int(most[1]) if most else None, whole=whole)
         elif word == "STORE":
             for uid in uids:
                 server.inbox[uid].flags |= set(re.findall(r"[\\$]\w+", what))
         elif word in ("MOVE", "COPY"):
             folder = server.folders[what.strip('"')]
             folder.extend(server.inbox[uid].raw for uid in uids)
+        if word == "EXPUNGE":
+            uids = [uid for uid in uids if "\\Deleted" in server.inbox[uid].flags]
         if word in ("MOVE", "EXPUNGE"):
             for uid in uids:
                 del server.inbox[uid]
                 self.say("* 1 EXPUNGE")
         return None
 
-    def fetch(self, uid: int, *, whole: bool) -> None:
+    def fetch(self, uid: int, most: int | None, *, whole: bool) -> None:
         mail = self.server.inbox[uid]
         data = mail.raw if whole else mail.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         if not whole:
             lines = data.split(b"\r\n")
             data = b"\r\n".join(x for x in lines if x[:5] in (b"From:", b"Subje", b""))
+        data = data[:most]
         item = self.server.body if whole else self.server.section
         size = self.server.size or len(mail.raw)
         about = f"UID {uid} FLAGS ({' '.join(mail.flags)}) RFC822.SIZE {size}"

@@ -96,7 +96,7 @@ class ImapDoor:
             kind = type(error).__name__
             self._say(False, f"{self._settings.host}: the door broke ({kind}): see the log")
             self._cuts += 1
-            return self._patience.after_cut(self._cuts - 1)
+            return self._patience.after_cut(self._cuts)
 
     def _once(self) -> float:
         """One session; the seconds to wait before the next. Raises Stopped."""
@@ -117,7 +117,7 @@ class ImapDoor:
         except Refused as error:
             self._say(False, f"{self._settings.host}: {error}")
             self._refusals += 1
-            return self._patience.after_refusal(self._refusals - 1)
+            return self._patience.after_refusal(self._refusals)
         except Cut as error:
             why = str(error)
         if self._bridge.stopping.is_set():
@@ -128,7 +128,7 @@ class ImapDoor:
                 self._cuts = 0
         self._stumble(why, was_ready=session.is_ready)
         self._cuts += 1
-        return self._patience.after_cut(self._cuts - 1)
+        return self._patience.after_cut(self._cuts)
 
     def _stumble(self, why: str, *, was_ready: bool) -> None:
         """A connection ended: that is what servers do; news is that the next try fails too."""

@@ -35,9 +35,11 @@ class Patience(NamedTuple):
 
         Else a thousand houses would come back to their provider in the same second.
         """
-        return float(min(self.first * 2 ** min(times, 30), self.last)) * random.uniform(0.5, 1.0)
+        return float(min(self.first * 2 ** min(times - 1, 30), self.last)) * random.uniform(
+            0.5, 1.0
+        )
 
     def after_refusal(self, times: int) -> float:
         """The wait after `times` refused log-ins in a row; never less than the first."""
-        wait = min(self.refused * 2 ** min(times, 30), self.refused_last)
+        wait = min(self.refused * 2 ** min(times - 1, 30), self.refused_last)
         return float(wait) * random.uniform(1.0, 1.1)

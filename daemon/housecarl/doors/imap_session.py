@@ -170,7 +170,7 @@ class Session:
                 if not self._take_some(some, is_owed=is_owed):
                     return False
         if self._is_renumbered:
-            last = max(self._next - 1, *found) if found else self._next - 1
+            last = max([self._next - 1, *found])
             self._keep(self._progress._replace(validity=self._validity, last=0), last)
             self._is_renumbered = False
         return True
