@@ -20,8 +20,6 @@ class Memory(NamedTuple):
     wrong: bool = False
     #: good readings since it went wrong
     good: int = 0
-    #: single bad readings so far
-    glitches: int = 0
     #: what it counted the last time, and the time before
     total_kwh: float | None = None
     former_kwh: float | None = None
@@ -56,7 +54,7 @@ class Memory(NamedTuple):
 
 
 class Sensed(NamedTuple):
-    """A judgement over time: `news` is fault, well, reset or empty; `why` the meter is wrong."""
+    """A judgement over time: `news` is well, reset or empty; `why` the meter is wrong."""
 
     memory: Memory
     news: str = ""
@@ -68,12 +66,9 @@ def sense(memory: Memory, judgement: Judgement, today: date) -> Sensed:
     why = judgement.fault
     total = judgement.reading.total_kwh
     known = total is not None and 0 <= total < math.inf
-    after = memory._replace(glitches=memory.glitches + judgement.glitches)
-    if known:
-        after = after._replace(total_kwh=total, former_kwh=memory.total_kwh)
+    after = memory._replace(total_kwh=total, former_kwh=memory.total_kwh) if known else memory
     if why is not None:
-        news = "" if memory.wrong else "fault"
-        return Sensed(after._replace(wrong=True, good=0), news, why)
+        return Sensed(after._replace(wrong=True, good=0), why=why)
     if memory.wrong:
         if judgement.watts is None:
             return Sensed(after)  # says nothing, so it is not well either
