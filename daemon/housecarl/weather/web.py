@@ -118,8 +118,6 @@ async def get(
         raise Fault("cannot be reached") from None
     except aiohttp.ClientError:
         raise Fault("broke off its answer") from None
-    except OSError:
-        raise Fault("cannot be reached") from None
 
 
 async def _body(heard: aiohttp.ClientResponse) -> bytes:
