@@ -111,6 +111,7 @@ class Sky:
     station: Any = field(default_factory=observation)
     faults: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    is_new: bool = False  # since whatever it is asked for
     asked: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
 
     def paths(self) -> list[str]:
@@ -132,7 +133,8 @@ class Sky:
         }[request.path]
         if fault := self.faults.get(request.path):
             return await broken(request, fault, data)
-        if "If-Modified-Since" in request.headers and request.path == MET_NO:
+        asked_since = "If-Modified-Since" in request.headers and request.path == MET_NO
+        if asked_since and not self.is_new:
             return web.Response(status=304, headers=self.headers)
         return web.json_response(data, headers=self.headers)
 

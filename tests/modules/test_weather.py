@@ -131,6 +131,10 @@ async def test_met_no_is_asked_by_its_rules(weather: Commands, sky: Sky) -> None
     sky.paths()
     await weather.run("weather")
     assert sky.paths() == []
+    await age(weather, 41 * 60)
+    sky.is_new = True
+    sky.met_no["properties"]["timeseries"][0]["data"]["instant"]["details"]["air_temperature"] = 9
+    assert (await weather.text("weather")).startswith("Denver: 48 F")
 
 
 @pytest.mark.parametrize(
@@ -159,13 +163,16 @@ async def test_namesakes_get_numbers(weather: Commands, sky: Sky) -> None:
     assert sky.asked[-1][1]["latitude"] == "39.80"
 
 
-async def test_namesakes_of_which_nobody_knows_how_large_they_are_get_numbers_too(
+async def test_namesakes_of_which_none_is_by_far_the_largest_get_numbers_too(
     weather: Commands, sky: Sky
 ) -> None:
     sky.places["Troy"] = [place("Troy", "", None), place("Troy", "Texas", None)]
     assert await weather.text("weather", "Troy") == (
         "Which Troy? 1 US, 2 Texas US. Text !weather troy 2"
     )
+    sizes = (("Ohio", 90_000), ("Texas", 80_000), ("Iowa", 5))
+    sky.places["Lima"] = [place("Lima", region, people) for region, people in sizes]
+    assert (await weather.text("weather", "Lima")).startswith("Which Lima? 1 Ohio US, 2 Texas US")
 
 
 @pytest.mark.parametrize("lost", ["latitude", "longitude", "name"])
