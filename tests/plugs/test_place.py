@@ -50,3 +50,12 @@ async def test_two_hosts_are_one_when_their_addresses_are() -> None:
     assert await place.same("localhost", "127.0.0.1")
     assert not await place.same("192.168.1.41", "192.168.1.42")
     assert not await place.same("no..host", "127.0.0.1")
+
+
+async def test_a_plug_with_addresses_of_both_kinds_is_asked_at_its_ipv4(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Plugs of the older kind have no other; a name server tells both in any order."""
+    both = [(0, 0, 0, "", (address, 0)) for address in ("fd00::7", "192.0.2.7", "fd00::8")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    assert (await place.addresses("lamp.lan"))[0] == "192.0.2.7"

@@ -200,6 +200,8 @@ async def test_two_plugs_that_swapped_their_addresses_are_told_once(
         "heater on, lamp off. 43 W in all. Another plug than before answers as lamp."
     )
     assert await house.text("plug", "all") == "heater on, lamp off. 43 W in all."
+    lamp.device.mac = ""
+    assert await house.text("plug", "lamp") == "lamp off. 0 W now, 0.31 kWh today.", "who knows"
 
 
 async def test_no_plugs_in_the_config(house: Commands) -> None:
