@@ -111,9 +111,18 @@ def test_a_part_that_is_well_for_a_moment_is_not_well_again(home: Home) -> None:
 def test_what_was_told_is_not_told_again_after_a_restart(home: Home) -> None:
     home.pass_(16)
     home.phone.wait()
-    home.restart()
+    for _ in range(2):
+        home.restart()
     home.pass_(60)
     assert home.phone.silent
+
+
+def test_it_is_told_in_its_time_though_nobody_looks_again(home: Home) -> None:
+    """At the last moment it was looked at, it was a second too early."""
+    home.pass_(15 - 1 / 60)
+    assert home.phone.silent
+    home.pass_(1)
+    assert home.phone.reply.startswith("mailbox: ")
 
 
 class TestPost:

@@ -77,6 +77,13 @@ def test_what_was_well_for_most_of_a_night_is_not_told_as_wrong_all_night(
     assert say(first, news, datetime.fromtimestamp(7 * 3600, UTC), zone) == last
 
 
+def test_what_was_well_for_a_moment_is_told_without_breaks() -> None:
+    state, news = State(), None
+    for now, found in ((0.0, BAD), (60.0, BAD), (120.0, WELL), (179.0, BAD), (400.0, BAD)):
+        state, news = step(state, found, now, quiet=now < 400)
+    assert news == News("trouble", 0.0, 400.0, "no answer")
+
+
 def test_what_could_not_be_told_changes_nothing() -> None:
     looks = ((0, BAD), (30, UNKNOWN), (60, BAD), (70, UNKNOWN), (80, WELL), (100, UNKNOWN))
     words = told(*((now, found, False) for now, found in looks), (140, WELL, False))
