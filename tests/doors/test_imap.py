@@ -284,12 +284,16 @@ async def test_a_stop_takes_no_longer_when_the_server_hangs(own: Dovecot, user: 
 
 
 async def test_tls_is_verified(dovecot: Dovecot, user: str, pair: tuple[Path, Path]) -> None:
-    """An authority of our own is trusted when named; without it there is no connection."""
+    """An authority of our own is trusted when named; without it there is no connection.
+
+    The connection is cut at a stop, also where it was another socket before STARTTLS.
+    """
     for tls, port in (("tls", dovecot.port_tls), ("starttls", dovecot.port)):
         ledger = Ledger()
         given = settings(port, user, host="localhost", tls=tls, ca=pair[0])
-        async with watching(ledger, given):
+        async with watching(ledger, given) as door:
             await ledger.ready()
+        assert door._thread is not None and not door._thread.is_alive()
         ledger = Ledger()
         given = given.model_copy(update={"ca": None})
         async with watching(ledger, given):
