@@ -39,6 +39,26 @@ def test_who_only_asks_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
         answered.join()
 
 
+def test_a_start_that_waits_for_a_verb_keeps_no_other_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that start beside a verb one serves: neither holds anything while it waits."""
+    Lock(tmp_path).release()
+    others: list[Lock] = []
+    with (tmp_path / "lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+
+        def meanwhile(_: float) -> None:
+            fcntl.flock(asking, fcntl.LOCK_UN)
+            monkeypatch.undo()
+            others.append(Lock(tmp_path))
+
+        monkeypatch.setattr("housecarl.lock.time.sleep", meanwhile)
+        with pytest.raises(JournalError, match="another housecarl already serves the spool"):
+            Lock(tmp_path)
+    assert len(others) == 1
+
+
 def test_what_its_holder_says_is_heard_until_it_says_something_else(tmp_path: Path) -> None:
     lock = Lock(tmp_path)
     lock.say("the disk is full")
