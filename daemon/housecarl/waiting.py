@@ -47,7 +47,6 @@ class Waiting:
         """Offer nothing more."""
         for timer in self._timers.values():
             timer.cancel()
-        self._timers.clear()
 
     def _offer(self) -> None:
         """All that wait, as they came: the last has the shortest pause, and must not be first."""

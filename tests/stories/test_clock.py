@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import closing
 from datetime import timedelta
@@ -11,16 +10,13 @@ from typing import Any
 
 import pytest
 
-from housecarl.journal import JOURNAL, Database, connect, receipts
+from housecarl.journal import JOURNAL, connect, receipts
 from housecarl.judge import Case, Judge
-from housecarl.message.name import id_of, make_name
-from housecarl.record import Record
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
 from housecarl.testing.phone import Phone
-from housecarl.waiting import Waiting
 
-pytestmark = pytest.mark.long(after=2)
+pytestmark = pytest.mark.long(after=1)
 
 
 @pytest.fixture
@@ -52,28 +48,6 @@ def tried(house: TestHouse, times: int) -> None:
 def test_a_look_is_answered_by_an_unset_clock(phone: Phone) -> None:
     phone.text("!uptime")
     assert phone.reply.startswith("Elm Street up ")
-
-
-async def test_what_waits_is_offered_once_all_of_it_with_the_first(
-    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    offered = asyncio.Queue[str]()
-    nothing: Any = None
-    db = Database(tmp_path / "journal.sqlite")
-    db.open()
-    waiting = Waiting(db, Record(db, nothing), clock, offered.put_nowait)
-    first, second, third = (make_name(clock.now() + timedelta(seconds=n)) for n in range(3))
-    for name, pause in ((second, 3600.0), (first, 0.0)):
-        monkeypatch.setattr("housecarl.waiting.RETRY_SECONDS", (pause,))
-        await waiting.postpone(name, "no answer")
-    assert [await offered.get(), await offered.get()] == [first, second]
-    await waiting.postpone(third, "no answer")
-    assert await offered.get() == third and offered.empty()
-    await waiting.postpone(third, "the clock is not set yet")
-    known = await db.read(lambda conn: receipts.find(conn, id_of(third)))
-    assert known is not None
-    assert (known.tries, known.checks) == (2, {"later": "the clock is not set yet"}), "the last why"
-    await db.close()
 
 
 def test_a_change_waits_until_the_clock_is_set_and_is_done_once(
