@@ -36,9 +36,8 @@ class Parked:
         return self._waiting.pop(name, None)
 
     async def answered(self) -> None:
-        """Return once all that are here now are offered again."""
-        if self._waiting:
-            await asyncio.wait(self._waiting.values())
+        """Return once all that are here now, one at least, are offered again."""
+        await asyncio.wait(self._waiting.values())
 
     def stop(self) -> None:
         """Offer nothing more."""

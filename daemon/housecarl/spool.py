@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from housecarl.disk import is_there, rename, sync_filesystem, sync_folder, write_new
-from housecarl.errors import MessageGone, MessageUnread, StorageError
+from housecarl.errors import MessageUnread, StorageError
 from housecarl.message.name import make_name
 from housecarl.message.stamp import Stamp, Stored, split
 from housecarl.renames import Renames
@@ -263,11 +263,9 @@ class Spool:
 
     def _take(self, name: str) -> Stored:
         here = self.root / State.WORK / name
-        try:
-            if not is_there(here):
+        if not is_there(here):
+            with contextlib.suppress(FileNotFoundError):  # reading it says that it is gone
                 (self.root / State.NEW / name).rename(here)
-        except FileNotFoundError:
-            raise MessageGone(name) from None
         return split(read_file(here))
 
     def move(self, name: str, source: State, target: State) -> None:
