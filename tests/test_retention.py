@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -300,6 +301,43 @@ async def test_a_sweep_that_fails_is_tried_again(
         for _ in range(2):
             await tried.get()
     running.cancel()
+
+
+async def test_an_hour_after_the_start_it_sweeps_and_then_once_a_day(
+    sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[float | str] = []
+
+    async def rest(seconds: float) -> None:
+        done.append(seconds)
+        if len(done) > 4:
+            raise asyncio.CancelledError
+
+    async def sweep(_: Sweeper) -> None:
+        done.append("sweep")
+
+    monkeypatch.setattr("housecarl.retention.asyncio.sleep", rest)
+    monkeypatch.setattr(Sweeper, "sweep", sweep)
+    with pytest.raises(asyncio.CancelledError):
+        await sweeper.run()
+    assert done == [3600, "sweep", DAY, "sweep", DAY]
+
+
+async def test_a_short_memory_of_messages_forgets_no_key_that_a_repeat_may_have(
+    sweeper: Sweeper,
+) -> None:
+    """What is asked for is a small journal, and not that a change is done again."""
+    config = sweeper.config
+    journal = config.retention.journal.model_copy(update={"age": DAY})
+    retention = config.retention.model_copy(update={"journal": journal})
+    short = replace(sweeper, config=config.model_copy(update={"retention": retention}))
+    days = config.trust.remember / DAY
+    with closing(connect(sweeper.db.path)) as conn:
+        for ago in (0.5, days - 1, days + 1):
+            fill(conn, 1, START.timestamp() - ago * DAY)
+    await short.sweep()
+    with closing(connect(sweeper.db.path)) as conn:
+        assert [len(tables(conn)[name]) for name in ("receipts", "keys")] == [1, 2]
 
 
 def test_the_house_sweeps_by_its_configuration(tmp_path: Path) -> None:

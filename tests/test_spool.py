@@ -263,6 +263,17 @@ async def test_while_the_disk_hangs_nobody_waits_longer_than_it_may_and_nothing_
     assert written == [b"x", b"x"], "what nobody waits for any more is not written at all"
 
 
+async def test_once_all_is_put_the_disk_is_left_alone(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[object] = []
+    monkeypatch.setattr("housecarl.spool.sync_folder", synced.append)
+    await spool.put(b"x", STAMP)
+    for _ in range(9):
+        await spool.settle()
+    assert len(synced) == 1
+
+
 async def test_one_message_alone_does_not_flush_the_whole_disk(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
