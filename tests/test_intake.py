@@ -296,7 +296,7 @@ def test_new_is_not_there(tmp_path: Path) -> None:
 async def test_that_messages_are_taken_again_is_told_until_somebody_hears_it(
     tmp_path: Path,
 ) -> None:
-    """The journal is on the same disk, and may come right a moment later."""
+    """The journal is on the same disk, and may come right a moment later. So it is each time."""
     told, heard = list[tuple[bool, str]](), asyncio.Event()
 
     async def tell(name: str, ok: bool, text: str) -> None:
@@ -310,11 +310,40 @@ async def test_that_messages_are_taken_again_is_told_until_somebody_hears_it(
     spool.open(alone=True)
     await spool.start()
     intake = Intake(spool, tell, again=0.01)
-    (spool.root / "new").rename(spool.root / ".new")
+    for _ in range(2):
+        told.clear()
+        heard.clear()
+        (spool.root / "new").rename(spool.root / ".new")
+        with pytest.raises(StorageError):
+            await intake.put(b"", Stamp("drop", datetime.now(UTC)))
+        (spool.root / ".new").rename(spool.root / "new")
+        await asyncio.wait_for(heard.wait(), PATIENCE)
+        assert told[-1] == (True, "messages are taken again")
+        async with asyncio.timeout(PATIENCE):
+            while intake._looking is not None:  # noqa: ASYNC110 - what is looked at is no event
+                await asyncio.sleep(0)
+    await spool.stop()
+
+
+@pytest.mark.parametrize("fault", ["full", "away"])
+async def test_nothing_is_told_to_be_well_that_is_not(tmp_path: Path, fault: str) -> None:
+    """Neither while a folder is away nor while there is only room for the byte of a look."""
+    told, looked = list[bool](), asyncio.Event()
+
+    async def tell(name: str, ok: bool, text: str) -> None:
+        told.append(ok)
+        if len(told) == 3:
+            looked.set()
+
+    spool = Spool(tmp_path / "spool", reserve=1 << 60 if fault == "full" else 0)
+    spool.open(alone=True)
+    await spool.start()
+    if fault == "away":
+        (spool.root / "new").rename(spool.root / ".new")
+    intake = Intake(spool, tell, again=0.01)
     with pytest.raises(StorageError):
         await intake.put(b"", Stamp("drop", datetime.now(UTC)))
-    (spool.root / ".new").rename(spool.root / "new")
-    await asyncio.wait_for(heard.wait(), PATIENCE)
-    assert told[-1] == (True, "messages are taken again")
+    await asyncio.wait_for(looked.wait(), PATIENCE)
     intake.stop()
+    assert told[:3] == [False] * 3
     await spool.stop()

@@ -19,6 +19,7 @@ def test_a_folder_is_held_by_one_until_it_is_released(tmp_path: Path) -> None:
     folder = tmp_path / "spool" / ".journal"
     assert held(folder) is None
     lock = Lock(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
     assert held(folder) == ""
     opened = psutil.Process().num_fds()
     with pytest.raises(JournalError, match="another housecarl already serves the spool"):

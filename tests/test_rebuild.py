@@ -347,7 +347,9 @@ def test_a_lost_phone_stays_lost_where_its_page_can_be_read(house: TestHouse) ->
     spoil(house.spool / JOURNAL, "readings")
     house.start()
     assert read(house, people.off).keys() == {"bo"}
-    assert "switched off" not in house.inbox.wait(1)[0].text
+    told = house.inbox.wait(1)[0]
+    assert "switched off" not in told.text
+    assert "house.alert.rebuilt-" in told.mail["Message-ID"], "not that of any other alert"
 
 
 def test_a_lost_phone_stays_lost_in_a_folder_of_any_name(lived: TestHouse, tmp_path: Path) -> None:

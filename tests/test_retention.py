@@ -94,6 +94,15 @@ def test_a_file_that_cannot_be_removed_is_named_counts_and_keeps_no_other(
     ]
 
 
+def test_where_a_link_leads_nothing_is_removed(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "2026-01"
+    swept = tmp_path / "swept"
+    swept.mkdir()
+    (swept / "link").symlink_to(elsewhere)
+    assert sweep_folder(swept, 0.0, 0, START + timedelta(days=1)) == 0
+    assert len(files(elsewhere)) == 1
+
+
 def test_a_file_without_a_time_in_its_name_is_as_old_as_it_is(tmp_path: Path) -> None:
     for name, age in (("old.eml", 2 * DAY), ("young.eml", 0), ("notes.txt", 2 * DAY)):
         path = tmp_path / name
