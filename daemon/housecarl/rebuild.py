@@ -55,7 +55,7 @@ class Rebuild:
     progress: Progress = field(default_factory=Progress)
 
     def mend(self) -> None:
-        """Return with a whole journal in place, or none at a first start.
+        """Return with a whole journal in place.
 
         A crash on the way is taken up by the next call. Raises StorageError when the disk fails,
         JournalError when the journal is a newer housecarl's.
@@ -79,8 +79,6 @@ class Rebuild:
         """What is wrong with the journal; None when nothing is."""
         if is_lost(self.remains.config.spool, self.path):
             return "the journal is gone"
-        if not is_there(self.path):
-            return None
         try:
             conn = connect(self.path)
         except JournalDamaged as error:

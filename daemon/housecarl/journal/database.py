@@ -86,14 +86,12 @@ def _set_up(conn: sqlite3.Connection, readonly: bool) -> None:
     conn.row_factory = sqlite3.Row
     conn.text_factory = lenient
     if readonly:
-        conn.execute("PRAGMA query_only = ON")
         conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         check(conn)
         return
     conn.execute("PRAGMA journal_mode = WAL")
     # FULL: every commit syncs the write-ahead log; claim and result are barriers.
     conn.execute("PRAGMA synchronous = FULL")
-    conn.execute("PRAGMA foreign_keys = OFF")
     migrate(conn)
     # changes no row: a damaged header may let SQLite read the file and never write it
     conn.execute("DELETE FROM stored WHERE false")
