@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tests.cli.conftest import LOGIN, verb_of
 
-from housecarl import rebuild
+from housecarl import disk, rebuild
 from housecarl.errors import JournalDamaged, JournalError, StorageError
 from housecarl.journal import JOURNAL, conditions, connect, events, mark_of, people, receipts, runs
 from housecarl.journal.schema import VERSION
@@ -408,10 +408,20 @@ def test_all_that_is_known_is_in_the_file_that_is_put_in_place(
         readers.append(sqlite3.connect(part, check_same_thread=False))
         readers[0].execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
+    order: list[str] = []
+
+    def note(here: str, there: str) -> None:
+        disk.rename(here, there)
+        order.append(Path(there).name.partition("-")[0])
+
+    monkeypatch.setattr(rebuild, "rename", note)
+    monkeypatch.setattr(rebuild, "sync_folder", lambda _: order.append("sync"))
     monkeypatch.setattr(rebuild.Rebuild, "_fill", look)
     replace(house.spool / JOURNAL)
     house.start()
     readers[0].close()
+    steps = ("journal.rebuilt", "journal.damaged", "journal.sqlite")
+    assert order == [each for step in steps for each in (step, "sync")], "a power cut finds one"
     assert [each.state for each in read(house, lambda c: receipts.listing(c, limit=9))] == [
         "executed"
     ]

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def note(house: TestHouse, state: str, calls: tuple[tuple[str, ...], ...], *done
     """What the journal knew of it."""
     conn = connect(house.spool / JOURNAL)
     receipt = Receipt(ID, NAME, 1.0, "drop", person="ann", proof="local", calls=calls, state=state)
-    receipts.store(conn, receipt)
+    thread = {"subject": "Re: lamp", "in_reply_to": "<2@x>", "references": ["<1@x>", "<2@x>"]}
+    receipts.store(conn, replace(receipt, reply_to="ann@example.org", thread=thread))
     for run in done:
         runs.finish(conn, run)
     conn.close()
@@ -163,9 +165,12 @@ def test_a_change_that_was_begun_is_not_run_again_and_the_truth_is_told(house: T
         Run(ID, 0, ("plug", "lamp", "on"), "ann", "change", 1.0),
     )
     house.start()
-    assert house.inbox.wait(1)[0].text.startswith(
+    told = house.inbox.wait(1)[0]
+    assert told.text.startswith(
         "plug was interrupted by a restart. It may have been done. Log 7f3a."
     )
+    conversation = [told.mail[name] for name in ("Subject", "In-Reply-To", "References")]
+    assert conversation == ["Re: lamp", "<2@x>", "<1@x> <2@x>"]
     assert folders(house) == ["executed"]
 
 

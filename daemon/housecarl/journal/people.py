@@ -54,8 +54,7 @@ def pinned(conn: sqlite3.Connection, person: str, sender: str, address: str) -> 
     `address` is that of any conversation between the two; ours stands first in it.
     """
     row = conn.execute(
-        "SELECT token FROM ways "
-        "WHERE person = ? AND sender = ? AND address LIKE ? AND token <> ''",
+        "SELECT token FROM ways WHERE person = ? AND sender = ? AND address LIKE ? AND token <> ''",
         (person, sender, f"{address.partition('.')[0]}.%"),
     ).fetchone()
     return None if row is None else str(row[0])
