@@ -239,6 +239,8 @@ class TestTurns:
         assert self.phone.reply == "slow."
         assert self.phone.reply.startswith("switch: Not done: sent 12:00")
         assert done() == ["slow"]
+        dates = [each.mail["Date"].datetime for each in self.house.inbox.received[-2:]]
+        assert dates == [clock.now().replace(microsecond=0)] * 2, "when it was over"
 
     def test_nor_is_one_of_a_person_who_was_switched_off(
         self, done: Callable[[], list[str]]
