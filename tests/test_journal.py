@@ -359,7 +359,13 @@ def test_a_new_challenge_cancels_the_older_one(conn: sqlite3.Connection) -> None
     found = codes.waiting(conn, "ann", 50.0)
     assert found is not None and found.code == "2222"
     assert codes.waiting(conn, "ann", 100.0) is None
+    assert not codes.is_spent(conn, "ann", 7)
     assert codes.spend_step(conn, "ann", 7) and not codes.spend_step(conn, "ann", 7)
+    assert [codes.is_spent(conn, *each) for each in (("ann", 7), ("ann", 8), ("bo", 7))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_five_wrong_codes_lock_a_person_out_if_they_lie_within_an_hour(

@@ -6,9 +6,10 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -257,6 +258,22 @@ async def test_files_that_somebody_else_removes_are_no_trouble(tmp_path: Path) -
         await gone(tmp_path / "three")
     assert taken == [b"one\r\n", b"three\r\n"]
     assert box.told.get_nowait() == WELL and box.told.empty()
+
+
+def test_a_file_that_goes_while_the_folder_is_listed_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gone", "there"):
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def listed(root: Path) -> Any:
+        entries = [*scandir(root)]
+        (root / "gone").unlink()
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    assert [name for name, _ in drop._candidates(tmp_path)] == ["there"]
 
 
 @pytest.mark.parametrize(("after", "more"), [(b"", b"ime\n"), (b"!upt", b"x" * MAX_SIZE)])
