@@ -29,15 +29,14 @@ def issue(
     receipt: str,
     created: float,
     expires: float,
-) -> int:
+) -> None:
     """Keep a challenge; an older one of the same person is cancelled."""
     cancel(conn, person)
-    cursor = conn.execute(
+    conn.execute(
         "INSERT INTO codes (person, code, words, receipt, created, expires, state) "
         "VALUES (?, ?, ?, ?, ?, ?, 'waiting')",
         (person, code, json.dumps(words), receipt, created, expires),
     )
-    return int(cursor.lastrowid or 0)
 
 
 def waiting(conn: sqlite3.Connection, person: str, now: float) -> Code | None:
