@@ -273,6 +273,35 @@ def test_a_later_reply_waits_behind_an_earlier_one_of_its_person(conn: sqlite3.C
     assert [each.id for each in replies.due(conn, 101.0, 9)][:1] == [first]
 
 
+def test_the_next_reply_is_due_with_the_first_of_those_that_wait(conn: sqlite3.Connection) -> None:
+    assert replies.next_due(conn, 10.0) is None
+    for person, pause in (("ann", 300.0), ("bo", 100.0), ("eve", 200.0)):
+        replies.later(conn, replies.add(conn, out(person, 1.0)), pause, "busy")
+    replies.add(conn, out("zoe", 1.0))
+    assert [replies.next_due(conn, after) for after in (10.0, 100.0, 300.0)] == [100.0, 200.0, None]
+
+
+def test_what_can_never_be_sent_is_kept_without_its_mail(conn: sqlite3.Connection) -> None:
+    reply = replies.add(conn, out("ann", 1.0)._replace(error="too large"))
+    assert replies.due(conn, 10.0, 9) == []
+    (kept,) = replies.queue(conn)
+    assert (kept["state"], kept["error"]) == ("refused", "too large")
+    assert not replies.retry(conn, reply, 10.0)
+
+
+@pytest.mark.parametrize(
+    "state,said", [("waiting", None), ("started", None), ("executed", "text"), ("refused", "text")]
+)
+def test_an_answer_is_told_once_its_message_is_over(
+    conn: sqlite3.Connection, state: str, said: str | None
+) -> None:
+    receipts.store(conn, Receipt("a", "a.eml", 1.0, "drop", state=state), ["drop:key"])
+    assert replies.answer_to(conn, "drop:key") == (None if said is None else "")
+    replies.add(conn, out("ann", 1.0)._replace(receipt="a"))
+    assert replies.answer_to(conn, "drop:key") == said
+    assert replies.answer_to(conn, "drop:other") is None
+
+
 def test_an_earlier_reply_waits_behind_no_later_one(conn: sqlite3.Connection) -> None:
     """As one that is tried again by hand, of a person whose newer replies meet a fault."""
     first, later = replies.add(conn, out("ann", 1.0)), replies.add(conn, out("ann", 2.0))
@@ -391,6 +420,14 @@ def test_a_condition_is_news_when_it_turns(conn: sqlite3.Connection) -> None:
     assert told == [False, True, False, True]
     assert [each.kind for each in events.latest(conn)] == ["door-well", "door-trouble"]
     assert conditions.listing(conn) == [Condition("door.imap", True, "watched", 4.0)]
+
+
+def test_a_part_that_is_no_more_is_forgotten_and_no_other(conn: sqlite3.Connection) -> None:
+    for name in ("door.imap", "door.smtp", "module.imap", "post"):
+        conditions.note(conn, Condition(name, False, "gone", 1.0))
+    conditions.forget_gone(conn, "door", ["smtp"])
+    left = [each.name for each in conditions.listing(conn)]
+    assert left == ["door.smtp", "module.imap", "post"]
 
 
 def test_bytes_that_were_a_text_are_a_text_again_or_nothing(conn: sqlite3.Connection) -> None:
