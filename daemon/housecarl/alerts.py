@@ -14,19 +14,23 @@ from housecarl.means import Workshop
 from housecarl.module import Reply
 
 
-def owners(config: Config, now: datetime) -> list[str]:
+def owners(config: Config, now: datetime, off: Callable[[str], bool]) -> list[str]:
     """Who is told: the people marked as owner, else the first who may use everything.
 
-    Whose rights have ended is neither.
+    Whose rights have ended is neither, nor who is switched off: a lost phone hears nothing.
     """
-    people = {name: each for name, each in config.people.items() if not config.ended(name, now)}
+    people = {
+        name: each
+        for name, each in config.people.items()
+        if not (off(name) or config.ended(name, now))
+    }
     marked = [name for name, person in people.items() if person.owner]
     return marked or [name for name, person in people.items() if "*" in person.may][:1]
 
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Sends one message to every owner, by the way each is reached; a lost phone hears nothing."""
+    """Sends one message to every owner, by the way each is reached."""
 
     config: Config
     workshop: Workshop
@@ -40,12 +44,9 @@ class Alerts:
 
     def queue(self, conn: sqlite3.Connection, reply: Reply, now: float) -> None:
         """Queue it with what else is written in this transaction; then `wake`."""
-        for name in owners(self.config, datetime.fromtimestamp(now, UTC)):
-            if not self.off(name):
-                part = secrets.token_hex(8)
-                self.workshop.outbox.queue(
-                    conn, Answer(name, [reply], "alert", part=part), None, now
-                )
+        for name in owners(self.config, datetime.fromtimestamp(now, UTC), self.off):
+            part = secrets.token_hex(8)
+            self.workshop.outbox.queue(conn, Answer(name, [reply], "alert", part=part), None, now)
 
     def wake(self) -> None:
         """There may be something to send."""

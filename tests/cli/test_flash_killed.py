@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.forked import Forked, Forker
 from tests.cli.terminal import Typist
+from tests.stories.talk import switch
 
 from housecarl import recover
 from housecarl.journal import JOURNAL, connect, values
@@ -27,6 +28,7 @@ ANN, BO = "ann@example.org", "bo@example.org"
 PEOPLE = {
     "ann": {"phones": ["+13035550123"], "addresses": [ANN], "may": ["*"], "owner": True},
     "bo": {"addresses": [BO], "may": ["*"], "owner": True},
+    "cy": {"addresses": ["cy@example.org"], "may": ["*"], "owner": True},
 }
 CUT_OFF = r"lamp: the flash of \d\d:\d\d was interrupted here\. "
 NOT_FLASHED = CUT_OFF + r"It runs 1\.1\.1, working: it was NOT flashed\."
@@ -44,7 +46,7 @@ def plug() -> Iterator[SimulatedPlug]:
 
 @pytest.fixture
 def house(tmp_path: Path, plug: SimulatedPlug) -> Iterator[TestHouse]:
-    """A house that was open once and is closed, with two owners."""
+    """A house that was open once and is closed, with two owners, and one who is switched off."""
     folder = tmp_path / "firmware"
     folder.mkdir()
     image = make_image([plug.device.nature.hw_id], NEW, 204_800)
@@ -54,6 +56,7 @@ def house(tmp_path: Path, plug: SimulatedPlug) -> Iterator[TestHouse]:
         "firmware": {"folder": str(folder), "pace": PACE},
     }
     with TestHouse(tmp_path, PEOPLE, modules) as house:
+        switch(house, "cy", on=False)
         house.stop()
         yield house
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pyotp.totp import TOTP
 from structlog.testing import capture_logs
-from tests.stories.talk import inside, pass_
+from tests.stories.talk import inside, pass_, queue, switch
 
 from housecarl import secret
 from housecarl.confirm import matching_step
@@ -303,6 +303,21 @@ def test_a_lock_out_is_told_to_the_owner(house: TestHouse, phone: Phone) -> None
     bo.wait()
     told = phone.reply
     assert told.startswith("bo sent wrong codes 5 times: codes are off for an hour.")
+
+
+def test_while_the_owner_is_switched_off_the_next_who_may_everything_is_one(
+    house: TestHouse, phone: Phone
+) -> None:
+    bo = house.phone("bo")
+    for each in (phone, bo):
+        each.text("!help yes")
+        each.wait()
+    house.until(lambda: not queue(house))
+    switch(house, "ann", on=False)
+    house.do(inside(house).alerts.send(Reply("The freezer is warm.")))
+    assert bo.reply == "The freezer is warm."
+    bo.text("!status")
+    assert "ann 1, bo " in bo.reply, "what all texts cost is for who owns the house"
 
 
 def test_an_authenticator_app_makes_the_codes_and_each_is_good_once(

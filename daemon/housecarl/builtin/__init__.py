@@ -21,6 +21,6 @@ def commands(
         *codes.make(db),
         more.make(db),
         log.make(db, judge, config),
-        status.make(db, config, clock),
+        status.make(db, judge, config, clock),
         *jobs.Jobs(db, judge, config, clock, wake_jobs).commands,
     ]

@@ -138,11 +138,14 @@ async def _noted(loaded: Loaded, receipt: str) -> AsyncIterator[None]:
     Nothing is told when nothing was begun.
     """
     from housecarl.alerts import owners
+    from housecarl.cli import journal
     from housecarl.cli.verb_store import VerbStore
+    from housecarl.journal import people
     from housecarl.means import BACKGROUND, note_of
 
     store = VerbStore(loaded, BACKGROUND)
-    here = owners(loaded.config, datetime.now(UTC))
+    off = journal.read(loaded, people.off) if journal.may_read(loaded.config.spool) else {}
+    here = owners(loaded.config, datetime.now(UTC), off.__contains__)
     told = {f"{receipt}.{n}": name for n, name in enumerate(here)}
     for key, name in told.items():
         await store.set(key, {**note_of(name, "firmware", receipt, None), "told": True})
