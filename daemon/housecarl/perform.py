@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from housecarl.answer import answer
 from housecarl.commands import Command
 from housecarl.config import Config
 from housecarl.confirm import make_challenge
@@ -78,7 +79,7 @@ class Performer:
             with self._workshop.watching(step.command.name, step.command.file):
                 async with asyncio.timeout(self._limit(step.command)):
                     said = rule(step.args)
-                    return str(await said if inspect.isawaitable(said) else said)
+                    return answer(await said if inspect.isawaitable(said) else said).text
         except CommandError:
             raise
         except BaseException as error:
