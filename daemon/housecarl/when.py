@@ -35,7 +35,7 @@ _CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)")
 def span(text: str, such: str = "20m, 2h or 3d") -> timedelta:
     """A time span: 20m, 2h, 1h30m, 3d; raises CommandError for the sender, who can write `such`."""
     match = _SPAN.fullmatch(text)
-    if match is None or not any(match.groups()):
+    if match is None:
         raise CommandError(f"{text[:20]} is no time span. Write {such}.")
     days, hours, minutes = (int(group or 0) for group in match.groups())
     found = timedelta(days=days, hours=hours, minutes=minutes)

@@ -131,7 +131,7 @@ class NameServers:
         except dns.exception.DNSException:
             return ()
         try:
-            answer = await stub.resolve(absolute, "TXT", lifetime=self._lifetime, search=False)
+            answer = await stub.resolve(absolute, "TXT", lifetime=self._lifetime)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except (dns.exception.DNSException, OSError) as fault:
