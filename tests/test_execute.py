@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,10 +18,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from housecarl.answer import LONGEST_TEXT, MOST_ROWS, answer
+from housecarl.arguments import Args
+from housecarl.config import Config
 from housecarl.execute import Outcome, execute
+from housecarl.judge import Judge
 from housecarl.loop_watch import LoopWatch
-from housecarl.module import Call, Reply
+from housecarl.module import Call, Reply, Risk, command
 from housecarl.registry import Registry
+from housecarl.trust import Answers, Trust
 
 ID = "7f3a" * 8
 
@@ -461,6 +466,30 @@ async def test_who_else_blocks_the_loop_is_told_with_all_commands_that_run() -> 
         await asyncio.to_thread(watch.stop)
     assert [line["command"] for line in logs] == ["energy, plug"]
     assert Path(__file__).name in logs[0]["at"]
+
+
+async def test_whose_rule_of_its_risk_blocks_the_loop_is_named() -> None:
+    """Long before it runs: rules, and checks of arguments, are code of the module's too."""
+    until = time.monotonic() + 10
+
+    def held(_: Args) -> Risk:
+        while not logs and time.monotonic() < until:
+            os.sched_yield()
+        return Risk.CHANGE
+
+    @command(risk=held)
+    async def dig(call: Call) -> Reply:
+        return Reply("Dug.")
+
+    registry, now = Registry(None), datetime.now(UTC)
+    registry.add_builtin(dig)
+    config = Config.model_validate({"people": {"ann": {"may": ["*"]}}})
+    watch = LoopWatch(asyncio.get_running_loop(), blocked=0.02)
+    judge = Judge(config, Trust({}, Answers({})), registry, lambda _: False, watch)
+    with capture_logs() as logs:
+        judge.rehearse("ann", ("dig",), now, now)
+        await asyncio.to_thread(watch.stop)
+    assert [line["command"] for line in logs] == ["dig"]
 
 
 def test_the_watch_ends_with_its_loop() -> None:

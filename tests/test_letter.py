@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import compat32, default
@@ -92,6 +93,8 @@ def test_a_subject_in_any_script_reads_back_and_has_one_re() -> None:
         parsed = message_from_bytes(mail, policy=default)
         assert str(parsed["Subject"]) == f"Re: {subject}"[:200]
         assert parsed["Bcc"] is None
+        words = re.findall(rb"=\?utf-8\?b\?[^?]*\?=", mail)
+        assert max(map(len, words)) <= 75, "the most of RFC 2047"
     mail = compose(LETTER._replace(thread=Thread("RE: hello")), "x")
     assert b"\r\nSubject: RE: hello\r\n" in mail
 
