@@ -536,7 +536,12 @@ async def test_the_watch_sleeps_while_no_command_runs() -> None:
         Reply("x" * (LONGEST_TEXT + 1)),
         Reply("x", rows=[("a", "b")] * (MOST_ROWS + 1)),
         Reply("x", rows="ab"),  # type: ignore[arg-type]
+        Reply("x", rows={("a", "b")}),  # type: ignore[arg-type]
         Reply("x", rows=[("a",)]),  # type: ignore[list-item]
+        Reply("x", rows=[("a", 5)]),  # type: ignore[list-item]
+        Reply("x", rows=[("a", "\ud800")]),
+        Reply("x", bars=[(5, 1.5)]),  # type: ignore[list-item]
+        Reply("x", bars=[("a", "1")]),  # type: ignore[list-item]
         Reply("x", bars=[("a", True)]),
         Reply("x", bars=[("a", 10**400)]),
         Reply("x", unit=5),  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ def _finite(number: float) -> bool:
 
 
 def _pairs(value: Any, what: str) -> Sequence[tuple[Any, Any]]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) > MOST_ROWS:
+    if not isinstance(value, Sequence) or len(value) > MOST_ROWS:
         raise ValueError(f"returned {what} that are no list of at most {MOST_ROWS} pairs")
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in value):
         raise ValueError(f"returned {what} that are no pairs")
