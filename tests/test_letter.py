@@ -65,6 +65,15 @@ def test_characters_beyond_ascii_survive_any_smarthost() -> None:
     assert parsed.get_content() == "Zürich 5 €, ¿qué?\r\n"
 
 
+def test_a_line_goes_as_it_is_unless_it_is_too_long_for_one() -> None:
+    for text, encoding in (("lamp on.", "7bit"), ("x " * 600, "quoted-printable")):
+        mail = compose(LETTER, text)
+        parsed = message_from_bytes(mail, policy=default)
+        assert parsed["Content-Transfer-Encoding"] == encoding
+        assert parsed.get_content() == f"{text}\r\n"
+        assert max(len(line) for line in mail.split(b"\r\n")) <= 998
+
+
 def test_a_mail_has_text_and_html() -> None:
     html = "<p>41 °F</p>\n" + "<b>x</b>" * 300
     mail = compose(LETTER, "41 °F\n-- \nElm\n", html)

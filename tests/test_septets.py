@@ -22,6 +22,7 @@ from housecarl.septets import pages, parts, plain, septets
         ("on 😀 now", "on now"),
         ("a\u200bb\x1b\x00c\u202e", "abc"),
         ("５ ½ → •", "5 1/2 > *"),
+        ("7：30 ∷", "7:30 ::"),
     ],
 )
 def test_what_gsm_lacks_is_written_another_way(text: str, line: str) -> None:
