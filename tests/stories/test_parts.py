@@ -1,4 +1,4 @@
-"""How many parts the texts of a month had, per person: what a carrier counts."""
+"""What `!status` says, and of the parts that texts of a month had: what a carrier counts."""
 
 from __future__ import annotations
 
@@ -34,29 +34,32 @@ def house(tmp_path: Path, clock: FakeClock) -> Iterator[TestHouse]:
 
 
 def ask(house: TestHouse, phone: Phone) -> str:
-    """What status says of text parts, asked once all that was sent is noted."""
+    """What status says, asked once all that was sent is noted."""
     end = time.monotonic() + PATIENCE
     while house.do(inside(house).db.read(replies.count_waiting))[0]:
         assert time.monotonic() < end
         time.sleep(0.005)  # the processor is theirs who are waited for
     phone.text("!status")
-    return phone.reply.partition("24 h. ")[2]
+    return phone.reply.removeprefix("Elm Street ")
 
 
 def test_an_owner_sees_everybodys_parts_and_others_their_own(house: TestHouse) -> None:
     ann, bo, cy = (house.phone(name) for name in PEOPLE)
-    assert ask(house, ann) == ""
+    assert ask(house, ann) == "is well. 0 messages carried out in 24 h."
+    assert ask(house, cy) == "is well. 1 message carried out in 24 h."
     bo.text("!uptime")
     bo.wait()
-    assert ask(house, bo) == "Text parts this month: bo 1."
-    assert ask(house, cy) == ""
-    assert ask(house, ann) == "Text parts this month: ann 1, bo 2, cy 1."
+    month = "messages carried out in 24 h. Text parts this month:"
+    assert ask(house, bo) == f"is well. 3 {month} bo 1."
+    house.do(inside(house).tell("imap", False, "no answer"))
+    trouble = "has trouble. imap: no answer (for 0 s)."
+    assert ask(house, ann) == f"{trouble} 4 {month} ann 1, bo 2, cy 1."
 
 
 def test_a_month_begins_by_the_houses_clocks(house: TestHouse, clock: FakeClock) -> None:
     ann = house.phone("ann")
-    assert ask(house, ann) == ""
+    assert ask(house, ann).endswith("in 24 h.")
     clock.set(datetime(2026, 12, 1, 6, 0, tzinfo=UTC))  # 23:00 in Denver
-    assert ask(house, ann) == "Text parts this month: ann 1."
+    assert ask(house, ann).endswith(". Text parts this month: ann 1.")
     clock.set(datetime(2026, 12, 1, 8, 0, tzinfo=UTC))
-    assert ask(house, ann) == ""
+    assert ask(house, ann).endswith("in 24 h.")
