@@ -6,7 +6,8 @@ from housecarl.contact import address, domain, e164
 
 
 @pytest.mark.parametrize(
-    "text", ["+1 303 555 0123", "+13035550123", "+1 (303) 555-0123", "+1.303.555.0123"]
+    "text",
+    ["+1 303 555 0123", "+13035550123", "+1 (303) 555-0123", "+1.303.555.0123", " +13035550123\n"],
 )
 def test_a_number_has_one_form_however_it_is_written(text: str) -> None:
     assert e164(text) == "+13035550123"
@@ -32,6 +33,14 @@ def test_what_is_no_number_is_refused_with_the_reason(text: str, why: str) -> No
 
 def test_only_the_domain_of_an_address_loses_its_capitals() -> None:
     assert address("Ann.B+x@Example.ORG") == "Ann.B+x@example.org"
+
+
+def test_an_address_may_be_as_long_as_they_get() -> None:
+    longest = f"{'a' * 64}@{'b.' * 94}c"
+    assert len(longest) == 254
+    assert address(longest) == longest
+    with pytest.raises(ValueError, match="too long"):
+        address(f"{longest}c")
 
 
 @pytest.mark.parametrize(

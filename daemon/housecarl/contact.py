@@ -47,8 +47,8 @@ def address(text: str) -> str:
     """A plain address, its domain in lower case. ValueError says what is wrong."""
     if not text.isascii():
         raise ValueError(f"'{text}' is not plain ASCII")
-    local, at, host = text.rpartition("@")
-    if not at or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(host):
+    local, _, host = text.rpartition("@")
+    if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(host):
         raise ValueError(f"'{text}' is no plain address such as ann@example.org")
     if len(local) > _LOCAL_MAX or len(text) > _ADDRESS_MAX:
         raise ValueError(f"'{text[:20]}...' is too long for an address")

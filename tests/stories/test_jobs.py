@@ -310,7 +310,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
         ("!in soon plug lamp on", "soon is no time span. Write 20m, 2h or 3d."),
         ("!at noon plug lamp on", "noon is no time. Write 7:00 or 22:30."),
         ("!every 1m uptime", "Every 5 minutes is the most often."),
-        ("!every day uptime", "uptime is no time. Write 7:00 or 22:30."),
+        ("!every Day uptime", "uptime is no time. Write 7:00 or 22:30."),
         (
             "!every morning uptime",
             "morning is no time span. Write day 7:00, monday 7:00 or 2h.",
@@ -319,7 +319,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
         ("!in 20m", "Do what? Write !in, the time, and a command."),
         ("!in 20m plgu lamp on", "No command plgu. Did you mean plug? !help lists them."),
         ("!in 20m help a b", "help: b is too much."),
-        ("!in 5m yes 1234", "yes needs a code, so it cannot be done later."),
+        ("!in 5m Yes 1234", "Yes needs a code, so it cannot be done later."),
         ("!cancel 9", "You have no job 9. !jobs lists them."),
         (f"!cancel {2**63}", f"You have no job {2**63}. !jobs lists them."),
         (f"!cancel {-(2**64)}", f"You have no job {-(2**64)}. !jobs lists them."),
