@@ -50,8 +50,18 @@ def test_a_bar_near_the_largest_number_there_is_has_its_length() -> None:
     assert "width:100px;height:12px" in Renderer().mail([most])[1]
 
 
+def test_what_is_not_above_nothing_has_no_bar() -> None:
+    cold = Reply("cold.", bars=[("a", 0.0), ("b", -3.0)], unit="C")
+    text, html = Renderer().mail([cold])
+    assert "#" not in text
+    assert "-3 C" in text
+    assert "width:0px" in html and "width:-" not in html
+
+
 def test_html_escapes_what_the_template_did_not_write() -> None:
-    html = Renderer().mail([Reply("<script>&", rows=[("<b>", '"x"')])], Facts("<i>"))[1]
+    text, html = Renderer().mail([Reply("<script>&", rows=[("<b>", '"x"')])], Facts("<i>"))
+    assert text == '<script>&\n  <b>: "x"\n\n-- \n<i>\n'
+    assert Renderer().pages([Reply("<script>&")]) == ["<script>&"]
     assert "<script>" not in html
     assert "<b>" not in html
     assert "<i>" not in html
@@ -74,6 +84,11 @@ def test_pages_that_were_cut_for_other_limits_are_cut_anew(house: dict[str, Any]
     assert all(septets(page) <= house.get("budget", 160) for page in pages)
     assert not pages[0].startswith(house.get("symbol", "!"))
     assert Renderer().pages([more]) == list(more.pages)
+
+
+def test_pages_that_just_fit_go_as_they_were_cut() -> None:
+    pages = ("a" * 34 + " (2/3)", "the end. (3/3)")
+    assert Renderer(budget=40).pages([More("", pages=pages)]) == list(pages)
 
 
 def test_controls_and_endless_texts_are_cut() -> None:

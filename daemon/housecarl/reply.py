@@ -107,8 +107,7 @@ class Renderer:
         """
         shown, facts = _harmless(replies, facts)
         text = self._render("mail.txt.j2", shown, facts).strip("\n") + "\n"
-        first = text.lstrip(folding.EDGES + "\n")[:1]
-        if first and folding.same(first, self.symbol):
+        if folding.same(text.lstrip(folding.EDGES + "\n")[:1], self.symbol):
             text = f"- {text}"
         return text, self._render("mail.html.j2", shown, facts).strip("\n") + "\n"
 
