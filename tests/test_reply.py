@@ -92,6 +92,7 @@ def test_pages_that_just_fit_go_as_they_were_cut() -> None:
 
 
 def test_controls_and_endless_texts_are_cut() -> None:
+    assert Renderer().mail([Reply("a\x00\x1b[2J")])[0].startswith("a  [2J\n")
     text = Renderer().mail([Reply("a\x00\x1b[2J\u202eb\r\nc" + "d" * 9000)])[0]
     assert text.startswith("a  [2J b\ncdd")
     assert len(text) < MAX_TEXT + 50
