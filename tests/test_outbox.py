@@ -159,6 +159,19 @@ def test_a_text_beyond_the_budget_that_cannot_be_written_leaves_the_waiting_one_
     assert after[-1]["state"] == "refused"
 
 
+def test_a_text_beyond_the_budget_waits_an_hour_from_the_one_that_left(
+    conn: sqlite3.Connection, outbox: Outbox
+) -> None:
+    """The post counts too, but what it keeps back is merged with nothing."""
+    limits = outbox.limits.model_copy(update={"texts_per_hour": 1})
+    scant = Outbox(outbox.envelopes, limits)
+    due = scant.queue(conn, ANN, TEXTED, 5.0)
+    assert due is not None
+    replies.sent(conn, [due.id], 6.0)
+    assert scant.queue(conn, ANN._replace(part="1"), TEXTED, 7.0) is None
+    assert replies.next_due(conn, 7.0) == 6.0 + HOUR
+
+
 def test_texts_that_one_person_does_not_get_for_hours_hold_up_nobody_else(
     conn: sqlite3.Connection, outbox: Outbox
 ) -> None:
