@@ -59,11 +59,9 @@ class Performer:
         challenge = make_challenge(self._config, case.person, now)
         until = datetime.fromtimestamp(challenge.expires, UTC)
         clock = f"{until.astimezone(ZoneInfo(self._config.timezone)):%H:%M}"
-        house, code = self._config.facts, challenge.code
-        typed = (
-            house.typed("yes", code) if code else f"{house.typed('yes')} and the code of your app"
-        )
-        how = f"Text {typed} before {clock}"
+        typed, code = self._config.facts.typed, challenge.code
+        asked = typed("yes", code) if code else f"{typed('yes')} and the code of your app"
+        how = f"Text {asked} before {clock}"
         text = f"{sentence} {how}."
         if septets(plain(text)) > self._config.limits.reply_septets:
             text = f"{how}: {sentence}"  # later pages may wait, or be those of another answer
