@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,24 @@ def test_what_root_sends_is_read_by_a_daemon_that_is_not_root(tmp_path: Path) ->
     (file,) = tmp_path.iterdir()
     about = file.stat()
     assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (0, NOBODY, 0o640)
+
+
+@needs_root
+@pytest.mark.server("unshare")
+@pytest.mark.long
+def test_a_spool_of_a_group_that_has_no_number_here_takes_what_is_sent(tmp_path: Path) -> None:
+    """As in a container that maps one login: the kernel knows no such group there (EINVAL)."""
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    os.chown(spool, 0, NOBODY)
+    through = ("unshare", "-Ur")
+    if subprocess.run([*through, "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets nobody have a container")
+    dropped = f"from pathlib import Path; send.drop(Path({str(spool)!r}), '!uptime')"
+    code = f"from housecarl.cli import send; {dropped}"
+    subprocess.run([*through, sys.executable, "-c", code], check=True, timeout=60)
+    (file,) = spool.iterdir()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("!uptime", 0o640)
 
 
 @pytest.mark.server("unshare")

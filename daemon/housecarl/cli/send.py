@@ -96,7 +96,7 @@ def drop(spool: Path, text: str) -> str:
     fd = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640)
     try:
         with os.fdopen(fd, "wb") as file:
-            with suppress(PermissionError):  # whose group it is not needs a folder that gives it
+            with suppress(OSError):  # whose group it is not, or unknown here: a folder may give it
                 os.fchown(fd, -1, spool.stat().st_gid)
             os.fchmod(fd, 0o640)  # whatever the umask: the daemon reads it by the folder's group
             file.write(text.encode("utf-8", "surrogateescape"))  # as the terminal sent it
