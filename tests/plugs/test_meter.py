@@ -141,3 +141,10 @@ def test_a_counter_that_began_anew_twice_is_told_both_times() -> None:
         memory = sensed.memory
         news.append(sensed.news)
     assert news == ["", "reset", "", "reset"] and memory.resets == 2
+
+
+def test_what_was_remembered_of_a_meter_outlives_what_is_not_kept_any_more() -> None:
+    """It stays wrong until it is well, and that its counter fell is still to be told."""
+    kept = Memory(wrong=True, total_kwh=1.5, resets=2, fell=9.0, fell_on="2026-11-27", mac="AA")
+    assert Memory.read(kept.stored() | {"glitches": 4}, "AA") == kept
+    assert Memory.read(["wrong"], "AA") == Memory.read(None, "AA") == Memory(mac="AA")

@@ -32,9 +32,12 @@ class Memory(NamedTuple):
 
     @classmethod
     def read(cls, value: Any, mac: str = "") -> Memory:
-        """From what was stored; a fresh one when that is nothing of ours, or of another plug."""
+        """From what was stored; a fresh one when that is nothing of ours, or of another plug.
+
+        What former versions kept besides is left out.
+        """
         try:
-            found = cls(**value)
+            found = cls(**{key: value[key] for key in cls._fields if key in value})
         except TypeError:
             return cls(mac=mac)
         if mac and found.mac not in ("", mac):
