@@ -95,6 +95,11 @@ def test_a_weekday_skips_the_weekend() -> None:
     assert when.every(("weekday 7:00", "plug", "porch", "on")) == (regular, rest)
 
 
+def test_a_time_in_one_word_brings_no_more_words_than_may_be_texted_again() -> None:
+    """What stands behind it is one word still: else a job is noted that is over 100 words long."""
+    assert when.every((f"2h {'a ' * 150}b", "on"))[1] == (f"{'a ' * 150}b", "on")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -104,7 +104,7 @@ def every(words: tuple[str, ...]) -> tuple[Every, tuple[str, ...]]:
     "day 7:00", "weekday 7:00", "monday 7:00", "hour", "30m"; raises CommandError for the sender.
     "day 7:00" may be one word, as in a house whose words are not parted by blanks.
     """
-    words = (*words[0].split(), *words[1:]) if words else ()
+    words = (*words[0].split(maxsplit=1), *words[1:]) if words else ()
     first = words[0].casefold() if words else ""
     if first in _WORDS:
         if len(words) < 2:
