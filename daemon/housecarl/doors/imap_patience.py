@@ -35,9 +35,8 @@ class Patience(NamedTuple):
 
         Else a thousand houses would come back to their provider in the same second.
         """
-        return float(min(self.first * 2 ** min(times - 1, 30), self.last)) * random.uniform(
-            0.5, 1.0
-        )
+        wait = min(self.first * 2 ** min(times - 1, 30), self.last)
+        return float(wait) * random.uniform(0.5, 1.0)
 
     def after_refusal(self, times: int) -> float:
         """The wait after `times` refused log-ins in a row; never less than the first."""
