@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator, BaseModel
 
 from housecarl import config_spool
 from housecarl.config_file import check, load
 from housecarl.config_keys import Key, keys
 from housecarl.config_show import schema
 from housecarl.config_text import parse, scalar
+from housecarl.secret import Secret
 from housecarl.shipped import shipped
 
 PAGE = Path(__file__).parents[1] / "docs" / "config.md"
@@ -105,3 +107,22 @@ def test_the_schema_knows_every_key_and_the_ways_to_name_a_secret() -> None:
         assert f'"{key.path.split(".")[-1]}":' in text
     assert '"credential":' in text
     assert schema()["additionalProperties"] is False
+
+
+class Lamp(BaseModel):
+    """A section that is checked as a whole."""
+
+    fault: str = ""
+    key: Annotated[Secret, AfterValidator(lambda secret: secret)] | None = None
+
+
+class Lamps(BaseModel):
+    """Several of them."""
+
+    lamps: dict[str, Annotated[Lamp, AfterValidator(lambda lamp: lamp)]] = {}
+
+
+def test_a_section_with_a_check_of_its_own_is_told_like_any_other() -> None:
+    """A secret is one key, whatever looks at it: where it stands is told once for all."""
+    told = [key.path for key in keys(Lamps)]
+    assert told == ["lamps", "lamps.NAME.fault", "lamps.NAME.key"]

@@ -55,6 +55,6 @@ def near(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
 def model_in(kind: Any) -> type[BaseModel] | None:
     """The model somewhere in a type: `Person` of `dict[str, Person]`, `Imap` of `Imap | None`."""
-    if hasattr(kind, "model_fields"):
-        return kind  # type: ignore[no-any-return]
+    if isinstance(kind, type) and hasattr(kind, "model_fields"):
+        return kind
     return next(filter(None, map(model_in, get_args(kind))), None)
