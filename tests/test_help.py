@@ -31,14 +31,27 @@ async def dig(call: Call, where: str) -> Reply:
 async def fill(call: Call) -> Reply:
     return Reply("Filled.")
 '''
+NOTES = '''
+from housecarl import Call, Reply, command
+
+
+@command()
+async def note(call: Call, text: str) -> Reply:
+    """Note something: note "two words" """
+    return Reply("Noted.")
+'''
 PEOPLE = {"ann": {"may": ["*"]}, "bo": {"may": ["fill"]}, "cy": {"may": ["sing"]}}
 
 
-async def helped(folder: Path, person: str, name: str | None = None) -> tuple[str, dict[str, str]]:
+async def helped(
+    folder: Path, person: str, name: str | None = None, delimiter: str = " "
+) -> tuple[str, dict[str, str]]:
     """What `!help` says, and its table."""
     (folder / "garden.py").write_text(MODULE)
     registry = Registry(None, [folder], trial=None)
-    config = Config.model_validate({"people": PEOPLE, "aliases": {"moat": ["dig $1", "fill"]}})
+    aliases = {} if delimiter != " " else {"moat": ["dig $1", "fill"]}
+    given = {"people": PEOPLE, "aliases": aliases, "language": {"delimiter": delimiter}}
+    config = Config.model_validate(given)
     judge = Judge(config, Trust({}, Answers({})), registry, lambda _: False)
     command = help.make(judge, config)
     registry.add_builtin(command)
@@ -79,3 +92,11 @@ async def test_of_an_alias_it_is_told_what_it_does(tmp_path: Path) -> None:
     assert await helped(tmp_path, "ann", "!Moat") == ("Moat does: dig $1; fill.", {})
     with pytest.raises(UnknownCommand):
         await helped(tmp_path, "bo", "moat")
+
+
+async def test_what_an_example_has_in_quotes_is_one_word_of_it(tmp_path: Path) -> None:
+    (tmp_path / "notes.py").write_text(NOTES)
+    text, _ = await helped(tmp_path, "ann", "note", delimiter="|")
+    assert text == "note|TEXT - Note something: note|two words."
+    text, _ = await helped(tmp_path, "ann", "note")
+    assert text == 'note TEXT - Note something: note "two words".'

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from housecarl.commands import Command
 from housecarl.config import Config
 from housecarl.judge import Judge
+from housecarl.means import words_of
 from housecarl.module import Call, House, Reply, command
 
 
@@ -55,8 +56,12 @@ def _usage(found: Command, house: House) -> str:
 
 
 def _help(found: Command, house: House) -> str:
-    """Its help; the example, which its author parted by blanks, as it is texted here."""
+    """Its help; the example, which its author wrote for the usual house, as it is texted here."""
     said, colon, example = found.help.rpartition(": ")
     if house.delimiter == " " or not example.startswith(f"{found.name} "):
         return found.help
-    return said + colon + house.typed(*example.split()).removeprefix(house.symbol)
+    try:
+        words = words_of(example)
+    except ValueError:
+        return found.help
+    return said + colon + house.typed(*words).removeprefix(house.symbol)
