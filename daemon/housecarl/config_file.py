@@ -19,7 +19,7 @@ from housecarl.config_text import LARGEST, Text, parse
 from housecarl.config_words import Loc, near, words
 from housecarl.disk import is_there
 from housecarl.errors import ConfigError, NotAllowed, Problem
-from housecarl.secret import NAMING
+from housecarl.secret import INLINE, NAMING
 
 #: where the unit of systemd looks for the configuration
 SERVICE_FILE = Path("/etc/housecarl/housecarl.yaml")
@@ -59,7 +59,7 @@ class Source(NamedTuple):
         hidden = key and _in_secret(loc)
         where = ".".join(_part(part) for part in (loc[:-1] if hidden else loc))
         found = self._at(mark.line, mark.column, f"{where}: {text}" if where else text)
-        hidden = hidden or (not key and _is_alone(loc, found.excerpt))
+        hidden = hidden or INLINE in text or (not key and _is_alone(loc, found.excerpt))
         return found._replace(excerpt="") if hidden else found
 
     def broken(self) -> list[Problem]:

@@ -25,6 +25,9 @@ READ_SECONDS, LOOK_SECONDS = 5.0, 1.0
 #: part of a key that names a secret, in whatever section
 NAMING = re.compile(r"pass|pasw|secret|token|hash|totp|api_?key", re.I)
 
+#: what is wrong with a value in place of the name of a secret, whatever its key is called
+INLINE = "a secret never stands in this file"
+
 _HOW = "write {credential: NAME} (systemd), {file: PATH} or {env: NAME}"
 
 
@@ -46,7 +49,7 @@ class Secret(BaseModel):
     @classmethod
     def _is_never_inline(cls, data: Any) -> Any:
         if not isinstance(data, dict | cls):
-            raise ValueError(f"a secret never stands in this file; {_HOW}")
+            raise ValueError(f"{INLINE}; {_HOW}")
         return data
 
     @model_validator(mode="after")

@@ -395,6 +395,15 @@ def test_check_tells_a_wrong_setting_of_a_module_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count(f"{config}:2:22: ")) == (78, 1), done.stderr
 
 
+def test_check_repeats_no_secret_whatever_its_key_is_called(tmp_path: Path) -> None:
+    config = tmp_path / "house.yaml"
+    config.write_text("modules: {weather: {station: {id: KCODENVE1, key: hunter2}}}\n")
+    done = verb_of(config)("check")
+    assert done.returncode == 78
+    assert f"{config}:1:51: modules.weather.station.key: a secret never stands" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_check_tells_an_alias_of_no_command(tmp_path: Path) -> None:
     config = tmp_path / "house.yaml"
     config.write_text("aliases:\n  night: [uptime, uptmie now]\n  again: night\n  ok: p lamp\n")
