@@ -420,7 +420,7 @@ def test_what_comes_to_wait_while_the_house_is_closed_keeps_none_of_it(
         in_work(house, 1)
         left = inside(house)
         house.stop()
-        assert not left.waiting._timers
+    assert [timer.cancelled() for timer in left.waiting._timers.values()] == [True]
 
 
 @pytest.fixture
