@@ -13,9 +13,9 @@ from housecarl.testing.plug_faults import Faults
 from housecarl.testing.plug_meter import Meter
 from housecarl.testing.plug_nature import Nature
 
-TODAY = date.today()
-LAST_YEAR = {date(TODAY.year - 1, 2, 27): 0.25, date(TODAY.year - 1, 2, 28): 0.5}
-FEBRUARY = {"year": TODAY.year - 1, "month": 2}
+TODAY = date(2026, 2, 28)
+LAST_YEAR = {date(2025, 2, 27): 0.25, date(2025, 2, 28): 0.5}
+FEBRUARY = {"year": 2025, "month": 2}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ def test_energy_is_counted_while_the_relay_is_on_by_days_and_by_months(
     """Half a real second is a simulated one: two hours in one."""
     clock, relay = SimpleNamespace(now=100.0), SimpleNamespace(on=True)
     monkeypatch.setattr(plug_meter, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(plug_meter, "date", SimpleNamespace(today=lambda: TODAY))
     nature = Nature(emeter=kind, scale=0.5, watts=600.0, today_kwh=1.0, total_kwh=2.0)
     meter = Meter(nature, lambda: relay.on)
     ask = meter.members(Faults())
@@ -51,12 +52,12 @@ def test_energy_is_counted_while_the_relay_is_on_by_days_and_by_months(
     clock.now += 3600
     amperes, _, watts, _ = reading
     assert ask["get_realtime"]({}) == reading | {amperes: 0, watts: 0}
-    today = {"year": TODAY.year, "month": TODAY.month}
-    assert ask["get_daystat"](today) == {"day_list": [today | {"day": TODAY.day} | energy(2.2)]}
+    today = {"year": 2026, "month": 2}
+    assert ask["get_daystat"](today) == {"day_list": [today | {"day": 28} | energy(2.2)]}
     assert ask["get_daystat"](FEBRUARY)["day_list"] == [
         FEBRUARY | {"day": 27} | energy(0.25),
         FEBRUARY | {"day": 28} | energy(0.5),
     ]
-    assert ask["get_monthstat"]({"year": TODAY.year}) == {"month_list": [today | energy(2.2)]}
+    assert ask["get_monthstat"]({"year": 2026}) == {"month_list": [today | energy(2.2)]}
     february = [FEBRUARY | energy(0.75)]
-    assert ask["get_monthstat"]({"year": TODAY.year - 1}) == {"month_list": february}
+    assert ask["get_monthstat"]({"year": 2025}) == {"month_list": february}
