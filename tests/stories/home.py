@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from tests.stories.talk import inside
+from tests.stories.talk import inside, pass_
 
 from housecarl.house import House
 from housecarl.journal import conditions
@@ -34,11 +34,7 @@ class Home:
 
     def pass_(self, minutes: float) -> None:
         """Let time pass, in the house's own loop."""
-
-        async def do() -> None:
-            self.clock.move(minutes * MINUTE)
-
-        self.house.do(do())
+        pass_(self.house, self.clock, minutes * MINUTE)
         self.settle()
 
     def set(self, hour: int, minute: int = 0, day: int = 23) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stories.talk import pass_
 
 from housecarl.testing.clock import FakeClock
 from housecarl.testing.house import TestHouse
@@ -114,13 +115,9 @@ def test_a_scene_is_done_later_as_if_it_were_texted_then(
     assert phone.reply == "Job 2: every day 12:30 only lamp."
     phone.text("!in 20m only")
     assert phone.reply == "only takes 1 word after it."
-
-    async def move(seconds: float) -> None:
-        clock.move(seconds)
-
-    house.do(move(1200))
+    pass_(house, clock, 1200)
     assert phone.reply.startswith("lamp off. ")
     assert (plug.relay, porch.relay) == (False, True)
-    house.do(move(600))
+    pass_(house, clock, 600)
     assert phone.reply.startswith("lamp on. ")
     assert plug.relay

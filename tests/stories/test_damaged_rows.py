@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.stories.talk import inside
 
 from housecarl.journal import JOURNAL, codes, connect, events, jobs, people, receipts, runs
 from housecarl.journal.events import Event
@@ -83,7 +84,7 @@ def test_the_house_opens_and_everything_else_goes_on(house: TestHouse, value: by
         for column in columns:
             damage(house, column, table, value)
     house.start()
-    at_home = house.daemon and house.daemon.house
+    at_home = inside(house)
     told = sorted(each.text.splitlines()[0] for each in house.inbox.wait(2))
     assert told[0].startswith("plug was interrupted by a restart. It may have been done.")
     assert told[1].startswith("uptime - ")
@@ -92,7 +93,7 @@ def test_the_house_opens_and_everything_else_goes_on(house: TestHouse, value: by
     assert "something unreadable" in answer(house, "!jobs")
     assert answer(house, "!log").startswith("Log: ")
     assert answer(house, "!cancel 1").startswith("Job 1 cancelled: ")
-    assert house.daemon is not None and house.daemon.house is at_home
+    assert inside(house) is at_home
 
 
 def test_letters_that_are_none_any_more_are_shown_as_such(house: TestHouse) -> None:
@@ -100,10 +101,10 @@ def test_letters_that_are_none_any_more_are_shown_as_such(house: TestHouse) -> N
     damage(house, "calls", "receipts", b'[["upt\xffme"]]', f"id = '{OVER}'")
     damage(house, "sender", "receipts", b"\xff")
     house.start()
-    at_home = house.daemon and house.daemon.house
+    at_home = inside(house)
     house.inbox.wait(2)
     assert "upt?me" in answer(house, "!log").replace("�", "?")
-    assert house.daemon is not None and house.daemon.house is at_home
+    assert inside(house) is at_home
 
 
 def test_a_message_whose_state_is_damaged_is_kept_for_a_person(house: TestHouse) -> None:

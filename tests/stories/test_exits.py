@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from tests.stories.talk import inside, pass_
 
 from housecarl.journal import JOURNAL, connect, values
 from housecarl.means import BACKGROUND
@@ -129,15 +130,10 @@ def test_what_is_asked_at_a_start(house: TestHouse, phone: Phone) -> None:
 
 
 def test_what_is_done_regularly(house: TestHouse, phone: Phone) -> None:
-    assert house.daemon is not None and house.daemon.house is not None
-    inside, clock = house.daemon.house, house.clock
+    rounds, clock = inside(house).rounds, house.clock
     assert isinstance(clock, FakeClock)
-
-    async def minute() -> None:
-        clock.move(60)
-
     with capture_logs() as logs:
-        house.do(minute())
-        house.until(lambda: inside.rounds.asleep)
+        pass_(house, clock, 60)
+        house.until(lambda: rounds.asleep)
     failed = {each["command"] for each in logs if each["event"] == "regular-failed"}
     assert failed == {"planned", "unplanned"}
