@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +25,16 @@ from housecarl.testing.plug_image import make_image
 from .conftest import Commands
 
 Make = Callable[..., SimulatedPlug]
+
+
+@pytest.fixture(autouse=True)
+def one_day() -> Iterator[None]:
+    """The simulated plugs' day, by the clocks of the machine, is that of the house."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture
