@@ -6,9 +6,10 @@ import asyncio
 import gc
 import os
 import re
+import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from tests import once
 from tests.programs import installed
 
 from housecarl import child, house, process
+from housecarl.journal import Database, connect
 from housecarl.testing import house as testing_house
 
 #: Examples that each property is tried with at home, and in CI.
@@ -45,6 +47,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(*COLLECT)
     gc.enable()
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    """A journal with its threads."""
+    db = Database(tmp_path / "journal.sqlite")
+    db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A journal as its writer sees it."""
+    with closing(connect(tmp_path / "journal.sqlite")) as conn:
+        yield conn
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from housecarl.journal import receipts, replies, strangers, texts
-from housecarl.journal.database import connect
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.replies import Outgoing
 from housecarl.journal.strangers import Strangers
 
 TEXTED = "13035550100.13035550123.abc@txt.voice.google.com"
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    conn = connect(tmp_path / "journal.sqlite")
-    yield conn
-    conn.close()
 
 
 def test_strangers_are_those_that_were_refused_unknown_or_unproven(

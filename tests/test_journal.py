@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,20 +36,6 @@ from housecarl.journal.runs import Run
 from housecarl.journal.schema import VERSION, migrate
 from housecarl.means import JournalStore
 from housecarl.testing.clock import START, FakeClock
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    db = Database(tmp_path / "journal.sqlite")
-    db.open()
-    yield db
-    await db.close()
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect(tmp_path / "journal.sqlite")) as conn:
-        yield conn
 
 
 async def test_what_waits_shares_a_commit_and_each_gets_its_own_result(db: Database) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import email
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +13,6 @@ from housecarl.config import Config
 from housecarl.envelope import Answer, Envelopes, Way
 from housecarl.health import WAITING_SECONDS, examine
 from housecarl.journal import people, replies, texts
-from housecarl.journal.database import connect
 from housecarl.letter import Letter
 from housecarl.module import Reply
 from housecarl.outbox import Outbox
@@ -45,13 +42,6 @@ POST = {"host": "127.0.0.1", "tls": "none", "from": "house@home.example"}
 def evil(letter: Letter) -> str:
     """A subject that would be two header lines, as none of ours can be."""
     return "hi\r\nBcc: eve@example.net"
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    conn = connect(tmp_path / "journal.sqlite")
-    yield conn
-    conn.close()
 
 
 @pytest.fixture

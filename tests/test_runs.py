@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from housecarl.journal import connect, receipts, runs
+from housecarl.journal import receipts, runs
 from housecarl.journal.receipts import Receipt
 from housecarl.journal.runs import Run
 
@@ -17,12 +14,6 @@ ON = ("switch", "lamp", "on")
 
 #: When the change is asked for that may be a repeat, and seconds within which it is one.
 NOW, SAME = 1000.0, 60.0
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect(tmp_path / "journal.sqlite")) as conn:
-        yield conn
 
 
 def ran(

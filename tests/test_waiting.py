@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +16,6 @@ from housecarl.record import Record
 from housecarl.stranded import Stranded
 from housecarl.testing.clock import FakeClock
 from housecarl.waiting import Waiting
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    db = Database(tmp_path / "journal.sqlite")
-    db.open()
-    yield db
-    await db.close()
 
 
 @pytest.fixture
