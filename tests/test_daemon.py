@@ -90,6 +90,12 @@ def lose_disk(house: TestHouse, logs: list[Any]) -> None:
     house.until(lambda: any("is gone: mount" in each.get("why", "") for each in logs))
 
 
+def see_answered(house: TestHouse) -> None:
+    """Its phone is answered."""
+    house.phone().text("!uptime")
+    assert house.phone().reply.startswith("Elm Street up ")
+
+
 def is_open(house: TestHouse) -> bool:
     """Whether its door for mail takes some, which it does last."""
     daemon = running(house)
@@ -172,8 +178,7 @@ def test_a_spool_whose_disk_is_gone_is_waited_for_and_not_made_anew(
     shutil.rmtree(house.spool)
     bring_back(house)
     house.until(lambda: is_open(house))
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_spool_that_another_was_put_in_place_of_is_waited_for(
@@ -191,8 +196,7 @@ def test_a_spool_that_another_was_put_in_place_of_is_waited_for(
     shutil.rmtree(house.spool)
     bring_back(house)
     house.until(lambda: is_open(house))
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
@@ -211,8 +215,7 @@ def test_a_reload_makes_no_spool_in_place_of_one_that_is_gone(
     assert not house.spool.exists()
     bring_back(house)
     house.until(lambda: running(house).ready.is_set())
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_reload_names_another_spool_while_the_disk_of_the_former_is_gone(
@@ -227,8 +230,7 @@ def test_a_reload_names_another_spool_while_the_disk_of_the_former_is_gone(
         configured(house, spool="elsewhere")
         house.until(lambda: running(house).ready.is_set())
     assert lock.held(house.folder / "elsewhere" / JOURNAL.parent) == ""
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_what_was_written_while_the_disk_was_gone_is_served_when_it_is_back(
@@ -277,8 +279,7 @@ def test_what_fits_no_module_is_refused_also_where_the_disk_was_gone(
         house.until(lambda: any("is gone: mount" in str(each) for each in logs))
     bring_back(house)
     assert "no module 'gate'" in refused(house)
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_reload_begins_no_outage_anew(quiet: TestHouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,8 +308,7 @@ def test_a_reload_names_the_place_to_which_the_spool_was_moved(
         configured(house, spool="away")
         house.until(lambda: running(house).ready.is_set())
     assert lock.held(house.folder / "away" / JOURNAL.parent) == ""
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_disk_that_is_back_is_served_at_a_reload(
@@ -322,8 +322,7 @@ def test_a_disk_that_is_back_is_served_at_a_reload(
         configured(house, units="miles")
         assert "units" in refused(house)
     assert lock.held(house.spool / JOURNAL.parent) == ""
-    house.phone().text("!uptime")
-    assert house.phone().reply.startswith("Elm Street up ")
+    see_answered(house)
 
 
 def test_a_stop_does_not_wait_for_a_house_that_cannot_be_opened(
