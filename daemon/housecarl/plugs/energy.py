@@ -18,7 +18,10 @@ LONGEST_MONTH = 31
 
 
 class History(NamedTuple):
-    """Days in order of time, as far as the plug has them, up to today; a newer one has a month."""
+    """Days in order of time, as far as the plug has them, up to today.
+
+    A newer plug tells its month only.
+    """
 
     days: tuple[tuple[date, float], ...] = ()
     month: float | None = None
